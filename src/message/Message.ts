@@ -1,0 +1,48 @@
+/**
+ * A message as an application hands it to a producer. The producer never changes it: what a send adds (the unique id,
+ * for instance) goes into the frame, not into this value.
+ *
+ * Source: RocketMQ `Message`.
+ */
+export interface Message {
+  readonly topic: string
+  readonly body: Uint8Array
+  /** The tag, by which consumers filter; none when absent. */
+  readonly tags?: string | undefined
+  /** Business keys, by which the message can be queried; no key may contain a space. */
+  readonly keys?: ReadonlyArray<string> | undefined
+  /** User properties. Names that RocketMQ reserves and the characters U+0001 and U+0002 are refused by the send. */
+  readonly properties?: Readonly<Record<string, string>> | undefined
+  /** A 32-bit int that RocketMQ carries and does not read; default 0. */
+  readonly flag?: number | undefined
+  /** Whether the broker answers only when the message is stored as its flush policy says; default true. */
+  readonly waitStoreMsgOK?: boolean | undefined
+}
+
+/** What {@link make} accepts: a {@link Message} whose body may be text (sent as UTF-8) and whose keys may be one text. */
+export interface MessageInput extends Omit<Message, "body" | "keys"> {
+  readonly body: Uint8Array | string
+  readonly keys?: string | ReadonlyArray<string> | undefined
+}
+
+const encoder = new TextEncoder()
+
+/**
+ * Builds a {@link Message}. Nothing is checked here; a send checks everything before it sends and fails with a typed
+ * reason.
+ *
+ * @example
+ * ```ts
+ * import { Message } from "effect-rocketmq"
+ *
+ * const created = Message.make({ topic: "orders", body: JSON.stringify({ id: 7 }), tags: "created", keys: "order-7" })
+ * ```
+ */
+export const make = (input: MessageInput): Message => {
+  const { body, keys, ...rest } = input
+  return {
+    ...rest,
+    body: typeof body === "string" ? encoder.encode(body) : body,
+    ...(keys === undefined ? {} : { keys: typeof keys === "string" ? [keys] : keys })
+  }
+}
