@@ -1,0 +1,118 @@
+import { Schema } from "effect"
+import { requestCodeName } from "../protocol/RequestCode.ts"
+import { WireErrorKind } from "./Wire.ts"
+
+/** Whether a request that failed can have reached the peer: surely not, or nobody knows. */
+export type Outcome = "not-sent" | "unknown"
+
+const outcomeOf = (sent: boolean): Outcome => (sent ? "unknown" : "not-sent")
+const sentence = (sent: boolean): string =>
+  sent ? "The request may have been handled." : "The request was not sent, so it is safe to send it again."
+
+/**
+ * The address could not be dialled, or was not dialled because the last dial failed less than `retryAfterMillis` ago.
+ *
+ * Source: RocketMQ `RemotingConnectException`.
+ */
+export class ConnectFailed extends Schema.TaggedError<ConnectFailed>()("ConnectFailed", {
+  address: Schema.String,
+  kind: WireErrorKind,
+  /** Milliseconds until the address may be dialled again; until then every request to it fails with this error. */
+  retryAfterMillis: Schema.Number,
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    const reason = this.cause instanceof Error ? this.cause.message : this.kind
+    return `Could not connect to ${this.address}: ${reason}. The next attempt is possible in ${Math.ceil(this.retryAfterMillis)} ms.`
+  }
+  get outcome(): Outcome {
+    return "not-sent"
+  }
+}
+
+/**
+ * The connection ended before the answer came: the peer closed or reset it, sent no readable frame, or went silent.
+ *
+ * Source: RocketMQ `RemotingSendRequestException`, and the fail-fast of `NettyRemotingAbstract`.
+ */
+export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>()("ConnectionClosed", {
+  address: Schema.String,
+  /** Whether the request had been handed to the socket. */
+  sent: Schema.Boolean,
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    const reason = this.cause instanceof Error ? this.cause.message : String(this.cause)
+    return `The connection to ${this.address} ended before the answer came: ${reason}. ${sentence(this.sent)}`
+  }
+  get outcome(): Outcome {
+    return outcomeOf(this.sent)
+  }
+}
+
+/**
+ * No answer came within the time the caller gave.
+ *
+ * Source: RocketMQ `RemotingTimeoutException`.
+ */
+export class RequestTimeout extends Schema.TaggedError<RequestTimeout>()("RequestTimeout", {
+  address: Schema.String,
+  /** The request code. */
+  code: Schema.Number,
+  timeoutMillis: Schema.Number,
+  /** Whether the request had been written; false when the time ran out while the connection was being opened. */
+  sent: Schema.Boolean
+}) {
+  override get message(): string {
+    const what = `${requestCodeName(this.code)} to ${this.address}`
+    return this.sent
+      ? `No answer to ${what} within ${this.timeoutMillis} ms. ${sentence(true)} Raise the timeout if the server is only slow.`
+      : `${what} was not sent within ${this.timeoutMillis} ms, because the connection was not open yet. ${sentence(false)}`
+  }
+  get outcome(): Outcome {
+    return outcomeOf(this.sent)
+  }
+}
+
+/**
+ * The caller's time ran out while it waited for one of the connection's in-flight places.
+ *
+ * Source: RocketMQ `RemotingTooMuchRequestException`.
+ */
+export class TooManyRequests extends Schema.TaggedError<TooManyRequests>()("TooManyRequests", {
+  address: Schema.String,
+  timeoutMillis: Schema.Number
+}) {
+  override get message(): string {
+    return `Too many requests are under way to ${this.address}: no place became free within ${this.timeoutMillis} ms. ${sentence(false)} Send less at once, or raise maxInFlightRequests or maxInFlightBytes.`
+  }
+  get outcome(): Outcome {
+    return "not-sent"
+  }
+}
+
+/** The client was closed while the request was under way, or before it began. */
+export class ClientClosed extends Schema.TaggedError<ClientClosed>()("ClientClosed", {
+  address: Schema.String,
+  /** Whether the request had been handed to the socket. */
+  sent: Schema.Boolean
+}) {
+  override get message(): string {
+    return `The client was closed before ${this.address} answered. ${sentence(this.sent)} Keep the client's scope open until the sends have ended.`
+  }
+  get outcome(): Outcome {
+    return outcomeOf(this.sent)
+  }
+}
+
+/** Every way in which a request can end without an answer; `outcome` says whether the peer can have seen it. */
+export const RemotingError = Schema.Union([
+  ConnectFailed,
+  ConnectionClosed,
+  RequestTimeout,
+  TooManyRequests,
+  ClientClosed
+])
+
+/** Every way in which a request can end without an answer; `outcome` says whether the peer can have seen it. */
+export type RemotingError = ConnectFailed | ConnectionClosed | RequestTimeout | TooManyRequests | ClientClosed

@@ -1,0 +1,83 @@
+import { Context, Schema } from "effect"
+import type { Effect, Scope } from "effect"
+
+/** What went wrong with a byte stream, independent of the platform's error codes. */
+export const WireErrorKind = Schema.Literals([
+  "refused",
+  "dns",
+  "timeout",
+  "reset",
+  "closed",
+  "unreachable",
+  "address",
+  "in-use",
+  "tls",
+  "unknown"
+])
+
+/** What went wrong with a byte stream, independent of the platform's error codes. */
+export type WireErrorKind = typeof WireErrorKind.Type
+
+const hints: Record<WireErrorKind, string> = {
+  refused: "nobody listens there; check host and port, and that the server is up",
+  dns: "the host name could not be resolved; check the name and the resolver",
+  timeout: "no answer within the connect timeout; check firewalls and routes, or raise connectTimeoutMillis",
+  reset: "the peer cut the connection",
+  closed: "the connection has ended",
+  unreachable: "no route to that host; check the network",
+  address: "write it as host:port or [ipv6]:port",
+  "in-use": "another socket listens there; choose a free port, or port 0",
+  tls: "the TLS handshake failed; check certificates and whether the server speaks TLS",
+  unknown: "see the cause"
+}
+
+/**
+ * A byte stream could not be opened, or broke: `kind` says how, `cause` holds what the platform reported.
+ *
+ * Source: RocketMQ `RemotingConnectException` and `RemotingSendRequestException`.
+ */
+export class WireError extends Schema.TaggedError<WireError>()("WireError", {
+  address: Schema.String,
+  operation: Schema.Literals(["connect", "listen", "read", "write"]),
+  kind: WireErrorKind,
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    return `${this.operation} ${this.address} failed (${this.kind}): ${hints[this.kind]}`
+  }
+}
+
+/** Two directions of bytes between two ends, without any framing. */
+export interface ByteStream {
+  /** Address of the other end, `host:port`. */
+  readonly remoteAddress: string
+  /** Address of this end, `host:port`. */
+  readonly localAddress: string
+  /** The next chunks, at least one; fails with kind `closed` when the peer has ended. One pull at a time. */
+  readonly pull: Effect.Effect<ReadonlyArray<Uint8Array>, WireError>
+  /** Hands a chunk over; suspends while the peer does not read. The chunk must not change afterwards. */
+  readonly write: (chunk: Uint8Array) => Effect.Effect<void, WireError>
+}
+
+/**
+ * Opens and accepts byte streams. Everything above asks for this service, so that a client runs as well on node's
+ * sockets (`TcpWire`) as on virtual ones (`MemoryWire`).
+ */
+export class Wire extends Context.Service<
+  Wire,
+  {
+    /** Opens a stream that is closed with the scope. Interruptible; fails with a {@link WireError} of `connect`. */
+    readonly connect: (
+      address: string,
+      options: { readonly connectTimeoutMillis: number }
+    ) => Effect.Effect<ByteStream, WireError, Scope.Scope>
+    /**
+     * Accepts streams until the scope closes; port 0 takes a free port, and the result names it. `onConnection` runs in
+     * a fiber of its own for each stream, whose scope, and with it the stream, is closed when the effect ends.
+     */
+    readonly listen: (
+      address: string,
+      onConnection: (stream: ByteStream) => Effect.Effect<void, never, Scope.Scope>
+    ) => Effect.Effect<{ readonly address: string }, WireError, Scope.Scope>
+  }
+>()("effect-rocketmq/transport/Wire") {}
