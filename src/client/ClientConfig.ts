@@ -1,0 +1,143 @@
+import { AUTO_CREATE_TOPIC_KEY_TOPIC, DEFAULT_INSTANCE_NAME } from "../message/MixAll.ts"
+import * as Address from "../transport/Address.ts"
+import type { RemotingClientConfig } from "../transport/RemotingClient.ts"
+import { ConfigProblem, InvalidConfig } from "./ClientError.ts"
+
+/**
+ * The options of a client instance, with RocketMQ's words and defaults.
+ *
+ * Source: RocketMQ `ClientConfig`, `NettyClientConfig`.
+ */
+export interface ClientConfig {
+  /**
+   * The name servers, `host:port;host:port` or a list. Host names, IPv4 and `[IPv6]` are accepted. When absent, the
+   * environment variable `NAMESRV_ADDR`, a `NameServerResolver` and {@link namesrvDomain} are asked, in this order.
+   */
+  readonly namesrvAddr: string | ReadonlyArray<string> | undefined
+  /**
+   * Host of an HTTP address server, from which the name server list is read at start and every 2 minutes: Java's
+   * `rocketmq.namesrv.domain`. There is no default host. The URL is `http://<domain>:8080/rocketmq/<subgroup>`, without
+   * `:8080` when the domain has a port of its own.
+   */
+  readonly namesrvDomain: string | undefined
+  /** The last part of that URL; default `nsaddr` (Java `rocketmq.namesrv.domain.subgroup`). */
+  readonly namesrvDomainSubgroup: string
+  /** Default `DEFAULT`, which becomes `<pid>#<number>`; clients with equal names share one instance (Java `instanceName`). */
+  readonly instanceName: string
+  /** The client address to announce; by default one of this machine's own (Java `clientIP`). */
+  readonly clientIP: string | undefined
+  /** Part of the client id and of the address server's URL (Java `unitName`). */
+  readonly unitName: string | undefined
+  /** Milliseconds between route updates; default 30,000 (Java `pollNameServerInterval`). */
+  readonly pollNameServerInterval: number
+  /** Milliseconds between heartbeats; default 30,000 (Java `heartbeatBrokerInterval`). */
+  readonly heartbeatBrokerInterval: number
+  /** Milliseconds between offset commits of consumers; default 5,000 (Java `persistConsumerOffsetInterval`). */
+  readonly persistConsumerOffsetInterval: number
+  /** Milliseconds that a request to a name server, a heartbeat and the like may take; default 3,000 (Java `mqClientApiTimeout`). */
+  readonly mqClientApiTimeout: number
+  /** The template topic; default `TBW102` (Java `createTopicKey`). */
+  readonly createTopicKey: string
+  /** Options of the remoting client: connect timeout, caps on what is in flight, header form, hook. */
+  readonly remoting: Partial<RemotingClientConfig>
+}
+
+/** The defaults of {@link ClientConfig}. */
+export const defaults: ClientConfig = {
+  namesrvAddr: undefined,
+  namesrvDomain: undefined,
+  namesrvDomainSubgroup: "nsaddr",
+  instanceName: DEFAULT_INSTANCE_NAME,
+  clientIP: undefined,
+  unitName: undefined,
+  pollNameServerInterval: 30_000,
+  heartbeatBrokerInterval: 30_000,
+  persistConsumerOffsetInterval: 5_000,
+  mqClientApiTimeout: 3_000,
+  createTopicKey: AUTO_CREATE_TOPIC_KEY_TOPIC,
+  remoting: {}
+}
+
+/** What a user gives: any part of {@link ClientConfig}; an absent or undefined option means its default. */
+export type ClientOptions = { readonly [K in keyof ClientConfig]?: ClientConfig[K] | undefined }
+
+/** Fills `options` up with `defaults`; undefined counts as absent. */
+export const withDefaults = <C extends object>(
+  defaults: C,
+  options: { readonly [K in keyof C]?: C[K] | undefined }
+): C => {
+  const merged = { ...defaults }
+  for (const key in defaults) {
+    const value = options[key]
+    if (value !== undefined) merged[key] = value
+  }
+  return merged
+}
+
+// http://MQ_INST_<id>.<host>:<port> and http://<host>:<port> are both used for `host:port`, as in Java.
+const stripScheme = (text: string) => (/^https?:\/\//.test(text) ? text.slice(text.lastIndexOf("/") + 1) : text)
+
+/**
+ * Splits a name server list into its `host:port` items. Blank items are skipped; a bad one is reported with its
+ * position.
+ */
+export const parseNamesrvAddr = (
+  input: string | ReadonlyArray<string>
+): { readonly addresses: ReadonlyArray<string>; readonly problems: ReadonlyArray<ConfigProblem> } => {
+  const items = typeof input === "string" ? input.split(";") : input
+  const addresses: Array<string> = []
+  const problems: Array<ConfigProblem> = []
+  items.forEach((item, index) => {
+    const text = stripScheme(item.trim())
+    if (text === "") return
+    const parsed = Address.parse(text)
+    if ("_tag" in parsed) {
+      problems.push(new ConfigProblem({ path: `namesrvAddr[${index}]`, problem: parsed.message }))
+    } else if (!addresses.includes(text)) {
+      addresses.push(text)
+    }
+  })
+  return { addresses, problems }
+}
+
+const positive: ReadonlyArray<keyof ClientConfig> = [
+  "pollNameServerInterval",
+  "heartbeatBrokerInterval",
+  "persistConsumerOffsetInterval",
+  "mqClientApiTimeout"
+]
+
+/** Every problem of a configuration, none when it is usable. */
+export const problems = (config: ClientConfig): ReadonlyArray<ConfigProblem> => {
+  const found: Array<ConfigProblem> = []
+  if (config.namesrvAddr !== undefined) found.push(...parseNamesrvAddr(config.namesrvAddr).problems)
+  for (const key of positive) {
+    const value = config[key]
+    if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
+      found.push(new ConfigProblem({ path: key, problem: `must be a number of milliseconds above 0, is ${String(value)}` }))
+    }
+  }
+  if (config.instanceName.trim() === "") found.push(new ConfigProblem({ path: "instanceName", problem: "is blank" }))
+  if (config.createTopicKey.trim() === "") found.push(new ConfigProblem({ path: "createTopicKey", problem: "is blank" }))
+  return found
+}
+
+/** {@link problems} as an error, or undefined. */
+export const check = (config: ClientConfig): InvalidConfig | undefined => {
+  const found = problems(config)
+  return found.length === 0 ? undefined : new InvalidConfig({ problems: found })
+}
+
+/**
+ * Which clients share one instance: those with equal keys. It holds everything that must not be mixed (the name servers
+ * above all), which the wire identity, the client id, does not.
+ */
+export const sharingKey = (config: ClientConfig): string =>
+  JSON.stringify([
+    config.namesrvAddr === undefined ? null : [...parseNamesrvAddr(config.namesrvAddr).addresses].sort(),
+    config.namesrvDomain ?? null,
+    config.namesrvDomainSubgroup,
+    config.instanceName,
+    config.clientIP ?? null,
+    config.unitName ?? null
+  ])

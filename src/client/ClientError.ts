@@ -1,0 +1,274 @@
+import { Schema } from "effect"
+import { RemotingError } from "../transport/RemotingError.ts"
+import { ServiceState } from "./ServiceState.ts"
+
+/** A call that the service state does not allow: a second start, a send before the start or after the shutdown. */
+export class IllegalServiceState extends Schema.TaggedError<IllegalServiceState>()("IllegalServiceState", {
+  /** What was asked: `producer orders-pg`, `client instance 10.0.0.1@7#1`. */
+  subject: Schema.String,
+  action: Schema.String,
+  expected: ServiceState,
+  actual: ServiceState
+}) {
+  override get message() {
+    const hint =
+      this.actual === "CREATE_JUST"
+        ? "Start it first, or use the layer, which gives a started one."
+        : this.actual === "SHUTDOWN_ALREADY"
+          ? "It was shut down and stays so; make a new one."
+          : this.actual === "RUNNING"
+            ? "It was started already; use the running one."
+            : "Its start is under way or failed; make a new one after a failure."
+    return `${this.subject}: cannot ${this.action} in state ${this.actual} (needs ${this.expected}). ${hint}`
+  }
+}
+
+/** A producer or consumer group whose name RocketMQ does not allow. Source: RocketMQ `Validators.checkGroup`. */
+export class InvalidGroup extends Schema.TaggedError<InvalidGroup>()("InvalidGroup", {
+  group: Schema.String,
+  problem: Schema.Literals(["blank", "too-long", "illegal-characters", "reserved"]),
+  detail: Schema.String
+}) {
+  override get message() {
+    return `The group "${this.group}" is not usable: ${this.detail}.`
+  }
+}
+
+/** One option that has no usable value. */
+export class ConfigProblem extends Schema.Class<ConfigProblem>("ConfigProblem")({
+  path: Schema.String,
+  problem: Schema.String
+}) {}
+
+/** Options that cannot be used; all of them are listed at once. */
+export class InvalidConfig extends Schema.TaggedError<InvalidConfig>()("InvalidConfig", {
+  problems: Schema.Array(ConfigProblem)
+}) {
+  override get message() {
+    return `The configuration has ${this.problems.length} problem(s): ${this.problems
+      .map((p) => `${p.path}: ${p.problem}`)
+      .join("; ")}.`
+  }
+}
+
+/** No name server address is known. Source: RocketMQ client code 10004. */
+export class NoNameServer extends Schema.TaggedError<NoNameServer>()("NoNameServer", {
+  /** Where an address was looked for, each with what was found there. */
+  looked: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `No name server address is known. Looked at: ${this.looked.join("; ")}. Set namesrvAddr ("host:9876"), the environment variable NAMESRV_ADDR, a NameServerResolver, or namesrvDomain.`
+  }
+}
+
+/** What one name server did with a request. */
+export class NameServerTry extends Schema.Class<NameServerTry>("NameServerTry")({
+  address: Schema.String,
+  problem: Schema.Literals(["name-not-resolved", "refused", "silent", "closed", "not-ready", "rejected"]),
+  detail: Schema.String
+}) {}
+
+const describeTries = (tries: ReadonlyArray<NameServerTry>) =>
+  tries.map((t) => `${t.address}: ${t.problem} (${t.detail})`).join("; ")
+
+/** None of the name servers answered. */
+export class NameServerUnavailable extends Schema.TaggedError<NameServerUnavailable>()("NameServerUnavailable", {
+  tries: Schema.Array(NameServerTry)
+}) {
+  override get message() {
+    return `No name server answered. ${describeTries(this.tries)}. Check that the addresses are right and reachable from this machine; \`effect-rocketmq doctor --namesrv ...\` walks through it.`
+  }
+}
+
+/** Why a topic has no route that a message can be sent over. */
+export const RouteProblem = Schema.Literals([
+  "no-name-server-address",
+  "name-not-resolved",
+  "name-server-refused",
+  "name-server-silent",
+  "name-server-rejected",
+  "topic-absent",
+  "no-writable-queue",
+  "no-master"
+])
+export type RouteProblem = typeof RouteProblem.Type
+
+const routeRemedy: { readonly [K in RouteProblem]: string } = {
+  "no-name-server-address": "Set namesrvAddr or NAMESRV_ADDR.",
+  "name-not-resolved": "A name server's host name has no address; check its spelling and this machine's DNS.",
+  "name-server-refused": "Nothing listens at the name server's address; check host, port and that it runs.",
+  "name-server-silent":
+    "The name server took the connection or the packets and did not answer; check firewalls and its load.",
+  "name-server-rejected": "The name server answered with an error; see its remark.",
+  "topic-absent":
+    "No broker has the topic and it may not be created by a send; create it (`effect-rocketmq topic create`) or check its spelling and namespace.",
+  "no-writable-queue": "The topic exists, but no queue of it may be written; give it write permission or queues.",
+  "no-master": "The topic's brokers have no master (broker id 0) at present; start it, or wait for the fail-over."
+}
+
+/** A topic without a route: which of its causes it is, and what each name server said. Source: RocketMQ client code 10005. */
+export class RouteUnavailable extends Schema.TaggedError<RouteUnavailable>()("RouteUnavailable", {
+  topic: Schema.String,
+  problem: RouteProblem,
+  tries: Schema.Array(NameServerTry)
+}) {
+  override get message() {
+    const answers = this.tries.length === 0 ? "" : ` ${describeTries(this.tries)}.`
+    return `No route to topic "${this.topic}": ${this.problem}.${answers} ${routeRemedy[this.problem]}`
+  }
+  /** Whether asking again may help without a change by somebody. */
+  get retryable() {
+    return this.problem !== "no-name-server-address" && this.problem !== "topic-absent"
+  }
+}
+
+/** A broker or name server answered with a code that is not a success. Source: RocketMQ `MQBrokerException`. */
+export class BrokerRejected extends Schema.TaggedError<BrokerRejected>()("BrokerRejected", {
+  address: Schema.String,
+  /** The request that was refused, by name. */
+  request: Schema.String,
+  code: Schema.Int,
+  codeName: Schema.String,
+  /** The server's own words, shortened and without control characters. */
+  remark: Schema.String
+}) {
+  override get message() {
+    return `${this.address} refused ${this.request} with ${this.codeName} (${this.code})${this.remark === "" ? "" : `: ${this.remark}`}.`
+  }
+}
+
+/** A server's answer that cannot be read. */
+export class UnreadableAnswer extends Schema.TaggedError<UnreadableAnswer>()("UnreadableAnswer", {
+  address: Schema.String,
+  request: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `The answer of ${this.address} to ${this.request} cannot be read: ${this.detail}. Is it a RocketMQ server of version 4.9 or 5?`
+  }
+}
+
+/** What a request to a server can fail with. */
+export const ApiError = Schema.Union([...RemotingError.members, BrokerRejected, UnreadableAnswer])
+export type ApiError = typeof ApiError.Type
+
+/** A group that is registered in this client instance already. */
+export class DuplicateProducerGroup extends Schema.TaggedError<DuplicateProducerGroup>()("DuplicateProducerGroup", {
+  group: Schema.String,
+  clientId: Schema.String
+}) {
+  override get message() {
+    return `The producer group "${this.group}" is registered in client ${this.clientId} already. Use that producer, another group, or another instanceName.`
+  }
+}
+
+/** A broker that did not acknowledge the heartbeat that the readiness `registered` waits for. */
+export class BrokerNotRegistered extends Schema.TaggedError<BrokerNotRegistered>()("BrokerNotRegistered", {
+  brokerName: Schema.String,
+  address: Schema.String,
+  cause: ApiError
+}) {
+  override get message() {
+    return `Broker ${this.brokerName} at ${this.address} did not acknowledge this client's heartbeat: ${this.cause.message} If the address is one of a container or a private network, provide an AddressTranslator.`
+  }
+}
+
+/** The address server over HTTP gave no usable list. */
+export class AddressServerFailed extends Schema.TaggedError<AddressServerFailed>()("AddressServerFailed", {
+  url: Schema.String,
+  problem: Schema.Literals(["unreachable", "status", "empty", "not-a-list", "no-http-client"]),
+  detail: Schema.String
+}) {
+  override get message() {
+    return `The name server addresses cannot be read from ${this.url}: ${this.detail}. The last good list, if any, stays in use.`
+  }
+}
+
+/** A {@link NameServerResolver} that failed. */
+export class NameServerResolveError extends Schema.TaggedError<NameServerResolveError>()("NameServerResolveError", {
+  resolver: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `The name server resolver "${this.resolver}" failed: ${String(this.cause)}. The last good list, if any, stays in use.`
+  }
+}
+
+/** The start did not finish within its deadline. */
+export class StartTimeout extends Schema.TaggedError<StartTimeout>()("StartTimeout", {
+  timeoutMillis: Schema.Number,
+  /** What was under way. */
+  during: Schema.String
+}) {
+  override get message() {
+    return `The start did not finish within ${this.timeoutMillis} ms; it was at "${this.during}". Check that the servers are reachable, or raise startTimeoutMillis.`
+  }
+}
+
+/** The start that this caller waited for was interrupted by the one who began it. */
+export class StartInterrupted extends Schema.TaggedError<StartInterrupted>()("StartInterrupted", {
+  subject: Schema.String
+}) {
+  override get message() {
+    return `The start of ${this.subject} was interrupted; everything it had acquired was released. Make a new one.`
+  }
+}
+
+/** Everything that can keep a start from succeeding. */
+export const StartReason = Schema.Union([
+  IllegalServiceState,
+  InvalidGroup,
+  InvalidConfig,
+  NoNameServer,
+  NameServerUnavailable,
+  AddressServerFailed,
+  NameServerResolveError,
+  DuplicateProducerGroup,
+  RouteUnavailable,
+  BrokerNotRegistered,
+  StartTimeout,
+  StartInterrupted
+])
+export type StartReason = typeof StartReason.Type
+
+/** A start that failed: at which step of docs/startup.md, and why. Everything acquired up to there has been released. */
+export class StartError extends Schema.TaggedError<StartError>()("StartError", {
+  /** The number of the step, as in docs/startup.md. */
+  step: Schema.String,
+  /** The step's name. */
+  name: Schema.String,
+  reason: StartReason
+}) {
+  override get message() {
+    return `Start failed at step ${this.step} (${this.name}): ${this.reason.message}`
+  }
+  /** Whether the same start may succeed later without a change of the configuration. */
+  get retryable() {
+    switch (this.reason._tag) {
+      case "NameServerUnavailable":
+      case "AddressServerFailed":
+      case "NameServerResolveError":
+      case "BrokerNotRegistered":
+      case "StartTimeout":
+      case "StartInterrupted":
+        return true
+      case "RouteUnavailable":
+        return this.reason.retryable
+      default:
+        return false
+    }
+  }
+}
+
+// ESC, other C0 controls, DEL and C1: a terminal would act on them.
+const controls = new RegExp("[\\u0000-\\u001f\\u007f-\\u009f]+", "g")
+
+/**
+ * A server's text made fit for a log or a terminal: control characters become spaces, and at most `max` characters stay
+ * (default 200). Servers put stack traces and client addresses into remarks.
+ */
+export const cleanRemark = (remark: string | undefined, max = 200): string => {
+  if (remark === undefined) return ""
+  const clean = remark.slice(0, max * 4).replace(controls, " ").trim()
+  return clean.length > max ? `${clean.slice(0, max)}...` : clean
+}

@@ -1,0 +1,66 @@
+import type { Effect } from "effect"
+import type { ConsumerData } from "../protocol/HeartbeatData.ts"
+import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
+
+/** A route as it is handed to producers and consumers. */
+export interface PublishedRoute {
+  readonly topic: string
+  readonly data: TopicRouteData
+  /** Whether the topic is unknown and the route is that of the template topic TBW102. */
+  readonly borrowed: boolean
+}
+
+/**
+ * What a client instance needs to know of a producer registered in it.
+ *
+ * Source: RocketMQ `MQProducerInner`.
+ */
+export interface MQProducerInner {
+  readonly producerGroup: string
+  /** Every topic that the producer ever looked up; timer 2 keeps their routes fresh. */
+  readonly publishTopicList: () => Iterable<string>
+  /** Takes a route that was just read. */
+  readonly updateTopicPublishInfo: (route: PublishedRoute) => void
+}
+
+/**
+ * What a client instance needs to know of a consumer registered in it.
+ *
+ * Source: RocketMQ `MQConsumerInner`.
+ */
+export interface MQConsumerInner {
+  readonly consumerGroup: string
+  /** Every topic that the consumer subscribes. */
+  readonly subscriptionTopics: () => Iterable<string>
+  /** Takes a route that was just read. */
+  readonly updateTopicSubscribeInfo: (route: PublishedRoute) => void
+  /** The consumer's part of a heartbeat. */
+  readonly heartbeatData: () => ConsumerData
+  /** One round of sharing out queues; run by the rebalance service. */
+  readonly doRebalance: Effect.Effect<void>
+  /** Writes the offsets that were processed; run by timer 4. */
+  readonly persistConsumerOffset: Effect.Effect<void>
+  /** Fits the concurrency to the backlog; run by timer 5. */
+  readonly adjustThreadPool: Effect.Effect<void>
+}
+
+/** The producers and consumers of one instance, by group. */
+export interface ClientMembers {
+  readonly producerTable: Map<string, MQProducerInner>
+  readonly consumerTable: Map<string, MQConsumerInner>
+}
+
+/** Empty tables. */
+export const makeMembers = (): ClientMembers => ({ producerTable: new Map(), consumerTable: new Map() })
+
+/** Every topic that some producer or consumer of the instance has to do with. */
+export const topicsOf = (members: ClientMembers): ReadonlySet<string> => {
+  const topics = new Set<string>()
+  for (const producer of members.producerTable.values()) {
+    for (const topic of producer.publishTopicList()) topics.add(topic)
+  }
+  for (const consumer of members.consumerTable.values()) {
+    for (const topic of consumer.subscriptionTopics()) topics.add(topic)
+  }
+  return topics
+}

@@ -1,0 +1,158 @@
+import { Effect } from "effect"
+import { MASTER_ID } from "../message/MixAll.ts"
+import type { HeartbeatData } from "../protocol/HeartbeatData.ts"
+import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
+import * as HeartBeat from "../protocol/request/HeartBeat.ts"
+import { ResponseCode } from "../protocol/ResponseCode.ts"
+import type { RemotingClient } from "../transport/RemotingClient.ts"
+import type { RemotingError } from "../transport/RemotingError.ts"
+import type { ApiError } from "./ClientError.ts"
+import type { ClientMembers } from "./ClientMembers.ts"
+import type { MQClientApi } from "./MQClientApi.ts"
+import type { NameServer } from "./NameServer.ts"
+import type { TopicRoute } from "./TopicRoute.ts"
+
+/** What the last heartbeat to a broker address came to. Times are milliseconds since the epoch. */
+export interface HeartbeatState {
+  readonly brokerName: string
+  readonly brokerId: number
+  readonly address: string
+  readonly lastSuccess: number | undefined
+  readonly failures: number
+  readonly lastFailure: string | undefined
+  /** The broker's own version number, from its answer (513 is 5.5.0). */
+  readonly version: number | undefined
+}
+
+/** Heartbeats to the brokers that an instance's routes name. */
+export interface Heartbeat {
+  /** Java's `sendHeartbeatToAllBroker`: to every master, and to slaves too where there are consumers; all at once. */
+  readonly sendHeartbeatToAllBroker: Effect.Effect<void>
+  /** One heartbeat to one broker, acknowledged. */
+  readonly sendHeartbeat: (address: string) => Effect.Effect<void, ApiError>
+  /** Timer 3: `cleanOfflineBroker`, then {@link sendHeartbeatToAllBroker}. */
+  readonly cleanAndSend: Effect.Effect<void>
+  /**
+   * The greeting on a new connection: where a broker is at the other end, the heartbeat is the first frame, so that the
+   * broker knows this client before it sees anything else of it.
+   */
+  readonly greet: (
+    address: string,
+    invoke: (request: Request, timeoutMillis: number) => Effect.Effect<RemotingCommand, RemotingError>
+  ) => Effect.Effect<void>
+  /** Java's `unregisterClient`: tells every connected broker, at once and within one deadline, that a group has left. */
+  readonly unregisterClient: (
+    group: { readonly producerGroup: string } | { readonly consumerGroup: string },
+    timeoutMillis: number
+  ) => Effect.Effect<void>
+  readonly table: ReadonlyMap<string, HeartbeatState>
+}
+
+/** Makes the heartbeats of an instance. Source: RocketMQ `MQClientInstance.sendHeartbeatToAllBroker`. */
+export const make = (options: {
+  readonly clientId: string
+  readonly members: ClientMembers
+  readonly api: MQClientApi
+  readonly routes: TopicRoute
+  readonly nameServer: NameServer
+  readonly remoting: RemotingClient["Service"]
+  readonly timeoutMillis: number
+  readonly nowMillis: () => number
+}): Heartbeat => {
+  const { api, clientId, members, nameServer, nowMillis, remoting, routes, timeoutMillis } = options
+  const table = new Map<string, HeartbeatState>()
+
+  const data = (): HeartbeatData => ({
+    clientID: clientId,
+    producerDataSet: [...members.producerTable.keys()].map((groupName) => ({ groupName })),
+    consumerDataSet: [...members.consumerTable.values()].map((consumer) => consumer.heartbeatData()),
+    heartbeatFingerprint: 0,
+    withoutSub: false
+  })
+
+  const note = (address: string, change: Partial<HeartbeatState>) => {
+    const broker = routes.brokerOf(address)
+    if (broker === undefined) return
+    const before = table.get(address) ?? {
+      ...broker,
+      address,
+      lastSuccess: undefined,
+      failures: 0,
+      lastFailure: undefined,
+      version: undefined
+    }
+    table.set(address, { ...before, ...broker, ...change })
+  }
+
+  const succeeded = (address: string, version: number) =>
+    Effect.sync(() => note(address, { lastSuccess: nowMillis(), failures: 0, lastFailure: undefined, version }))
+
+  const failed = (address: string, message: string) =>
+    Effect.suspend(() => {
+      const failures = (table.get(address)?.failures ?? 0) + 1
+      note(address, { failures, lastFailure: message })
+      // Once per change of state: a broker that stays away is no news.
+      return failures === 1 ? Effect.logWarning(`heartbeat to ${address} failed: ${message}`) : Effect.void
+    })
+
+  const sendHeartbeat = (address: string) =>
+    Effect.suspend(() => api.sendHeartbeat(address, data(), timeoutMillis)).pipe(
+      Effect.tap((response) => succeeded(address, response.version)),
+      Effect.tapError((error) => failed(address, error.message)),
+      Effect.asVoid
+    )
+
+  const targets = () => {
+    const found: Array<string> = []
+    for (const addresses of routes.brokerAddrTable.values()) {
+      for (const [brokerId, address] of addresses) {
+        if (brokerId === MASTER_ID || members.consumerTable.size > 0) found.push(address)
+      }
+    }
+    return found
+  }
+
+  const sendHeartbeatToAllBroker = Effect.suspend(() =>
+    members.producerTable.size === 0 && members.consumerTable.size === 0
+      ? Effect.void
+      : Effect.forEach(targets(), (address) => Effect.ignore(sendHeartbeat(address)), {
+          concurrency: "unbounded",
+          discard: true
+        })
+  )
+
+  const clean = Effect.gen(function* () {
+    const brokers = yield* routes.cleanOfflineBroker
+    for (const address of table.keys()) if (!brokers.has(address)) table.delete(address)
+    yield* remoting.retain(new Set([...brokers, ...(yield* nameServer.addresses)]))
+  })
+
+  return {
+    table,
+    sendHeartbeat,
+    sendHeartbeatToAllBroker,
+    cleanAndSend: Effect.andThen(clean, sendHeartbeatToAllBroker),
+    greet: (address, invoke) =>
+      Effect.suspend(() =>
+        routes.brokerOf(address) === undefined || members.producerTable.size + members.consumerTable.size === 0
+          ? Effect.void
+          : invoke(HeartBeat.request(data()), timeoutMillis).pipe(
+              Effect.flatMap((response) =>
+                response.code === ResponseCode.SUCCESS
+                  ? succeeded(address, response.version)
+                  : failed(address, `answered ${response.code}`)
+              ),
+              Effect.catch((error) => failed(address, error.message))
+            )
+      ),
+    unregisterClient: (group, unregisterTimeoutMillis) =>
+      Effect.gen(function* () {
+        const open = (yield* remoting.connections).filter((c) => c.state === "open").map((c) => c.address)
+        yield* Effect.forEach(
+          open.filter((address) => routes.brokerOf(address) !== undefined),
+          (address) => Effect.ignore(api.unregisterClient(address, { clientID: clientId, ...group }, unregisterTimeoutMillis)),
+          { concurrency: "unbounded", discard: true }
+        )
+      })
+  }
+}

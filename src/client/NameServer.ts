@@ -1,0 +1,146 @@
+import { Clock, Effect, Option, Random } from "effect"
+import type { Request, RemotingCommand } from "../protocol/RemotingCommand.ts"
+import { ResponseCode } from "../protocol/ResponseCode.ts"
+import type { RemotingClient } from "../transport/RemotingClient.ts"
+import type { RemotingError } from "../transport/RemotingError.ts"
+import * as AddressServer from "./AddressServer.ts"
+import type { ClientConfig } from "./ClientConfig.ts"
+import { parseNamesrvAddr } from "./ClientConfig.ts"
+import {
+  type AddressServerFailed,
+  cleanRemark,
+  type NameServerResolveError,
+  NameServerTry,
+  NameServerUnavailable,
+  NoNameServer
+} from "./ClientError.ts"
+import { NameServerResolver } from "./NameServerResolver.ts"
+
+/** Which name servers there are, which one is in use, and requests to them. */
+export interface NameServer {
+  /** The addresses in use, in the order in which they are tried. */
+  readonly addresses: Effect.Effect<ReadonlyArray<string>>
+  /** The chosen one: kept until it fails, then the next one is taken. */
+  readonly chosen: Effect.Effect<string | undefined>
+  /** Whether the list comes from a source that timer 1 asks again (a resolver or an address server). */
+  readonly refreshable: boolean
+  /**
+   * Java's `fetchNameServerAddr`: asks the resolver or the address server and swaps the list if it differs. Connections
+   * to addresses that are gone are closed.
+   */
+  readonly fetchNameServerAddr: Effect.Effect<void, NoNameServer | AddressServerFailed | NameServerResolveError>
+  /**
+   * Sends a request to the chosen name server and, if that one fails, to the others, all within `timeoutMillis`; no
+   * single one may use up the whole of it while another is left to try.
+   */
+  readonly invoke: (
+    request: Request,
+    timeoutMillis: number
+  ) => Effect.Effect<{ readonly address: string; readonly response: RemotingCommand }, NoNameServer | NameServerUnavailable>
+}
+
+/** How long to wait before a name server that is still warming up is asked again, in milliseconds. */
+const NOT_READY_PAUSE_MILLIS = 200
+
+/** What a transport failure says about a name server. */
+const problemOf = (error: RemotingError): NameServerTry["problem"] => {
+  switch (error._tag) {
+    case "ConnectFailed":
+      return error.kind === "dns" ? "name-not-resolved" : error.kind === "timeout" ? "silent" : "refused"
+    case "RequestTimeout":
+    case "TooManyRequests":
+      return "silent"
+    default:
+      return "closed"
+  }
+}
+
+const isNotReady = (response: RemotingCommand) =>
+  response.code === ResponseCode.SYSTEM_ERROR && response.remark?.includes("name server not ready") === true
+
+/**
+ * Makes a {@link NameServer} over a remoting client. The list is shuffled, and the first choice is random, so that many
+ * clients spread over the name servers.
+ *
+ * Source: RocketMQ `NettyRemotingClient.getAndCreateNameserverChannel`, `MQClientAPIImpl.fetchNameServerAddr`.
+ */
+export const make = Effect.fnUntraced(function* (config: ClientConfig, remoting: RemotingClient["Service"]) {
+  const clock = yield* Clock.Clock
+  const resolver = yield* Effect.serviceOption(NameServerResolver)
+  const addressServer = AddressServer.url(config)
+  const fixed = config.namesrvAddr === undefined ? [] : parseNamesrvAddr(config.namesrvAddr).addresses
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+
+  let list: ReadonlyArray<string> = yield* Random.shuffle(fixed)
+  let index = 0
+
+  const looked = [
+    config.namesrvAddr === undefined ? "namesrvAddr and NAMESRV_ADDR (not set)" : "namesrvAddr (empty)",
+    Option.isSome(resolver) ? `resolver "${resolver.value.name}" (gave none)` : "NameServerResolver (not provided)",
+    addressServer === undefined ? "namesrvDomain (not set)" : `address server ${addressServer} (gave none)`
+  ]
+
+  const swap = Effect.fnUntraced(function* (next: ReadonlyArray<string>) {
+    const same = next.length === list.length && next.every((address) => list.includes(address))
+    if (same) return
+    const gone = list.filter((address) => !next.includes(address))
+    list = yield* Random.shuffle(next)
+    index = 0
+    yield* Effect.logInfo(`name servers are now ${next.join(";")}`)
+    yield* Effect.forEach(gone, remoting.closeAddress, { discard: true })
+  })
+
+  const ask: Effect.Effect<ReadonlyArray<string>, NoNameServer | AddressServerFailed | NameServerResolveError> =
+    Effect.suspend(() =>
+      Option.isSome(resolver)
+        ? resolver.value.resolve
+        : addressServer === undefined
+          ? Effect.fail(new NoNameServer({ looked }))
+          : AddressServer.fetch(addressServer)
+    )
+
+  const fetchNameServerAddr = Effect.gen(function* () {
+    const parsed = parseNamesrvAddr(yield* ask)
+    if (parsed.addresses.length === 0) return yield* new NoNameServer({ looked })
+    yield* swap(parsed.addresses)
+  })
+
+  const invoke = Effect.fnUntraced(function* (request: Request, timeoutMillis: number) {
+    if (list.length === 0) return yield* new NoNameServer({ looked })
+    const deadline = now() + timeoutMillis
+    const tries: Array<NameServerTry> = []
+    let left = list.length
+    while (left > 0) {
+      const address = list[index % list.length]
+      if (address === undefined) break
+      const remaining = deadline - now()
+      if (remaining <= 0) break
+      const outcome = yield* Effect.result(remoting.invoke(address, request, Math.ceil(remaining / left)))
+      if (outcome._tag === "Success") {
+        if (!isNotReady(outcome.success)) return { address, response: outcome.success }
+        tries.push(
+          new NameServerTry({ address, problem: "not-ready", detail: cleanRemark(outcome.success.remark) })
+        )
+        if (deadline - now() <= NOT_READY_PAUSE_MILLIS) break
+        yield* Effect.sleep(NOT_READY_PAUSE_MILLIS)
+        continue
+      }
+      tries.push(
+        new NameServerTry({ address, problem: problemOf(outcome.failure), detail: outcome.failure.message })
+      )
+      left--
+      // Somebody else's failure may have moved the choice on already.
+      if (list[index % list.length] === address) index++
+    }
+    return yield* new NameServerUnavailable({ tries })
+  })
+
+  const self: NameServer = {
+    addresses: Effect.sync(() => list),
+    chosen: Effect.sync(() => (list.length === 0 ? undefined : list[index % list.length])),
+    refreshable: fixed.length === 0,
+    fetchNameServerAddr,
+    invoke
+  }
+  return self
+})

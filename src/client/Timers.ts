@@ -1,0 +1,99 @@
+import { Cause, Clock, Effect, Schedule } from "effect"
+
+/** What a timer looks like from outside. All times are milliseconds since the epoch. */
+export interface TimerState {
+  /** 1 to 5, as in docs/startup.md. */
+  readonly number: number
+  /** RocketMQ's name of the task. */
+  readonly name: string
+  readonly initialDelayMillis: number
+  readonly periodMillis: number
+  readonly runs: number
+  readonly failures: number
+  readonly lastStart: number | undefined
+  readonly lastEnd: number | undefined
+  readonly lastFailure: { readonly at: number; readonly message: string } | undefined
+  /** When the next run starts; undefined for a timer that is switched off. */
+  readonly next: number | undefined
+}
+
+/** One row of the table of timers. */
+export interface TimerSpec {
+  readonly number: number
+  readonly name: string
+  readonly initialDelayMillis: number
+  readonly periodMillis: number
+  /** Whether the timer runs at all. */
+  readonly active: boolean
+  readonly run: Effect.Effect<void, Error>
+}
+
+/** The state of a timer that has not run yet. */
+const initialState = (spec: TimerSpec, now: number): TimerState => ({
+  number: spec.number,
+  name: spec.name,
+  initialDelayMillis: spec.initialDelayMillis,
+  periodMillis: spec.periodMillis,
+  runs: 0,
+  failures: 0,
+  lastStart: undefined,
+  lastEnd: undefined,
+  lastFailure: undefined,
+  next: spec.active ? now + spec.initialDelayMillis : undefined
+})
+
+const describe = (cause: Cause.Cause<Error>): string => {
+  const error = Cause.squash(cause)
+  return error instanceof Error ? error.message : String(error)
+}
+
+/**
+ * Starts every active timer as a fiber of its own in the current scope, and tells `publish` of each change. A run that
+ * fails or dies is logged and counted and the next one comes all the same; a run that hangs is given up after one period
+ * (10 seconds at least), so that its timer goes on; none shares anything with another. Closing the scope interrupts all
+ * of them at once.
+ *
+ * The wait is counted from the end of a run (`Schedule.spaced`), where Java's `scheduleAtFixedRate` counts from its
+ * start and catches up: with runs far shorter than the period both give the same number of runs, and a burst of
+ * heartbeats after a stall is what nobody wants.
+ *
+ * Source: RocketMQ `MQClientInstance.startScheduledTask`.
+ */
+export const start = Effect.fnUntraced(function* (
+  specs: ReadonlyArray<TimerSpec>,
+  publish: (state: TimerState) => Effect.Effect<void>
+) {
+  const clock = yield* Clock.Clock
+  const now = () => clock.currentTimeMillisUnsafe()
+  for (const spec of specs) {
+    let state = initialState(spec, now())
+    const set = (change: Partial<TimerState>) => {
+      state = { ...state, ...change }
+      return publish(state)
+    }
+    yield* publish(state)
+    if (!spec.active) continue
+    const limit = Math.max(spec.periodMillis, 10_000)
+    const failed = (message: string) =>
+      Effect.andThen(
+        Effect.suspend(() => set({ failures: state.failures + 1, lastFailure: { at: now(), message } })),
+        Effect.logWarning(`timer ${spec.number} ${spec.name} failed: ${message}`)
+      )
+    const once = Effect.suspend(() => set({ lastStart: now(), next: undefined })).pipe(
+      Effect.andThen(Effect.timeoutOption(spec.run, limit)),
+      Effect.flatMap((done) => (done._tag === "None" ? failed(`gave up after ${limit} ms`) : Effect.void)),
+      Effect.catchCause((cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.interrupt : failed(describe(cause))
+      ),
+      Effect.andThen(
+        Effect.suspend(() => set({ runs: state.runs + 1, lastEnd: now(), next: now() + spec.periodMillis }))
+      )
+    )
+    yield* once.pipe(
+      Effect.repeat(Schedule.spaced(spec.periodMillis)),
+      Effect.delay(spec.initialDelayMillis),
+      // Started at once, so that the first delay counts from the start-up and not from the next turn.
+      Effect.forkScoped({ startImmediately: true })
+    )
+  }
+})

@@ -1,0 +1,218 @@
+import { Clock, Effect, Fiber, FiberSet } from "effect"
+import { AUTO_CREATE_TOPIC_KEY_TOPIC, isRetryTopic, MASTER_ID, PermName } from "../message/MixAll.ts"
+import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
+import { ClientClosed } from "../transport/RemotingError.ts"
+import { AddressTranslator } from "./AddressTranslator.ts"
+import { NameServerTry, type RouteProblem, RouteUnavailable } from "./ClientError.ts"
+import { type ClientMembers, type PublishedRoute, topicsOf } from "./ClientMembers.ts"
+import type { MQClientApi } from "./MQClientApi.ts"
+
+/** The routes and broker addresses that one client instance knows. */
+export interface TopicRoute {
+  /** topic -> the route last read. */
+  readonly topicRouteTable: ReadonlyMap<string, PublishedRoute>
+  /** broker name -> broker id -> address, translated. */
+  readonly brokerAddrTable: ReadonlyMap<string, ReadonlyMap<number, string>>
+  /** The address of a broker's master. */
+  readonly findBrokerAddressInPublish: (brokerName: string) => string | undefined
+  /** The broker that has the address, as name and id. */
+  readonly brokerOf: (address: string) => { readonly brokerName: string; readonly brokerId: number } | undefined
+  /**
+   * Reads a topic's route from the name server and hands it to every producer and consumer. However many ask for one
+   * topic at once, there is one lookup. With `borrow`, a topic that nobody has is routed through the template topic.
+   */
+  readonly updateTopicRouteInfoFromNameServer: (
+    topic: string,
+    borrow: Borrow | undefined
+  ) => Effect.Effect<PublishedRoute, RouteUnavailable | ClientClosed>
+  /** Timer 2: the routes of all topics, each for itself, so that one that fails or hangs holds up no other. */
+  readonly updateAll: Effect.Effect<void>
+  /** Java's `cleanOfflineBroker`: forgets the addresses that no route names any more, and returns those that are left. */
+  readonly cleanOfflineBroker: Effect.Effect<ReadonlySet<string>>
+  /** When the topic's route was last read, on the monotonic clock in milliseconds. */
+  readonly readAt: (topic: string) => number | undefined
+}
+
+/** How a missing topic is routed: through the template topic, with at most so many queues a broker. */
+export interface Borrow {
+  readonly defaultTopicQueueNums: number
+}
+
+/** How many topics timer 2 reads at once. */
+const POLL_CONCURRENCY = 16
+
+/** Why a route cannot be sent over, or undefined when it can. */
+export const problemOfRoute = (route: TopicRouteData): RouteProblem | undefined => {
+  const writable = route.queueDatas.filter((q) => (q.perm & PermName.WRITE) !== 0 && q.writeQueueNums > 0)
+  if (writable.length === 0) return "no-writable-queue"
+  const masters = new Set(route.brokerDatas.filter((b) => b.brokerAddrs.has(MASTER_ID)).map((b) => b.brokerName))
+  return writable.some((q) => masters.has(q.brokerName)) ? undefined : "no-master"
+}
+
+const borrowed = (template: TopicRouteData, borrow: Borrow): TopicRouteData => ({
+  ...template,
+  queueDatas: template.queueDatas.map((queue) => {
+    const queues = Math.min(borrow.defaultTopicQueueNums, queue.readQueueNums)
+    return { ...queue, readQueueNums: queues, writeQueueNums: queues }
+  })
+})
+
+const problemOfTries = (tries: ReadonlyArray<NameServerTry>): RouteProblem => {
+  const problems = tries.map((t) => t.problem)
+  if (problems.every((p) => p === "name-not-resolved")) return "name-not-resolved"
+  if (problems.includes("rejected") || problems.includes("not-ready")) return "name-server-rejected"
+  return problems.includes("silent") ? "name-server-silent" : "name-server-refused"
+}
+
+/**
+ * Makes the route tables of an instance.
+ *
+ * Source: RocketMQ `MQClientInstance.updateTopicRouteInfoFromNameServer`.
+ */
+export const make = Effect.fnUntraced(function* (api: MQClientApi, members: ClientMembers, timeoutMillis: number) {
+  const clock = yield* Clock.Clock
+  const translator = yield* AddressTranslator
+  const lookups = yield* FiberSet.make<PublishedRoute, RouteUnavailable>()
+  const fork = yield* FiberSet.runtime(lookups)()
+  const topicRouteTable = new Map<string, PublishedRoute>()
+  const readAt = new Map<string, number>()
+  const brokerAddrTable = new Map<string, ReadonlyMap<number, string>>()
+  const inFlight = new Map<string, Fiber.Fiber<PublishedRoute, RouteUnavailable>>()
+  const failing = new Map<string, RouteProblem>()
+
+  const translate = Effect.fnUntraced(function* (route: TopicRouteData) {
+    for (const broker of route.brokerDatas) {
+      const addresses = new Map<number, string>()
+      for (const [brokerId, address] of broker.brokerAddrs) {
+        addresses.set(brokerId, yield* translator.translate({ brokerName: broker.brokerName, brokerId, address }))
+      }
+      brokerAddrTable.set(broker.brokerName, addresses)
+    }
+  })
+
+  const accept = Effect.fnUntraced(function* (route: PublishedRoute) {
+    yield* translate(route.data)
+    topicRouteTable.set(route.topic, route)
+    for (const producer of members.producerTable.values()) producer.updateTopicPublishInfo(route)
+    for (const consumer of members.consumerTable.values()) consumer.updateTopicSubscribeInfo(route)
+    return route
+  })
+
+  const read = (topic: string): Effect.Effect<TopicRouteData | undefined, RouteUnavailable> =>
+    api.getTopicRouteInfo(topic, timeoutMillis).pipe(
+      Effect.mapError((error) => {
+        switch (error._tag) {
+          case "NoNameServer":
+            return new RouteUnavailable({ topic, problem: "no-name-server-address", tries: [] })
+          case "NameServerUnavailable":
+            return new RouteUnavailable({ topic, problem: problemOfTries(error.tries), tries: error.tries })
+          default:
+            return new RouteUnavailable({
+              topic,
+              problem: "name-server-rejected",
+              tries: [new NameServerTry({ address: error.address, problem: "rejected", detail: error.message })]
+            })
+        }
+      })
+    )
+
+  const lookup = Effect.fnUntraced(function* (topic: string, borrow: Borrow | undefined) {
+    const own = yield* read(topic)
+    const known = topicRouteTable.get(topic)
+    if (own !== undefined) {
+      // A name server that has just started answers with an empty view; a good table is worth more than that.
+      if (own.queueDatas.length === 0 && known !== undefined && known.data.queueDatas.length > 0) return known
+      return yield* accept({ topic, data: own, borrowed: false })
+    }
+    const template = borrow === undefined ? undefined : yield* read(AUTO_CREATE_TOPIC_KEY_TOPIC)
+    if (borrow === undefined || template === undefined) {
+      return yield* new RouteUnavailable({ topic, problem: "topic-absent", tries: [] })
+    }
+    return yield* accept({ topic, data: borrowed(template, borrow), borrowed: true })
+  })
+
+  const noteOutcome = (topic: string, problem: RouteProblem | undefined) => {
+    const before = failing.get(topic)
+    if (problem === before) return Effect.void
+    if (problem === undefined) {
+      failing.delete(topic)
+      return Effect.logInfo(`the route of topic ${topic} can be read again`)
+    }
+    failing.set(topic, problem)
+    // A retry topic, or the template topic where creation is off, is rightly absent.
+    const expected = problem === "topic-absent" && (isRetryTopic(topic) || topic === AUTO_CREATE_TOPIC_KEY_TOPIC)
+    return expected ? Effect.void : Effect.logWarning(`no route to topic ${topic}: ${problem}`)
+  }
+
+  // Somebody who may not borrow must not be given what somebody who may is waiting for, nor the other way round.
+  const flightKey = (topic: string, borrow: Borrow | undefined) => `${topic} ${borrow?.defaultTopicQueueNums ?? ""}`
+
+  const run = (topic: string, borrow: Borrow | undefined) =>
+    lookup(topic, borrow).pipe(
+      Effect.tap(() => {
+        readAt.set(topic, Number(clock.monotonicTimeNanosUnsafe()) / 1e6)
+        return noteOutcome(topic, undefined)
+      }),
+      Effect.tapError((error) => noteOutcome(topic, error.problem)),
+      Effect.ensuring(Effect.sync(() => inFlight.delete(flightKey(topic, borrow))))
+    )
+
+  const closed = new ClientClosed({ address: "the name server", sent: false })
+
+  // The lookup belongs to the instance, not to the caller who happened to come first: that one may be interrupted.
+  const updateTopicRouteInfoFromNameServer = (topic: string, borrow: Borrow | undefined) =>
+    Effect.suspend(() => {
+      const key = flightKey(topic, borrow)
+      let fiber = inFlight.get(key)
+      if (fiber === undefined) {
+        fiber = fork(run(topic, borrow))
+        if (fiber.pollUnsafe() === undefined) inFlight.set(key, fiber)
+      }
+      return Effect.flatMap(
+        Fiber.await(fiber),
+        (exit): Effect.Effect<PublishedRoute, RouteUnavailable | ClientClosed> =>
+          exit._tag === "Failure" && exit.cause.reasons.some((reason) => reason._tag === "Interrupt")
+            ? Effect.fail(closed)
+            : exit
+      )
+    })
+
+  const updateAll = Effect.suspend(() =>
+    Effect.forEach(
+      topicsOf(members),
+      // A borrowed route stays until the topic exists; asking for the template again would only repeat it.
+      (topic) => Effect.ignore(updateTopicRouteInfoFromNameServer(topic, undefined)),
+      { concurrency: POLL_CONCURRENCY, discard: true }
+    )
+  )
+
+  const cleanOfflineBroker = Effect.sync(() => {
+    const named = new Set<string>()
+    for (const route of topicRouteTable.values()) {
+      for (const broker of route.data.brokerDatas) named.add(broker.brokerName)
+    }
+    const left = new Set<string>()
+    for (const [brokerName, addresses] of brokerAddrTable) {
+      if (!named.has(brokerName)) brokerAddrTable.delete(brokerName)
+      else for (const address of addresses.values()) left.add(address)
+    }
+    return left
+  })
+
+  const self: TopicRoute = {
+    topicRouteTable,
+    brokerAddrTable,
+    findBrokerAddressInPublish: (brokerName) => brokerAddrTable.get(brokerName)?.get(MASTER_ID),
+    brokerOf: (address) => {
+      for (const [brokerName, addresses] of brokerAddrTable) {
+        for (const [brokerId, known] of addresses) if (known === address) return { brokerName, brokerId }
+      }
+      return undefined
+    },
+    updateTopicRouteInfoFromNameServer,
+    updateAll,
+    cleanOfflineBroker,
+    readAt: (topic) => readAt.get(topic)
+  }
+  return self
+})
