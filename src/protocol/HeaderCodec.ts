@@ -1,0 +1,137 @@
+import { DecodeError } from "./DecodeError.ts"
+import { type ExtFields, setField } from "./ExtFields.ts"
+
+export { DecodeError } from "./DecodeError.ts"
+
+/**
+ * A small codec between typed header fields and the texts of `extFields`. It converts as Java does for header classes:
+ * fields that are absent are not sent, and fields that a codec does not know are ignored.
+ *
+ * Source: RocketMQ `RemotingCommand.decodeCommandCustomHeader`, `makeCustomHeaderToNet`.
+ */
+
+/** How one field is written and read. */
+export interface Field<A> {
+  readonly optional: boolean
+  // Methods, not function properties: so a field of any type is a `Field<unknown>`.
+  write(value: A): string
+  /** Undefined when the text is no such value. */
+  read(text: string): A | undefined
+  /** What the text should have been, for errors. */
+  readonly expected: string
+}
+
+/** A field that may be absent. */
+export interface OptionalField<A> extends Field<A> {
+  readonly optional: true
+}
+
+/** A field that must be present. */
+export interface RequiredField<A> extends Field<A> {
+  readonly optional: false
+}
+
+const required = <A>(
+  expected: string,
+  read: (text: string) => A | undefined,
+  write: (value: A) => string = String
+): RequiredField<A> => ({ optional: false, write, read, expected })
+
+const integer = /^[+-]?[0-9]{1,19}$/
+const INT_MAX = 2_147_483_647
+const LONG_MAX = 9_223_372_036_854_775_807n
+
+/** Text as it is. */
+export const string: RequiredField<string> = required(
+  "text",
+  (text) => text,
+  (value) => value
+)
+
+/** A 32-bit int. */
+export const int: RequiredField<number> = required("a 32-bit int", (text) => {
+  const value = integer.test(text) ? Number(text) : Number.NaN
+  return value >= -INT_MAX - 1 && value <= INT_MAX ? value : undefined
+})
+
+/** A 64-bit int that a number holds exactly: offsets and times. */
+export const long: RequiredField<number> = required("a 64-bit int within 2^53", (text) => {
+  const value = integer.test(text) ? Number(text) : Number.NaN
+  return Number.isSafeInteger(value) ? value : undefined
+})
+
+/** Any 64-bit int, for fields where Java sends `Long.MAX_VALUE`. */
+export const bigint: RequiredField<bigint> = required("a 64-bit int", (text) => {
+  if (!integer.test(text)) return undefined
+  const value = BigInt(text.startsWith("+") ? text.slice(1) : text)
+  return value >= -LONG_MAX - 1n && value <= LONG_MAX ? value : undefined
+})
+
+/** `true` in any case of letters is true, anything else false, as in Java's `parseBoolean`. */
+export const boolean: RequiredField<boolean> = required("true or false", (text) => text.toLowerCase() === "true")
+
+/** One of some words. */
+export const literal = <const A extends string>(...words: ReadonlyArray<A>): RequiredField<A> =>
+  required(
+    words.join(" or "),
+    (text) => words.find((word) => word === text),
+    (value) => value
+  )
+
+/** The field may be absent: undefined is not sent, and an absent field is an absent property. */
+export const optional = <A>(field: Field<A>): OptionalField<A> => ({ ...field, optional: true })
+
+/** The names and codecs of a header's fields. */
+export type Fields = Readonly<Record<string, RequiredField<unknown> | OptionalField<unknown>>>
+
+type RequiredNames<F> = { [K in keyof F]: F[K] extends RequiredField<unknown> ? K : never }[keyof F]
+
+type TypeOf<F> = F extends Field<infer A> ? A : never
+
+/** The header that a set of fields describes. */
+export type HeaderOf<F> = {
+  readonly [K in RequiredNames<F>]: TypeOf<F[K]>
+} & {
+  readonly [K in Exclude<keyof F, RequiredNames<F>>]?: TypeOf<F[K]> | undefined
+}
+
+/** Converts a header to `extFields` and back. */
+export interface Codec<A> {
+  readonly encode: (value: A) => ExtFields
+  /** `code` is the request code to name in the error. */
+  readonly decode: (code: number, fields: ExtFields | undefined) => A | DecodeError
+}
+
+/** Makes the codec of a header from its fields; they are written in the order given. */
+export const struct = <const F extends Fields>(fields: F): Codec<HeaderOf<F>> => {
+  const entries = Object.entries<Field<unknown>>(fields)
+  return {
+    encode: (value) => {
+      const values: Readonly<Record<string, unknown>> = value
+      const out: Record<string, string> = {}
+      for (const [name, field] of entries) {
+        const item = values[name]
+        if (item !== undefined) setField(out, name, field.write(item))
+      }
+      return out
+    },
+    decode: (code, present) => {
+      const out: Record<string, unknown> = {}
+      for (const [name, field] of entries) {
+        const text = present !== undefined && Object.hasOwn(present, name) ? present[name] : undefined
+        if (text === undefined) {
+          if (field.optional) continue
+          return new DecodeError({ code, field: name, detail: "it is absent" })
+        }
+        const item = field.read(text)
+        if (item === undefined) {
+          return new DecodeError({ code, field: name, detail: `expected ${field.expected}, got ${quote(text)}` })
+        }
+        out[name] = item
+      }
+      return out as HeaderOf<F>
+    }
+  }
+}
+
+const quote = (text: string): string => JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}...` : text)
