@@ -13,6 +13,8 @@ export { DecodeError } from "./DecodeError.ts"
 /** How one field is written and read. */
 export interface Field<A> {
   readonly optional: boolean
+  /** The name on the wire, when it is another than the property's. */
+  readonly wireName?: string | undefined
   // Methods, not function properties: so a field of any type is a `Field<unknown>`.
   write(value: A): string
   /** Undefined when the text is no such value. */
@@ -81,6 +83,12 @@ export const literal = <const A extends string>(...words: ReadonlyArray<A>): Req
 /** The field may be absent: undefined is not sent, and an absent field is an absent property. */
 export const optional = <A>(field: Field<A>): OptionalField<A> => ({ ...field, optional: true })
 
+/** The field has another name on the wire than the property. */
+export const named = <F extends Field<unknown>>(wireName: string, field: F): F => ({ ...field, wireName })
+
+/** The broker a request is meant for: `brokerName` in Java's getters, `bname` on the wire. */
+export const brokerName: OptionalField<string> = named("bname", optional(string))
+
 /** The names and codecs of a header's fields. */
 export type Fields = Readonly<Record<string, RequiredField<unknown> | OptionalField<unknown>>>
 
@@ -111,21 +119,22 @@ export const struct = <const F extends Fields>(fields: F): Codec<HeaderOf<F>> =>
       const out: Record<string, string> = {}
       for (const [name, field] of entries) {
         const item = values[name]
-        if (item !== undefined) setField(out, name, field.write(item))
+        if (item !== undefined) setField(out, field.wireName ?? name, field.write(item))
       }
       return out
     },
     decode: (code, present) => {
       const out: Record<string, unknown> = {}
       for (const [name, field] of entries) {
-        const text = present !== undefined && Object.hasOwn(present, name) ? present[name] : undefined
+        const wireName = field.wireName ?? name
+        const text = present !== undefined && Object.hasOwn(present, wireName) ? present[wireName] : undefined
         if (text === undefined) {
           if (field.optional) continue
-          return new DecodeError({ code, field: name, detail: "it is absent" })
+          return new DecodeError({ code, field: wireName, detail: "it is absent" })
         }
         const item = field.read(text)
         if (item === undefined) {
-          return new DecodeError({ code, field: name, detail: `expected ${field.expected}, got ${quote(text)}` })
+          return new DecodeError({ code, field: wireName, detail: `expected ${field.expected}, got ${quote(text)}` })
         }
         out[name] = item
       }

@@ -1,0 +1,233 @@
+import type { MessageQueue } from "../message/MessageQueue.ts"
+import { DecodeError } from "./DecodeError.ts"
+import { setField } from "./ExtFields.ts"
+import { type JsonOutput, type JsonValue, parse, rawKeys, stringify } from "./LenientJson.ts"
+
+/**
+ * A small codec between typed values and JSON bodies. On reading, unknown fields are ignored and null counts as absent,
+ * as in Java; on writing, absent fields are left out.
+ *
+ * Source: RocketMQ `RemotingSerializable`.
+ */
+
+/** Why a value is not what a codec reads; `path` is where. */
+export class Mismatch {
+  readonly path: string
+  readonly expected: string
+  constructor(path: string, expected: string) {
+    this.path = path
+    this.expected = expected
+  }
+}
+
+/** How one value is written and read. */
+export interface BodyCodec<A> {
+  readonly optional: boolean
+  /** What an absent field is read as; undefined when it has no default. */
+  readonly fallback?: A | undefined
+  // Methods, not function properties: so a codec of any type is a `BodyCodec<unknown>`.
+  read(value: JsonValue): A | Mismatch
+  write(value: A): JsonOutput
+}
+
+/** A field that may be absent. */
+export interface OptionalBody<A> extends BodyCodec<A> {
+  readonly optional: true
+}
+
+/** A field that must be present, or has a default. */
+export interface RequiredBody<A> extends BodyCodec<A> {
+  readonly optional: false
+}
+
+const scalar = <A extends JsonOutput>(
+  expected: string,
+  read: (value: JsonValue) => A | undefined
+): RequiredBody<A> => ({
+  optional: false,
+  read: (value) => read(value) ?? new Mismatch("", expected),
+  write: (value) => value
+})
+
+/** Text. */
+export const string: RequiredBody<string> = scalar("text", (value) => (typeof value === "string" ? value : undefined))
+
+/** An int of 32 bits, or of 64 that a number holds exactly. */
+export const long: RequiredBody<number> = scalar("an integer within 2^53", (value) =>
+  typeof value === "number" && Number.isSafeInteger(value) ? value : undefined
+)
+
+/** A 32-bit int. */
+export const int: RequiredBody<number> = scalar("a 32-bit int", (value) =>
+  typeof value === "number" && (value | 0) === value ? value : undefined
+)
+
+/** Any number. */
+export const double: RequiredBody<number> = scalar("a number", (value) =>
+  typeof value === "number" || typeof value === "bigint" ? Number(value) : undefined
+)
+
+/** true or false. */
+export const boolean: RequiredBody<boolean> = scalar("a boolean", (value) =>
+  typeof value === "boolean" ? value : undefined
+)
+
+/** The field may be absent. */
+export const optional = <A>(codec: BodyCodec<A>): OptionalBody<A> => ({ ...codec, optional: true })
+
+/** A field that some senders leave out: it is read as `fallback` then, and always written. */
+export const withDefault = <A>(codec: RequiredBody<A>, fallback: A): RequiredBody<A> => ({ ...codec, fallback })
+
+const inside = (mismatch: Mismatch, step: string): Mismatch =>
+  new Mismatch(mismatch.path === "" ? step : `${step}.${mismatch.path}`, mismatch.expected)
+
+/** A list. */
+export const list = <A>(item: BodyCodec<A>): RequiredBody<ReadonlyArray<A>> => ({
+  optional: false,
+  read: (value) => {
+    if (!Array.isArray(value)) return new Mismatch("", "a list")
+    const out: Array<A> = []
+    for (const [index, element] of value.entries()) {
+      const read = item.read(element)
+      if (read instanceof Mismatch) return inside(read, `[${index}]`)
+      out.push(read)
+    }
+    return out
+  },
+  write: (value) => value.map((element) => item.write(element))
+})
+
+/** A map with text as keys. */
+export const map = <A>(item: BodyCodec<A>): RequiredBody<ReadonlyMap<string, A>> => ({
+  optional: false,
+  read: (value) => readEntries(value, item, (key) => key),
+  write: (value) => new Map(Array.from(value, ([key, element]) => [key, item.write(element)]))
+})
+
+/** A map with ints as keys; `bare` writes them without quotes, which Java readers accept and other JSON readers do not. */
+export const intMap = <A>(
+  item: BodyCodec<A>,
+  options?: { readonly bare: boolean }
+): RequiredBody<ReadonlyMap<number, A>> => ({
+  optional: false,
+  read: (value) => readEntries(value, item, (key) => (/^-?[0-9]{1,15}$/.test(key) ? Number(key) : undefined)),
+  write: (value) => {
+    const entries = Array.from(value, ([key, element]): [string, JsonOutput] => [String(key), item.write(element)])
+    return options?.bare === true ? rawKeys(entries) : new Map(entries)
+  }
+})
+
+const readEntries = <K, A>(
+  value: JsonValue,
+  item: BodyCodec<A>,
+  readKey: (key: string) => K | undefined
+): ReadonlyMap<K, A> | Mismatch => {
+  if (!(value instanceof Map)) return new Mismatch("", "an object")
+  const out = new Map<K, A>()
+  for (const [name, element] of value as ReadonlyMap<string, JsonValue>) {
+    const key = readKey(name)
+    if (key === undefined) return new Mismatch(name, "another kind of key")
+    const read = item.read(element)
+    if (read instanceof Mismatch) return inside(read, name)
+    out.set(key, read)
+  }
+  return out
+}
+
+/** A small object of texts, such as topic attributes. */
+export const textRecord: RequiredBody<Readonly<Record<string, string>>> = {
+  optional: false,
+  read: (value) => {
+    const entries = readEntries(value, string, (key) => key)
+    if (entries instanceof Mismatch) return entries
+    const out: Record<string, string> = {}
+    for (const [name, text] of entries) setField(out, name, text)
+    return out
+  },
+  write: (value) => new Map(Object.entries(value))
+}
+
+/** The fields of a JSON object. */
+export type Fields = Readonly<Record<string, RequiredBody<unknown> | OptionalBody<unknown>>>
+
+type RequiredNames<F> = { [K in keyof F]: F[K] extends RequiredBody<unknown> ? K : never }[keyof F]
+
+type TypeOf<F> = F extends BodyCodec<infer A> ? A : never
+
+/** The object that a set of fields describes. */
+export type ObjectOf<F> = {
+  readonly [K in RequiredNames<F>]: TypeOf<F[K]>
+} & {
+  readonly [K in Exclude<keyof F, RequiredNames<F>>]?: TypeOf<F[K]> | undefined
+}
+
+/** An object; its fields are written in the order given, which for Java's sake is the alphabetical one. */
+export const struct = <const F extends Fields>(fields: F): RequiredBody<ObjectOf<F>> => {
+  const entries = Object.entries<BodyCodec<unknown>>(fields)
+  return {
+    optional: false,
+    read: (value) => {
+      if (!(value instanceof Map)) return new Mismatch("", "an object")
+      const present: ReadonlyMap<string, JsonValue> = value
+      const out: Record<string, unknown> = {}
+      for (const [name, codec] of entries) {
+        const item = present.get(name)
+        if (item !== undefined && item !== null) {
+          const read = codec.read(item)
+          if (read instanceof Mismatch) return inside(read, name)
+          out[name] = read
+        } else if (codec.fallback !== undefined) out[name] = codec.fallback
+        else if (!codec.optional) return new Mismatch(name, "it, and it is absent")
+      }
+      return out as ObjectOf<F>
+    },
+    write: (value) => {
+      const values: Readonly<Record<string, unknown>> = value
+      const out = new Map<string, JsonOutput>()
+      for (const [name, codec] of entries) {
+        const item = values[name]
+        if (item !== undefined) out.set(name, codec.write(item))
+      }
+      return out
+    }
+  }
+}
+
+/** A queue as Java writes it, alone or as the key of a map. */
+export const messageQueue: RequiredBody<MessageQueue> = struct({ brokerName: string, queueId: int, topic: string })
+
+/** A map whose keys are queues: fastjson writes the queue's object in the place of the key. */
+export const queueMap = <A>(
+  item: BodyCodec<A>
+): RequiredBody<ReadonlyArray<readonly [queue: MessageQueue, value: A]>> => ({
+  optional: false,
+  read: (value) => {
+    const entries = readEntries(value, item, readQueueKey)
+    return entries instanceof Mismatch ? entries : [...entries]
+  },
+  write: (value) =>
+    rawKeys(value.map(([queue, element]) => [stringify(messageQueue.write(queue)), item.write(element)]))
+})
+
+const readQueueKey = (key: string): MessageQueue | undefined => {
+  const parsed = parse(key)
+  if (parsed instanceof DecodeError) return undefined
+  const queue = messageQueue.read(parsed)
+  return queue instanceof Mismatch ? undefined : queue
+}
+
+const encoder = new TextEncoder()
+
+/** Writes a body. */
+export const encode = <A>(codec: BodyCodec<A>, value: A): Uint8Array => encoder.encode(stringify(codec.write(value)))
+
+/** Reads a body; `code` is the request code to name in the error. */
+export const decode = <A>(codec: BodyCodec<A>, code: number, body: Uint8Array): A | DecodeError => {
+  if (body.length === 0) return new DecodeError({ code, field: "body", detail: "it is absent" })
+  const json = parse(body, code)
+  if (json instanceof DecodeError) return json
+  const value = codec.read(json)
+  if (!(value instanceof Mismatch)) return value
+  const path = value.path === "" ? "body" : `body.${value.path}`
+  return new DecodeError({ code, field: path, detail: `expected ${value.expected}` })
+}

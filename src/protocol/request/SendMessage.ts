@@ -1,0 +1,221 @@
+import { DecodeError } from "../DecodeError.ts"
+import { boolean, int, long } from "../HeaderCodec.ts"
+import type { ExtFields, RemotingCommand, Request, Response } from "../RemotingCommand.ts"
+import { RequestCode } from "../RequestCode.ts"
+import { ResponseCode } from "../ResponseCode.ts"
+
+/**
+ * SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320), SEND_REPLY_MESSAGE (324) and _V2 (325), client to
+ * broker. The body is the message's body, or several messages (`MessageCodec.encodeBatch`).
+ *
+ * ```text
+ * V2  V1                      type
+ * a   producerGroup           string
+ * b   topic                   string
+ * c   defaultTopic            string
+ * d   defaultTopicQueueNums   int
+ * e   queueId                 int      -1: the broker chooses
+ * f   sysFlag                 int
+ * g   bornTimestamp           long
+ * h   flag                    int
+ * i   properties              string   optional
+ * j   reconsumeTimes          int
+ * k   unitMode                boolean
+ * l   maxReconsumeTimes       int      optional
+ * m   batch                   boolean
+ * n   bname                   string   optional
+ * answer: msgId, queueId, queueOffset, transactionId?, batchUniqId?, recallHandle?, MSG_REGION?, TRACE_ON?
+ * ```
+ *
+ * This is the one request that a producer sends per message, so both ends are written out by hand.
+ *
+ * Source: RocketMQ `SendMessageRequestHeaderV2`, `SendMessageRequestHeader`, `SendMessageResponseHeader`.
+ */
+
+/** How a send is put on the wire: short names, long names, several messages, or as a reply to a request. */
+export type SendMessageForm = "V2" | "V1" | "BATCH" | "REPLY_V2" | "REPLY_V1"
+
+/** What a send says besides the body. */
+export interface SendMessageHeader {
+  readonly producerGroup: string
+  readonly topic: string
+  /** The topic from which a missing topic is created (Java `createTopicKey`). */
+  readonly defaultTopic: string
+  readonly defaultTopicQueueNums: number
+  /** -1 lets the broker choose. */
+  readonly queueId: number
+  /** Bits of `SysFlag`. */
+  readonly sysFlag: number
+  /** Milliseconds since the epoch. */
+  readonly bornTimestamp: number
+  readonly flag: number
+  /** Encoded by `MessageProperties.encode`. */
+  readonly properties?: string | undefined
+  readonly reconsumeTimes: number
+  readonly unitMode: boolean
+  readonly maxReconsumeTimes?: number | undefined
+  readonly batch?: boolean | undefined
+  readonly brokerName?: string | undefined
+}
+
+/** What a broker says of a message it stored. */
+export interface SendMessageAnswer {
+  /** The broker's message id (address and commit log offset); several, joined by commas, for a batch. */
+  readonly msgId: string
+  readonly queueId: number
+  /** Position in the queue; of the first message for a batch. */
+  readonly queueOffset: number
+  readonly transactionId?: string | undefined
+  readonly batchUniqId?: string | undefined
+  /** By which a timer message can be recalled. */
+  readonly recallHandle?: string | undefined
+  readonly regionId?: string | undefined
+  readonly traceOn: boolean
+}
+
+const codes: Readonly<Record<SendMessageForm, number>> = {
+  V2: RequestCode.SEND_MESSAGE_V2,
+  V1: RequestCode.SEND_MESSAGE,
+  BATCH: RequestCode.SEND_BATCH_MESSAGE,
+  REPLY_V2: RequestCode.SEND_REPLY_MESSAGE_V2,
+  REPLY_V1: RequestCode.SEND_REPLY_MESSAGE
+}
+
+const text = (value: boolean): string => (value ? "true" : "false")
+
+const shortNames = (header: SendMessageHeader, batch: boolean): ExtFields => {
+  const out: Record<string, string> = {
+    a: header.producerGroup,
+    b: header.topic,
+    c: header.defaultTopic,
+    d: `${header.defaultTopicQueueNums}`,
+    e: `${header.queueId}`,
+    f: `${header.sysFlag}`,
+    g: `${header.bornTimestamp}`,
+    h: `${header.flag}`
+  }
+  if (header.properties !== undefined) out["i"] = header.properties
+  out["j"] = `${header.reconsumeTimes}`
+  out["k"] = text(header.unitMode)
+  if (header.maxReconsumeTimes !== undefined) out["l"] = `${header.maxReconsumeTimes}`
+  out["m"] = text(batch)
+  if (header.brokerName !== undefined) out["n"] = header.brokerName
+  return out
+}
+
+const longNames = (header: SendMessageHeader): ExtFields => {
+  const out: Record<string, string> = {
+    producerGroup: header.producerGroup,
+    topic: header.topic,
+    defaultTopic: header.defaultTopic,
+    defaultTopicQueueNums: `${header.defaultTopicQueueNums}`,
+    queueId: `${header.queueId}`,
+    sysFlag: `${header.sysFlag}`,
+    bornTimestamp: `${header.bornTimestamp}`,
+    flag: `${header.flag}`,
+    reconsumeTimes: `${header.reconsumeTimes}`,
+    unitMode: text(header.unitMode),
+    batch: text(header.batch ?? false)
+  }
+  if (header.properties !== undefined) out["properties"] = header.properties
+  if (header.maxReconsumeTimes !== undefined) out["maxReconsumeTimes"] = `${header.maxReconsumeTimes}`
+  if (header.brokerName !== undefined) out["bname"] = header.brokerName
+  return out
+}
+
+/** What a producer sends. The form `BATCH` sets the batch field whatever the header says. */
+export const request = (header: SendMessageHeader, body: Uint8Array, form: SendMessageForm): Request => ({
+  code: codes[form],
+  extFields:
+    form === "V1" || form === "REPLY_V1"
+      ? longNames(header)
+      : shortNames(header, form === "BATCH" || (header.batch ?? false)),
+  body
+})
+
+/** What a broker reads, in any of the five forms. The body stays in `cmd.body`. */
+export const decodeRequest = (cmd: RemotingCommand): SendMessageHeader | DecodeError => {
+  const { code } = cmd
+  const f: Readonly<Partial<Record<string, string>>> = cmd.extFields ?? {}
+  const long_ = code === RequestCode.SEND_MESSAGE || code === RequestCode.SEND_REPLY_MESSAGE
+  const name = (short: string, long: string): string => (long_ ? long : short)
+  let error: DecodeError | undefined
+  const required = <A>(field: string, read: (text: string) => A | undefined, otherwise: A): A => {
+    const value = f[field]
+    const result = value === undefined ? undefined : read(value)
+    if (result !== undefined) return result
+    error ??= new DecodeError({ code, field, detail: value === undefined ? "it is absent" : "it is no number" })
+    return otherwise
+  }
+  const textOf = (field: string): string => required(field, (value) => value, "")
+  const intOf = (field: string): number => required(field, int.read, 0)
+  const optionalInt = (field: string): number | undefined => (f[field] === undefined ? undefined : intOf(field))
+  const flagOf = (field: string): boolean => {
+    const value = f[field]
+    return value !== undefined && boolean.read(value) === true
+  }
+
+  const properties = f[name("i", "properties")]
+  const maxReconsumeTimes = optionalInt(name("l", "maxReconsumeTimes"))
+  const brokerName = f[name("n", "bname")]
+  const header: SendMessageHeader = {
+    producerGroup: textOf(name("a", "producerGroup")),
+    topic: textOf(name("b", "topic")),
+    defaultTopic: textOf(name("c", "defaultTopic")),
+    defaultTopicQueueNums: intOf(name("d", "defaultTopicQueueNums")),
+    queueId: intOf(name("e", "queueId")),
+    sysFlag: intOf(name("f", "sysFlag")),
+    bornTimestamp: required(name("g", "bornTimestamp"), long.read, 0),
+    flag: intOf(name("h", "flag")),
+    ...(properties === undefined ? {} : { properties }),
+    reconsumeTimes: optionalInt(name("j", "reconsumeTimes")) ?? 0,
+    unitMode: flagOf(name("k", "unitMode")),
+    ...(maxReconsumeTimes === undefined ? {} : { maxReconsumeTimes }),
+    batch: code === RequestCode.SEND_BATCH_MESSAGE || flagOf(name("m", "batch")),
+    ...(brokerName === undefined ? {} : { brokerName })
+  }
+  return error ?? header
+}
+
+/** What a broker answers; `code` is 0 or one of the codes for "stored, but" (FLUSH_DISK_TIMEOUT and so on). */
+export const response = (answer: SendMessageAnswer, code: number = ResponseCode.SUCCESS): Response => {
+  const extFields: Record<string, string> = {
+    queueId: `${answer.queueId}`,
+    msgId: answer.msgId,
+    TRACE_ON: text(answer.traceOn),
+    queueOffset: `${answer.queueOffset}`
+  }
+  if (answer.transactionId !== undefined) extFields["transactionId"] = answer.transactionId
+  if (answer.batchUniqId !== undefined) extFields["batchUniqId"] = answer.batchUniqId
+  if (answer.recallHandle !== undefined) extFields["recallHandle"] = answer.recallHandle
+  if (answer.regionId !== undefined) extFields["MSG_REGION"] = answer.regionId
+  return { code, extFields }
+}
+
+/**
+ * What a producer reads of an answer with code 0 or a "stored, but" code. Trace is on unless the broker says "false"; a
+ * broker of 4.x sends no transactionId.
+ */
+export const decodeResponse = (cmd: RemotingCommand): SendMessageAnswer | DecodeError => {
+  const f: Readonly<Partial<Record<string, string>>> = cmd.extFields ?? {}
+  const { msgId } = f
+  const queueId = int.read(f["queueId"] ?? "")
+  const queueOffset = long.read(f["queueOffset"] ?? "")
+  if (msgId === undefined || queueId === undefined || queueOffset === undefined) {
+    return new DecodeError({
+      code: RequestCode.SEND_MESSAGE_V2,
+      field: msgId === undefined ? "msgId" : queueId === undefined ? "queueId" : "queueOffset",
+      detail: "it is absent or no number in the answer"
+    })
+  }
+  return {
+    msgId,
+    queueId,
+    queueOffset,
+    transactionId: f["transactionId"],
+    batchUniqId: f["batchUniqId"],
+    recallHandle: f["recallHandle"],
+    regionId: f["MSG_REGION"],
+    traceOn: f["TRACE_ON"] !== "false"
+  }
+}
