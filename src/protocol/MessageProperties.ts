@@ -1,0 +1,128 @@
+/** Names of message properties that RocketMQ gives a meaning. Source: RocketMQ `MessageConst`. */
+export const MessageConst = {
+  KEYS: "KEYS",
+  TAGS: "TAGS",
+  WAIT_STORE_MSG_OK: "WAIT",
+  DELAY_TIME_LEVEL: "DELAY",
+  RETRY_TOPIC: "RETRY_TOPIC",
+  ORIGIN_GROUP: "ORIGIN_GROUP",
+  REAL_TOPIC: "REAL_TOPIC",
+  REAL_QUEUE_ID: "REAL_QID",
+  TRANSACTION_PREPARED: "TRAN_MSG",
+  PRODUCER_GROUP: "PGROUP",
+  MIN_OFFSET: "MIN_OFFSET",
+  MAX_OFFSET: "MAX_OFFSET",
+  BUYER_ID: "BUYER_ID",
+  ORIGIN_MESSAGE_ID: "ORIGIN_MESSAGE_ID",
+  TRANSFER_FLAG: "TRANSFER_FLAG",
+  CORRECTION_FLAG: "CORRECTION_FLAG",
+  MQ2_FLAG: "MQ2_FLAG",
+  RECONSUME_TIME: "RECONSUME_TIME",
+  MAX_RECONSUME_TIMES: "MAX_RECONSUME_TIMES",
+  CONSUME_START_TIMESTAMP: "CONSUME_START_TIME",
+  MSG_REGION: "MSG_REGION",
+  TRACE_SWITCH: "TRACE_ON",
+  UNIQ_KEY: "UNIQ_KEY",
+  EXTEND_UNIQ_INFO: "EXTEND_UNIQ_INFO",
+  DUP_INFO: "DUP_INFO",
+  TRANS_OFFSET: "TRANS_OFFSET",
+  CHECK_IMMUNITY_TIME_IN_SECONDS: "CHECK_IMMUNITY_TIME_IN_SECONDS",
+  TRANSACTION_PREPARED_QUEUE_OFFSET: "TRAN_PREPARED_QUEUE_OFFSET",
+  TRANSACTION_ID: "__transactionId__",
+  TRANSACTION_CHECK_TIMES: "TRANSACTION_CHECK_TIMES",
+  INSTANCE_ID: "INSTANCE_ID",
+  CORRELATION_ID: "CORRELATION_ID",
+  MESSAGE_REPLY_TO_CLIENT: "REPLY_TO_CLIENT",
+  MESSAGE_TTL: "TTL",
+  REPLY_MESSAGE_ARRIVE_TIME: "ARRIVE_TIME",
+  PUSH_REPLY_TIME: "PUSH_REPLY_TIME",
+  CLUSTER: "CLUSTER",
+  MESSAGE_TYPE: "MSG_TYPE",
+  POP_CK: "POP_CK",
+  POP_CK_OFFSET: "POP_CK_OFFSET",
+  FIRST_POP_TIME: "1ST_POP_TIME",
+  SHARDING_KEY: "__SHARDINGKEY",
+  LITE_TOPIC: "__LITE_TOPIC",
+  FORWARD_QUEUE_ID: "PROPERTY_FORWARD_QUEUE_ID",
+  REDIRECT: "REDIRECT",
+  INNER_MULTI_DISPATCH: "INNER_MULTI_DISPATCH",
+  INNER_MULTI_QUEUE_OFFSET: "INNER_MULTI_QUEUE_OFFSET",
+  INNER_NUM: "INNER_NUM",
+  INNER_BASE: "INNER_BASE",
+  PRIORITY: "_SYS_MSG_PRIORITY_",
+  TRACE_CONTEXT: "TRACE_CONTEXT",
+  TIMER_DELAY_SEC: "TIMER_DELAY_SEC",
+  TIMER_DELAY_MS: "TIMER_DELAY_MS",
+  TIMER_DELIVER_MS: "TIMER_DELIVER_MS",
+  TIMER_ENQUEUE_MS: "TIMER_ENQUEUE_MS",
+  TIMER_DEQUEUE_MS: "TIMER_DEQUEUE_MS",
+  TIMER_ROLL_TIMES: "TIMER_ROLL_TIMES",
+  TIMER_OUT_MS: "TIMER_OUT_MS",
+  TIMER_DEL_UNIQKEY: "TIMER_DEL_UNIQKEY",
+  TIMER_DELAY_LEVEL: "TIMER_DELAY_LEVEL",
+  TIMER_ROLL_LABEL: "TIMER_ROLL_LABEL",
+  BORN_HOST: "__BORNHOST",
+  BORN_TIMESTAMP: "BORN_TIMESTAMP",
+  CRC32: "__CRC32#",
+  DLQ_ORIGIN_TOPIC: "DLQ_ORIGIN_TOPIC",
+  DLQ_ORIGIN_MESSAGE_ID: "DLQ_ORIGIN_MESSAGE_ID"
+} as const
+
+const free: ReadonlySet<string> = new Set([
+  MessageConst.TRANS_OFFSET,
+  MessageConst.CHECK_IMMUNITY_TIME_IN_SECONDS,
+  MessageConst.TRANSACTION_ID,
+  MessageConst.TRANSACTION_CHECK_TIMES,
+  MessageConst.SHARDING_KEY,
+  MessageConst.FORWARD_QUEUE_ID,
+  MessageConst.REDIRECT,
+  MessageConst.INNER_MULTI_DISPATCH,
+  MessageConst.INNER_NUM,
+  MessageConst.INNER_BASE,
+  MessageConst.TRACE_CONTEXT,
+  MessageConst.TIMER_ROLL_LABEL
+])
+
+const reserved: ReadonlySet<string> = new Set(Object.values(MessageConst).filter((name) => !free.has(name)))
+
+/** Whether only RocketMQ itself may set the property. Source: RocketMQ `MessageConst.STRING_HASH_SET`. */
+export const isReserved = (name: string): boolean => reserved.has(name)
+
+const NAME_END = "\u0001"
+const VALUE_END = "\u0002"
+
+/**
+ * Writes properties as one text: name U+0001 value U+0002, repeated. Names and values must not contain the two
+ * characters, and an entry with an empty name or value does not come back.
+ *
+ * Source: RocketMQ `MessageDecoder.messageProperties2String`.
+ */
+export const encode = (properties: Readonly<Record<string, string>>): string => {
+  let out = ""
+  for (const name in properties) {
+    const value = properties[name]
+    if (value !== undefined) out += name + NAME_END + value + VALUE_END
+  }
+  return out
+}
+
+/**
+ * Reads properties from their text, with or without the last U+0002; entries without a name or a value are left out, as
+ * in Java. The result has no prototype, so `properties["constructor"]` is undefined unless somebody sent it.
+ *
+ * Source: RocketMQ `MessageDecoder.string2messageProperties`.
+ */
+export const decode = (text: string): Record<string, string> => {
+  const out = Object.create(null) as Record<string, string>
+  let at = 0
+  // The next name's end is looked for once, not once per entry: the work stays linear whatever the text.
+  let nameEnd = text.indexOf(NAME_END)
+  while (at < text.length && nameEnd >= 0) {
+    let valueEnd = text.indexOf(VALUE_END, at)
+    if (valueEnd < 0) valueEnd = text.length
+    if (nameEnd > at && nameEnd < valueEnd - 1) out[text.slice(at, nameEnd)] = text.slice(nameEnd + 1, valueEnd)
+    at = valueEnd + 1
+    if (nameEnd < at) nameEnd = text.indexOf(NAME_END, at)
+  }
+  return out
+}
