@@ -1,0 +1,63 @@
+import * as Body from "../BodyCodec.ts"
+import type { DecodeError } from "../DecodeError.ts"
+import * as HeaderCodec from "../HeaderCodec.ts"
+import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
+import { RequestCode } from "../RequestCode.ts"
+import { ResponseCode } from "../ResponseCode.ts"
+import { type DataVersion, dataVersion, type TopicConfig, topicConfig } from "../TopicConfig.ts"
+
+/**
+ * GET_ALL_TOPIC_CONFIG (21), client to broker: all topics of this broker.
+ *
+ * ```text
+ * topicSeq      int      optional, paging: the first topic
+ * dataVersion   string   optional, paging: of the page before, as JSON
+ * maxTopicNum   int      optional, paging: how many
+ * answer: totalTopicNum int; body {"dataVersion":{...},"topicConfigTable":{"t":{...}}}
+ * ```
+ *
+ * Source: RocketMQ `GetAllTopicConfigRequestHeader`, `TopicConfigAndMappingSerializeWrapper`.
+ */
+export interface GetAllTopicConfigHeader {
+  readonly topicSeq?: number | undefined
+  readonly dataVersion?: string | undefined
+  readonly maxTopicNum?: number | undefined
+}
+
+/** The topics of a broker by name. */
+export interface GetAllTopicConfigAnswer {
+  readonly dataVersion?: DataVersion | undefined
+  readonly topicConfigTable: ReadonlyMap<string, TopicConfig>
+}
+
+const header: HeaderCodec.Codec<GetAllTopicConfigHeader> = HeaderCodec.struct({
+  topicSeq: HeaderCodec.optional(HeaderCodec.int),
+  dataVersion: HeaderCodec.optional(HeaderCodec.string),
+  maxTopicNum: HeaderCodec.optional(HeaderCodec.int)
+})
+
+const answer: Body.RequiredBody<GetAllTopicConfigAnswer> = Body.struct({
+  dataVersion: Body.optional(dataVersion),
+  topicConfigTable: Body.withDefault(Body.map(topicConfig), new Map())
+})
+
+/** What a client sends. */
+export const request = (value: GetAllTopicConfigHeader = {}): Request => ({
+  code: RequestCode.GET_ALL_TOPIC_CONFIG,
+  extFields: header.encode(value)
+})
+
+/** What a broker reads. */
+export const decodeRequest = (cmd: RemotingCommand): GetAllTopicConfigHeader | DecodeError =>
+  header.decode(cmd.code, cmd.extFields)
+
+/** What a broker answers. */
+export const response = (value: GetAllTopicConfigAnswer): Response => ({
+  code: ResponseCode.SUCCESS,
+  extFields: { totalTopicNum: String(value.topicConfigTable.size) },
+  body: Body.encode(answer, value)
+})
+
+/** What a client reads of an answer with code 0. */
+export const decodeResponse = (cmd: RemotingCommand): GetAllTopicConfigAnswer | DecodeError =>
+  Body.decode(answer, RequestCode.GET_ALL_TOPIC_CONFIG, cmd.body)

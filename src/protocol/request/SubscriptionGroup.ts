@@ -1,0 +1,160 @@
+import * as Body from "../BodyCodec.ts"
+import { DecodeError } from "../DecodeError.ts"
+import * as HeaderCodec from "../HeaderCodec.ts"
+import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
+import { RequestCode } from "../RequestCode.ts"
+import { ResponseCode } from "../ResponseCode.ts"
+import { type DataVersion, dataVersion } from "../TopicConfig.ts"
+
+/**
+ * Consumer groups of a broker, client to broker.
+ *
+ * ```text
+ * 200 UPDATE_AND_CREATE_SUBSCRIPTIONGROUP   body: config
+ * 201 GET_ALL_SUBSCRIPTIONGROUP_CONFIG      answer body: {"dataVersion":{},"subscriptionGroupTable":{"g":{config}}}
+ * 207 DELETE_SUBSCRIPTIONGROUP              groupName string, cleanOffset boolean (optional)
+ * 352 GET_SUBSCRIPTIONGROUP_CONFIG          group string; answer body: config
+ * ```
+ *
+ * Source: RocketMQ `SubscriptionGroupConfig`, `DeleteSubscriptionGroupRequestHeader`,
+ * `GetSubscriptionGroupConfigRequestHeader`.
+ */
+export type SubscriptionGroupHeader =
+  | { readonly operation: "update"; readonly config: SubscriptionGroupConfig }
+  | { readonly operation: "list" }
+  | { readonly operation: "delete"; readonly groupName: string; readonly cleanOffset: boolean }
+  | { readonly operation: "get"; readonly group: string }
+
+/** A consumer group as a broker keeps it. Defaults are those a broker fills in. */
+export interface SubscriptionGroupConfig {
+  readonly groupName: string
+  readonly consumeEnable: boolean
+  readonly consumeFromMinEnable: boolean
+  readonly consumeBroadcastEnable: boolean
+  readonly consumeMessageOrderly: boolean
+  /** Queues of the group's retry topic; default 1. */
+  readonly retryQueueNums: number
+  /** Default 16. */
+  readonly retryMaxTimes: number
+  /** 0 is the master. */
+  readonly brokerId: number
+  readonly whichBrokerWhenConsumeSlowly: number
+  readonly notifyConsumerIdsChangedEnable: boolean
+  readonly groupSysFlag: number
+  /** Minutes; default 15. */
+  readonly consumeTimeoutMinute: number
+  readonly attributes: Readonly<Record<string, string>>
+}
+
+/** The groups of a broker by name. */
+export interface SubscriptionGroupList {
+  readonly dataVersion?: DataVersion | undefined
+  readonly subscriptionGroupTable: ReadonlyMap<string, SubscriptionGroupConfig>
+}
+
+const config: Body.RequiredBody<SubscriptionGroupConfig> = Body.struct({
+  attributes: Body.withDefault(Body.textRecord, {}),
+  brokerId: Body.withDefault(Body.long, 0),
+  consumeBroadcastEnable: Body.withDefault(Body.boolean, true),
+  consumeEnable: Body.withDefault(Body.boolean, true),
+  consumeFromMinEnable: Body.withDefault(Body.boolean, true),
+  consumeMessageOrderly: Body.withDefault(Body.boolean, false),
+  consumeTimeoutMinute: Body.withDefault(Body.int, 15),
+  groupName: Body.string,
+  groupSysFlag: Body.withDefault(Body.int, 0),
+  notifyConsumerIdsChangedEnable: Body.withDefault(Body.boolean, true),
+  retryMaxTimes: Body.withDefault(Body.int, 16),
+  retryQueueNums: Body.withDefault(Body.int, 1),
+  whichBrokerWhenConsumeSlowly: Body.withDefault(Body.long, 1)
+})
+
+const list: Body.RequiredBody<SubscriptionGroupList> = Body.struct({
+  dataVersion: Body.optional(dataVersion),
+  subscriptionGroupTable: Body.withDefault(Body.map(config), new Map())
+})
+
+const deleteHeader = HeaderCodec.struct({
+  groupName: HeaderCodec.string,
+  cleanOffset: HeaderCodec.optional(HeaderCodec.boolean)
+})
+
+const getHeader = HeaderCodec.struct({ group: HeaderCodec.string })
+
+/** A group's configuration with RocketMQ's defaults for what is left out. */
+export const makeConfig = (
+  value: Pick<SubscriptionGroupConfig, "groupName"> & Partial<SubscriptionGroupConfig>
+): SubscriptionGroupConfig => ({
+  attributes: {},
+  brokerId: 0,
+  consumeBroadcastEnable: true,
+  consumeEnable: true,
+  consumeFromMinEnable: true,
+  consumeMessageOrderly: false,
+  consumeTimeoutMinute: 15,
+  groupSysFlag: 0,
+  notifyConsumerIdsChangedEnable: true,
+  retryMaxTimes: 16,
+  retryQueueNums: 1,
+  whichBrokerWhenConsumeSlowly: 1,
+  ...value
+})
+
+/** What a client sends. */
+export const request = (value: SubscriptionGroupHeader): Request => {
+  switch (value.operation) {
+    case "update":
+      return {
+        code: RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP,
+        extFields: undefined,
+        body: Body.encode(config, value.config)
+      }
+    case "list":
+      return { code: RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG, extFields: {} }
+    case "delete":
+      return { code: RequestCode.DELETE_SUBSCRIPTIONGROUP, extFields: deleteHeader.encode(value) }
+    case "get":
+      return { code: RequestCode.GET_SUBSCRIPTIONGROUP_CONFIG, extFields: getHeader.encode(value) }
+  }
+}
+
+/** What a broker reads, for the four codes. */
+export const decodeRequest = (cmd: RemotingCommand): SubscriptionGroupHeader | DecodeError => {
+  const { code, extFields } = cmd
+  switch (code) {
+    case RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP: {
+      const value = Body.decode(config, code, cmd.body)
+      return value instanceof DecodeError ? value : { operation: "update", config: value }
+    }
+    case RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG:
+      return { operation: "list" }
+    case RequestCode.DELETE_SUBSCRIPTIONGROUP: {
+      const value = deleteHeader.decode(code, extFields)
+      return value instanceof DecodeError
+        ? value
+        : { operation: "delete", groupName: value.groupName, cleanOffset: value.cleanOffset ?? false }
+    }
+    default: {
+      const value = getHeader.decode(code, extFields)
+      return value instanceof DecodeError ? value : { operation: "get", group: value.group }
+    }
+  }
+}
+
+/** What a broker answers: a group to `get`, all groups to `list`, nothing to the rest. */
+export const response = (value?: SubscriptionGroupConfig | SubscriptionGroupList): Response => {
+  if (value === undefined) return { code: ResponseCode.SUCCESS }
+  if ("groupName" in value) return { code: ResponseCode.SUCCESS, body: Body.encode(config, value) }
+  return {
+    code: ResponseCode.SUCCESS,
+    extFields: { totalGroupNum: String(value.subscriptionGroupTable.size) },
+    body: Body.encode(list, value)
+  }
+}
+
+/** What a client reads of an answer with code 0 to `get`. */
+export const decodeResponse = (cmd: RemotingCommand): SubscriptionGroupConfig | DecodeError =>
+  Body.decode(config, RequestCode.GET_SUBSCRIPTIONGROUP_CONFIG, cmd.body)
+
+/** What a client reads of an answer with code 0 to `list`. */
+export const decodeListResponse = (cmd: RemotingCommand): SubscriptionGroupList | DecodeError =>
+  Body.decode(list, RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG, cmd.body)

@@ -1,0 +1,51 @@
+import type { DecodeError } from "../DecodeError.ts"
+import * as HeaderCodec from "../HeaderCodec.ts"
+import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
+import { RequestCode } from "../RequestCode.ts"
+import { ResponseCode } from "../ResponseCode.ts"
+
+/**
+ * UPDATE_CONSUMER_OFFSET (15), client to broker, usually one-way: how far a group has processed a queue.
+ *
+ * ```text
+ * consumerGroup   string
+ * topic           string
+ * queueId         int
+ * commitOffset    long
+ * bname           string   optional
+ * ```
+ *
+ * Source: RocketMQ `UpdateConsumerOffsetRequestHeader`.
+ */
+export interface UpdateConsumerOffsetHeader {
+  readonly consumerGroup: string
+  readonly topic: string
+  readonly queueId: number
+  /** The offset that the group reads next. */
+  readonly commitOffset: number
+  readonly brokerName?: string | undefined
+}
+
+const header: HeaderCodec.Codec<UpdateConsumerOffsetHeader> = HeaderCodec.struct({
+  consumerGroup: HeaderCodec.string,
+  topic: HeaderCodec.string,
+  queueId: HeaderCodec.int,
+  commitOffset: HeaderCodec.long,
+  brokerName: HeaderCodec.brokerName
+})
+
+/** What a client sends. */
+export const request = (value: UpdateConsumerOffsetHeader): Request => ({
+  code: RequestCode.UPDATE_CONSUMER_OFFSET,
+  extFields: header.encode(value)
+})
+
+/** What a broker reads. */
+export const decodeRequest = (cmd: RemotingCommand): UpdateConsumerOffsetHeader | DecodeError =>
+  header.decode(cmd.code, cmd.extFields)
+
+/** What a broker answers; with a remark when the offset was not taken because it has been reset. */
+export const response = (remark?: string): Response => ({ code: ResponseCode.SUCCESS, remark })
+
+/** An answer with code 0 says nothing more. */
+export const decodeResponse = (_cmd: RemotingCommand): undefined => undefined
