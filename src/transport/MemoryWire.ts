@@ -1,32 +1,203 @@
-import { Context, Effect, Layer } from "effect"
-import { Wire } from "./Wire.ts"
+import { Clock, Context, Effect, FiberSet, Layer } from "effect"
+import type { Scope } from "effect"
+import { makePipe } from "./MemoryPipe.ts"
+import type { Pipe } from "./MemoryPipe.ts"
+import * as Address from "./Address.ts"
+import { Wire, WireError } from "./Wire.ts"
+import type { ByteStream, WireErrorKind } from "./Wire.ts"
 
-/** What becomes of dials to an address, and of the bytes on its open connections. */
+/**
+ * What becomes of an address: `open` is normal; `refuse` fails new dials and leaves connections alone; `blackhole`
+ * leaves dials without an answer and holds back the bytes of open connections, both ways, until it is `open` again.
+ */
 export type Reachability = "open" | "refuse" | "blackhole"
 
-/** The virtual network behind `MemoryWire.layer`, for tests: it counts, cuts and hides. */
+/** The virtual network behind {@link layer}: tests hide, cut and count with it. */
 export class MemoryNetwork extends Context.Service<
   MemoryNetwork,
   {
+    /** Changes what becomes of a listening address; every address is `open` at first. */
     readonly setReachable: (address: string, reachability: Reachability) => Effect.Effect<void>
+    /** Milliseconds that a dial and each chunk take from now on; default 0. */
     readonly setLatency: (millis: number) => Effect.Effect<void>
+    /** Resets all connections to a listening address: both ends fail with kind `reset`, unread bytes are lost. */
     readonly cutAll: (address: string) => Effect.Effect<void>
+    /** How many connections are open. */
     readonly connections: () => Effect.Effect<number>
+    /** How many dials to an address there have been, successful or not. */
     readonly dials: (address: string) => Effect.Effect<number>
   }
 >()("effect-rocketmq/transport/MemoryNetwork") {}
 
-/** The wire in memory. */
-export const layer: Layer.Layer<Wire | MemoryNetwork> = Layer.merge(
-  Layer.succeed(Wire, {
-    connect: () => Effect.die("not there yet"),
-    listen: () => Effect.die("not there yet")
-  }),
-  Layer.succeed(MemoryNetwork, {
-    setReachable: () => Effect.void,
-    setLatency: () => Effect.void,
-    cutAll: () => Effect.void,
-    connections: () => Effect.succeed(0),
-    dials: () => Effect.succeed(0)
+interface Connected {
+  readonly address: string
+  readonly pipes: readonly [Pipe, Pipe]
+}
+
+type Accept = (stream: ByteStream, close: () => void) => void
+
+interface State {
+  readonly listeners: Map<string, Accept>
+  readonly reachable: Map<string, Reachability>
+  readonly connections: Set<Connected>
+  readonly dials: Map<string, number>
+  latencyMillis: number
+  nextListenPort: number
+  nextLocalPort: number
+}
+
+const wireError = (
+  address: string,
+  operation: WireError["operation"],
+  kind: WireErrorKind,
+  detail: string
+): WireError => new WireError({ address, operation, kind, cause: new Error(detail) })
+
+const reading = (pipe: Pipe, localAddress: string, remoteAddress: string) =>
+  Effect.mapError(pipe.pull, (kind) => wireError(remoteAddress, "read", kind, `read at ${localAddress}: ${kind}`))
+
+const writing = (pipe: Pipe, localAddress: string, remoteAddress: string) => (chunk: Uint8Array) =>
+  Effect.mapError(pipe.write(chunk), (kind) =>
+    wireError(remoteAddress, "write", kind, `write at ${localAddress}: ${kind}`)
+  )
+
+/** Opens a connection to a listener: two pipes, of which each end reads one and writes the other. */
+const open = (state: State, clock: Clock.Clock, address: string, accept: Accept) => {
+  const localAddress = `127.0.0.1:${state.nextLocalPort++}`
+  const options = { clock, latencyMillis: () => state.latencyMillis }
+  const up = makePipe(options)
+  const down = makePipe(options)
+  const connected: Connected = { address, pipes: [up, down] }
+  state.connections.add(connected)
+  const end = (write: Pipe, read: Pipe) => () => {
+    write.end()
+    read.abandon()
+    if (write.isOver() && read.isOver()) state.connections.delete(connected)
+  }
+  const client: ByteStream = {
+    remoteAddress: address,
+    localAddress,
+    pull: reading(down, localAddress, address),
+    write: writing(up, localAddress, address)
+  }
+  const server: ByteStream = {
+    remoteAddress: localAddress,
+    localAddress: address,
+    pull: reading(up, address, localAddress),
+    write: writing(down, address, localAddress)
+  }
+  accept(server, end(down, up))
+  return { client, close: end(up, down) }
+}
+
+const connect =
+  (state: State, clock: Clock.Clock): Wire["Service"]["connect"] =>
+  (address, { connectTimeoutMillis }) => {
+    const dial: Effect.Effect<ByteStream, WireError, Scope.Scope> = Effect.gen(function* () {
+      const target = Address.parse(address)
+      if (target instanceof Address.AddressError) {
+        return yield* new WireError({ address, operation: "connect", kind: "address", cause: target })
+      }
+      state.dials.set(address, (state.dials.get(address) ?? 0) + 1)
+      // At least one turn of the event loop, as with a real socket.
+      yield* Effect.yieldNow
+      if (state.latencyMillis > 0) yield* clockSleep(clock, state.latencyMillis)
+      const reachability = state.reachable.get(address)
+      if (reachability === "blackhole") return yield* Effect.never
+      const accept = state.listeners.get(address)
+      if (accept === undefined || reachability === "refuse") {
+        return yield* wireError(address, "connect", "refused", "nobody listens on the virtual network")
+      }
+      const opened = yield* Effect.acquireRelease(
+        Effect.sync(() => open(state, clock, address, accept)),
+        ({ close }) => Effect.sync(close)
+      )
+      return opened.client
+    })
+    return Effect.timeoutOrElse(dial, {
+      duration: connectTimeoutMillis,
+      orElse: () =>
+        Effect.fail(wireError(address, "connect", "timeout", `not connected after ${connectTimeoutMillis} ms`))
+    })
+  }
+
+const clockSleep = (clock: Clock.Clock, millis: number) =>
+  Effect.provideService(Effect.sleep(millis), Clock.Clock, clock)
+
+const listen =
+  (state: State): Wire["Service"]["listen"] =>
+  (address, onConnection) =>
+    Effect.gen(function* () {
+      const target = Address.parse(address)
+      if (target instanceof Address.AddressError) {
+        return yield* new WireError({ address, operation: "listen", kind: "address", cause: target })
+      }
+      const bound = Address.format({ ...target, port: target.port === 0 ? state.nextListenPort++ : target.port })
+      if (state.listeners.has(bound)) {
+        return yield* wireError(bound, "listen", "in-use", "another listener of the virtual network has this address")
+      }
+      const run = yield* FiberSet.makeRuntime()
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          state.listeners.set(bound, (stream, close) => {
+            const accepted = Effect.acquireRelease(Effect.succeed(stream), () => Effect.sync(close))
+            run(Effect.scoped(Effect.flatMap(accepted, onConnection)))
+          })
+        }),
+        () => Effect.sync(() => state.listeners.delete(bound))
+      )
+      return { address: bound }
+    })
+
+const network = (state: State): MemoryNetwork["Service"] => {
+  const each = (address: string, f: (pipe: Pipe) => void) => {
+    for (const connected of state.connections) {
+      if (connected.address === address) connected.pipes.forEach(f)
+    }
+  }
+  return {
+    setReachable: (address, reachability) =>
+      Effect.sync(() => {
+        state.reachable.set(address, reachability)
+        each(address, (pipe) => pipe.hold(reachability === "blackhole"))
+      }),
+    setLatency: (millis) =>
+      Effect.sync(() => {
+        state.latencyMillis = millis
+      }),
+    cutAll: (address) =>
+      Effect.sync(() => {
+        const pipes: Array<Pipe> = []
+        for (const connected of state.connections) {
+          if (connected.address !== address) continue
+          state.connections.delete(connected)
+          pipes.push(...connected.pipes)
+        }
+        for (const pipe of pipes) pipe.reset()
+      }),
+    connections: () => Effect.sync(() => state.connections.size),
+    dials: (address) => Effect.sync(() => state.dials.get(address) ?? 0)
+  }
+}
+
+/**
+ * The wire in memory: no sockets, no real time, one network per build of the layer. Addresses are any `host:port` text,
+ * and port 0 picks one. A stream holds 256 KiB per direction; then writes wait for the reader. It works under TestClock.
+ */
+export const layer: Layer.Layer<Wire | MemoryNetwork> = Layer.effectContext(
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    const state: State = {
+      listeners: new Map(),
+      reachable: new Map(),
+      connections: new Set(),
+      dials: new Map(),
+      latencyMillis: 0,
+      nextListenPort: 40_000,
+      nextLocalPort: 50_000
+    }
+    return Context.make(Wire, { connect: connect(state, clock), listen: listen(state) }).pipe(
+      Context.add(MemoryNetwork, network(state))
+    )
   })
 )

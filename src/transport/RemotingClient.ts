@@ -1,35 +1,23 @@
-import { Context, Effect } from "effect"
+import { Cause, Clock, Context, Effect, FiberSet, Random } from "effect"
 import type { Scope } from "effect"
-import type { RemotingCommand, Request, Response, SerializeType } from "../protocol/RemotingCommand.ts"
+import { isOneway } from "../protocol/RemotingCommand.ts"
+import type { RemotingCommand, Request, Response } from "../protocol/RemotingCommand.ts"
+import { makeConnection } from "./Connection.ts"
+import type { Connection } from "./Connection.ts"
+import { makeCounters } from "./Counters.ts"
+import type { RemotingCounters } from "./Counters.ts"
+import { makeEndpoint } from "./Endpoint.ts"
+import type { Endpoint } from "./Endpoint.ts"
+import { ClientClosed, ConnectionClosed, RequestTimeout } from "./RemotingError.ts"
 import type { RemotingError } from "./RemotingError.ts"
-import type { RpcHook } from "./RpcHook.ts"
-import type { Wire } from "./Wire.ts"
+import { defaultConfig } from "./RemotingClientConfig.ts"
+import type { RemotingClientConfig } from "./RemotingClientConfig.ts"
+import { answer, unsupported } from "./RequestHandling.ts"
+import type { PendingCall, PendingRequest } from "./ResponseTable.ts"
+import { Wire } from "./Wire.ts"
 
-/** Settings of a {@link RemotingClient}. Source: RocketMQ `NettyClientConfig` where a field is named. */
-export interface RemotingClientConfig {
-  /** Milliseconds a dial may take; default 3000 (`connectTimeoutMillis`). */
-  readonly connectTimeoutMillis: number
-  /** Requests under way on one connection, beyond which callers wait; default 4096 (`clientAsyncSemaphoreValue`, there 65535). */
-  readonly maxInFlightRequests: number
-  /** Bytes under way on one connection, beyond which callers wait; default 64 MiB. A request counts its body and 256. */
-  readonly maxInFlightBytes: number
-  /** Milliseconds without a byte in either direction after which a connection is closed; default 120000 (`clientChannelMaxIdleTimeSeconds`). */
-  readonly idleTimeoutMillis: number
-  /** Longest frame that is read, in bytes, the length field included; default 16 MiB (`com.rocketmq.remoting.frameMaxLength`). */
-  readonly maxFrameLength: number
-  /** How many times in a row requests may time out on a wholly silent connection before it is closed; default 2. */
-  readonly silentTimeoutsBeforeClose: number
-  /** Pause before an address is dialled again after a failed dial, doubled with each failure; default 100 to 3000 ms. */
-  readonly reconnectBackoffMillis: { readonly initial: number; readonly max: number }
-  /** The `LanguageCode` name in each header; default "OTHER". */
-  readonly language: string
-  /** The `MQVersion` ordinal in each header; default 513 (5.5.0). */
-  readonly version: number
-  /** How headers are written; default "JSON" (`rocketmq.serialize.type`). Both forms are read. */
-  readonly serializeType: SerializeType
-  /** Sees every request and answer; none by default. */
-  readonly rpcHook?: RpcHook | undefined
-}
+export type { RemotingCounters } from "./Counters.ts"
+export type { RemotingClientConfig } from "./RemotingClientConfig.ts"
 
 /** The state of one address of a {@link RemotingClient}. */
 export interface ConnectionInfo {
@@ -48,28 +36,6 @@ export interface ConnectionInfo {
   readonly lastFailure: string | undefined
   /** Milliseconds from the last answered request to its answer. */
   readonly rttMillis: number | undefined
-}
-
-/** What a {@link RemotingClient} has counted since it was made. */
-export interface RemotingCounters {
-  /** Answers to requests that had timed out or been interrupted. */
-  readonly late: number
-  /** Second answers to one request. */
-  readonly duplicate: number
-  /** Answers to requests that were never sent on that connection. */
-  readonly unknownResponse: number
-  /** Requests of servers that were answered with code 3. */
-  readonly unsupportedRequest: number
-  /** Connections closed because of bytes that are no frame. */
-  readonly frameErrors: number
-  /** Successful dials of an address that had been connected before. */
-  readonly reconnects: number
-  readonly bytesIn: number
-  readonly bytesOut: number
-  /** Chunks handed to sockets: with many callers far fewer than frames. */
-  readonly writes: number
-  readonly framesOut: number
-  readonly framesIn: number
 }
 
 /** What the owner of a {@link RemotingClient} wants to be told. */
@@ -122,8 +88,243 @@ export class RemotingClient extends Context.Service<
   }
 >()("effect-rocketmq/transport/RemotingClient") {}
 
-/** Makes a {@link RemotingClient} that lives in the scope. */
+/**
+ * Makes a {@link RemotingClient} that lives in the scope. Closing the scope fails what is pending with `ClientClosed`,
+ * aborts dials, closes all sockets and waits for them.
+ */
 export const make = (
-  _config: Partial<RemotingClientConfig>,
-  _handlers: RemotingClientHandlers
-): Effect.Effect<RemotingClient["Service"], never, Wire | Scope.Scope> => Effect.die("not there yet")
+  settings: Partial<RemotingClientConfig>,
+  handlers: RemotingClientHandlers
+): Effect.Effect<RemotingClient["Service"], never, Wire | Scope.Scope> =>
+  Effect.gen(function* () {
+    const config = { ...defaultConfig, ...settings }
+    const wire = yield* Wire
+    const clock = yield* Clock.Clock
+    const random = yield* Random.Random
+    const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    const counters = makeCounters()
+    const endpoints = new Map<string, Endpoint>()
+    const live = new Set<Connection>()
+    let closed = false
+    const run = yield* FiberSet.makeRuntime()
+    yield* Effect.addFinalizer(() => Effect.sync(close))
+
+    const close = () => {
+      closed = true
+      for (const connection of live) {
+        connection.shutdown(
+          (sent) => new ClientClosed({ address: connection.address, sent }),
+          new Error("client closed")
+        )
+      }
+      for (const endpoint of endpoints.values()) {
+        endpoint.failWaiting((sent) => new ClientClosed({ address: endpoint.address, sent }))
+      }
+    }
+
+    const endpointOf = (address: string): Endpoint => {
+      const known = endpoints.get(address)
+      if (known !== undefined) return known
+      const endpoint = makeEndpoint({
+        address,
+        now,
+        run,
+        random: () => random.nextDoubleUnsafe(),
+        backoffMillis: config.reconnectBackoffMillis,
+        dial
+      })
+      endpoints.set(address, endpoint)
+      return endpoint
+    }
+
+    const dial = (endpoint: Endpoint): Effect.Effect<void> =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const { address } = endpoint
+          const stream = yield* wire.connect(address, config)
+          const connection = makeConnection({
+            ...config,
+            address,
+            stream,
+            now,
+            run,
+            counters,
+            pauseReadingAbove: Infinity,
+            onRequest,
+            onGoAway,
+            onEnd: (ended, cause) => {
+              live.delete(ended)
+              endpoint.lost(ended, cause)
+              if (!closed && handlers.onClosed !== undefined) run(watched(handlers.onClosed(address)))
+            }
+          })
+          live.add(connection)
+          if (endpoint.connects() > 0) counters.reconnects++
+          endpoint.dialled(connection)
+          greet(endpoint, connection)
+          yield* connection.run
+        })
+      ).pipe(Effect.catch((error) => Effect.sync(() => endpoint.dialFailed(error))))
+
+    /** Lets `onConnected` send before anybody else, and then everybody. */
+    const greet = (endpoint: Endpoint, connection: Connection) => {
+      const { address } = endpoint
+      const opened = () => {
+        endpoint.opened(connection)
+        // `retain` gave the address up while it was being dialled: serve those who wait, and close.
+        if (endpoints.get(address) !== endpoint) connection.retire()
+      }
+      if (handlers.onConnected === undefined) return opened()
+      const invokeFirst = (request: Request, timeoutMillis: number) =>
+        hooked(address, request, (sent) =>
+          Effect.callback<RemotingCommand, RemotingError>((resume) => {
+            const cleanup = connection.call(sent, timeoutMillis, false, resume)
+            opened()
+            return cleanup
+          })
+        )
+      run(Effect.ensuring(watched(handlers.onConnected(address, invokeFirst)), Effect.sync(opened)))
+    }
+
+    const onRequest = (connection: Connection, command: RemotingCommand) => {
+      run(
+        answer(
+          () => handlers.onRequest?.(connection.address, command) ?? Effect.succeed(undefined),
+          (response) => {
+            if (response === undefined) counters.unsupportedRequest++
+            if (!isOneway(command)) connection.respond(command.opaque, response ?? unsupported(command.code))
+          }
+        )
+      )
+    }
+
+    const onGoAway = (connection: Connection, call: PendingCall) => {
+      endpoints.get(connection.address)?.lost(connection, new Error("the server goes away"))
+      connection.retire((pending) => {
+        if (pending.oneway) pending.resume(replayOneway(connection.address, pending))
+        else pending.resume(replay(connection.address, pending))
+      })
+      return call.mayReplay ? replay(connection.address, call) : undefined
+    }
+
+    const replay = (address: string, { deadline, request }: PendingRequest) =>
+      onceOpen(address, request.code, deadline - now(), (connection, left) => connection.invoke(request, left, false))
+
+    const replayOneway = (address: string, { deadline, request }: PendingRequest) =>
+      onceOpen(address, request.code, deadline - now(), (connection, left) => connection.invokeOneway(request, left))
+
+    /** The slow way: waits for the dial within the caller's time, then sends in the time that is left. */
+    const onceOpen = <A>(
+      address: string,
+      code: number,
+      timeoutMillis: number,
+      send: (connection: Connection, leftMillis: number) => Effect.Effect<A, RemotingError>
+    ): Effect.Effect<A, RemotingError> =>
+      Effect.suspend(() => {
+        if (closed) return Effect.fail(new ClientClosed({ address, sent: false }))
+        const deadline = now() + timeoutMillis
+        return endpointOf(address).awaitConnection.pipe(
+          Effect.timeoutOrElse({
+            duration: Math.max(0, timeoutMillis),
+            orElse: () => Effect.fail(new RequestTimeout({ address, code, timeoutMillis, sent: false }))
+          }),
+          Effect.flatMap((connection) => send(connection, deadline - now()))
+        )
+      })
+
+    const { rpcHook } = config
+    const signed = (address: string, request: Request) => rpcHook?.doBeforeRequest?.(address, request) ?? request
+
+    const hooked = (
+      address: string,
+      request: Request,
+      send: (request: Request) => Effect.Effect<RemotingCommand, RemotingError>
+    ): Effect.Effect<RemotingCommand, RemotingError> => {
+      if (rpcHook === undefined) return send(request)
+      return Effect.suspend(() => {
+        const sent = signed(address, request)
+        return Effect.map(send(sent), (response) => {
+          rpcHook.doAfterResponse?.(address, sent, response)
+          return response
+        })
+      })
+    }
+
+    // The hot path: a Map hit and one Effect.callback, which registers the request and encodes its frame.
+    const invoke = (address: string, request: Request, timeoutMillis: number) =>
+      Effect.callback<RemotingCommand, RemotingError>((resume) => {
+        const open = endpoints.get(address)?.connection()
+        if (open !== undefined) return open.call(request, timeoutMillis, true, resume)
+        const later = onceOpen(address, request.code, timeoutMillis, (connection, left) =>
+          connection.invoke(request, left, true)
+        )
+        return resume(later)
+      })
+
+    const invokeOneway = (address: string, request: Request, timeoutMillis: number) =>
+      Effect.callback<void, RemotingError>((resume) => {
+        const sent = signed(address, request)
+        const open = endpoints.get(address)?.connection()
+        if (open !== undefined) return open.callOneway(sent, timeoutMillis, resume)
+        const later = onceOpen(address, sent.code, timeoutMillis, (connection, left) =>
+          connection.invokeOneway(sent, left)
+        )
+        return resume(later)
+      })
+
+    return RemotingClient.of({
+      invoke:
+        rpcHook === undefined
+          ? invoke
+          : (address, request, timeoutMillis) =>
+              hooked(address, request, (sent) => invoke(address, sent, timeoutMillis)),
+      invokeOneway,
+      closeAddress: (address) =>
+        Effect.suspend(() => {
+          const endpoint = endpoints.get(address)
+          endpoints.delete(address)
+          const cause = new Error("closed by this client")
+          const error = (sent: boolean) => new ConnectionClosed({ address, sent, cause })
+          for (const connection of live) {
+            if (connection.address === address) connection.shutdown(error, cause)
+          }
+          return endpoint === undefined ? Effect.void : endpoint.close(error)
+        }),
+      retain: (addresses) =>
+        Effect.sync(() => {
+          for (const [address, endpoint] of endpoints) {
+            if (addresses.has(address)) continue
+            endpoints.delete(address)
+            const connection = endpoint.connection()
+            if (connection !== undefined) connection.retire()
+          }
+        }),
+      connections: Effect.sync(() => [...endpoints.values()].flatMap(info)),
+      counters: Effect.sync(() => ({ ...counters }))
+    })
+  })
+
+/** Runs a handler of the owner: whatever it does wrong is logged and goes no further. */
+const watched = (handler: Effect.Effect<void>): Effect.Effect<void> =>
+  Effect.catchCause(handler, (cause) =>
+    Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning("a connection handler failed", cause)
+  )
+
+const info = (endpoint: Endpoint): ReadonlyArray<ConnectionInfo> => {
+  const state = endpoint.state()
+  if (state === "idle") return []
+  const connection = endpoint.connection()
+  return [
+    {
+      address: endpoint.address,
+      localAddress: endpoint.localAddress(),
+      state,
+      inFlight: connection?.inFlight() ?? 0,
+      inFlightBytes: connection?.inFlightBytes() ?? 0,
+      waiting: endpoint.waiting() + (connection?.waiting() ?? 0),
+      connects: endpoint.connects(),
+      lastFailure: endpoint.lastFailure(),
+      rttMillis: connection?.rttMillis()
+    }
+  ]
+}

@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 import { requestCodeName } from "../protocol/RequestCode.ts"
-import { WireErrorKind } from "./Wire.ts"
+import { WireErrorKind, wireErrorHints } from "./Wire.ts"
 
 /** Whether a request that failed can have reached the peer: surely not, or nobody knows. */
 export type Outcome = "not-sent" | "unknown"
@@ -22,8 +22,7 @@ export class ConnectFailed extends Schema.TaggedError<ConnectFailed>()("ConnectF
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    const reason = this.cause instanceof Error ? this.cause.message : this.kind
-    return `Could not connect to ${this.address}: ${reason}. The next attempt is possible in ${Math.ceil(this.retryAfterMillis)} ms.`
+    return `Could not connect to ${this.address} (${this.kind}): ${wireErrorHints[this.kind]}. The next attempt is possible in ${Math.ceil(this.retryAfterMillis)} ms.`
   }
   get outcome(): Outcome {
     return "not-sent"
@@ -67,7 +66,7 @@ export class RequestTimeout extends Schema.TaggedError<RequestTimeout>()("Reques
     const what = `${requestCodeName(this.code)} to ${this.address}`
     return this.sent
       ? `No answer to ${what} within ${this.timeoutMillis} ms. ${sentence(true)} Raise the timeout if the server is only slow.`
-      : `${what} was not sent within ${this.timeoutMillis} ms, because the connection was not open yet. ${sentence(false)}`
+      : `${what} was not sent within ${this.timeoutMillis} ms: the time ran out before there was a connection to write to. ${sentence(false)}`
   }
   get outcome(): Outcome {
     return outcomeOf(this.sent)

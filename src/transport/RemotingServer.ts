@@ -1,8 +1,21 @@
-import { Effect } from "effect"
+import { Cause, Clock, Effect, FiberSet } from "effect"
 import type { Scope } from "effect"
+import { MAX_FRAME_LENGTH } from "../protocol/Frame.ts"
+import { MQVersion } from "../protocol/MQVersion.ts"
+import { isOneway } from "../protocol/RemotingCommand.ts"
 import type { RemotingCommand, Request, Response } from "../protocol/RemotingCommand.ts"
+import { makeConnection } from "./Connection.ts"
+import type { Connection } from "./Connection.ts"
+import { makeCounters } from "./Counters.ts"
+import { cut, withFaults } from "./FaultAction.ts"
+import type { FaultAction } from "./FaultAction.ts"
+import { defaultConfig } from "./RemotingClientConfig.ts"
 import type { RemotingError } from "./RemotingError.ts"
-import type { Wire, WireError } from "./Wire.ts"
+import { answer } from "./RequestHandling.ts"
+import { Wire } from "./Wire.ts"
+import type { ByteStream, WireError } from "./Wire.ts"
+
+export type { FaultAction } from "./FaultAction.ts"
 
 /** One client's connection, as a server sees it. Source: RocketMQ `ClientChannelInfo` and netty's `Channel`. */
 export interface Channel {
@@ -17,23 +30,6 @@ export interface Channel {
   /** Closes the connection. */
   readonly close: Effect.Effect<void>
 }
-
-/** What a server does to one request instead of, or besides, handling it. Several are applied in order. */
-export type FaultAction =
-  /** Do not handle the request; answer this. */
-  | { readonly _tag: "Answer"; readonly response: Response }
-  /** Wait before handling. */
-  | { readonly _tag: "Delay"; readonly millis: number }
-  /** Neither handle nor answer. */
-  | { readonly _tag: "DropRequest" }
-  /** Handle, but do not answer. */
-  | { readonly _tag: "DropResponse" }
-  /** Answer twice. */
-  | { readonly _tag: "DuplicateResponse" }
-  /** Answer with a frame whose header cannot be read. */
-  | { readonly _tag: "CorruptResponse" }
-  /** Close the connection before handling, or after it without an answer. */
-  | { readonly _tag: "Cut"; readonly when: "before" | "after" }
 
 /** Where faults are brought in, for tests. */
 export interface ServerInterceptor {
@@ -70,6 +66,79 @@ export interface RemotingServer {
   readonly channels: Effect.Effect<ReadonlyArray<Channel>>
 }
 
-/** Serves requests until the scope closes. Source: RocketMQ `NettyRemotingServer`. */
-export const listen = (_options: RemotingServerOptions): Effect.Effect<RemotingServer, WireError, Wire | Scope.Scope> =>
-  Effect.die("not there yet")
+const DEFAULT_IDLE_MILLIS = 120_000
+/** A peer that does not read its answers is not read either, above this. */
+const PAUSE_READING_ABOVE = 8 * 1024 * 1024
+/** How long a one-way request to a client may wait for the socket. */
+const SEND_MILLIS = 3000
+
+/** Serves requests until the scope closes, and then closes all channels. Source: RocketMQ `NettyRemotingServer`. */
+export const listen = (options: RemotingServerOptions): Effect.Effect<RemotingServer, WireError, Wire | Scope.Scope> =>
+  Effect.gen(function* () {
+    const wire = yield* Wire
+    const clock = yield* Clock.Clock
+    const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    const counters = makeCounters()
+    const channels = new Map<number, Channel>()
+    let lastId = 0
+    const run = yield* FiberSet.makeRuntime()
+
+    const serve = (stream: ByteStream): Effect.Effect<void> => {
+      const decision = options.intercept?.onAccept?.(stream.remoteAddress) ?? "accept"
+      if (decision === "refuse") return Effect.void
+      if (decision === "ignore") return Effect.never
+      const connection = makeConnection({
+        address: stream.remoteAddress,
+        stream,
+        now,
+        run,
+        counters,
+        language: "JAVA",
+        version: options.version ?? MQVersion.CURRENT,
+        serializeType: "JSON",
+        maxFrameLength: options.maxFrameLength ?? MAX_FRAME_LENGTH,
+        maxInFlightRequests: defaultConfig.maxInFlightRequests,
+        maxInFlightBytes: defaultConfig.maxInFlightBytes,
+        idleTimeoutMillis: options.idleTimeoutMillis ?? DEFAULT_IDLE_MILLIS,
+        silentTimeoutsBeforeClose: Infinity,
+        pauseReadingAbove: PAUSE_READING_ABOVE,
+        onRequest: (_, command) => handle(command, connection, channel),
+        onGoAway: () => undefined,
+        onEnd: () => channels.delete(channel.id)
+      })
+      const channel = makeChannel(++lastId, connection)
+      channels.set(channel.id, channel)
+      return contained(options.onOpen?.(channel)).pipe(
+        Effect.andThen(connection.run),
+        Effect.ensuring(Effect.suspend(() => contained(options.onClose?.(channel))))
+      )
+    }
+
+    const handle = (command: RemotingCommand, connection: Connection, channel: Channel) => {
+      const actions = options.intercept?.onRequest?.(command, channel) ?? []
+      const respond = (response: Response | undefined) => {
+        if (response !== undefined && !isOneway(command)) connection.respond(command.opaque, response)
+      }
+      const handler = () => options.handler(command, channel)
+      run(actions.length === 0 ? answer(handler, respond) : withFaults(actions, { command, connection, handler }))
+    }
+
+    const { address } = yield* wire.listen(options.address, (stream) => Effect.suspend(() => serve(stream)))
+    return { address, channels: Effect.sync(() => [...channels.values()]) }
+  })
+
+const contained = (handler: Effect.Effect<void> | undefined): Effect.Effect<void> =>
+  handler === undefined
+    ? Effect.void
+    : Effect.catchCause(handler, (cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning("a channel handler failed", cause)
+      )
+
+const makeChannel = (id: number, connection: Connection): Channel => ({
+  id,
+  remoteAddress: connection.remoteAddress,
+  localAddress: connection.localAddress,
+  send: (request) => Effect.ignore(connection.invokeOneway(request, SEND_MILLIS)),
+  invoke: (request, timeoutMillis) => connection.invoke(request, timeoutMillis, false),
+  close: Effect.sync(() => cut(connection, "closed by the server"))
+})

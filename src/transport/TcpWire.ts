@@ -1,19 +1,197 @@
-import { Effect, Layer } from "effect"
-import type { LookupFunction } from "node:net"
-import { Wire } from "./Wire.ts"
+import { NodeSocket } from "@effect/platform-node"
+import { Effect, FiberSet, Layer } from "effect"
+import type { Scope } from "effect"
+import { Socket } from "effect/socket"
+import * as Net from "node:net"
+import * as Address from "./Address.ts"
+import { Wire, WireError } from "./Wire.ts"
+import type { ByteStream, WireErrorKind } from "./Wire.ts"
 
 /** Options of {@link layerWith}. */
 export interface TcpWireOptions {
   /** Resolves host names instead of `node:dns`; for tests. */
-  readonly lookup?: LookupFunction | undefined
+  readonly lookup?: Net.LookupFunction | undefined
 }
 
-/** {@link layer} with options. */
-export const layerWith = (_options: TcpWireOptions): Layer.Layer<Wire> =>
-  Layer.succeed(Wire, {
-    connect: () => Effect.die("not there yet"),
-    listen: () => Effect.die("not there yet")
+/** How long a closing socket may take to flush and to see the peer's end before it is destroyed. */
+const CLOSE_MILLIS = 200
+/** Of several addresses of one host each but the last may take this share of the connect timeout. */
+const ATTEMPTS = 3
+
+const kinds: Readonly<Record<string, WireErrorKind>> = {
+  ECONNREFUSED: "refused",
+  ENOTFOUND: "dns",
+  EAI_AGAIN: "dns",
+  EAI_FAIL: "dns",
+  EAI_NODATA: "dns",
+  ENODATA: "dns",
+  ETIMEDOUT: "timeout",
+  ERR_SOCKET_CONNECTION_TIMEOUT: "timeout",
+  ECONNRESET: "reset",
+  EPIPE: "reset",
+  ECONNABORTED: "reset",
+  ERR_STREAM_DESTROYED: "closed",
+  ERR_STREAM_WRITE_AFTER_END: "closed",
+  EHOSTUNREACH: "unreachable",
+  ENETUNREACH: "unreachable",
+  EHOSTDOWN: "unreachable",
+  ENETDOWN: "unreachable",
+  EADDRNOTAVAIL: "address",
+  EINVAL: "address",
+  ERR_INVALID_IP_ADDRESS: "address",
+  EADDRINUSE: "in-use"
+}
+
+const kindOf = (cause: unknown): WireErrorKind => {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+  return (typeof code === "string" ? kinds[code] : undefined) ?? "unknown"
+}
+
+const fromSocketError =
+  (address: string, operation: "read" | "write") =>
+  (error: Socket.SocketError): WireError => {
+    const { reason } = error
+    const closed =
+      reason._tag === "SocketCloseError" || (reason._tag === "SocketWriteError" && kindOf(reason.cause) === "unknown")
+    const cause = "cause" in reason && reason.cause !== undefined ? reason.cause : error
+    return new WireError({ address, operation, kind: closed ? "closed" : kindOf(cause), cause })
+  }
+
+const ignore = () => {}
+
+/** Ends the socket and waits until the peer has ended too, at most {@link CLOSE_MILLIS}: then it is destroyed. */
+const close = (socket: Net.Socket): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    if (socket.closed) return resume(Effect.void)
+    // A timer of the platform and not of Clock: a socket lingers in real time, whatever the program's clock says.
+    const timer = setTimeout(() => socket.destroy(), CLOSE_MILLIS)
+    socket.once("close", () => {
+      clearTimeout(timer)
+      resume(Effect.void)
+    })
+    // Nobody reads any more; unread bytes would hide the peer's end.
+    socket.resume()
+    socket.end()
   })
 
-/** The wire over TCP. */
+/** Dials. Interruptible at any point; a socket that did not connect is destroyed. */
+const dial = (address: string, options: Net.TcpNetConnectOpts): Effect.Effect<Net.Socket, WireError, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.callback<Net.Socket, WireError>((resume) => {
+      const socket = Net.connect(options)
+      // For the socket's whole life: an error event that nobody listens to would end the process.
+      socket.on("error", ignore)
+      const onError = (cause: Error) => {
+        socket.off("connect", onConnect)
+        resume(Effect.fail(new WireError({ address, operation: "connect", kind: kindOf(cause), cause })))
+      }
+      const onConnect = () => {
+        socket.off("error", onError)
+        resume(Effect.succeed(socket))
+      }
+      socket.once("error", onError)
+      socket.once("connect", onConnect)
+      return Effect.sync(() => {
+        socket.destroy()
+      })
+    }),
+    close,
+    { interruptible: true }
+  )
+
+const endpoint = (host: string | undefined, port: number | undefined): string =>
+  Address.format({ host: (host ?? "").replace(/^::ffff:(?=[0-9.]+$)/, ""), port: port ?? 0 })
+
+const toByteStream = (socket: Net.Socket): Effect.Effect<ByteStream, WireError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const remoteAddress = endpoint(socket.remoteAddress, socket.remotePort)
+    const localAddress = endpoint(socket.localAddress, socket.localPort)
+    const onRead = fromSocketError(remoteAddress, "read")
+    const onWrite = fromSocketError(remoteAddress, "write")
+    const duplex = yield* NodeSocket.fromDuplex(Effect.succeed(socket))
+    const pull = yield* Effect.mapError(Socket.readerBytes(duplex), onRead)
+    const { write } = yield* duplex.writer
+    return {
+      remoteAddress,
+      localAddress,
+      pull: Effect.mapError(pull, onRead),
+      write: (chunk) => Effect.mapError(write(chunk), onWrite)
+    }
+  })
+
+const connect =
+  (options: TcpWireOptions): Wire["Service"]["connect"] =>
+  (address, { connectTimeoutMillis }) =>
+    Effect.suspend(() => {
+      const target = Address.parse(address)
+      if (target instanceof Address.AddressError) {
+        return Effect.fail(new WireError({ address, operation: "connect", kind: "address", cause: target }))
+      }
+      const socket = dial(address, {
+        ...target,
+        noDelay: true,
+        autoSelectFamily: true,
+        autoSelectFamilyAttemptTimeout: Math.max(10, Math.ceil(connectTimeoutMillis / ATTEMPTS)),
+        ...(options.lookup === undefined ? {} : { lookup: options.lookup })
+      })
+      const inTime = Effect.timeoutOrElse(socket, {
+        duration: connectTimeoutMillis,
+        orElse: () =>
+          Effect.fail(
+            new WireError({
+              address,
+              operation: "connect",
+              kind: "timeout",
+              cause: new Error(`not connected after ${connectTimeoutMillis} ms`)
+            })
+          )
+      })
+      return Effect.flatMap(inTime, toByteStream)
+    })
+
+const bind = (server: Net.Server, address: string, target: Address.Address): Effect.Effect<void, WireError> =>
+  Effect.callback((resume) => {
+    const onError = (cause: Error) =>
+      resume(Effect.fail(new WireError({ address, operation: "listen", kind: kindOf(cause), cause })))
+    server.once("error", onError)
+    server.listen(target.port, target.host, () => {
+      server.off("error", onError)
+      resume(Effect.void)
+    })
+  })
+
+const listen: Wire["Service"]["listen"] = (address, onConnection) =>
+  Effect.gen(function* () {
+    const target = Address.parse(address)
+    if (target instanceof Address.AddressError) {
+      return yield* new WireError({ address, operation: "listen", kind: "address", cause: target })
+    }
+    const server = Net.createServer({ noDelay: true })
+    server.on("error", ignore)
+    // Closing runs upwards: accept no more, end the connections, wait until node has seen all of them end.
+    yield* Effect.addFinalizer(() =>
+      Effect.callback<void>((resume) => {
+        server.close(() => resume(Effect.void))
+      })
+    )
+    const run = yield* FiberSet.makeRuntime()
+    yield* Effect.acquireRelease(bind(server, address, target), () => Effect.sync(() => void server.close(ignore)))
+    server.on("connection", (socket) => {
+      socket.on("error", ignore)
+      const accepted = Effect.acquireRelease(Effect.succeed(socket), close)
+      run(Effect.scoped(Effect.flatMap(Effect.flatMap(accepted, toByteStream), onConnection)))
+    })
+    const bound = server.address()
+    const port = bound !== null && typeof bound === "object" ? bound.port : target.port
+    return { address: Address.format({ host: target.host, port }) }
+  })
+
+/** {@link layer} with options. */
+export const layerWith = (options: TcpWireOptions): Layer.Layer<Wire> =>
+  Layer.succeed(Wire, { connect: connect(options), listen })
+
+/**
+ * The wire over TCP, on node's sockets. Host names are resolved to all their addresses, which are tried in turn; delay
+ * is off (TCP_NODELAY). Closing a stream ends its socket and waits for it, at most 200 ms.
+ */
 export const layer: Layer.Layer<Wire> = layerWith({})

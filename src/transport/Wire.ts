@@ -18,7 +18,8 @@ export const WireErrorKind = Schema.Literals([
 /** What went wrong with a byte stream, independent of the platform's error codes. */
 export type WireErrorKind = typeof WireErrorKind.Type
 
-const hints: Record<WireErrorKind, string> = {
+/** What each kind means and what to do about it, for messages. */
+export const wireErrorHints: Readonly<Record<WireErrorKind, string>> = {
   refused: "nobody listens there; check host and port, and that the server is up",
   dns: "the host name could not be resolved; check the name and the resolver",
   timeout: "no answer within the connect timeout; check firewalls and routes, or raise connectTimeoutMillis",
@@ -43,7 +44,7 @@ export class WireError extends Schema.TaggedError<WireError>()("WireError", {
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    return `${this.operation} ${this.address} failed (${this.kind}): ${hints[this.kind]}`
+    return `${this.operation} ${this.address} failed (${this.kind}): ${wireErrorHints[this.kind]}`
   }
 }
 

@@ -1,0 +1,412 @@
+import { Cause, Effect, Exit } from "effect"
+import { FrameError, makeFrameDecoder } from "../protocol/Frame.ts"
+import { emptyBody, encode, isResponse, ONEWAY_FLAG, RESPONSE_FLAG } from "../protocol/RemotingCommand.ts"
+import type { RemotingCommand, Request, Response, SerializeType } from "../protocol/RemotingCommand.ts"
+import { ResponseCode } from "../protocol/ResponseCode.ts"
+import type { MutableCounters } from "./Counters.ts"
+import { makeDeadline } from "./Deadline.ts"
+import type { Run } from "./Deadline.ts"
+import { makeFrameWriter } from "./FrameWriter.ts"
+import { makeInFlightLimit } from "./InFlightLimit.ts"
+import { ConnectionClosed, RequestTimeout, TooManyRequests } from "./RemotingError.ts"
+import type { RemotingError } from "./RemotingError.ts"
+import { makeResponseTable } from "./ResponseTable.ts"
+import type { PendingCall, PendingOneway, PendingRequest, Resume } from "./ResponseTable.ts"
+import type { ByteStream, WireError } from "./Wire.ts"
+
+/** What one end of a connection needs to know. Client and server use the same connection with other settings. */
+export interface ConnectionOptions {
+  /** The address as its users know it, for errors. */
+  readonly address: string
+  readonly stream: ByteStream
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+  readonly run: Run
+  readonly counters: MutableCounters
+  readonly language: string
+  readonly version: number
+  readonly serializeType: SerializeType
+  readonly maxFrameLength: number
+  readonly maxInFlightRequests: number
+  readonly maxInFlightBytes: number
+  readonly idleTimeoutMillis: number
+  readonly silentTimeoutsBeforeClose: number
+  /**
+   * Bytes the peer has not taken, above which nothing more is read from it. A server needs this against a client that
+   * sends and never reads; a client must not have it, or the two could wait for each other.
+   */
+  readonly pauseReadingAbove: number
+  /** Called for each request of the peer, in arrival order. Must not throw and must not take long. */
+  readonly onRequest: (connection: Connection, command: RemotingCommand) => void
+  /** What a call waits for when the peer has answered that it goes away; `undefined` passes that answer on. */
+  readonly onGoAway: (
+    connection: Connection,
+    call: PendingCall
+  ) => Effect.Effect<RemotingCommand, RemotingError> | undefined
+  /** Called once, at the moment from which nothing can be sent any more, before the pending requests fail. */
+  readonly onEnd: (connection: Connection, cause: unknown) => void
+}
+
+/** One open connection: requests in both directions on one byte stream. */
+export interface Connection {
+  readonly address: string
+  readonly remoteAddress: string
+  readonly localAddress: string
+  /** Sends a request; the body of an `Effect.callback`. Returns what to run when the caller is interrupted. */
+  readonly call: (
+    request: Request,
+    timeoutMillis: number,
+    mayReplay: boolean,
+    resume: Resume<RemotingCommand>
+  ) => Effect.Effect<void> | undefined
+  /** Sends a one-way request; the body of an `Effect.callback`. */
+  readonly callOneway: (
+    request: Request,
+    timeoutMillis: number,
+    resume: Resume<void>
+  ) => Effect.Effect<void> | undefined
+  readonly invoke: (
+    request: Request,
+    timeoutMillis: number,
+    mayReplay: boolean
+  ) => Effect.Effect<RemotingCommand, RemotingError>
+  readonly invokeOneway: (request: Request, timeoutMillis: number) => Effect.Effect<void, RemotingError>
+  /** Answers a request of the peer; does nothing when the connection has ended. */
+  readonly respond: (opaque: number, response: Response, corrupt?: boolean) => void
+  /** Closes the connection as soon as nothing is pending on it. Requests in line are taken out for `reroute`, if given. */
+  readonly retire: (reroute?: (request: PendingRequest) => void) => void
+  /** Ends the connection now: pending requests fail with what `error` makes. */
+  readonly shutdown: (error: (sent: boolean) => RemotingError, cause: unknown) => void
+  /** Reads and writes until the connection ends, however it does. */
+  readonly run: Effect.Effect<void>
+  readonly inFlight: () => number
+  readonly inFlightBytes: () => number
+  readonly waiting: () => number
+  readonly unwritten: () => number
+  /** Whether a deadline is armed. */
+  readonly isArmed: () => boolean
+  readonly rttMillis: () => number | undefined
+}
+
+/** Bytes that a request counts besides its body. */
+const HEADER_SIZE = 256
+/** The header byte that names the serialize type, behind the frame length. */
+const SERIALIZE_TYPE_AT = 4
+
+/** Makes a connection on an open stream; it works while its `run` does. */
+export const makeConnection = (options: ConnectionOptions): Connection => {
+  const { address, counters, language, now, serializeType, stream, version } = options
+  const decoder = makeFrameDecoder({ maxFrameLength: options.maxFrameLength })
+  const table = makeResponseTable(counters)
+  let ended: ((sent: boolean) => RemotingError) | undefined
+  let signalEnd: (() => void) | undefined
+  let retired = false
+  let unwrittenOneways: Array<PendingOneway> = []
+  let lastReadAt = now()
+  let lastWriteAt = lastReadAt
+  let reads = 0
+  let silentSweeps = 0
+  let rttMillis: number | undefined
+
+  const writer = makeFrameWriter({
+    stream,
+    counters,
+    onWritten: (handOver) => {
+      lastWriteAt = now()
+      if (unwrittenOneways.length > 0) endOneways(handOver)
+      if (limit.waiting().size > 0) limit.admitWaiting()
+    }
+  })
+
+  const start = (pending: PendingRequest) => {
+    table.add(pending)
+    const { body, code, extFields } = pending.request
+    const flag = pending.oneway ? ONEWAY_FLAG : 0
+    try {
+      writer.append({
+        code,
+        language,
+        version,
+        opaque: pending.opaque,
+        flag,
+        remark: undefined,
+        extFields,
+        body: body ?? emptyBody,
+        serializeType
+      })
+    } catch (error) {
+      // extFields that are no strings, for instance: the caller's mistake, and only the caller's.
+      table.remove(pending)
+      finish(pending)
+      pending.resume(Effect.die(error))
+      return
+    }
+    pending.state = "inFlight"
+    pending.handOver = writer.handOver()
+    if (pending.oneway) unwrittenOneways.push(pending)
+  }
+
+  const limit = makeInFlightLimit<PendingRequest>({
+    maxRequests: options.maxInFlightRequests,
+    maxBytes: options.maxInFlightBytes,
+    unwritten: writer.unwritten,
+    admit: start
+  })
+
+  /** Gives the place of a request back that has left the table. */
+  const finish = (pending: PendingRequest) => {
+    pending.state = "done"
+    limit.leave(pending)
+    closeIfRetired()
+  }
+
+  const closeIfRetired = () => {
+    if (retired && table.size() === 0 && limit.waiting().size === 0) end("retired")
+  }
+
+  const closed = (cause: unknown) => (sent: boolean) => new ConnectionClosed({ address, sent, cause })
+
+  const end = (reason: string) => {
+    const cause = new Error(reason)
+    shutdown(closed(cause), cause)
+  }
+
+  const register = (pending: PendingRequest) => {
+    if (ended !== undefined) {
+      pending.resume(Effect.fail(ended(false)))
+      return undefined
+    }
+    if (pending.timeoutMillis <= 0) {
+      pending.resume(Effect.fail(timedOut(pending, false)))
+      return undefined
+    }
+    if (limit.enter(pending)) start(pending)
+    if (pending.state === "done") return undefined
+    deadline.arm(pending.deadline)
+    return Effect.sync(() => cancel(pending))
+  }
+
+  const call: Connection["call"] = (request, timeoutMillis, mayReplay, resume) => {
+    const startedAt = now()
+    return register({
+      request,
+      timeoutMillis,
+      startedAt,
+      deadline: startedAt + timeoutMillis,
+      reads,
+      size: request.body === undefined ? HEADER_SIZE : HEADER_SIZE + request.body.length,
+      mayReplay,
+      state: "waiting",
+      opaque: -1,
+      handOver: -1,
+      oneway: false,
+      resume
+    })
+  }
+
+  const callOneway: Connection["callOneway"] = (request, timeoutMillis, resume) => {
+    const startedAt = now()
+    return register({
+      request,
+      timeoutMillis,
+      startedAt,
+      deadline: startedAt + timeoutMillis,
+      reads,
+      size: request.body === undefined ? HEADER_SIZE : HEADER_SIZE + request.body.length,
+      mayReplay: false,
+      state: "waiting",
+      opaque: -1,
+      handOver: -1,
+      oneway: true,
+      resume
+    })
+  }
+
+  /** The caller was interrupted. What was encoded may still go out. */
+  const cancel = (pending: PendingRequest) => {
+    if (pending.state === "waiting") {
+      pending.state = "done"
+      limit.forget(pending)
+      // The head of the line may have been too large for what is free, and the next one not.
+      limit.admitWaiting()
+      closeIfRetired()
+    } else if (pending.state === "inFlight") {
+      table.abandon(pending)
+      finish(pending)
+    }
+  }
+
+  const endOneways = (handOver: number) => {
+    const written = unwrittenOneways
+    unwrittenOneways = written.filter((pending) => pending.handOver > handOver)
+    for (const pending of written) {
+      if (pending.handOver > handOver || pending.state !== "inFlight") continue
+      table.remove(pending)
+      finish(pending)
+      pending.resume(Effect.void)
+    }
+  }
+
+  const timedOut = (pending: PendingRequest, sent: boolean): RemotingError =>
+    new RequestTimeout({ address, code: pending.request.code, timeoutMillis: pending.timeoutMillis, sent })
+
+  /** Ends what is overdue and returns the next deadline. Everything is in order before the first caller runs on. */
+  const sweep = (time: number): number => {
+    let next = Infinity
+    let silent = false
+    const overdue: Array<PendingRequest> = []
+    const late: Array<PendingRequest> = []
+    for (const pending of table.values()) {
+      if (pending.deadline <= time) overdue.push(pending)
+      else if (pending.deadline < next) next = pending.deadline
+    }
+    for (const pending of limit.waiting()) {
+      if (pending.deadline <= time) late.push(pending)
+      else if (pending.deadline < next) next = pending.deadline
+    }
+    for (const pending of overdue) {
+      pending.state = "done"
+      silent ||= pending.reads === reads
+      table.abandon(pending)
+      limit.leaveQuietly(pending)
+    }
+    for (const pending of late) {
+      pending.state = "done"
+      limit.forget(pending)
+    }
+    if (silent && ++silentSweeps >= options.silentTimeoutsBeforeClose) {
+      end(`requests timed out ${silentSweeps} times in a row and no byte arrived`)
+    } else {
+      limit.admitWaiting()
+      closeIfRetired()
+    }
+    for (const pending of overdue) pending.resume(Effect.fail(timedOut(pending, true)))
+    for (const { resume, timeoutMillis } of late) resume(Effect.fail(new TooManyRequests({ address, timeoutMillis })))
+    return next
+  }
+
+  const deadline = makeDeadline({ now, run: options.run, sweep })
+
+  const onResponse = (command: RemotingCommand) => {
+    const pending = table.answered(command.opaque)
+    if (pending === undefined) return
+    rttMillis = lastReadAt - pending.startedAt
+    const instead = command.code === ResponseCode.GO_AWAY ? options.onGoAway(connection, pending) : undefined
+    finish(pending)
+    pending.resume(instead ?? Effect.succeed(command))
+  }
+
+  const onChunks = (chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, FrameError> => {
+    lastReadAt = now()
+    reads++
+    silentSweeps = 0
+    for (const chunk of chunks) {
+      counters.bytesIn += chunk.length
+      const { commands, error } = decoder.push(chunk)
+      counters.framesIn += commands.length
+      for (const command of commands) {
+        // A caller that ran on may have closed this connection.
+        if (ended !== undefined) return Effect.void
+        if (isResponse(command)) onResponse(command)
+        else options.onRequest(connection, command)
+      }
+      if (error !== undefined) {
+        counters.frameErrors++
+        return Effect.fail(error)
+      }
+    }
+    return writer.unwritten() > options.pauseReadingAbove ? writer.drained : Effect.void
+  }
+
+  const idle: Effect.Effect<Error> = Effect.suspend(() => {
+    const left = Math.max(lastReadAt, lastWriteAt) + options.idleTimeoutMillis - now()
+    if (left > 0) return Effect.andThen(Effect.sleep(Math.ceil(left)), idle)
+    // Requests under way have deadlines of their own.
+    if (table.size() > 0) return Effect.andThen(Effect.sleep(options.idleTimeoutMillis), idle)
+    return Effect.succeed(new Error(`idle for ${options.idleTimeoutMillis} ms`))
+  })
+
+  const endSignal = Effect.callback<Error>((resume) => {
+    const signal = () => resume(Effect.succeed(new Error("closed here")))
+    if (ended === undefined) signalEnd = signal
+    else signal()
+  })
+
+  const shutdown: Connection["shutdown"] = (error, cause) => {
+    if (ended !== undefined) return
+    ended = error
+    deadline.stop()
+    const inFlight = table.takeAll()
+    const waiting = limit.takeWaiting()
+    const handOver = writer.handOver()
+    for (const pending of inFlight) {
+      pending.state = "done"
+      limit.leaveQuietly(pending)
+    }
+    for (const pending of waiting) pending.state = "done"
+    unwrittenOneways = []
+    options.onEnd(connection, cause)
+    for (const pending of inFlight) pending.resume(Effect.fail(error(pending.handOver < handOver)))
+    for (const pending of waiting) pending.resume(Effect.fail(error(false)))
+    signalEnd?.()
+  }
+
+  const read = Effect.forever(Effect.flatMap(stream.pull, onChunks), { disableYield: true })
+  const untilEnd: Effect.Effect<Error, WireError | FrameError> = Effect.raceAllFirst([
+    read,
+    writer.run,
+    idle,
+    endSignal
+  ])
+
+  const connection: Connection = {
+    address,
+    remoteAddress: stream.remoteAddress,
+    localAddress: stream.localAddress,
+    call,
+    callOneway,
+    invoke: (request, timeoutMillis, mayReplay) =>
+      Effect.callback((resume) => call(request, timeoutMillis, mayReplay, resume)),
+    invokeOneway: (request, timeoutMillis) => Effect.callback((resume) => callOneway(request, timeoutMillis, resume)),
+    respond: (opaque, response, corrupt = false) => {
+      if (ended !== undefined) return
+      const command: RemotingCommand = {
+        code: response.code,
+        language,
+        version,
+        opaque,
+        flag: RESPONSE_FLAG,
+        remark: response.remark,
+        extFields: response.extFields,
+        body: response.body ?? emptyBody,
+        serializeType
+      }
+      if (!corrupt) return writer.append(command)
+      const bytes = encode(command)
+      bytes[SERIALIZE_TYPE_AT] = 0x7f
+      writer.appendBytes(bytes)
+    },
+    retire: (reroute) => {
+      retired = true
+      for (const pending of reroute === undefined ? [] : limit.takeWaiting()) {
+        pending.state = "done"
+        reroute?.(pending)
+      }
+      closeIfRetired()
+    },
+    shutdown,
+    run: Effect.onExit(untilEnd, (exit) =>
+      Effect.sync(() => {
+        const cause = Exit.isSuccess(exit) ? exit.value : Cause.squash(exit.cause)
+        shutdown(closed(cause), cause)
+      })
+    ).pipe(Effect.exit, Effect.asVoid),
+    inFlight: table.size,
+    inFlightBytes: limit.bytes,
+    waiting: () => limit.waiting().size,
+    unwritten: writer.unwritten,
+    isArmed: deadline.isArmed,
+    rttMillis: () => rttMillis
+  }
+  return connection
+}

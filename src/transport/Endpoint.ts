@@ -1,0 +1,139 @@
+import { Effect, Fiber } from "effect"
+import type { Connection } from "./Connection.ts"
+import type { Run } from "./Deadline.ts"
+import { ConnectFailed, ConnectionClosed } from "./RemotingError.ts"
+import type { RemotingError } from "./RemotingError.ts"
+import type { Resume } from "./ResponseTable.ts"
+import type { WireError } from "./Wire.ts"
+
+/** One address of a client: its connection, or the dial for it, or the pause before the next dial. */
+export interface Endpoint {
+  readonly address: string
+  /** The open connection, if there is one: everything that is sent looks here first. */
+  readonly connection: () => Connection | undefined
+  readonly state: () => "connecting" | "open" | "backing-off" | "idle"
+  /** The open connection, dialled if need be; fails at once in the pause after a failed dial. */
+  readonly awaitConnection: Effect.Effect<Connection, RemotingError>
+  /** The dial has succeeded; callers go on waiting until {@link Endpoint.opened}. */
+  readonly dialled: (connection: Connection) => void
+  /** Everybody may use the connection now. */
+  readonly opened: (connection: Connection) => void
+  readonly dialFailed: (error: WireError) => void
+  /** The connection takes no more requests; the next request dials anew. */
+  readonly lost: (connection: Connection, cause: unknown) => void
+  /** Fails everybody who waits for the connection. */
+  readonly failWaiting: (error: (sent: boolean) => RemotingError) => void
+  /** Ends the dial or the connection, and waits until the socket is closed. */
+  readonly close: (error: (sent: boolean) => RemotingError) => Effect.Effect<void>
+  readonly waiting: () => number
+  readonly connects: () => number
+  readonly lastFailure: () => string | undefined
+  readonly localAddress: () => string | undefined
+}
+
+const describe = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
+/**
+ * Makes the state of one address. `dial` opens a connection and works until it ends; it is started at most once at a
+ * time. The pause after the n-th failed dial in a row is between half of and the whole of initial * 2^(n-1), at most max.
+ *
+ * Source: RocketMQ `NettyRemotingClient.channelTables`, whose clients dial again without a pause.
+ */
+export const makeEndpoint = (options: {
+  readonly address: string
+  readonly now: () => number
+  readonly run: Run
+  readonly random: () => number
+  readonly backoffMillis: { readonly initial: number; readonly max: number }
+  readonly dial: (endpoint: Endpoint) => Effect.Effect<void>
+}): Endpoint => {
+  const { address, backoffMillis, now, random, run } = options
+  let current: Connection | undefined
+  let dialledConnection: Connection | undefined
+  let fiber: Fiber.Fiber<void> | undefined
+  let connecting = false
+  let waiting = new Set<Resume<Connection>>()
+  let failures = 0
+  let retryAt = -Infinity
+  let lastError: WireError | undefined
+  let lastFailure: string | undefined
+  let connects = 0
+  let localAddress: string | undefined
+
+  const wake = (result: Effect.Effect<Connection, RemotingError>) => {
+    const woken = waiting
+    waiting = new Set()
+    for (const resume of woken) resume(result)
+  }
+
+  const failWaiting: Endpoint["failWaiting"] = (error) => {
+    if (waiting.size > 0) wake(Effect.fail(error(false)))
+  }
+
+  const refusal = (error: WireError): ConnectFailed =>
+    new ConnectFailed({ address, kind: error.kind, retryAfterMillis: Math.max(0, retryAt - now()), cause: error })
+
+  const startDial = () => {
+    connecting = true
+    fiber = run(options.dial(endpoint))
+  }
+
+  const endpoint: Endpoint = {
+    address,
+    connection: () => current,
+    state: () =>
+      current !== undefined ? "open" : connecting ? "connecting" : now() < retryAt ? "backing-off" : "idle",
+    awaitConnection: Effect.callback((resume) => {
+      if (current !== undefined) return resume(Effect.succeed(current))
+      if (!connecting && lastError !== undefined && now() < retryAt) return resume(Effect.fail(refusal(lastError)))
+      waiting.add(resume)
+      if (!connecting) startDial()
+      return Effect.sync(() => {
+        waiting.delete(resume)
+      })
+    }),
+    dialled: (connection) => {
+      dialledConnection = connection
+      failures = 0
+      retryAt = -Infinity
+      connects++
+      localAddress = connection.localAddress
+    },
+    opened: (connection) => {
+      if (dialledConnection !== connection || current === connection) return
+      connecting = false
+      current = connection
+      wake(Effect.succeed(connection))
+    },
+    dialFailed: (error) => {
+      const pause = Math.min(backoffMillis.max, backoffMillis.initial * 2 ** failures) * (0.5 + random() / 2)
+      failures++
+      connecting = false
+      lastError = error
+      lastFailure = describe(error)
+      retryAt = now() + pause
+      if (waiting.size > 0) wake(Effect.fail(refusal(error)))
+    },
+    lost: (connection, cause) => {
+      if (dialledConnection !== connection) return
+      lastFailure = describe(cause)
+      dialledConnection = undefined
+      current = undefined
+      if (!connecting) return
+      connecting = false
+      failWaiting((sent) => new ConnectionClosed({ address, sent, cause }))
+    },
+    failWaiting,
+    close: (error) =>
+      Effect.suspend(() => {
+        connecting = false
+        failWaiting(error)
+        return fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
+      }),
+    waiting: () => waiting.size,
+    connects: () => connects,
+    lastFailure: () => lastFailure,
+    localAddress: () => localAddress
+  }
+  return endpoint
+}

@@ -1,0 +1,86 @@
+/** Bounds what is under way on one connection, by count and by bytes; who finds no place waits in line. */
+export interface InFlightLimit<W extends { readonly size: number }> {
+  /** Takes a place, or puts the request in line and returns false. */
+  readonly enter: (request: W) => boolean
+  /** Gives a place back; the first in line may be admitted by it, before this returns. */
+  readonly leave: (request: W) => void
+  /** Gives places back without admitting anyone yet: follow with {@link InFlightLimit.admitWaiting}. */
+  readonly leaveQuietly: (request: W) => void
+  /** Admits from the head of the line as many as fit now. */
+  readonly admitWaiting: () => void
+  /** Leaves the line without having had a place; admits no one. */
+  readonly forget: (request: W) => void
+  /** Empties the line and hands out who was in it, first come first. */
+  readonly takeWaiting: () => ReadonlyArray<W>
+  readonly waiting: () => ReadonlySet<W>
+  readonly count: () => number
+  readonly bytes: () => number
+}
+
+/**
+ * Makes the limit of one connection. A request larger than `maxBytes` passes when it is alone. `unwritten` bytes, which
+ * the peer has not taken yet, count against `maxBytes` as well: requests that were given up leave them behind.
+ *
+ * Source: RocketMQ `NettyRemotingAbstract.semaphoreAsync`, which counts requests only.
+ */
+export const makeInFlightLimit = <W extends { readonly size: number }>(options: {
+  readonly maxRequests: number
+  readonly maxBytes: number
+  readonly unwritten: () => number
+  readonly admit: (request: W) => void
+}): InFlightLimit<W> => {
+  const { admit, maxBytes, maxRequests, unwritten } = options
+  let waiting = new Set<W>()
+  let count = 0
+  let bytes = 0
+
+  const fits = (size: number): boolean => {
+    if (count >= maxRequests) return false
+    const pending = Math.max(bytes, unwritten())
+    return pending + size <= maxBytes || pending === 0
+  }
+
+  const admitWaiting = () => {
+    for (const request of waiting) {
+      if (!fits(request.size)) return
+      waiting.delete(request)
+      count++
+      bytes += request.size
+      admit(request)
+    }
+  }
+
+  const leaveQuietly = (request: W) => {
+    count--
+    bytes -= request.size
+  }
+
+  return {
+    enter: (request) => {
+      if (waiting.size === 0 && fits(request.size)) {
+        count++
+        bytes += request.size
+        return true
+      }
+      waiting.add(request)
+      return false
+    },
+    leave: (request) => {
+      leaveQuietly(request)
+      if (waiting.size > 0) admitWaiting()
+    },
+    leaveQuietly,
+    admitWaiting,
+    forget: (request) => {
+      waiting.delete(request)
+    },
+    takeWaiting: () => {
+      const all = [...waiting]
+      waiting = new Set()
+      return all
+    },
+    waiting: () => waiting,
+    count: () => count,
+    bytes: () => bytes
+  }
+}

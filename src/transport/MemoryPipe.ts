@@ -1,0 +1,129 @@
+import { Clock, Duration, Effect } from "effect"
+import type { WireErrorKind } from "./Wire.ts"
+
+/** Bytes that wait in a pipe before a write suspends. */
+const CAPACITY = 262_144
+
+/** One direction of a virtual connection: bytes in order, bounded, with the ends a TCP stream has. */
+export interface Pipe {
+  /** All chunks that have arrived, at least one; `closed` after the writer's end, `reset` after a cut. */
+  readonly pull: Effect.Effect<ReadonlyArray<Uint8Array>, WireErrorKind>
+  /** Puts a copy of the chunk into the pipe, and suspends while more than the capacity lies in it. */
+  readonly write: (chunk: Uint8Array) => Effect.Effect<void, WireErrorKind>
+  /** The writer closes: what lies in the pipe can still be read. */
+  readonly end: () => void
+  /** The reader closes: writes fail from now on. */
+  readonly abandon: () => void
+  /** Both ends fail with `reset`, and what lies in the pipe is lost. */
+  readonly reset: () => void
+  /** While held, nothing arrives. */
+  readonly hold: (held: boolean) => void
+  /** Whether either end has closed. */
+  readonly isOver: () => boolean
+}
+
+type Resume<A> = (effect: Effect.Effect<A, WireErrorKind>) => void
+
+/** Makes one direction of a virtual connection. */
+export const makePipe = (options: { readonly clock: Clock.Clock; readonly latencyMillis: () => number }): Pipe => {
+  const { clock, latencyMillis } = options
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  let chunks: Array<{ readonly bytes: Uint8Array; readonly due: number }> = []
+  let size = 0
+  let held = false
+  let ended = false
+  let failure: WireErrorKind | undefined
+  let reader: (() => void) | undefined
+  let writers: Array<Resume<void>> = []
+
+  const wakeReader = () => {
+    const wake = reader
+    reader = undefined
+    wake?.()
+  }
+  const wakeWriters = (result: Effect.Effect<void, WireErrorKind>) => {
+    const woken = writers
+    writers = []
+    for (const resume of woken) resume(result)
+  }
+
+  /** The chunks that are due by now; the rest stays. */
+  const takeDue = (): ReadonlyArray<Uint8Array> => {
+    const time = now()
+    let due = 0
+    const taken: Array<Uint8Array> = []
+    for (; due < chunks.length; due++) {
+      const chunk = chunks[due]
+      if (chunk === undefined || chunk.due > time) break
+      taken.push(chunk.bytes)
+      size -= chunk.bytes.length
+    }
+    chunks = due === chunks.length ? [] : chunks.slice(due)
+    return taken
+  }
+
+  const pull: Pipe["pull"] = Effect.suspend(() => {
+    if (failure !== undefined) return Effect.fail(failure)
+    const first = held ? undefined : chunks[0]
+    if (first !== undefined) {
+      const early = first.due - now()
+      if (early > 0) return Effect.andThen(clock.sleep(Duration.millis(early)), pull)
+      const taken = takeDue()
+      if (writers.length > 0 && size <= CAPACITY) wakeWriters(Effect.void)
+      return Effect.succeed(taken)
+    }
+    if (ended && !held) return Effect.fail("closed" as const)
+    return Effect.flatMap(
+      Effect.callback<void>((resume) => {
+        reader = () => resume(Effect.void)
+        return Effect.sync(() => {
+          reader = undefined
+        })
+      }),
+      () => pull
+    )
+  })
+
+  const write: Pipe["write"] = (chunk) =>
+    Effect.suspend(() => {
+      if (failure !== undefined) return Effect.fail(failure)
+      if (ended) return Effect.fail("closed" as const)
+      chunks.push({ bytes: chunk.slice(), due: now() + latencyMillis() })
+      size += chunk.length
+      if (!held) wakeReader()
+      if (size <= CAPACITY) return Effect.void
+      return Effect.callback<void, WireErrorKind>((resume) => {
+        writers.push(resume)
+        return Effect.sync(() => {
+          writers = writers.filter((writer) => writer !== resume)
+        })
+      })
+    })
+
+  const fail = (kind: WireErrorKind) => {
+    if (failure !== undefined) return
+    failure = kind
+    chunks = []
+    size = 0
+    wakeReader()
+    wakeWriters(Effect.fail(kind))
+  }
+
+  return {
+    pull,
+    write,
+    end: () => {
+      if (ended) return
+      ended = true
+      wakeWriters(Effect.fail("closed"))
+      if (!held) wakeReader()
+    },
+    abandon: () => fail(ended ? "closed" : "reset"),
+    reset: () => fail("reset"),
+    hold: (value) => {
+      held = value
+      if (!held) wakeReader()
+    },
+    isOver: () => ended || failure !== undefined
+  }
+}
