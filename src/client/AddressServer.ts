@@ -1,5 +1,6 @@
-import { Effect, Option } from "effect"
-import { HttpClient } from "effect/http"
+import { Effect, Layer, Option } from "effect"
+import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
 import type { ClientConfig } from "./ClientConfig.ts"
 import { parseNamesrvAddr } from "./ClientConfig.ts"
 import { AddressServerFailed, cleanRemark } from "./ClientError.ts"
@@ -19,29 +20,42 @@ export const url = (config: ClientConfig): string | undefined => {
 /** How long one fetch may take, in milliseconds (Java: 3,000). */
 const FETCH_TIMEOUT_MILLIS = 3_000
 
+// Loaded only when an address server is asked: most clients never need HTTP, and its modules take time to load.
+const nodeHttpClient = Layer.unwrap(
+  Effect.map(
+    Effect.promise(() => import("@effect/platform-node/NodeHttpClient")),
+    (module) => module.layerNodeHttp
+  )
+)
+
+const get = (
+  address: string
+): Effect.Effect<string, AddressServerFailed | HttpClientError.HttpClientError, HttpClient.HttpClient> =>
+  Effect.flatMap(
+    HttpClient.get(address),
+    (response): Effect.Effect<string, AddressServerFailed | HttpClientError.HttpClientError> =>
+      response.status === 200
+        ? response.text
+        : Effect.fail(
+            new AddressServerFailed({
+              url: address,
+              problem: "status",
+              detail: `it answered status ${response.status}`
+            })
+          )
+  )
+
 /**
  * Reads the name server list from an address server: the first line of a 200 answer, `host:port;host:port`. Any other
- * answer (another status, an empty one, a page of HTML) fails with {@link AddressServerFailed}.
+ * answer (another status, an empty one, a page of HTML) fails with {@link AddressServerFailed}. The `HttpClient` of the
+ * context is used where there is one, Node's otherwise.
  *
  * Source: RocketMQ `DefaultTopAddressing.fetchNSAddr`.
  */
 export const fetch = Effect.fnUntraced(function* (address: string) {
-  const client = yield* Effect.serviceOption(HttpClient.HttpClient)
-  if (Option.isNone(client)) {
-    return yield* new AddressServerFailed({
-      url: address,
-      problem: "no-http-client",
-      detail: "no HttpClient is provided to the MQClientManager (its layerTcp has one)"
-    })
-  }
-  const text = yield* client.value.get(address).pipe(
-    Effect.flatMap((response) =>
-      response.status === 200
-        ? response.text
-        : Effect.fail(
-            new AddressServerFailed({ url: address, problem: "status", detail: `it answered status ${response.status}` })
-          )
-    ),
+  const own = yield* Effect.serviceOption(HttpClient.HttpClient)
+  const text = yield* get(address).pipe(
+    Effect.provide(Option.isSome(own) ? Layer.succeed(HttpClient.HttpClient, own.value) : nodeHttpClient),
     Effect.timeoutOrElse({
       duration: FETCH_TIMEOUT_MILLIS,
       orElse: () =>

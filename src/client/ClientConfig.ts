@@ -114,11 +114,14 @@ export const problems = (config: ClientConfig): ReadonlyArray<ConfigProblem> => 
   for (const key of positive) {
     const value = config[key]
     if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
-      found.push(new ConfigProblem({ path: key, problem: `must be a number of milliseconds above 0, is ${String(value)}` }))
+      found.push(
+        new ConfigProblem({ path: key, problem: `must be a number of milliseconds above 0, is ${String(value)}` })
+      )
     }
   }
   if (config.instanceName.trim() === "") found.push(new ConfigProblem({ path: "instanceName", problem: "is blank" }))
-  if (config.createTopicKey.trim() === "") found.push(new ConfigProblem({ path: "createTopicKey", problem: "is blank" }))
+  if (config.createTopicKey.trim() === "")
+    found.push(new ConfigProblem({ path: "createTopicKey", problem: "is blank" }))
   return found
 }
 

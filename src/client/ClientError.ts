@@ -176,7 +176,7 @@ export class BrokerNotRegistered extends Schema.TaggedError<BrokerNotRegistered>
 /** The address server over HTTP gave no usable list. */
 export class AddressServerFailed extends Schema.TaggedError<AddressServerFailed>()("AddressServerFailed", {
   url: Schema.String,
-  problem: Schema.Literals(["unreachable", "status", "empty", "not-a-list", "no-http-client"]),
+  problem: Schema.Literals(["unreachable", "status", "empty", "not-a-list"]),
   detail: Schema.String
 }) {
   override get message() {
@@ -269,6 +269,9 @@ const controls = new RegExp("[\\u0000-\\u001f\\u007f-\\u009f]+", "g")
  */
 export const cleanRemark = (remark: string | undefined, max = 200): string => {
   if (remark === undefined) return ""
-  const clean = remark.slice(0, max * 4).replace(controls, " ").trim()
+  const clean = remark
+    .slice(0, max * 4)
+    .replace(controls, " ")
+    .trim()
   return clean.length > max ? `${clean.slice(0, max)}...` : clean
 }

@@ -18,7 +18,9 @@ const privateV4 = /^(10\.|127\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)/
  * Source: RocketMQ `NetworkUtil.getLocalAddress`.
  */
 export const localAddress = (interfaces: ReturnType<typeof os.networkInterfaces>): string => {
-  const all = Object.values(interfaces).flatMap((list) => list ?? []).filter((a) => !a.internal)
+  const all = Object.values(interfaces)
+    .flatMap((list) => list ?? [])
+    .filter((a) => !a.internal)
   const v4 = all.filter((a) => a.family === "IPv4").map((a) => a.address)
   const v6 = all.filter((a) => a.family === "IPv6").map((a) => a.address)
   const open = v4.find((a) => !privateV4.test(a)) ?? v4.at(-1)

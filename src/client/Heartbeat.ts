@@ -150,7 +150,8 @@ export const make = (options: {
         const open = (yield* remoting.connections).filter((c) => c.state === "open").map((c) => c.address)
         yield* Effect.forEach(
           open.filter((address) => routes.brokerOf(address) !== undefined),
-          (address) => Effect.ignore(api.unregisterClient(address, { clientID: clientId, ...group }, unregisterTimeoutMillis)),
+          (address) =>
+            Effect.ignore(api.unregisterClient(address, { clientID: clientId, ...group }, unregisterTimeoutMillis)),
           { concurrency: "unbounded", discard: true }
         )
       })

@@ -1,28 +1,155 @@
 import { Effect } from "effect"
-import type { MessageExt } from "../message/MessageExt.ts"
-import type { MessageQueue } from "../message/MessageQueue.ts"
-import type { SendStatus } from "../message/SendResult.ts"
-import type { ClusterInfo } from "../protocol/ClusterInfo.ts"
 import { DecodeError } from "../protocol/DecodeError.ts"
 import type { HeartbeatData } from "../protocol/HeartbeatData.ts"
-import * as MessageCodec from "../protocol/MessageCodec.ts"
-import type { ExtFields, RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
-import * as CreateTopic from "../protocol/request/CreateTopic.ts"
-import * as DeleteTopic from "../protocol/request/DeleteTopic.ts"
-import * as GetBrokerClusterInfo from "../protocol/request/GetBrokerClusterInfo.ts"
-import * as GetMaxOffset from "../protocol/request/GetMaxOffset.ts"
-import * as GetMinOffset from "../protocol/request/GetMinOffset.ts"
+import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
 import * as GetRouteInfoByTopic from "../protocol/request/GetRouteInfoByTopic.ts"
-import * as GetTopicList from "../protocol/request/GetTopicList.ts"
 import * as HeartBeat from "../protocol/request/HeartBeat.ts"
-import * as PullMessage from "../protocol/request/PullMessage.ts"
 import * as SendMessage from "../protocol/request/SendMessage.ts"
 import * as UnregisterClient from "../protocol/request/UnregisterClient.ts"
-import * as ViewMessageById from "../protocol/request/ViewMessageById.ts"
 import { requestCodeName } from "../protocol/RequestCode.ts"
 import { ResponseCode, responseCodeName } from "../protocol/ResponseCode.ts"
 import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
 import type { RemotingClient } from "../transport/RemotingClient.ts"
 import type { RemotingError } from "../transport/RemotingError.ts"
-import { type ApiError, BrokerRejected, cleanRemark, type NameServerUnavailable, type NoNameServer, UnreadableAnswer } from "./ClientError.ts"
+import {
+  type ApiError,
+  BrokerRejected,
+  cleanRemark,
+  type NameServerUnavailable,
+  type NoNameServer,
+  UnreadableAnswer
+} from "./ClientError.ts"
 import type { NameServer } from "./NameServer.ts"
+
+/** Reads the answer to a request; returns what is wrong with it where it cannot be read. */
+export type DecodeAnswer<A> = (response: RemotingCommand) => A | DecodeError
+
+/** A request to a name server failed, or it answered with an error. */
+export type NameServerApiError = NoNameServer | NameServerUnavailable | BrokerRejected | UnreadableAnswer
+
+/**
+ * The requests of a client, each as one effect: an address and a header in, a typed answer or a typed error out.
+ *
+ * Source: RocketMQ `MQClientAPIImpl`.
+ */
+export interface MQClientApi {
+  /** Any request to a broker. An answer other than SUCCESS fails with `BrokerRejected`. */
+  readonly call: <A>(
+    address: string,
+    request: Request,
+    timeoutMillis: number,
+    decode: DecodeAnswer<A>
+  ) => Effect.Effect<A, ApiError>
+  /** Any request to a name server, whichever answers. */
+  readonly callNameServer: <A>(
+    request: Request,
+    timeoutMillis: number,
+    decode: DecodeAnswer<A>
+  ) => Effect.Effect<A, NameServerApiError>
+  /** The route of a topic; undefined when no name server knows the topic. */
+  readonly getTopicRouteInfo: (
+    topic: string,
+    timeoutMillis: number
+  ) => Effect.Effect<TopicRouteData | undefined, NameServerApiError>
+  /** A send. "Stored, but" answers (FLUSH_DISK_TIMEOUT and so on) are successes; `code` tells them apart. */
+  readonly sendMessage: (
+    address: string,
+    request: Request,
+    timeoutMillis: number
+  ) => Effect.Effect<{ readonly code: number; readonly answer: SendMessage.SendMessageAnswer }, ApiError>
+  /** A send that nobody answers. */
+  readonly sendMessageOneway: (
+    address: string,
+    request: Request,
+    timeoutMillis: number
+  ) => Effect.Effect<void, RemotingError>
+  /** A heartbeat; gives the broker's whole answer, whose `version` is the broker's release. */
+  readonly sendHeartbeat: (
+    address: string,
+    data: HeartbeatData,
+    timeoutMillis: number
+  ) => Effect.Effect<RemotingCommand, ApiError>
+  /** Tells a broker that a group of this client has left. */
+  readonly unregisterClient: (
+    address: string,
+    header: UnregisterClient.UnregisterClientHeader,
+    timeoutMillis: number
+  ) => Effect.Effect<void, ApiError>
+}
+
+const rejected = (address: string, requestCode: number, response: RemotingCommand) =>
+  new BrokerRejected({
+    address,
+    request: requestCodeName(requestCode),
+    code: response.code,
+    codeName: responseCodeName(response.code),
+    remark: cleanRemark(response.remark)
+  })
+
+const unreadable = (address: string, requestCode: number, error: DecodeError) =>
+  new UnreadableAnswer({ address, request: requestCodeName(requestCode), detail: error.message })
+
+const isDecodeError = (value: unknown): value is DecodeError => value instanceof DecodeError
+
+const isStored = (code: number) =>
+  code === ResponseCode.SUCCESS ||
+  code === ResponseCode.FLUSH_DISK_TIMEOUT ||
+  code === ResponseCode.SLAVE_NOT_AVAILABLE ||
+  code === ResponseCode.FLUSH_SLAVE_TIMEOUT
+
+/** Makes the requests over a remoting client. */
+export const make = (remoting: RemotingClient["Service"], nameServer: NameServer): MQClientApi => {
+  const read = <A>(
+    address: string,
+    request: Request,
+    response: RemotingCommand,
+    decode: DecodeAnswer<A>
+  ): Effect.Effect<A, BrokerRejected | UnreadableAnswer> => {
+    if (response.code !== ResponseCode.SUCCESS) return Effect.fail(rejected(address, request.code, response))
+    const answer = decode(response)
+    return isDecodeError(answer) ? Effect.fail(unreadable(address, request.code, answer)) : Effect.succeed(answer)
+  }
+
+  const call: MQClientApi["call"] = (address, request, timeoutMillis, decode) =>
+    Effect.flatMap(remoting.invoke(address, request, timeoutMillis), (response) =>
+      read(address, request, response, decode)
+    )
+
+  const callNameServer: MQClientApi["callNameServer"] = (request, timeoutMillis, decode) =>
+    Effect.flatMap(nameServer.invoke(request, timeoutMillis), ({ address, response }) =>
+      read(address, request, response, decode)
+    )
+
+  return {
+    call,
+    callNameServer,
+    getTopicRouteInfo: (topic, timeoutMillis) =>
+      callNameServer(
+        GetRouteInfoByTopic.request({ topic, acceptStandardJsonOnly: true }),
+        timeoutMillis,
+        GetRouteInfoByTopic.decodeResponse
+      ).pipe(
+        Effect.catchIf(
+          (error) => error._tag === "BrokerRejected" && error.code === ResponseCode.TOPIC_NOT_EXIST,
+          () => Effect.succeed(undefined)
+        )
+      ),
+    sendMessage: (address, request, timeoutMillis) =>
+      Effect.flatMap(
+        remoting.invoke(address, request, timeoutMillis),
+        (response): Effect.Effect<{ code: number; answer: SendMessage.SendMessageAnswer }, ApiError> => {
+          const { code } = response
+          if (!isStored(code)) return Effect.fail(rejected(address, request.code, response))
+          const answer = SendMessage.decodeResponse(response)
+          return isDecodeError(answer)
+            ? Effect.fail(unreadable(address, request.code, answer))
+            : Effect.succeed({ code, answer })
+        }
+      ),
+    sendMessageOneway: remoting.invokeOneway,
+    sendHeartbeat: (address, data, timeoutMillis) =>
+      call(address, HeartBeat.request(data), timeoutMillis, (response) => response),
+    unregisterClient: (address, header, timeoutMillis) =>
+      Effect.asVoid(call(address, UnregisterClient.request(header), timeoutMillis, UnregisterClient.decodeResponse))
+  }
+}

@@ -36,7 +36,10 @@ export interface NameServer {
   readonly invoke: (
     request: Request,
     timeoutMillis: number
-  ) => Effect.Effect<{ readonly address: string; readonly response: RemotingCommand }, NoNameServer | NameServerUnavailable>
+  ) => Effect.Effect<
+    { readonly address: string; readonly response: RemotingCommand },
+    NoNameServer | NameServerUnavailable
+  >
 }
 
 /** How long to wait before a name server that is still warming up is asked again, in milliseconds. */
@@ -58,27 +61,58 @@ const problemOf = (error: RemotingError): NameServerTry["problem"] => {
 const isNotReady = (response: RemotingCommand) =>
   response.code === ResponseCode.SYSTEM_ERROR && response.remark?.includes("name server not ready") === true
 
-/**
- * Makes a {@link NameServer} over a remoting client. The list is shuffled, and the first choice is random, so that many
- * clients spread over the name servers.
- *
- * Source: RocketMQ `NettyRemotingClient.getAndCreateNameserverChannel`, `MQClientAPIImpl.fetchNameServerAddr`.
- */
-export const make = Effect.fnUntraced(function* (config: ClientConfig, remoting: RemotingClient["Service"]) {
-  const clock = yield* Clock.Clock
+/** Where the addresses come from. */
+export interface NameServerSource {
+  /** The addresses of the configuration; empty when they have to be asked for. */
+  readonly fixed: ReadonlyArray<string>
+  /** Asks the resolver or the address server. */
+  readonly ask: Effect.Effect<ReadonlyArray<string>, NoNameServer | AddressServerFailed | NameServerResolveError>
+  /** The places that are looked at, for messages. */
+  readonly looked: ReadonlyArray<string>
+}
+
+/** Finds out which source of addresses the configuration and the services in the context make up. */
+export const source = Effect.fnUntraced(function* (config: ClientConfig) {
+  const context = yield* Effect.context()
   const resolver = yield* Effect.serviceOption(NameServerResolver)
   const addressServer = AddressServer.url(config)
-  const fixed = config.namesrvAddr === undefined ? [] : parseNamesrvAddr(config.namesrvAddr).addresses
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-
-  let list: ReadonlyArray<string> = yield* Random.shuffle(fixed)
-  let index = 0
-
   const looked = [
     config.namesrvAddr === undefined ? "namesrvAddr and NAMESRV_ADDR (not set)" : "namesrvAddr (empty)",
     Option.isSome(resolver) ? `resolver "${resolver.value.name}" (gave none)` : "NameServerResolver (not provided)",
     addressServer === undefined ? "namesrvDomain (not set)" : `address server ${addressServer} (gave none)`
   ]
+  const none = new NoNameServer({ looked })
+  const ask: NameServerSource["ask"] = Option.isSome(resolver)
+    ? resolver.value.resolve
+    : addressServer === undefined
+      ? Effect.fail(none)
+      : AddressServer.fetch(addressServer).pipe(Effect.provideContext(context))
+  const self: NameServerSource = {
+    fixed: config.namesrvAddr === undefined ? [] : parseNamesrvAddr(config.namesrvAddr).addresses,
+    ask: Effect.flatMap(ask, (answer): Effect.Effect<ReadonlyArray<string>, NoNameServer> => {
+      const { addresses } = parseNamesrvAddr(answer)
+      return addresses.length === 0 ? Effect.fail(none) : Effect.succeed(addresses)
+    }),
+    looked
+  }
+  return self
+})
+
+/**
+ * Makes a {@link NameServer} over a remoting client. The list is shuffled, and so the first choice is random: many
+ * clients spread over the name servers.
+ *
+ * Source: RocketMQ `NettyRemotingClient.getAndCreateNameserverChannel`, `MQClientAPIImpl.fetchNameServerAddr`.
+ */
+export const make = Effect.fnUntraced(function* (
+  from: NameServerSource,
+  initial: ReadonlyArray<string>,
+  remoting: RemotingClient["Service"]
+) {
+  const clock = yield* Clock.Clock
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  let list: ReadonlyArray<string> = yield* Random.shuffle(initial)
+  let index = 0
 
   const swap = Effect.fnUntraced(function* (next: ReadonlyArray<string>) {
     const same = next.length === list.length && next.every((address) => list.includes(address))
@@ -90,23 +124,8 @@ export const make = Effect.fnUntraced(function* (config: ClientConfig, remoting:
     yield* Effect.forEach(gone, remoting.closeAddress, { discard: true })
   })
 
-  const ask: Effect.Effect<ReadonlyArray<string>, NoNameServer | AddressServerFailed | NameServerResolveError> =
-    Effect.suspend(() =>
-      Option.isSome(resolver)
-        ? resolver.value.resolve
-        : addressServer === undefined
-          ? Effect.fail(new NoNameServer({ looked }))
-          : AddressServer.fetch(addressServer)
-    )
-
-  const fetchNameServerAddr = Effect.gen(function* () {
-    const parsed = parseNamesrvAddr(yield* ask)
-    if (parsed.addresses.length === 0) return yield* new NoNameServer({ looked })
-    yield* swap(parsed.addresses)
-  })
-
   const invoke = Effect.fnUntraced(function* (request: Request, timeoutMillis: number) {
-    if (list.length === 0) return yield* new NoNameServer({ looked })
+    if (list.length === 0) return yield* new NoNameServer({ looked: from.looked })
     const deadline = now() + timeoutMillis
     const tries: Array<NameServerTry> = []
     let left = list.length
@@ -118,16 +137,12 @@ export const make = Effect.fnUntraced(function* (config: ClientConfig, remoting:
       const outcome = yield* Effect.result(remoting.invoke(address, request, Math.ceil(remaining / left)))
       if (outcome._tag === "Success") {
         if (!isNotReady(outcome.success)) return { address, response: outcome.success }
-        tries.push(
-          new NameServerTry({ address, problem: "not-ready", detail: cleanRemark(outcome.success.remark) })
-        )
+        tries.push(new NameServerTry({ address, problem: "not-ready", detail: cleanRemark(outcome.success.remark) }))
         if (deadline - now() <= NOT_READY_PAUSE_MILLIS) break
         yield* Effect.sleep(NOT_READY_PAUSE_MILLIS)
         continue
       }
-      tries.push(
-        new NameServerTry({ address, problem: problemOf(outcome.failure), detail: outcome.failure.message })
-      )
+      tries.push(new NameServerTry({ address, problem: problemOf(outcome.failure), detail: outcome.failure.message }))
       left--
       // Somebody else's failure may have moved the choice on already.
       if (list[index % list.length] === address) index++
@@ -138,8 +153,8 @@ export const make = Effect.fnUntraced(function* (config: ClientConfig, remoting:
   const self: NameServer = {
     addresses: Effect.sync(() => list),
     chosen: Effect.sync(() => (list.length === 0 ? undefined : list[index % list.length])),
-    refreshable: fixed.length === 0,
-    fetchNameServerAddr,
+    refreshable: from.fixed.length === 0,
+    fetchNameServerAddr: Effect.flatMap(from.ask, swap),
     invoke
   }
   return self

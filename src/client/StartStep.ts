@@ -66,7 +66,12 @@ export const runStep = Effect.fnUntraced(function* <A, R>(
             id,
             name,
             millis: Number(clock.monotonicTimeNanosUnsafe() - begin) / 1e6,
-            outcome: exit._tag === "Success" ? "done" : exit.cause.reasons.some((r) => r._tag === "Fail") ? "failed" : "interrupted"
+            outcome:
+              exit._tag === "Success"
+                ? "done"
+                : exit.cause.reasons.some((r) => r._tag === "Fail")
+                  ? "failed"
+                  : "interrupted"
           })
         })
       )

@@ -1,0 +1,299 @@
+import { Clock, Context, Effect, Layer, PubSub, Scope, Stream } from "effect"
+import { CLIENT_INNER_PRODUCER_GROUP, PermName } from "../message/MixAll.ts"
+import * as Remoting from "../transport/RemotingClient.ts"
+import type { Wire } from "../transport/Wire.ts"
+import * as ClientConfig from "./ClientConfig.ts"
+import { DuplicateProducerGroup, IllegalServiceState, type StartError, type StartReason } from "./ClientError.ts"
+import { buildMQClientId, changeInstanceNameToPID, HostInfo } from "./ClientId.ts"
+import { makeMembers, type MQConsumerInner, type MQProducerInner } from "./ClientMembers.ts"
+import * as Heartbeats from "./Heartbeat.ts"
+import type { InstanceState, RouteState } from "./InstanceState.ts"
+import * as Api from "./MQClientApi.ts"
+import * as NameServers from "./NameServer.ts"
+import * as PullMessage from "./PullMessageService.ts"
+import * as Rebalance from "./RebalanceService.ts"
+import * as ServerPush from "./ServerPush.ts"
+import type { ServiceState } from "./ServiceState.ts"
+import { makeJournal, runStep } from "./StartStep.ts"
+import * as Timers from "./Timers.ts"
+import * as Routes from "./TopicRoute.ts"
+
+/** What a running client instance offers to the producers and consumers that share it. */
+export interface MQClientInstanceShape {
+  readonly clientId: string
+  readonly config: ClientConfig.ClientConfig
+  readonly nameServer: NameServers.NameServer
+  readonly api: Api.MQClientApi
+  readonly routes: Routes.TopicRoute
+  readonly heartbeat: Heartbeats.Heartbeat
+  readonly pullMessageService: PullMessage.PullMessageService
+  readonly rebalanceService: Rebalance.RebalanceService
+  /**
+   * Registers a producer under its group for as long as the scope is open; closing it tells the brokers. A group that is
+   * registered already is refused, and nothing is disturbed.
+   */
+  readonly registerProducer: (producer: MQProducerInner) => Effect.Effect<void, DuplicateProducerGroup, Scope.Scope>
+  /** Registers a consumer under its group for as long as the scope is open. False when the group is taken. */
+  readonly registerConsumer: (consumer: MQConsumerInner) => Effect.Effect<boolean, never, Scope.Scope>
+  /** Everything there is to see of the instance now. */
+  readonly state: Effect.Effect<InstanceState>
+  /** {@link state} now and whenever a phase, a timer, a route, a group or a connection changes. */
+  readonly changes: Stream.Stream<InstanceState>
+}
+
+/** How long brokers may take to acknowledge that a group has left; shutdown never waits longer, in milliseconds. */
+export const UNREGISTER_TIMEOUT_MILLIS = 500
+
+/** Timer 1's and timer 5's times, which Java does not let be configured, in milliseconds. */
+const FETCH_NAME_SERVER = { initialDelayMillis: 10_000, periodMillis: 120_000 }
+const ADJUST_THREAD_POOL = { initialDelayMillis: 60_000, periodMillis: 60_000 }
+
+/**
+ * One client of a RocketMQ cluster: its name servers, connections, routes, timers, and the producers and consumers
+ * registered in it. It is a scoped resource: what the start acquires is released when the scope closes, and when the
+ * start fails or is interrupted.
+ *
+ * Source: RocketMQ `MQClientInstance`.
+ */
+export class MQClientInstance extends Context.Service<MQClientInstance, MQClientInstanceShape>()(
+  "effect-rocketmq/client/MQClientInstance"
+) {
+  /** Starts an instance of its own. Producers get theirs, shared, from the `MQClientManager`. */
+  static readonly layer = (options: ClientConfig.ClientOptions): Layer.Layer<MQClientInstance, StartError, Wire> =>
+    Layer.effect(MQClientInstance, make(ClientConfig.withDefaults(ClientConfig.defaults, options)))
+}
+
+/**
+ * Starts an instance in the current scope, steps 3.1 to 3.7 of docs/startup.md.
+ */
+export const make = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig) {
+  const clock = yield* Clock.Clock
+  const host = yield* HostInfo
+  const scope = yield* Effect.scope
+  const members = makeMembers()
+  const journal = makeJournal()
+  const changed = yield* PubSub.sliding<void>(1)
+  const notify = Effect.asVoid(PubSub.publish(changed, undefined))
+  const timers = new Map<number, Timers.TimerState>()
+  let phase: ServiceState = "CREATE_JUST"
+  let rebalance: Rebalance.RebalanceService | undefined
+
+  const instanceName = yield* changeInstanceNameToPID(config.instanceName)
+  const clientId = buildMQClientId(config.clientIP ?? host.ip, instanceName, config.unitName)
+
+  const step = <A, R>(id: string, name: string, self: Effect.Effect<A, StartReason | StartError, R>) =>
+    Effect.tap(runStep(journal, id, name, self), () => notify)
+
+  const setPhase = (from: ServiceState, to: ServiceState, action: string) =>
+    Effect.suspend(() => {
+      if (phase !== from) {
+        return Effect.fail(
+          new IllegalServiceState({ subject: `client instance ${clientId}`, action, expected: from, actual: phase })
+        )
+      }
+      phase = to
+      return notify
+    })
+
+  // Reverse order: this runs last, when everything below has been released.
+  yield* Scope.addFinalizer(
+    scope,
+    Effect.suspend(() => {
+      if (phase === "RUNNING") phase = "SHUTDOWN_ALREADY"
+      return Effect.andThen(notify, PubSub.shutdown(changed))
+    })
+  )
+
+  yield* step("3.1", "set START_FAILED", setPhase("CREATE_JUST", "START_FAILED", "start"))
+
+  const addresses = yield* NameServers.source(config)
+  const initial =
+    addresses.fixed.length > 0 ? addresses.fixed : yield* step("3.2", "fetchNameServerAddr", addresses.ask)
+
+  const pushes = ServerPush.make(() => rebalance)
+  let heartbeat: Heartbeats.Heartbeat | undefined
+  const remoting = yield* step(
+    "3.3",
+    "start MQClientAPI, the remoting client",
+    Remoting.make(config.remoting, {
+      onConnected: (address, invoke) => Effect.andThen(heartbeat?.greet(address, invoke) ?? Effect.void, notify),
+      onClosed: () => notify,
+      onRequest: (address, request) => pushes.get(request.code)?.(address, request) ?? Effect.succeed(undefined)
+    })
+  )
+  const nameServer = yield* NameServers.make(addresses, initial, remoting)
+  const api = Api.make(remoting, nameServer)
+  const routes = yield* Routes.make(api, members, config.mqClientApiTimeout)
+  heartbeat = Heartbeats.make({
+    clientId,
+    members,
+    api,
+    routes,
+    nameServer,
+    remoting,
+    timeoutMillis: config.mqClientApiTimeout,
+    nowMillis: () => clock.currentTimeMillisUnsafe()
+  })
+  const beat = heartbeat
+
+  const consumers = (run: (consumer: MQConsumerInner) => Effect.Effect<void>) =>
+    Effect.suspend(() => Effect.forEach([...members.consumerTable.values()], run, { discard: true }))
+
+  const specs: ReadonlyArray<Timers.TimerSpec> = [
+    {
+      number: 1,
+      name: "fetchNameServerAddr",
+      ...FETCH_NAME_SERVER,
+      active: nameServer.refreshable,
+      run: nameServer.fetchNameServerAddr
+    },
+    {
+      number: 2,
+      name: "updateTopicRouteInfoFromNameServer",
+      initialDelayMillis: 10,
+      periodMillis: config.pollNameServerInterval,
+      active: true,
+      run: routes.updateAll
+    },
+    {
+      number: 3,
+      name: "cleanOfflineBroker, sendHeartbeatToAllBroker",
+      initialDelayMillis: 1_000,
+      periodMillis: config.heartbeatBrokerInterval,
+      active: true,
+      run: beat.cleanAndSend
+    },
+    {
+      number: 4,
+      name: "persistAllConsumerOffset",
+      initialDelayMillis: 10_000,
+      periodMillis: config.persistConsumerOffsetInterval,
+      active: true,
+      run: consumers((consumer) => consumer.persistConsumerOffset)
+    },
+    {
+      number: 5,
+      name: "adjustThreadPool",
+      ...ADJUST_THREAD_POOL,
+      active: true,
+      run: consumers((consumer) => consumer.adjustThreadPool)
+    }
+  ]
+  const timerScope = yield* Scope.fork(scope, "parallel")
+  yield* step(
+    "3.4",
+    "start the five timers",
+    Timers.start(specs, (timer) => {
+      timers.set(timer.number, timer)
+      return notify
+    }).pipe(Scope.provide(timerScope))
+  )
+  const pullMessageService = yield* step("3.5", "start PullMessageService", PullMessage.start)
+  const rebalanceService = yield* step("3.6", "start RebalanceService", Rebalance.start(members))
+  rebalance = rebalanceService
+
+  const registerProducer = (producer: MQProducerInner) =>
+    Effect.acquireRelease(
+      Effect.suspend(() => {
+        const { producerGroup: group } = producer
+        if (members.producerTable.has(group)) return Effect.fail(new DuplicateProducerGroup({ group, clientId }))
+        members.producerTable.set(group, producer)
+        return notify
+      }),
+      () =>
+        Effect.sync(() => members.producerTable.delete(producer.producerGroup)).pipe(
+          Effect.andThen(beat.unregisterClient({ producerGroup: producer.producerGroup }, UNREGISTER_TIMEOUT_MILLIS)),
+          Effect.andThen(notify)
+        )
+    )
+
+  const registerConsumer = (consumer: MQConsumerInner) =>
+    Effect.acquireRelease(
+      Effect.suspend(() => {
+        if (members.consumerTable.has(consumer.consumerGroup)) return Effect.succeed(false)
+        members.consumerTable.set(consumer.consumerGroup, consumer)
+        return Effect.as(notify, true)
+      }),
+      (registered) =>
+        registered
+          ? Effect.sync(() => members.consumerTable.delete(consumer.consumerGroup)).pipe(
+              Effect.andThen(
+                beat.unregisterClient({ consumerGroup: consumer.consumerGroup }, UNREGISTER_TIMEOUT_MILLIS)
+              ),
+              Effect.andThen(notify)
+            )
+          : Effect.void
+    )
+
+  yield* step(
+    "3.7",
+    "start the push service, the inner producer",
+    registerProducer({
+      producerGroup: CLIENT_INNER_PRODUCER_GROUP,
+      publishTopicList: () => [],
+      updateTopicPublishInfo: () => {}
+    })
+  )
+  // The first thing that a shutdown does: all five at once, so that no heartbeat follows the unregistration.
+  yield* Effect.addFinalizer((exit) => Scope.close(timerScope, exit))
+  yield* step("3.8", "set RUNNING", setPhase("START_FAILED", "RUNNING", "finish its start"))
+
+  const routeStates = (): ReadonlyArray<RouteState> =>
+    [...routes.topicRouteTable.values()].map(({ borrowed, data, topic }) => ({
+      topic,
+      borrowed,
+      brokers: data.brokerDatas.map((broker) => broker.brokerName),
+      writeQueues: data.queueDatas.reduce((n, q) => n + ((q.perm & PermName.WRITE) === 0 ? 0 : q.writeQueueNums), 0),
+      readQueues: data.queueDatas.reduce((n, q) => n + ((q.perm & PermName.READ) === 0 ? 0 : q.readQueueNums), 0)
+    }))
+
+  const brokerStates = (): ReadonlyArray<Heartbeats.HeartbeatState> =>
+    [...routes.brokerAddrTable].flatMap(([brokerName, byId]) =>
+      [...byId].map(
+        ([brokerId, address]) =>
+          beat.table.get(address) ?? {
+            brokerName,
+            brokerId,
+            address,
+            lastSuccess: undefined,
+            failures: 0,
+            lastFailure: undefined,
+            version: undefined
+          }
+      )
+    )
+
+  const state = Effect.gen(function* () {
+    const sockets = yield* remoting.connections
+    const self: InstanceState = {
+      clientId,
+      phase,
+      nameServers: { addresses: yield* nameServer.addresses, chosen: yield* nameServer.chosen },
+      steps: [...journal.records],
+      producerGroups: [...members.producerTable.keys()],
+      consumerGroups: [...members.consumerTable.keys()],
+      routes: routeStates(),
+      brokers: brokerStates(),
+      sockets,
+      inFlight: sockets.reduce((n, socket) => n + socket.inFlight, 0),
+      timers: [...timers.values()],
+      counters: yield* remoting.counters
+    }
+    return self
+  })
+
+  return MQClientInstance.of({
+    clientId,
+    config,
+    nameServer,
+    api,
+    routes,
+    heartbeat: beat,
+    pullMessageService,
+    rebalanceService,
+    registerProducer,
+    registerConsumer,
+    state,
+    changes: Stream.concat(Stream.make(undefined), Stream.fromPubSub(changed)).pipe(Stream.mapEffect(() => state))
+  })
+})

@@ -1,0 +1,89 @@
+import { Config, Context, Effect, Equal, Hash, Layer, Option, RcMap, Scope } from "effect"
+import * as TcpWire from "../transport/TcpWire.ts"
+import type { Wire } from "../transport/Wire.ts"
+import type { ClientConfig } from "./ClientConfig.ts"
+import * as ClientConfigs from "./ClientConfig.ts"
+import { ConfigProblem, InvalidConfig, StartError } from "./ClientError.ts"
+import { make as makeInstance, type MQClientInstanceShape } from "./MQClientInstance.ts"
+
+/** A key of the table: equal when the instances may be shared. */
+class InstanceKey implements Equal.Equal {
+  readonly key: string
+  readonly config: ClientConfig
+  constructor(config: ClientConfig) {
+    this.key = ClientConfigs.sharingKey(config)
+    this.config = config
+  }
+  [Equal.symbol](that: unknown): boolean {
+    return that instanceof InstanceKey && that.key === this.key
+  }
+  [Hash.symbol](): number {
+    return Hash.string(this.key)
+  }
+}
+
+const invalid = (problems: ReadonlyArray<ConfigProblem>) =>
+  new StartError({
+    step: "2.3",
+    name: "get or create MQClientInstance",
+    reason: new InvalidConfig({ problems: [...problems] })
+  })
+
+/** The name servers of the environment variable `NAMESRV_ADDR`, through `Config`. */
+const namesrvFromEnvironment = Config.option(Config.String("NAMESRV_ADDR")).pipe(
+  Effect.mapError((error) => invalid([new ConfigProblem({ path: "NAMESRV_ADDR", problem: error.message })]))
+)
+
+const resolveNamesrv = Effect.fnUntraced(function* (config: ClientConfig) {
+  if (config.namesrvAddr !== undefined) return config
+  const fromEnvironment = yield* namesrvFromEnvironment
+  if (Option.isNone(fromEnvironment) || fromEnvironment.value.trim() === "") return config
+  const { problems } = ClientConfigs.parseNamesrvAddr(fromEnvironment.value)
+  if (problems.length > 0) {
+    return yield* invalid(
+      problems.map((p) => new ConfigProblem({ ...p, path: p.path.replace("namesrvAddr", "NAMESRV_ADDR") }))
+    )
+  }
+  return { ...config, namesrvAddr: fromEnvironment.value }
+})
+
+/**
+ * The client instances of a process (or of a test), by sharing key and counted by reference: whoever asks first starts
+ * one, the others share it, and the last scope to close shuts it down. A start that failed is not kept.
+ *
+ * Source: RocketMQ `MQClientManager`.
+ */
+export class MQClientManager extends Context.Service<
+  MQClientManager,
+  {
+    /**
+     * The running instance for a configuration, held for as long as the scope is open. Name servers come from the
+     * configuration, else from `NAMESRV_ADDR`, else from the resolver or the address server. Fails with `StartError`.
+     */
+    readonly getOrCreateMQClientInstance: (
+      config: ClientConfig
+    ) => Effect.Effect<MQClientInstanceShape, StartError, Scope.Scope>
+    /** How many instances there are. */
+    readonly size: Effect.Effect<number>
+  }
+>()("effect-rocketmq/client/MQClientManager") {
+  /** Instances on whichever `Wire` is provided. */
+  static readonly layer: Layer.Layer<MQClientManager, never, Wire> = Layer.effect(
+    MQClientManager,
+    Effect.gen(function* () {
+      const factoryTable = yield* RcMap.make({ lookup: (key: InstanceKey) => makeInstance(key.config) })
+      return MQClientManager.of({
+        getOrCreateMQClientInstance: Effect.fnUntraced(function* (config: ClientConfig) {
+          const resolved = yield* resolveNamesrv(config)
+          const problem = ClientConfigs.check(resolved)
+          if (problem !== undefined) return yield* invalid(problem.problems)
+          return yield* RcMap.get(factoryTable, new InstanceKey(resolved))
+        }),
+        size: Effect.map(RcMap.keys(factoryTable), (keys) => [...keys].length)
+      })
+    })
+  )
+
+  /** {@link layer} on TCP: what an application uses. */
+  static readonly layerTcp: Layer.Layer<MQClientManager> = Layer.provide(MQClientManager.layer, TcpWire.layer)
+}

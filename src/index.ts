@@ -1,0 +1,38 @@
+/**
+ * effect-rocketmq: an Apache RocketMQ client written as an Effect program.
+ *
+ * What a program usually needs: `DefaultMQProducer`, `MQClientManager`, `Message`.
+ */
+
+export * as Message from "./message/Message.ts"
+export type { MessageExt } from "./message/MessageExt.ts"
+export * as MessageId from "./message/MessageId.ts"
+export * as MessageQueue from "./message/MessageQueue.ts"
+export * as MixAll from "./message/MixAll.ts"
+export type { SendResult, SendStatus } from "./message/SendResult.ts"
+export { SysFlag } from "./message/SysFlag.ts"
+
+export { AddressError, type Address } from "./transport/Address.ts"
+export type { ConnectionInfo, RemotingClientConfig, RemotingCounters } from "./transport/RemotingClient.ts"
+export * from "./transport/RemotingError.ts"
+export type { RpcHook } from "./transport/RpcHook.ts"
+export * as TcpWire from "./transport/TcpWire.ts"
+export { type ByteStream, Wire, WireError } from "./transport/Wire.ts"
+
+export { AddressTranslator, type BrokerEndpoint } from "./client/AddressTranslator.ts"
+export type { ClientConfig, ClientOptions } from "./client/ClientConfig.ts"
+export * from "./client/ClientError.ts"
+export { HostInfo, type HostInfoShape } from "./client/ClientId.ts"
+export type { HeartbeatState } from "./client/Heartbeat.ts"
+export type { InstanceState, RouteState } from "./client/InstanceState.ts"
+export { MQClientInstance, type MQClientInstanceShape } from "./client/MQClientInstance.ts"
+export { MQClientManager } from "./client/MQClientManager.ts"
+export { NameServerResolver } from "./client/NameServerResolver.ts"
+export { ServiceState } from "./client/ServiceState.ts"
+export { StartObserver, type StartStep, type StepRecord } from "./client/StartStep.ts"
+export type { TimerState } from "./client/Timers.ts"
+
+export { DefaultMQProducer, type DefaultMQProducerShape, type ProducerState } from "./producer/DefaultMQProducer.ts"
+export type { ProducerConfig, ProducerOptions, Readiness } from "./producer/ProducerConfig.ts"
+export type { SendCounters, SendOptions } from "./producer/Send.ts"
+export * from "./producer/SendError.ts"

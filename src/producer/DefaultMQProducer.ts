@@ -1,0 +1,315 @@
+import { Config, Context, Deferred, Effect, Exit, Layer, Random, Scope, type Stream, SubscriptionRef } from "effect"
+import { withDefaults } from "../client/ClientConfig.ts"
+import {
+  IllegalServiceState,
+  InvalidConfig,
+  StartError,
+  StartInterrupted,
+  type StartReason,
+  StartTimeout
+} from "../client/ClientError.ts"
+import { HostInfo } from "../client/ClientId.ts"
+import type { InstanceState } from "../client/InstanceState.ts"
+import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
+import { MQClientManager } from "../client/MQClientManager.ts"
+import type { ServiceState } from "../client/ServiceState.ts"
+import { makeJournal, runStep, type StepRecord } from "../client/StartStep.ts"
+import type { Message } from "../message/Message.ts"
+import { makeUniqueIds } from "../message/MessageId.ts"
+import type { MessageQueue } from "../message/MessageQueue.ts"
+import type { SendResult } from "../message/SendResult.ts"
+import * as ProducerConfig from "./ProducerConfig.ts"
+import { awaitReadiness } from "./ProducerStart.ts"
+import * as Send from "./Send.ts"
+import { SendError } from "./SendError.ts"
+import * as TopicPublishInfoTable from "./TopicPublishInfoTable.ts"
+import { checkGroup } from "./Validators.ts"
+
+/** Everything there is to see of a producer, in one value that can be printed as JSON. */
+export interface ProducerState {
+  readonly producerGroup: string
+  readonly serviceState: ServiceState
+  /** The start-up steps, numbered as in docs/startup.md, in the order in which they ended. */
+  readonly steps: ReadonlyArray<StepRecord>
+  readonly topics: ReadonlyArray<string>
+  /** Sends under way. */
+  readonly inFlight: number
+  readonly counters: Send.SendCounters
+  /** The client instance under the producer; undefined unless it is running. */
+  readonly instance: InstanceState | undefined
+}
+
+/** A producer: what `DefaultMQProducer.make` and the layers give. */
+export interface DefaultMQProducerShape {
+  readonly producerGroup: string
+  readonly serviceState: Effect.Effect<ServiceState>
+  /** The service state now and each one after it. */
+  readonly serviceStateChanges: Stream.Stream<ServiceState>
+  /**
+   * Starts the producer: steps 2.1 to 2.7 of docs/startup.md. Fails with a `StartError` that names the step and the
+   * reason, and has then released everything. Callers that come while a start is under way share its outcome; one that
+   * comes later is refused, and the running producer stays unharmed. After an interruption or a failure the state is
+   * START_FAILED (CREATE_JUST after a duplicate group, as in Java) and a new producer of the same identity can be
+   * started.
+   */
+  readonly start: Effect.Effect<void, StartError>
+  /**
+   * Ends the producer: no send begins, those under way have `drainTimeoutMillis` to end, the brokers are told, and
+   * everything it held is released. Sends that are left over end with their own deadline, or at once with `ClientClosed`
+   * when nobody else uses the client instance. In any state but RUNNING it does nothing; while a start is under way it
+   * waits for that first.
+   */
+  readonly shutdown: Effect.Effect<void>
+  /**
+   * Sends a message and waits until a broker has stored it. Fails with a `SendError` that says why, what became of the
+   * message, and what was tried.
+   */
+  readonly send: (message: Message, options?: Send.SendOptions) => Effect.Effect<SendResult, SendError>
+  /** Sends a message that nobody acknowledges; succeeds when its bytes have been handed to the socket. */
+  readonly sendOneway: (message: Message, options?: Send.SendOptions) => Effect.Effect<void, SendError>
+  /** The queues of a topic that can be written, for {@link Send.SendOptions.queue}. */
+  readonly fetchPublishMessageQueues: (topic: string) => Effect.Effect<ReadonlyArray<MessageQueue>, SendError>
+  /** Everything there is to see of the producer now. */
+  readonly state: Effect.Effect<ProducerState>
+}
+
+/** What a producer holds while it runs. */
+interface Running {
+  readonly scope: Scope.Closeable
+  readonly instance: MQClientInstanceShape
+  readonly sends: Send.Sends
+}
+
+const noCounters: Send.SendCounters = { sends: 0, acknowledged: 0, failed: 0, unknown: 0, retries: 0 }
+
+/**
+ * A RocketMQ producer.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { DefaultMQProducer, Message, MQClientManager } from "effect-rocketmq"
+ *
+ * const program = Effect.gen(function* () {
+ *   const producer = yield* DefaultMQProducer
+ *   const result = yield* producer.send(Message.make({ topic: "orders", body: "hello" }))
+ *   yield* Effect.log(`stored as ${result.offsetMsgId}`)
+ * })
+ *
+ * const producer = DefaultMQProducer.layer({ producerGroup: "orders-pg", namesrvAddr: "127.0.0.1:9876" })
+ *
+ * Effect.runPromise(program.pipe(Effect.provide(producer.pipe(Layer.provide(MQClientManager.layerTcp)))))
+ * ```
+ *
+ * Source: RocketMQ `DefaultMQProducer`, `DefaultMQProducerImpl`.
+ */
+export class DefaultMQProducer extends Context.Service<DefaultMQProducer, DefaultMQProducerShape>()(
+  "effect-rocketmq/producer/DefaultMQProducer"
+) {
+  /** A producer in Java's shape: made in CREATE_JUST, with `start` and `shutdown` of its own. It acquires nothing. */
+  static readonly make = (
+    options: ProducerConfig.ProducerOptions
+  ): Effect.Effect<DefaultMQProducerShape, never, MQClientManager> => make(options)
+
+  /** A started producer for as long as the layer's scope is open; closing it is the shutdown. */
+  static readonly layer = (
+    options: ProducerConfig.ProducerOptions
+  ): Layer.Layer<DefaultMQProducer, StartError, MQClientManager> => Layer.effect(DefaultMQProducer, started(options))
+
+  /** {@link layer} with options read from `Config`. */
+  static readonly layerConfig = (
+    options: Config.Wrap<ProducerConfig.ProducerOptions>
+  ): Layer.Layer<DefaultMQProducer, StartError | Config.ConfigError, MQClientManager> =>
+    Layer.effect(DefaultMQProducer, Effect.flatMap(Config.unwrap(options), started))
+}
+
+const started = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOptions) {
+  const producer = yield* make(options)
+  yield* Effect.acquireRelease(producer.start, () => producer.shutdown, { interruptible: true })
+  return DefaultMQProducer.of(producer)
+})
+
+const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOptions) {
+  const manager = yield* MQClientManager
+  const config = withDefaults(ProducerConfig.defaults, options)
+  const { producerGroup } = config
+  const subject = `producer ${producerGroup}`
+  const stateRef = yield* SubscriptionRef.make<ServiceState>("CREATE_JUST")
+  const journal = makeJournal()
+  const table = TopicPublishInfoTable.make(yield* firstTurn)
+  let starting: Deferred.Deferred<void, StartError> | undefined
+  let stopping: Deferred.Deferred<void> | undefined
+  let running: Running | undefined
+
+  const stateNow = () => SubscriptionRef.getUnsafe(stateRef)
+  const illegal = (action: string, expected: ServiceState) =>
+    new IllegalServiceState({ subject, action, expected, actual: stateNow() })
+
+  const step = <A, R>(id: string, name: string, self: Effect.Effect<A, StartReason | StartError, R>) =>
+    runStep(journal, id, name, self)
+
+  const checkConfig = Effect.suspend((): Effect.Effect<void, StartReason> => {
+    const group = checkGroup(producerGroup)
+    if (group !== undefined) return Effect.fail(group)
+    const problems = ProducerConfig.problems(config)
+    return problems.length === 0 ? Effect.void : Effect.fail(new InvalidConfig({ problems: [...problems] }))
+  })
+
+  const acquire = Effect.fnUntraced(function* () {
+    yield* step("2.2", "check the configuration and the group", checkConfig)
+    const instance = yield* step("2.3", "get or create MQClientInstance", manager.getOrCreateMQClientInstance(config))
+    yield* step(
+      "2.3.2",
+      "register in the producer table",
+      instance.registerProducer({
+        producerGroup,
+        publishTopicList: table.topics,
+        updateTopicPublishInfo: table.update
+      })
+    )
+    yield* step(
+      "2.4",
+      "put the template topic into topicPublishInfoTable",
+      Effect.sync(() => void table.getOrPut(config.createTopicKey))
+    )
+    const uniqueIds = makeUniqueIds({ ...(yield* HostInfo), random: yield* Random.nextIntBetween(0, 0xffff_ffff) })
+    const sends = yield* Send.make(config, instance, table, uniqueIds)
+    yield* step("2.5", `instance is running, ready: ${config.readiness}`, awaitReadiness(instance, config))
+    // The state itself is written when nothing can fail or be interrupted any more.
+    yield* step("2.6", "set RUNNING", Effect.void)
+    return { instance, sends }
+  })
+
+  const timeout = Effect.suspend(() =>
+    Effect.fail(
+      new StartError({
+        step: journal.current?.id ?? "2.1",
+        name: journal.current?.name ?? "set START_FAILED",
+        reason: new StartTimeout({
+          timeoutMillis: config.startTimeoutMillis,
+          during: journal.current?.name ?? "the first step"
+        })
+      })
+    )
+  )
+
+  // What the steps acquire goes into a scope of this start; closing that is the whole roll-back.
+  const run = Effect.fnUntraced(function* (restore: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) {
+    const scope = yield* Scope.make()
+    const guard = step(
+      "2.1",
+      "set START_FAILED",
+      Effect.suspend(() =>
+        stateNow() === "CREATE_JUST"
+          ? SubscriptionRef.set(stateRef, "START_FAILED")
+          : Effect.fail(illegal("start", "CREATE_JUST"))
+      )
+    )
+    const exit = yield* Effect.exit(
+      restore(
+        Effect.andThen(guard, acquire()).pipe(
+          Effect.timeoutOrElse({ duration: config.startTimeoutMillis, orElse: () => timeout }),
+          Scope.provide(scope)
+        )
+      )
+    )
+    if (Exit.isFailure(exit)) {
+      yield* Scope.close(scope, exit)
+      table.clear()
+      const error = exit.cause.reasons.find((reason) => reason._tag === "Fail")
+      if (error?.error.reason._tag === "DuplicateProducerGroup") yield* SubscriptionRef.set(stateRef, "CREATE_JUST")
+      return yield* Effect.failCause(exit.cause)
+    }
+    running = { scope, ...exit.value }
+    yield* SubscriptionRef.set(stateRef, "RUNNING")
+    yield* step("2.7", "heartbeat to all brokers", exit.value.instance.heartbeat.sendHeartbeatToAllBroker).pipe(
+      Effect.ignore,
+      Effect.forkIn(scope, { startImmediately: true })
+    )
+    return undefined
+  })
+
+  const start: DefaultMQProducerShape["start"] = Effect.uninterruptibleMask((restore) =>
+    Effect.suspend(() => {
+      if (starting !== undefined) return restore(Deferred.await(starting))
+      const mine = Deferred.makeUnsafe<void, StartError>()
+      starting = mine
+      return Effect.onExit(Effect.asVoid(run(restore)), (exit) => {
+        starting = undefined
+        const shared =
+          Exit.isFailure(exit) && !exit.cause.reasons.some((reason) => reason._tag === "Fail")
+            ? Exit.fail(new StartError({ step: "2", name: "start", reason: new StartInterrupted({ subject }) }))
+            : exit
+        return Deferred.done(mine, shared)
+      })
+    })
+  )
+
+  const close = Effect.fnUntraced(function* ({ scope, sends }: Running) {
+    const left = yield* sends.drain(config.drainTimeoutMillis, () => illegal("send", "RUNNING"))
+    if (left > 0) {
+      yield* Effect.logWarning(
+        `${subject} shuts down with ${left} send(s) under way after ${config.drainTimeoutMillis} ms`
+      )
+    }
+    yield* Scope.close(scope, Exit.void)
+    table.clear()
+    yield* SubscriptionRef.set(stateRef, "SHUTDOWN_ALREADY")
+  })
+
+  const shutdown: DefaultMQProducerShape["shutdown"] = Effect.uninterruptible(
+    Effect.suspend(() => {
+      if (stopping !== undefined) return Deferred.await(stopping)
+      if (starting !== undefined) {
+        return Effect.andThen(
+          Effect.exit(Deferred.await(starting)),
+          Effect.suspend(() => shutdown)
+        )
+      }
+      if (running === undefined || stateNow() !== "RUNNING") return Effect.void
+      const mine = Deferred.makeUnsafe<void>()
+      stopping = mine
+      return Effect.onExit(close(running), () => Deferred.succeed(mine, undefined))
+    })
+  )
+
+  const refuse = (topic: string) =>
+    Effect.fail(
+      new SendError({ topic, msgId: undefined, outcome: "not-sent", attempts: [], reason: illegal("send", "RUNNING") })
+    )
+
+  const self: DefaultMQProducerShape = {
+    producerGroup,
+    serviceState: SubscriptionRef.get(stateRef),
+    serviceStateChanges: SubscriptionRef.changes(stateRef),
+    start,
+    shutdown,
+    send: (message, sendOptions) =>
+      running === undefined
+        ? Effect.suspend(() => running?.sends.send(message, sendOptions) ?? refuse(message.topic))
+        : running.sends.send(message, sendOptions),
+    sendOneway: (message, sendOptions) =>
+      Effect.suspend(() => running?.sends.sendOneway(message, sendOptions) ?? refuse(message.topic)),
+    fetchPublishMessageQueues: (topic) =>
+      Effect.suspend(() => running?.sends.fetchPublishMessageQueues(topic) ?? refuse(topic)),
+    state: Effect.gen(function* () {
+      const serviceState = stateNow()
+      const instance =
+        serviceState === "RUNNING" ? yield* running?.instance.state ?? Effect.succeed(undefined) : undefined
+      const view: ProducerState = {
+        producerGroup,
+        serviceState,
+        steps: [...journal.records],
+        topics: [...table.topics()],
+        inFlight: running?.sends.inFlight() ?? 0,
+        counters: { ...(running?.sends.counters ?? noCounters) },
+        instance
+      }
+      return view
+    })
+  }
+  return self
+})
+
+/** Where the round robin of a new topic begins: anywhere, so that many producers do not all begin at one queue. */
+const firstTurn = Effect.map(Random.Random, (random) => () => Math.floor(random.nextDoubleUnsafe() * 0x10000))

@@ -1,0 +1,24 @@
+import type { MessageQueue } from "../message/MessageQueue.ts"
+import type { TopicPublishInfo } from "./TopicPublishInfo.ts"
+
+/**
+ * The next queue in turn, one of another broker than `lastBroker` where there is one. Undefined only when there is no
+ * queue at all.
+ *
+ * Source: RocketMQ `MQFaultStrategy.selectOneMessageQueue` with `sendLatencyEnable` off.
+ */
+export const selectOneMessageQueue = (
+  info: TopicPublishInfo,
+  lastBroker: string | undefined
+): MessageQueue | undefined => {
+  const { queues, turn } = info
+  const size = queues.length
+  if (size === 0) return undefined
+  const avoid = lastBroker !== undefined && info.brokerCount > 1
+  for (let i = 0; i < size; i++) {
+    const queue = queues[turn.next % size]
+    turn.next = (turn.next + 1) & 0x3fffffff
+    if (queue === undefined || !avoid || queue.brokerName !== lastBroker) return queue
+  }
+  return undefined
+}

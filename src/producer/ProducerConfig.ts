@@ -1,0 +1,96 @@
+import { DEFAULT_PRODUCER_GROUP, DEFAULT_TOPIC_QUEUE_NUMS, MAX_MESSAGE_SIZE } from "../message/MixAll.ts"
+import * as ClientConfig from "../client/ClientConfig.ts"
+import { ConfigProblem } from "../client/ClientError.ts"
+
+/**
+ * What "started" means for a producer.
+ *
+ * - `lazy`: nothing was asked of any server (Java's way).
+ * - `nameServer`: a name server has answered; the default.
+ * - `routes`: the routes of {@link ProducerConfig.topics} are known as well.
+ * - `registered`: every master on those routes has acknowledged a heartbeat as well.
+ */
+export type Readiness = "lazy" | "nameServer" | "routes" | "registered"
+
+/**
+ * The options of a producer and of the client instance under it, with Java's words and defaults.
+ *
+ * Source: RocketMQ `DefaultMQProducer`, `ClientConfig`.
+ */
+export interface ProducerConfig extends ClientConfig.ClientConfig {
+  /** The group under which brokers know the producer; required, `DEFAULT_PRODUCER` is refused. */
+  readonly producerGroup: string
+  /** What the start waits for; default `nameServer`. */
+  readonly readiness: Readiness
+  /** Topics that the start resolves, for `routes` and `registered`; default none (the template topic stands in). */
+  readonly topics: ReadonlyArray<string>
+  /** Milliseconds that the start may take in all; default 10,000. */
+  readonly startTimeoutMillis: number
+  /** Milliseconds that a send may take, all attempts and waits together; default 3,000 (Java `sendMsgTimeout`). */
+  readonly sendMsgTimeout: number
+  /**
+   * Milliseconds that one attempt may take (Java `sendMsgMaxTimeoutPerRequest`). By default the time left is divided by
+   * the attempts left where the topic has more than one broker, so that a silent one cannot use up the whole; with one
+   * broker an attempt may take all of it.
+   */
+  readonly sendMsgMaxTimeoutPerRequest: number | undefined
+  /** Attempts after the first that failed; default 2 (Java `retryTimesWhenSendFailed`). "Busy" answers do not count. */
+  readonly retryTimesWhenSendFailed: number
+  /** Whether to send again when a broker stored the message but not as durably as asked; default false; may duplicate. */
+  readonly retryAnotherBrokerWhenNotStoreOK: boolean
+  /** The largest body in bytes; default 4 MiB (Java `maxMessageSize`). */
+  readonly maxMessageSize: number
+  /** Queues on each broker for a topic that a send creates; default 4 (Java `defaultTopicQueueNums`). */
+  readonly defaultTopicQueueNums: number
+  /** Whether a topic that nobody has may be sent through the template topic; default true. */
+  readonly borrowRoute: boolean
+  /** Milliseconds that a shutdown waits for sends under way; default 3,000. */
+  readonly drainTimeoutMillis: number
+}
+
+/** The defaults of {@link ProducerConfig}. */
+export const defaults: ProducerConfig = {
+  ...ClientConfig.defaults,
+  producerGroup: DEFAULT_PRODUCER_GROUP,
+  readiness: "nameServer",
+  topics: [],
+  startTimeoutMillis: 10_000,
+  sendMsgTimeout: 3_000,
+  sendMsgMaxTimeoutPerRequest: undefined,
+  retryTimesWhenSendFailed: 2,
+  retryAnotherBrokerWhenNotStoreOK: false,
+  maxMessageSize: MAX_MESSAGE_SIZE,
+  defaultTopicQueueNums: DEFAULT_TOPIC_QUEUE_NUMS,
+  borrowRoute: true,
+  drainTimeoutMillis: 3_000
+}
+
+/** What a user gives: the group, and any other option. */
+export type ProducerOptions = { readonly [K in keyof ProducerConfig]?: ProducerConfig[K] | undefined } & {
+  readonly producerGroup: string
+}
+
+const atLeast: ReadonlyArray<readonly [keyof ProducerConfig, number]> = [
+  ["startTimeoutMillis", 1],
+  ["sendMsgTimeout", 1],
+  ["retryTimesWhenSendFailed", 0],
+  ["maxMessageSize", 1],
+  ["defaultTopicQueueNums", 1],
+  ["drainTimeoutMillis", 0]
+]
+
+/** Every problem of a producer's configuration, the client's part included. */
+export const problems = (config: ProducerConfig): ReadonlyArray<ConfigProblem> => {
+  const found = [...ClientConfig.problems(config)]
+  for (const [path, least] of atLeast) {
+    const value = config[path]
+    if (typeof value !== "number" || !Number.isFinite(value) || value < least) {
+      found.push(new ConfigProblem({ path, problem: `must be a number of at least ${least}, is ${String(value)}` }))
+    }
+  }
+  const perRequest = config.sendMsgMaxTimeoutPerRequest
+  if (perRequest !== undefined && !(perRequest > 0)) {
+    found.push(new ConfigProblem({ path: "sendMsgMaxTimeoutPerRequest", problem: "must be above 0" }))
+  }
+  return found
+}

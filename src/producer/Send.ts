@@ -1,0 +1,425 @@
+import { Clock, Effect, Random } from "effect"
+import { type ApiError, type IllegalServiceState, RouteUnavailable } from "../client/ClientError.ts"
+import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
+import { problemOfRoute } from "../client/TopicRoute.ts"
+import type { Message } from "../message/Message.ts"
+import type { UniqueIds } from "../message/MessageId.ts"
+import type { MessageQueue } from "../message/MessageQueue.ts"
+import * as MessageQueues from "../message/MessageQueue.ts"
+import type { SendResult, SendStatus } from "../message/SendResult.ts"
+import type { SendMessageAnswer } from "../protocol/request/SendMessage.ts"
+import { ResponseCode } from "../protocol/ResponseCode.ts"
+import { selectOneMessageQueue } from "./FaultStrategy.ts"
+import type { ProducerConfig } from "./ProducerConfig.ts"
+import * as RetryPolicy from "./RetryPolicy.ts"
+import {
+  BrokerNotExist,
+  InvalidMessage,
+  SendAttempt,
+  SendError,
+  type SendOutcome,
+  type SendReason,
+  SendTimeout
+} from "./SendError.ts"
+import * as SendRequest from "./SendRequest.ts"
+import type { TopicPublishInfo } from "./TopicPublishInfo.ts"
+import type { TopicPublishInfoTable } from "./TopicPublishInfoTable.ts"
+import { checkMessage } from "./Validators.ts"
+
+/** Options of one send. */
+export interface SendOptions {
+  /** Milliseconds that this send may take in all; default `sendMsgTimeout`. */
+  readonly timeoutMillis?: number | undefined
+  /** The queue to send to. The message goes there or nowhere: attempts that failed are repeated at the same queue. */
+  readonly queue?: MessageQueue | undefined
+}
+
+/** What a producer has counted since it was started. */
+export interface SendCounters {
+  /** Sends begun. */
+  sends: number
+  /** Sends that a broker acknowledged. */
+  acknowledged: number
+  /** Sends that failed. */
+  failed: number
+  /** Of those, the ones whose message may be stored all the same. */
+  unknown: number
+  /** Attempts beyond the first. */
+  retries: number
+}
+
+/** The sends of one running producer. */
+export interface Sends {
+  readonly send: (message: Message, options?: SendOptions) => Effect.Effect<SendResult, SendError>
+  readonly sendOneway: (message: Message, options?: SendOptions) => Effect.Effect<void, SendError>
+  /** The queues of a topic that can be written, looked up when they are not known yet. */
+  readonly fetchPublishMessageQueues: (topic: string) => Effect.Effect<ReadonlyArray<MessageQueue>, SendError>
+  readonly counters: Readonly<SendCounters>
+  readonly inFlight: () => number
+  /** No send begins from now on; ends when those under way have ended, or after `timeoutMillis`. Gives how many are left. */
+  readonly drain: (timeoutMillis: number, refusal: () => IllegalServiceState) => Effect.Effect<number>
+}
+
+/** One send under way, over all its attempts. */
+interface Call {
+  readonly message: Message
+  readonly fixedQueue: MessageQueue | undefined
+  readonly msgId: string
+  readonly properties: string
+  readonly timeoutMillis: number
+  /** On the monotonic clock, in milliseconds. */
+  readonly deadline: number
+  /** Attempts begun. */
+  attempts: number
+  /** Attempts that count towards the limit: all but those that met a busy broker. */
+  counted: number
+  busy: number
+  lastBroker: string | undefined
+  outcome: SendOutcome
+  failures: Array<SendAttempt>
+}
+
+/** A route is not read anew for a failed attempt more than so long, in milliseconds. */
+const REFRESH_LIMIT_MILLIS = 1_000
+
+const statusOf = (code: number): SendStatus => {
+  switch (code) {
+    case ResponseCode.FLUSH_DISK_TIMEOUT:
+      return "FLUSH_DISK_TIMEOUT"
+    case ResponseCode.FLUSH_SLAVE_TIMEOUT:
+      return "FLUSH_SLAVE_TIMEOUT"
+    case ResponseCode.SLAVE_NOT_AVAILABLE:
+      return "SLAVE_NOT_AVAILABLE"
+    default:
+      return "SEND_OK"
+  }
+}
+
+/**
+ * Makes the sends of a producer that has its instance.
+ *
+ * The path of a message whose topic is known has no generator, span or timer of its own: one synchronous step chooses
+ * the queue and builds the request, and one suspension waits for the answer.
+ *
+ * Source: RocketMQ `DefaultMQProducerImpl.sendDefaultImpl`, `sendKernelImpl`.
+ */
+export const make = Effect.fnUntraced(function* (
+  config: ProducerConfig,
+  instance: MQClientInstanceShape,
+  table: TopicPublishInfoTable,
+  uniqueIds: UniqueIds
+) {
+  const clock = yield* Clock.Clock
+  const random = yield* Random.Random
+  const { api, routes } = instance
+  const borrow = config.borrowRoute ? { defaultTopicQueueNums: config.defaultTopicQueueNums } : undefined
+  const counters: SendCounters = { sends: 0, acknowledged: 0, failed: 0, unknown: 0, retries: 0 }
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  let inFlight = 0
+  let refusal: (() => IllegalServiceState) | undefined
+  let onIdle: (() => void) | undefined
+
+  const fail = (call: Call, reason: SendReason): Effect.Effect<never, SendError> => {
+    counters.failed++
+    if (call.outcome === "unknown") counters.unknown++
+    return Effect.fail(
+      new SendError({
+        topic: call.message.topic,
+        msgId: call.msgId,
+        outcome: call.outcome,
+        attempts: call.failures,
+        reason
+      })
+    )
+  }
+
+  const refused = (message: Message, reason: IllegalServiceState | InvalidMessage) => {
+    counters.failed++
+    return Effect.fail(
+      new SendError({ topic: message.topic, msgId: undefined, outcome: "not-sent", attempts: [], reason })
+    )
+  }
+
+  const timeout = (call: Call, during: string) =>
+    new SendTimeout({ topic: call.message.topic, timeoutMillis: call.timeoutMillis, during })
+
+  const succeed = (
+    call: Call,
+    brokerName: string,
+    code: number,
+    answer: SendMessageAnswer,
+    borrowed: boolean
+  ): SendResult => {
+    counters.acknowledged++
+    return {
+      status: statusOf(code),
+      msgId: call.msgId,
+      offsetMsgId: answer.msgId,
+      queue: { topic: call.message.topic, brokerName, queueId: answer.queueId },
+      queueOffset: answer.queueOffset,
+      attempts: call.attempts,
+      borrowedRoute: borrowed,
+      regionId: answer.regionId ?? "DefaultRegion",
+      traceOn: answer.traceOn,
+      transactionId: answer.transactionId
+    }
+  }
+
+  /** The time that the next attempt may take. */
+  const budgetOf = (call: Call, info: TopicPublishInfo, remaining: number): number => {
+    const attemptsLeft = config.retryTimesWhenSendFailed + 1 - call.counted
+    if (config.sendMsgMaxTimeoutPerRequest !== undefined && attemptsLeft > 1) {
+      return Math.min(remaining, config.sendMsgMaxTimeoutPerRequest)
+    }
+    return info.brokerCount > 1 && attemptsLeft > 1 ? Math.ceil(remaining / attemptsLeft) : Math.ceil(remaining)
+  }
+
+  /** The route of a topic that has no usable entry; fails with what is wrong with it. */
+  const lookup = (topic: string): Effect.Effect<TopicPublishInfo, SendReason> =>
+    Effect.flatMap(
+      routes.updateTopicRouteInfoFromNameServer(topic, borrow),
+      (route): Effect.Effect<TopicPublishInfo, SendReason> => {
+        const info = table.getOrPut(topic)
+        if (info.route !== route) table.update(route)
+        const problem = problemOfRoute(route.data)
+        return problem === undefined || table.getOrPut(topic).queues.length > 0
+          ? Effect.succeed(table.getOrPut(topic))
+          : Effect.fail(new RouteUnavailable({ topic, problem, tries: [] }))
+      }
+    )
+
+  /** Reads the route again, unless that was done since the attempt began. Whatever comes of it, the send goes on. */
+  const refresh = (call: Call, since: number): Effect.Effect<void> => {
+    const { topic } = call.message
+    const readAt = routes.readAt(topic)
+    if (readAt !== undefined && readAt > since) return Effect.void
+    const limit = Math.max(0, Math.min(REFRESH_LIMIT_MILLIS, call.deadline - now()))
+    return Effect.ignore(Effect.timeoutOption(routes.updateTopicRouteInfoFromNameServer(topic, borrow), limit))
+  }
+
+  const attempt = (call: Call): Effect.Effect<SendResult, SendError> => {
+    const info = table.get(call.message.topic)
+    if (info === undefined || (info.queues.length === 0 && call.fixedQueue === undefined)) return cold(call)
+    const begin = now()
+    const remaining = call.deadline - begin
+    if (remaining <= 0) return fail(call, call.failures.at(-1)?.cause ?? timeout(call, "waiting for an attempt"))
+    const queue = call.fixedQueue ?? selectOneMessageQueue(info, call.lastBroker)
+    if (queue === undefined) return cold(call)
+    const address = routes.findBrokerAddressInPublish(queue.brokerName)
+    if (address === undefined) return withoutMaster(call, queue)
+    call.attempts++
+    call.counted++
+    if (call.attempts > 1) counters.retries++
+    return Effect.matchEffect(
+      api.sendMessage(
+        address,
+        SendRequest.make(config, call.message, queue, call.properties, clock.currentTimeMillisUnsafe()),
+        budgetOf(call, info, remaining)
+      ),
+      {
+        onSuccess: ({ answer, code }) => {
+          const result = succeed(call, queue.brokerName, code, answer, info.borrowed)
+          return code !== ResponseCode.SUCCESS && config.retryAnotherBrokerWhenNotStoreOK && mayRetry(call)
+            ? again(call, queue.brokerName, Effect.void, result)
+            : Effect.succeed(result)
+        },
+        onFailure: (error) => failed(call, queue, address, begin, error)
+      }
+    )
+  }
+
+  const mayRetry = (call: Call) => call.counted <= config.retryTimesWhenSendFailed && refusal === undefined
+
+  /** The next attempt, after `pause`. A message that is stored already keeps its result when no better one comes. */
+  const again = (
+    call: Call,
+    brokerName: string,
+    pause: Effect.Effect<void>,
+    stored?: SendResult
+  ): Effect.Effect<SendResult, SendError> => {
+    call.lastBroker = brokerName
+    const next = Effect.andThen(
+      pause,
+      Effect.suspend(() => attempt(call))
+    )
+    if (stored === undefined) return next
+    counters.acknowledged--
+    return Effect.catch(next, () => {
+      counters.failed--
+      counters.acknowledged++
+      return Effect.succeed(stored)
+    })
+  }
+
+  const failed = (
+    call: Call,
+    queue: MessageQueue,
+    address: string,
+    begin: number,
+    error: ApiError
+  ): Effect.Effect<SendResult, SendError> => {
+    const outcome = RetryPolicy.outcomeOf(error)
+    call.outcome = RetryPolicy.worst(call.outcome, outcome)
+    call.failures.push(
+      new SendAttempt({
+        brokerName: queue.brokerName,
+        queueId: queue.queueId,
+        address,
+        elapsedMillis: now() - begin,
+        outcome,
+        cause: error
+      })
+    )
+    const remaining = call.deadline - now()
+    const decision = RetryPolicy.decide(error)
+    if (decision === "fail" || refusal !== undefined) return fail(call, error)
+    if (decision === "busy") {
+      call.counted--
+      const pause = RetryPolicy.busyPause(++call.busy, random.nextDoubleUnsafe())
+      return pause >= remaining ? fail(call, error) : again(call, queue.brokerName, Effect.sleep(pause))
+    }
+    if (!mayRetry(call)) return fail(call, error)
+    const refreshed = decision === "refresh" ? refresh(call, begin) : Effect.void
+    // With nowhere else to go, it is no use to come back before the address may be dialled again.
+    const info = table.get(call.message.topic)
+    const alone = call.fixedQueue !== undefined || info === undefined || info.brokerCount < 2
+    const pause = error._tag === "ConnectFailed" && alone ? error.retryAfterMillis : 0
+    if (pause >= remaining) return fail(call, error)
+    return again(call, queue.brokerName, pause > 0 ? Effect.andThen(refreshed, Effect.sleep(pause)) : refreshed)
+  }
+
+  /** A queue whose broker has no known master: the route may be old. */
+  const withoutMaster = (call: Call, queue: MessageQueue): Effect.Effect<SendResult, SendError> => {
+    call.attempts++
+    call.counted++
+    return call.counted > 1 || !mayRetry(call)
+      ? fail(call, new BrokerNotExist({ topic: call.message.topic, brokerName: queue.brokerName }))
+      : Effect.andThen(
+          refresh(call, now()),
+          Effect.suspend(() => {
+            call.attempts--
+            return attempt(call)
+          })
+        )
+  }
+
+  /** A topic whose route is not known: one look-up, however many wait for it, within this send's deadline. */
+  const cold = (call: Call): Effect.Effect<SendResult, SendError> => {
+    const remaining = call.deadline - now()
+    if (remaining <= 0) return fail(call, timeout(call, "the route look-up"))
+    return lookup(call.message.topic).pipe(
+      Effect.timeoutOrElse({ duration: remaining, orElse: () => Effect.fail(timeout(call, "the route look-up")) }),
+      Effect.matchEffect({ onSuccess: () => attempt(call), onFailure: (reason) => fail(call, reason) })
+    )
+  }
+
+  const ended = Effect.sync(() => {
+    inFlight--
+    if (inFlight === 0) onIdle?.()
+  })
+
+  /** Checks a message and begins its send; gives the reason where it must not be sent. */
+  const begin = (message: Message, options: SendOptions | undefined): Call | IllegalServiceState | InvalidMessage => {
+    counters.sends++
+    if (refusal !== undefined) return refusal()
+    const queue = options?.queue
+    const problem =
+      checkMessage(message, config.maxMessageSize) ??
+      (queue !== undefined && queue.topic !== message.topic
+        ? new InvalidMessage({ topic: message.topic, field: "queue", problem: `belongs to topic "${queue.topic}"` })
+        : undefined)
+    if (problem !== undefined) return problem
+    const msgId = uniqueIds(clock.currentTimeMillisUnsafe())
+    const properties = SendRequest.properties(message, msgId)
+    const tooLong = SendRequest.checkProperties(message.topic, properties)
+    if (tooLong !== undefined) return tooLong
+    const timeoutMillis = options?.timeoutMillis ?? config.sendMsgTimeout
+    return {
+      message,
+      fixedQueue: queue === undefined ? undefined : MessageQueues.make(queue.topic, queue.brokerName, queue.queueId),
+      msgId,
+      properties,
+      timeoutMillis,
+      deadline: now() + timeoutMillis,
+      attempts: 0,
+      counted: 0,
+      busy: 0,
+      lastBroker: undefined,
+      outcome: "not-sent",
+      failures: []
+    }
+  }
+
+  const send: Sends["send"] = (message, options) =>
+    Effect.suspend(() => {
+      const call = begin(message, options)
+      if ("_tag" in call) return refused(message, call)
+      inFlight++
+      return Effect.ensuring(attempt(call), ended)
+    })
+
+  const sendOneway: Sends["sendOneway"] = (message, options) =>
+    Effect.suspend(() => {
+      const call = begin(message, options)
+      if ("_tag" in call) return refused(message, call)
+      inFlight++
+      return Effect.ensuring(oneway(call), ended)
+    })
+
+  const oneway = (call: Call): Effect.Effect<void, SendError> => {
+    const info = table.get(call.message.topic)
+    const queue = call.fixedQueue ?? (info === undefined ? undefined : selectOneMessageQueue(info, undefined))
+    const address = queue === undefined ? undefined : routes.findBrokerAddressInPublish(queue.brokerName)
+    if (queue === undefined || address === undefined) {
+      return call.counted++ > 0
+        ? fail(
+            call,
+            new BrokerNotExist({ topic: call.message.topic, brokerName: queue?.brokerName ?? "(no queue to write)" })
+          )
+        : lookup(call.message.topic).pipe(
+            Effect.timeoutOrElse({
+              duration: Math.max(1, call.deadline - now()),
+              orElse: () => Effect.fail(timeout(call, "the route look-up"))
+            }),
+            Effect.matchEffect({ onSuccess: () => oneway(call), onFailure: (reason) => fail(call, reason) })
+          )
+    }
+    const request = SendRequest.make(config, call.message, queue, call.properties, clock.currentTimeMillisUnsafe())
+    return Effect.matchEffect(api.sendMessageOneway(address, request, Math.max(1, Math.ceil(call.deadline - now()))), {
+      onSuccess: () => Effect.void,
+      onFailure: (error) => {
+        call.outcome = error.outcome
+        return fail(call, error)
+      }
+    })
+  }
+
+  const drain: Sends["drain"] = (timeoutMillis, refuse) =>
+    Effect.suspend(() => {
+      refusal = refuse
+      if (inFlight === 0) return Effect.succeed(0)
+      const idle = Effect.callback<void>((resume) => {
+        onIdle = () => resume(Effect.void)
+        return Effect.sync(() => {
+          onIdle = undefined
+        })
+      })
+      return Effect.map(Effect.timeoutOption(idle, timeoutMillis), () => inFlight)
+    })
+
+  const self: Sends = {
+    send,
+    sendOneway,
+    fetchPublishMessageQueues: (topic) =>
+      lookup(topic).pipe(
+        Effect.map((info) => info.queues),
+        Effect.mapError(
+          (reason) => new SendError({ topic, msgId: undefined, outcome: "not-sent", attempts: [], reason })
+        )
+      ),
+    counters,
+    inFlight: () => inFlight,
+    drain
+  }
+  return self
+})
