@@ -1,10 +1,13 @@
 const SLAB_BYTES = 65_536
+/** A slab above this is not kept for the next turn. */
+const KEPT_BYTES = 4 * 1024 * 1024
 
 /**
  * A growable byte sink for outgoing frames: frames are appended with `encodeInto`, and {@link OutputBuffer.take} hands
  * out all that was written since the last take.
  *
- * Bytes handed out are never written again: writing goes on behind them in the same slab until it is full, then in a
+ * Bytes handed out are not written again before a {@link OutputBuffer.reuse}: writing goes on behind them in the same
+ * slab until it is full, then in a
  * new slab. So a taken chunk may be kept by a socket while further frames are encoded.
  */
 export class OutputBuffer {
@@ -40,13 +43,21 @@ export class OutputBuffer {
   take(): Uint8Array {
     const taken = new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + this.start, this.end - this.start)
     this.start = this.end
-    // A slab that grew for a burst is given up, so that an idle connection does not hold it.
-    if (this.bytes.length > SLAB_BYTES) {
-      this.bytes = emptySlab
-      this.start = 0
-      this.end = 0
-    }
     return taken
+  }
+
+  /**
+   * Writes over the bytes that were handed out: to be called when nobody needs any of them any more. One slab then
+   * serves turn after turn, instead of a new one for each, whose allocation and collection would cost as much as the
+   * encoding. A slab that grew for a burst is given up when much less is needed.
+   */
+  reuse(): void {
+    const pending = this.end - this.start
+    const size = this.bytes.length
+    if (pending > 0) return
+    if (size > SLAB_BYTES && (size > KEPT_BYTES || this.end < size >>> 3)) this.bytes = emptySlab
+    this.start = 0
+    this.end = 0
   }
 }
 

@@ -1,0 +1,60 @@
+import type { MessageQueue } from "../../message/MessageQueue.ts"
+import * as Body from "../BodyCodec.ts"
+import type { DecodeError } from "../DecodeError.ts"
+import * as HeaderCodec from "../HeaderCodec.ts"
+import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
+import { RequestCode } from "../RequestCode.ts"
+import { ResponseCode } from "../ResponseCode.ts"
+
+/**
+ * GET_CONSUMER_STATUS_FROM_CLIENT (221), broker to client: how far the client has processed a topic's queues.
+ *
+ * ```text
+ * topic        string
+ * group        string
+ * clientAddr   string   optional
+ * answer body: {"messageQueueTable":{{queue}:0}}
+ * ```
+ *
+ * Source: RocketMQ `GetConsumerStatusRequestHeader`, `GetConsumerStatusBody`.
+ */
+export interface GetConsumerStatusFromClientHeader {
+  readonly topic: string
+  readonly group: string
+  readonly clientAddr?: string | undefined
+}
+
+/** Offsets by queue. */
+export interface GetConsumerStatusFromClientAnswer {
+  readonly messageQueueTable: ReadonlyArray<readonly [queue: MessageQueue, offset: number]>
+}
+
+const header: HeaderCodec.Codec<GetConsumerStatusFromClientHeader> = HeaderCodec.struct({
+  topic: HeaderCodec.string,
+  group: HeaderCodec.string,
+  clientAddr: HeaderCodec.optional(HeaderCodec.string)
+})
+
+const answer: Body.RequiredBody<GetConsumerStatusFromClientAnswer> = Body.struct({
+  messageQueueTable: Body.withDefault(Body.queueMap(Body.long), [])
+})
+
+/** What a broker sends. */
+export const request = (value: GetConsumerStatusFromClientHeader): Request => ({
+  code: RequestCode.GET_CONSUMER_STATUS_FROM_CLIENT,
+  extFields: header.encode(value)
+})
+
+/** What a client reads. */
+export const decodeRequest = (cmd: RemotingCommand): GetConsumerStatusFromClientHeader | DecodeError =>
+  header.decode(cmd.code, cmd.extFields)
+
+/** What a client answers. */
+export const response = (value: GetConsumerStatusFromClientAnswer): Response => ({
+  code: ResponseCode.SUCCESS,
+  body: Body.encode(answer, value)
+})
+
+/** What a broker reads of an answer with code 0. */
+export const decodeResponse = (cmd: RemotingCommand): GetConsumerStatusFromClientAnswer | DecodeError =>
+  Body.decode(answer, RequestCode.GET_CONSUMER_STATUS_FROM_CLIENT, cmd.body)

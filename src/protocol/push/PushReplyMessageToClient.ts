@@ -1,0 +1,87 @@
+import { DecodeError } from "../DecodeError.ts"
+import * as HeaderCodec from "../HeaderCodec.ts"
+import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
+import { RequestCode } from "../RequestCode.ts"
+import { ResponseCode } from "../ResponseCode.ts"
+
+/**
+ * PUSH_REPLY_MESSAGE_TO_CLIENT (326), broker to client: the reply to a request that this client sent. The body is the
+ * reply's body; the client answers 0.
+ *
+ * ```text
+ * producerGroup           string
+ * topic                   string
+ * defaultTopic            string
+ * defaultTopicQueueNums   int
+ * queueId                 int
+ * sysFlag                 int
+ * bornTimestamp           long
+ * flag                    int
+ * properties              string    optional
+ * reconsumeTimes          int       optional
+ * unitMode                boolean   optional
+ * bornHost                string
+ * storeHost               string
+ * storeTimestamp          long
+ * ```
+ *
+ * Source: RocketMQ `ReplyMessageRequestHeader`.
+ */
+export interface PushReplyMessageToClientHeader {
+  /** The replier's group. */
+  readonly producerGroup: string
+  readonly topic: string
+  readonly defaultTopic: string
+  readonly defaultTopicQueueNums: number
+  readonly queueId: number
+  /** Bits of `SysFlag`. */
+  readonly sysFlag: number
+  /** Milliseconds since the epoch. */
+  readonly bornTimestamp: number
+  readonly flag: number
+  /** Encoded by `MessageProperties.encode`; CORRELATION_ID names the request. */
+  readonly properties?: string | undefined
+  readonly reconsumeTimes?: number | undefined
+  readonly unitMode?: boolean | undefined
+  /** `ip:port`. */
+  readonly bornHost: string
+  /** `ip:port`. */
+  readonly storeHost: string
+  /** Milliseconds since the epoch. */
+  readonly storeTimestamp: number
+}
+
+const header: HeaderCodec.Codec<PushReplyMessageToClientHeader> = HeaderCodec.struct({
+  producerGroup: HeaderCodec.string,
+  topic: HeaderCodec.string,
+  defaultTopic: HeaderCodec.string,
+  defaultTopicQueueNums: HeaderCodec.int,
+  queueId: HeaderCodec.int,
+  sysFlag: HeaderCodec.int,
+  bornTimestamp: HeaderCodec.long,
+  flag: HeaderCodec.int,
+  properties: HeaderCodec.optional(HeaderCodec.string),
+  reconsumeTimes: HeaderCodec.optional(HeaderCodec.int),
+  unitMode: HeaderCodec.optional(HeaderCodec.boolean),
+  bornHost: HeaderCodec.string,
+  storeHost: HeaderCodec.string,
+  storeTimestamp: HeaderCodec.long
+})
+
+/** What a broker sends. */
+export const request = (value: PushReplyMessageToClientHeader, body: Uint8Array): Request => ({
+  code: RequestCode.PUSH_REPLY_MESSAGE_TO_CLIENT,
+  extFields: header.encode(value),
+  body
+})
+
+/** What a client reads. */
+export const decodeRequest = (
+  cmd: RemotingCommand
+): { readonly header: PushReplyMessageToClientHeader; readonly body: Uint8Array } | DecodeError => {
+  const value = header.decode(cmd.code, cmd.extFields)
+  return value instanceof DecodeError ? value : { header: value, body: cmd.body }
+}
+
+/** What a client answers when it took the reply. */
+export const response = (): Response => ({ code: ResponseCode.SUCCESS })

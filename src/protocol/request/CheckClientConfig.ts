@@ -1,0 +1,45 @@
+import * as Body from "../BodyCodec.ts"
+import type { DecodeError } from "../DecodeError.ts"
+import { type SubscriptionData, subscriptionData } from "../HeartbeatData.ts"
+import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
+import { RequestCode } from "../RequestCode.ts"
+import { ResponseCode } from "../ResponseCode.ts"
+
+/**
+ * CHECK_CLIENT_CONFIG (46), client to broker: whether the broker can serve a filter that is no tag filter. Answer 0,
+ * SYSTEM_ERROR (1) when it has no such filters, or SUBSCRIPTION_PARSE_FAILED (23).
+ *
+ * ```text
+ * no header; body {"clientId":"...","group":"...","subscriptionData":{...}}
+ * ```
+ *
+ * Source: RocketMQ `CheckClientRequestBody`.
+ */
+export interface CheckClientConfigHeader {
+  readonly clientId: string
+  readonly group: string
+  readonly subscriptionData: SubscriptionData
+}
+
+const body: Body.RequiredBody<CheckClientConfigHeader> = Body.struct({
+  clientId: Body.string,
+  group: Body.string,
+  subscriptionData
+})
+
+/** What a client sends. */
+export const request = (value: CheckClientConfigHeader): Request => ({
+  code: RequestCode.CHECK_CLIENT_CONFIG,
+  extFields: undefined,
+  body: Body.encode(body, value)
+})
+
+/** What a broker reads. */
+export const decodeRequest = (cmd: RemotingCommand): CheckClientConfigHeader | DecodeError =>
+  Body.decode(body, cmd.code, cmd.body)
+
+/** What a broker answers. */
+export const response = (): Response => ({ code: ResponseCode.SUCCESS })
+
+/** An answer with code 0 says nothing more. */
+export const decodeResponse = (_cmd: RemotingCommand): undefined => undefined

@@ -1,0 +1,66 @@
+import type { DecodeError } from "../DecodeError.ts"
+import * as HeaderCodec from "../HeaderCodec.ts"
+import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
+import { RequestCode } from "../RequestCode.ts"
+import { ResponseCode } from "../ResponseCode.ts"
+
+/**
+ * END_TRANSACTION (37), client to broker, one-way: commits or rolls back a half message.
+ *
+ * ```text
+ * topic                  string    optional
+ * producerGroup          string
+ * tranStateTableOffset   long      queueOffset of the half message's answer
+ * commitLogOffset        long      the offset part of the answer's msgId
+ * commitOrRollback       int       8 commit, 12 rollback, 0 unknown
+ * fromTransactionCheck   boolean   optional
+ * msgId                  string
+ * transactionId          string    optional
+ * bname                  string    optional
+ * ```
+ *
+ * Source: RocketMQ `EndTransactionRequestHeader`.
+ */
+export interface EndTransactionHeader {
+  readonly topic?: string | undefined
+  /** Must be that of the half message. */
+  readonly producerGroup: string
+  readonly tranStateTableOffset: number
+  readonly commitLogOffset: number
+  /** Transaction bits of `SysFlag`. */
+  readonly commitOrRollback: number
+  /** Whether the broker asked; default false. */
+  readonly fromTransactionCheck?: boolean | undefined
+  /** The client's unique id of the message. */
+  readonly msgId: string
+  readonly transactionId?: string | undefined
+  readonly brokerName?: string | undefined
+}
+
+const header: HeaderCodec.Codec<EndTransactionHeader> = HeaderCodec.struct({
+  topic: HeaderCodec.optional(HeaderCodec.string),
+  producerGroup: HeaderCodec.string,
+  tranStateTableOffset: HeaderCodec.long,
+  commitLogOffset: HeaderCodec.long,
+  commitOrRollback: HeaderCodec.int,
+  fromTransactionCheck: HeaderCodec.optional(HeaderCodec.boolean),
+  msgId: HeaderCodec.string,
+  transactionId: HeaderCodec.optional(HeaderCodec.string),
+  brokerName: HeaderCodec.brokerName
+})
+
+/** What a client sends. */
+export const request = (value: EndTransactionHeader): Request => ({
+  code: RequestCode.END_TRANSACTION,
+  extFields: header.encode(value)
+})
+
+/** What a broker reads. */
+export const decodeRequest = (cmd: RemotingCommand): EndTransactionHeader | DecodeError =>
+  header.decode(cmd.code, cmd.extFields)
+
+/** What a broker answers to a sender that waits for it. */
+export const response = (): Response => ({ code: ResponseCode.SUCCESS })
+
+/** An answer with code 0 says nothing more. */
+export const decodeResponse = (_cmd: RemotingCommand): undefined => undefined

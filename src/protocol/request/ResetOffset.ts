@@ -1,0 +1,73 @@
+import type { MessageQueue } from "../../message/MessageQueue.ts"
+import * as Body from "../BodyCodec.ts"
+import type { DecodeError } from "../DecodeError.ts"
+import * as HeaderCodec from "../HeaderCodec.ts"
+import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
+import { RequestCode } from "../RequestCode.ts"
+import { ResponseCode } from "../ResponseCode.ts"
+
+/**
+ * INVOKE_BROKER_TO_RESET_OFFSET (222), client to broker: sets where a group reads on. Answer 0, TOPIC_NOT_EXIST (17) or
+ * SUBSCRIPTION_GROUP_NOT_EXIST (26).
+ *
+ * ```text
+ * topic       string
+ * group       string
+ * timestamp   long      -1: the end
+ * isForce     boolean
+ * queueId     int       optional, -1: all
+ * offset      long      optional, -1: by timestamp
+ * answer body: {"offsetTable":{{queue}:0}}
+ * ```
+ *
+ * Source: RocketMQ `ResetOffsetRequestHeader`, `ResetOffsetBody`.
+ */
+export interface ResetOffsetHeader {
+  readonly topic: string
+  readonly group: string
+  /** Milliseconds since the epoch; -1 for the end. */
+  readonly timestamp: number
+  readonly isForce: boolean
+  readonly queueId?: number | undefined
+  readonly offset?: number | undefined
+}
+
+/** The offsets by queue. Source: RocketMQ `ResetOffsetBody`. */
+export interface ResetOffsetBody {
+  readonly offsetTable: ReadonlyArray<readonly [queue: MessageQueue, offset: number]>
+}
+
+/** The codec of {@link ResetOffsetHeader}, which push 220 shares. */
+export const resetOffsetHeader: HeaderCodec.Codec<ResetOffsetHeader> = HeaderCodec.struct({
+  topic: HeaderCodec.string,
+  group: HeaderCodec.string,
+  timestamp: HeaderCodec.long,
+  isForce: HeaderCodec.boolean,
+  queueId: HeaderCodec.optional(HeaderCodec.int),
+  offset: HeaderCodec.optional(HeaderCodec.long)
+})
+
+/** The codec of {@link ResetOffsetBody}, which push 220 shares. */
+export const resetOffsetBody: Body.RequiredBody<ResetOffsetBody> = Body.struct({
+  offsetTable: Body.withDefault(Body.queueMap(Body.long), [])
+})
+
+/** What a client sends. */
+export const request = (value: ResetOffsetHeader): Request => ({
+  code: RequestCode.INVOKE_BROKER_TO_RESET_OFFSET,
+  extFields: resetOffsetHeader.encode(value)
+})
+
+/** What a broker reads. */
+export const decodeRequest = (cmd: RemotingCommand): ResetOffsetHeader | DecodeError =>
+  resetOffsetHeader.decode(cmd.code, cmd.extFields)
+
+/** What a broker answers. */
+export const response = (value: ResetOffsetBody): Response => ({
+  code: ResponseCode.SUCCESS,
+  body: Body.encode(resetOffsetBody, value)
+})
+
+/** What a client reads of an answer with code 0. */
+export const decodeResponse = (cmd: RemotingCommand): ResetOffsetBody | DecodeError =>
+  Body.decode(resetOffsetBody, RequestCode.INVOKE_BROKER_TO_RESET_OFFSET, cmd.body)
