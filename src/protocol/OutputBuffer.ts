@@ -7,8 +7,7 @@ const KEPT_BYTES = 4 * 1024 * 1024
  * out all that was written since the last take.
  *
  * Bytes handed out are not written again before a {@link OutputBuffer.reuse}: writing goes on behind them in the same
- * slab until it is full, then in a
- * new slab. So a taken chunk may be kept by a socket while further frames are encoded.
+ * slab until it is full, then in a new slab. So a taken chunk may be kept by a socket while further frames are encoded.
  */
 export class OutputBuffer {
   /** The current slab. Writers put bytes at `end` after a `reserve`, then move `end`. */

@@ -57,6 +57,7 @@ export const makeFrameWriter = (options: {
 
   const written = () => {
     writing = 0
+    if (stream.isFlushed()) out.reuse()
     onWritten(handOver - 1)
     if (out.length > 0 || drainers.length === 0) return
     const waiting = drainers

@@ -78,13 +78,15 @@ const open = (state: State, clock: Clock.Clock, address: string, accept: Accept)
     remoteAddress: address,
     localAddress,
     pull: reading(down, localAddress, address),
-    write: writing(up, localAddress, address)
+    write: writing(up, localAddress, address),
+    isFlushed: () => true
   }
   const server: ByteStream = {
     remoteAddress: localAddress,
     localAddress: address,
     pull: reading(up, address, localAddress),
-    write: writing(down, address, localAddress)
+    write: writing(down, address, localAddress),
+    isFlushed: () => true
   }
   accept(server, end(down, up))
   return { client, close: end(up, down) }

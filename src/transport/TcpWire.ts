@@ -115,7 +115,8 @@ const toByteStream = (socket: Net.Socket): Effect.Effect<ByteStream, WireError, 
       remoteAddress,
       localAddress,
       pull: Effect.mapError(pull, onRead),
-      write: (chunk) => Effect.mapError(write(chunk), onWrite)
+      write: (chunk) => Effect.mapError(write(chunk), onWrite),
+      isFlushed: () => socket.writableLength === 0
     }
   })
 

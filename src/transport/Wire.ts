@@ -56,8 +56,10 @@ export interface ByteStream {
   readonly localAddress: string
   /** The next chunks, at least one; fails with kind `closed` when the peer has ended. One pull at a time. */
   readonly pull: Effect.Effect<ReadonlyArray<Uint8Array>, WireError>
-  /** Hands a chunk over; suspends while the peer does not read. The chunk must not change afterwards. */
+  /** Hands a chunk over; suspends while the peer does not read. It must not change before {@link ByteStream.isFlushed}. */
   readonly write: (chunk: Uint8Array) => Effect.Effect<void, WireError>
+  /** Whether all that was written has left this process, so that the memory of the chunks may be used again. */
+  readonly isFlushed: () => boolean
 }
 
 /**
