@@ -162,7 +162,8 @@ export type ObjectOf<F> = {
 }
 
 /** An object; its fields are written in the order given, which for Java's sake is the alphabetical one. */
-export const struct = <const F extends Fields>(fields: F): RequiredBody<ObjectOf<F>> => {
+export function struct<const F extends Fields>(fields: F): RequiredBody<ObjectOf<F>>
+export function struct(fields: Fields): RequiredBody<Readonly<Record<string, unknown>>> {
   const entries = Object.entries<BodyCodec<unknown>>(fields)
   return {
     optional: false,
@@ -179,13 +180,12 @@ export const struct = <const F extends Fields>(fields: F): RequiredBody<ObjectOf
         } else if (codec.fallback !== undefined) out[name] = codec.fallback
         else if (!codec.optional) return new Mismatch(name, "it, and it is absent")
       }
-      return out as ObjectOf<F>
+      return out
     },
     write: (value) => {
-      const values: Readonly<Record<string, unknown>> = value
       const out = new Map<string, JsonOutput>()
       for (const [name, codec] of entries) {
-        const item = values[name]
+        const item = value[name]
         if (item !== undefined) out.set(name, codec.write(item))
       }
       return out

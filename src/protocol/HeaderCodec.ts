@@ -111,14 +111,14 @@ export interface Codec<A> {
 }
 
 /** Makes the codec of a header from its fields; they are written in the order given. */
-export const struct = <const F extends Fields>(fields: F): Codec<HeaderOf<F>> => {
+export function struct<const F extends Fields>(fields: F): Codec<HeaderOf<F>>
+export function struct(fields: Fields): Codec<Readonly<Record<string, unknown>>> {
   const entries = Object.entries<Field<unknown>>(fields)
   return {
     encode: (value) => {
-      const values: Readonly<Record<string, unknown>> = value
       const out: Record<string, string> = {}
       for (const [name, field] of entries) {
-        const item = values[name]
+        const item = value[name]
         if (item !== undefined) setField(out, field.wireName ?? name, field.write(item))
       }
       return out
@@ -138,7 +138,7 @@ export const struct = <const F extends Fields>(fields: F): Codec<HeaderOf<F>> =>
         }
         out[name] = item
       }
-      return out as HeaderOf<F>
+      return out
     }
   }
 }

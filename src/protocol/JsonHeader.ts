@@ -45,6 +45,9 @@ const FAST_HEADER_LENGTH = 65_536
 
 const bad = (detail: string): FrameError => new FrameError({ kind: "header", detail })
 
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null
+
 const isInt = (value: unknown): value is number => typeof value === "number" && (value | 0) === value
 
 /** Reads a JSON header; `body` goes into the command as it is. */
@@ -56,8 +59,8 @@ export const decodeJsonHeader = (text: string, body: Uint8Array): RemotingComman
   } catch {
     return bad("it is no JSON")
   }
-  if (typeof header !== "object" || header === null) return bad("it is no JSON object")
-  const { code, opaque, flag, version, language, remark, extFields } = header as Record<string, unknown>
+  if (!isObject(header)) return bad("it is no JSON object")
+  const { code, opaque, flag, version, language, remark, extFields } = header
   if (
     isInt(code) &&
     isInt(opaque) &&
@@ -73,9 +76,8 @@ export const decodeJsonHeader = (text: string, body: Uint8Array): RemotingComman
 }
 
 const isTextRecord = (value: unknown): value is ExtFields => {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false
-  const fields = value as Record<string, unknown>
-  for (const name in fields) if (typeof fields[name] !== "string") return false
+  if (!isObject(value) || Array.isArray(value)) return false
+  for (const name in value) if (typeof value[name] !== "string") return false
   return true
 }
 

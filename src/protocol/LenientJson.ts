@@ -218,7 +218,7 @@ export const parse = (input: string | Uint8Array, code = -1): JsonValue | Decode
 
 /** The text by which {@link parse} names an object key: its fields sorted by name, without spaces. */
 export const canonicalKey = (key: ReadonlyMap<string, JsonValue>): string =>
-  stringify(new Map([...key].sort(([a], [b]) => (a < b ? -1 : 1))))
+  stringify(new Map([...key].toSorted(([a], [b]) => (a < b ? -1 : 1))))
 
 const isList = (value: JsonOutput): value is ReadonlyArray<JsonOutput> => Array.isArray(value)
 

@@ -113,7 +113,7 @@ export const encode = (properties: Readonly<Record<string, string>>): string => 
  * Source: RocketMQ `MessageDecoder.string2messageProperties`.
  */
 export const decode = (text: string): Record<string, string> => {
-  const out = Object.create(null) as Record<string, string>
+  const out: Record<string, string> = Object.create(null)
   let at = 0
   // The next name's end is looked for once, not once per entry: the work stays linear whatever the text.
   let nameEnd = text.indexOf(NAME_END)

@@ -51,7 +51,7 @@ export const request = (value: KVConfigHeader): Request => {
       return { code: RequestCode.GET_KV_CONFIG, extFields: entry.encode(value) }
     case "delete":
       return { code: RequestCode.DELETE_KV_CONFIG, extFields: entry.encode(value) }
-    case "list":
+    default:
       return { code: RequestCode.GET_KVLIST_BY_NAMESPACE, extFields: namespaceOnly.encode(value) }
   }
 }

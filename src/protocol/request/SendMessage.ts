@@ -137,8 +137,8 @@ export const request = (header: SendMessageHeader, body: Uint8Array, form: SendM
 export const decodeRequest = (cmd: RemotingCommand): SendMessageHeader | DecodeError => {
   const { code } = cmd
   const f: Readonly<Partial<Record<string, string>>> = cmd.extFields ?? {}
-  const long_ = code === RequestCode.SEND_MESSAGE || code === RequestCode.SEND_REPLY_MESSAGE
-  const name = (short: string, long: string): string => (long_ ? long : short)
+  const longNamed = code === RequestCode.SEND_MESSAGE || code === RequestCode.SEND_REPLY_MESSAGE
+  const name = (shortName: string, longName: string): string => (longNamed ? longName : shortName)
   let error: DecodeError | undefined
   const required = <A>(field: string, read: (text: string) => A | undefined, otherwise: A): A => {
     const value = f[field]
@@ -148,7 +148,7 @@ export const decodeRequest = (cmd: RemotingCommand): SendMessageHeader | DecodeE
     return otherwise
   }
   const textOf = (field: string): string => required(field, (value) => value, "")
-  const intOf = (field: string): number => required(field, int.read, 0)
+  const intOf = (field: string): number => required(field, (value) => int.read(value), 0)
   const optionalInt = (field: string): number | undefined => (f[field] === undefined ? undefined : intOf(field))
   const flagOf = (field: string): boolean => {
     const value = f[field]
@@ -165,7 +165,7 @@ export const decodeRequest = (cmd: RemotingCommand): SendMessageHeader | DecodeE
     defaultTopicQueueNums: intOf(name("d", "defaultTopicQueueNums")),
     queueId: intOf(name("e", "queueId")),
     sysFlag: intOf(name("f", "sysFlag")),
-    bornTimestamp: required(name("g", "bornTimestamp"), long.read, 0),
+    bornTimestamp: required(name("g", "bornTimestamp"), (value) => long.read(value), 0),
     flag: intOf(name("h", "flag")),
     ...(properties === undefined ? {} : { properties }),
     reconsumeTimes: optionalInt(name("j", "reconsumeTimes")) ?? 0,

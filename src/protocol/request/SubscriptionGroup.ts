@@ -112,7 +112,7 @@ export const request = (value: SubscriptionGroupHeader): Request => {
       return { code: RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG, extFields: {} }
     case "delete":
       return { code: RequestCode.DELETE_SUBSCRIPTIONGROUP, extFields: deleteHeader.encode(value) }
-    case "get":
+    default:
       return { code: RequestCode.GET_SUBSCRIPTIONGROUP_CONFIG, extFields: getHeader.encode(value) }
   }
 }
