@@ -1,0 +1,55 @@
+import * as MixAll from "../message/MixAll.ts"
+import { MQVersion } from "../protocol/MQVersion.ts"
+
+/** Settings of one embedded broker, by their RocketMQ names. Source: RocketMQ `BrokerConfig`, `MessageStoreConfig`. */
+export interface BrokerConfig {
+  /** What the broker as a whole allows, bits of `PermName`; default 6 (read and write). */
+  readonly brokerPermission: number
+  /** Whether a send to an unknown topic creates it; default true. */
+  readonly autoCreateTopicEnable: boolean
+  /** Whether an unknown consumer group is created when it shows up; default true. */
+  readonly autoCreateSubscriptionGroup: boolean
+  /** Queues of the template topic TBW102; default 8. */
+  readonly defaultTopicQueueNums: number
+  /** Whether a pull may wait as long as it asks; when false it waits `shortPollingTimeMills`. Default true. */
+  readonly longPollingEnable: boolean
+  /** Milliseconds; default 1000. */
+  readonly shortPollingTimeMills: number
+  /** Whether LITE_PULL_MESSAGE is served; default true. */
+  readonly litePullMessageEnable: boolean
+  /** The region in answers to sends; default `DefaultRegion`. */
+  readonly regionId: string
+  /** Whether clients may trace messages; default true. */
+  readonly traceOn: boolean
+  /** Bytes of the largest body that is stored; default 4 MiB. */
+  readonly maxMessageSize: number
+  /** Messages in one answer to a pull; default 32 (Java `maxTransferCountOnMessageInMemory`). */
+  readonly maxTransferCount: number
+  /** Bytes in one answer to a pull; default 262144 (Java `maxTransferBytesOnMessageInMemory`). */
+  readonly maxTransferBytes: number
+  /** Bytes the broker keeps before it forgets its oldest messages; default 512 MiB. */
+  readonly maxStoreBytes: number
+  /** The release the broker speaks as, see `MQVersion`; below 5.0.0 it answers as 4.9.7 does. Default 513 (5.5.0). */
+  readonly version: number
+}
+
+/** The settings of a broker that was given none. */
+export const defaults: BrokerConfig = {
+  brokerPermission: MixAll.PermName.READ | MixAll.PermName.WRITE,
+  autoCreateTopicEnable: true,
+  autoCreateSubscriptionGroup: true,
+  defaultTopicQueueNums: 8,
+  longPollingEnable: true,
+  shortPollingTimeMills: 1_000,
+  litePullMessageEnable: true,
+  regionId: "DefaultRegion",
+  traceOn: true,
+  maxMessageSize: MixAll.MAX_MESSAGE_SIZE,
+  maxTransferCount: 32,
+  maxTransferBytes: 262_144,
+  maxStoreBytes: 512 * 1024 * 1024,
+  version: MQVersion.V5_5_0
+}
+
+/** Fills in what is left out. */
+export const make = (config?: Partial<BrokerConfig>): BrokerConfig => ({ ...defaults, ...config })

@@ -1,0 +1,39 @@
+import { Effect } from "effect"
+import { ResponseCode } from "../protocol/ResponseCode.ts"
+import * as AdminProcessor from "./AdminProcessor.ts"
+import type { Broker, Handler, Handlers } from "./Broker.ts"
+import * as ClientProcessor from "./ClientProcessor.ts"
+import * as LockProcessor from "./LockProcessor.ts"
+import * as OffsetProcessor from "./OffsetProcessor.ts"
+import * as PullProcessor from "./PullProcessor.ts"
+import * as QueryProcessor from "./QueryProcessor.ts"
+import * as Remarks from "./Remarks.ts"
+import * as SendProcessor from "./SendProcessor.ts"
+import * as SubscriptionGroupProcessor from "./SubscriptionGroupProcessor.ts"
+import * as TopicProcessor from "./TopicProcessor.ts"
+
+/** Everything a broker answers; any other code gets 3. Source: RocketMQ `BrokerController.registerProcessor`. */
+export const make = (broker: Broker): Handler => {
+  const handlers: Handlers = new Map(
+    [
+      SendProcessor,
+      PullProcessor,
+      ClientProcessor,
+      OffsetProcessor,
+      LockProcessor,
+      QueryProcessor,
+      TopicProcessor,
+      SubscriptionGroupProcessor,
+      AdminProcessor
+    ].flatMap((processor) => [...processor.handlers(broker)])
+  )
+  return (request, channel) => {
+    const handler = handlers.get(request.code)
+    return handler === undefined
+      ? Effect.succeed({
+          code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
+          remark: Remarks.notSupported(request.code)
+        })
+      : handler(request, channel)
+  }
+}

@@ -1,0 +1,361 @@
+import { Clock, Context, Effect, Layer, Random, Schema } from "effect"
+import type { Scope } from "effect"
+import type { MessageExt } from "../message/MessageExt.ts"
+import * as MixAll from "../message/MixAll.ts"
+import { MQVersion } from "../protocol/MQVersion.ts"
+import type { TopicConfig } from "../protocol/TopicConfig.ts"
+import * as MemoryWire from "../transport/MemoryWire.ts"
+import * as TcpWire from "../transport/TcpWire.ts"
+import type { Wire, WireError } from "../transport/Wire.ts"
+import * as BrokerConfig from "./BrokerConfig.ts"
+import * as BrokerState from "./BrokerState.ts"
+import type { BrokerNode, EmbeddedBroker, Registry, StopOptions } from "./EmbeddedBroker.ts"
+import * as EmbeddedBrokers from "./EmbeddedBroker.ts"
+import type { EmbeddedNameServer, NameServerNode } from "./EmbeddedNameServer.ts"
+import * as EmbeddedNameServers from "./EmbeddedNameServer.ts"
+import type { FaultRule, FaultScript, FiredFault } from "./FaultScript.ts"
+import * as FaultScripts from "./FaultScript.ts"
+import * as StoredMessage from "./StoredMessage.ts"
+import * as TopicTable from "./TopicTable.ts"
+import type { Traffic } from "./Traffic.ts"
+import * as Traffics from "./Traffic.ts"
+
+/** A topic to create; what is left out is 4 queues, readable and writable. */
+export interface TopicOptions {
+  readonly readQueueNums?: number | undefined
+  readonly writeQueueNums?: number | undefined
+  /** Bits of `PermName`; 6 is read and write. */
+  readonly perm?: number | undefined
+  readonly order?: boolean | undefined
+}
+
+/** A broker to start. */
+export interface BrokerOptions {
+  readonly name: string
+  /** 0 (default) makes a master; a slave has the name of its master and an id from 1 up. */
+  readonly id?: number | undefined
+  readonly config?: Partial<BrokerConfig.BrokerConfig> | undefined
+}
+
+/** How an embedded cluster looks; everything may be left out. */
+export interface EmbeddedClusterOptions {
+  /** Default `DefaultCluster`. */
+  readonly clusterName?: string | undefined
+  /** How many masters (`broker-a`, `broker-b`, ...), or each broker by name; default one master. */
+  readonly brokers?: number | ReadonlyArray<BrokerOptions> | undefined
+  /** Topics that exist from the start, on every master. */
+  readonly topics?: Readonly<Record<string, TopicOptions>> | undefined
+  /** Whether a send creates an unknown topic (Java `autoCreateTopicEnable`); default true. */
+  readonly autoCreateTopicEnable?: boolean | undefined
+  /** How many name servers; default 1. */
+  readonly nameServers?: number | undefined
+  /** Where to listen; default `127.0.0.1` with free ports. A fixed port is for the first server, the next take the next. */
+  readonly listen?: { readonly host?: string; readonly namesrvPort?: number; readonly brokerPort?: number } | undefined
+  /** The release the servers speak as, see `MQVersion`; default 513 (5.5.0). Below 5.0.0 they answer as 4.9.7 does. */
+  readonly version?: number | undefined
+  /** Faults in force from the start. */
+  readonly faults?: FaultScript | undefined
+  /** Makes the servers' random choices repeat themselves; default: drawn from the `Random` service. */
+  readonly seed?: string | number | undefined
+  /** Whether the servers record requests, how many (default 10000), and whether with their bodies. Default true. */
+  readonly recordTraffic?: boolean | { readonly limit?: number; readonly bodies?: boolean } | undefined
+}
+
+/** A client some broker knows by its heartbeats. */
+export interface LiveClient {
+  readonly broker: string
+  readonly brokerId: number
+  readonly kind: "producer" | "consumer"
+  readonly group: string
+  readonly clientId: string
+  /** Its `host:port` as the broker sees it. */
+  readonly address: string
+  readonly language: string
+  readonly version: number
+  /** Milliseconds since the epoch of its last heartbeat. */
+  readonly lastHeartbeat: number
+}
+
+/** A name that belongs to no broker of the cluster. */
+export class UnknownBroker extends Schema.TaggedError<UnknownBroker>()("UnknownBroker", {
+  name: Schema.String,
+  brokers: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `the embedded cluster has no broker ${this.name}; it has ${this.brokers.join(", ")}`
+  }
+}
+
+/** The faults of a cluster, which can be changed while it runs. */
+export interface ClusterFaults {
+  readonly add: (...rules: ReadonlyArray<FaultRule>) => Effect.Effect<void>
+  /** Removes the rules of that name. */
+  readonly remove: (name: string) => Effect.Effect<void>
+  readonly clear: Effect.Effect<void>
+  readonly rules: Effect.Effect<FaultScript>
+  /** What fired, oldest first. */
+  readonly fired: Effect.Effect<ReadonlyArray<FiredFault>>
+}
+
+/**
+ * Name servers and brokers of RocketMQ inside this process. They speak the real protocol over the `Wire` they are given:
+ * TCP, where any client can use them, or memory, where they share the virtual clock of a test.
+ *
+ * Delayed, timed and transactional messages are refused, pop consumption and access control are not served.
+ */
+export class EmbeddedCluster extends Context.Service<
+  EmbeddedCluster,
+  {
+    /** `host:port;host:port`, as a client wants it. */
+    readonly namesrvAddr: string
+    readonly clusterName: string
+    readonly brokers: ReadonlyArray<EmbeddedBroker>
+    readonly nameServers: ReadonlyArray<EmbeddedNameServer>
+    /** Creates or changes a topic on every master, or on one. */
+    readonly createTopic: (
+      topic: string,
+      options?: TopicOptions & { readonly broker?: string | undefined }
+    ) => Effect.Effect<void, UnknownBroker>
+    /** Takes a topic with its messages from every broker and name server. */
+    readonly deleteTopic: (topic: string) => Effect.Effect<void>
+    /** Changes what a topic allows, bits of `PermName`, on every master that has it, or on one. */
+    readonly setPermission: (topic: string, perm: number, broker?: string) => Effect.Effect<void, UnknownBroker>
+    /** Every message of a topic that can still be read: by broker, in the order it was stored, the body as it is stored. */
+    readonly messages: (topic: string) => Effect.Effect<ReadonlyArray<MessageExt>>
+    /** The live clients of every broker. */
+    readonly clients: Effect.Effect<ReadonlyArray<LiveClient>>
+    /** Stops a broker: its master unless an id is given. */
+    readonly stopBroker: (
+      name: string,
+      options?: StopOptions & { readonly id?: number | undefined }
+    ) => Effect.Effect<void, UnknownBroker>
+    /** Starts a stopped broker again, on the address it had or on a new port. */
+    readonly startBroker: (
+      name: string,
+      options?: { readonly newPort?: boolean | undefined; readonly id?: number | undefined }
+    ) => Effect.Effect<void, UnknownBroker | WireError>
+    /** Makes a broker refuse sends with code 2 as an overloaded one does, or not. */
+    readonly setBusy: (name: string, busy: boolean) => Effect.Effect<void, UnknownBroker>
+    readonly faults: ClusterFaults
+    readonly traffic: Traffic
+  }
+>()("effect-rocketmq/embedded/EmbeddedCluster") {
+  /** A cluster on whichever `Wire` is provided; it stops with the layer's scope. Fails when a port is taken. */
+  static readonly layer = (options?: EmbeddedClusterOptions): Layer.Layer<EmbeddedCluster, WireError, Wire> =>
+    Layer.effect(EmbeddedCluster, start(options ?? {}))
+
+  /** A cluster on real sockets, which clients of other processes and languages can use. */
+  static readonly layerTcp = (options?: EmbeddedClusterOptions): Layer.Layer<EmbeddedCluster | Wire, WireError> =>
+    this.layer(options).pipe(Layer.provideMerge(TcpWire.layer))
+
+  /** A cluster in memory, together with the `Wire` and the network on which clients of the same test reach it. */
+  static readonly layerMemory = (
+    options?: EmbeddedClusterOptions
+  ): Layer.Layer<EmbeddedCluster | Wire | MemoryWire.MemoryNetwork, WireError> =>
+    this.layer(options).pipe(Layer.provideMerge(MemoryWire.layer))
+}
+
+const DEFAULT_TRAFFIC_LIMIT = 10_000
+
+/** `broker-a` ... `broker-z`, `broker-26`, ... */
+const brokerName = (index: number): string => `broker-${index < 26 ? String.fromCharCode(97 + index) : index}`
+
+const brokerOptions = (brokers: EmbeddedClusterOptions["brokers"]): ReadonlyArray<BrokerOptions> =>
+  brokers === undefined || typeof brokers === "number"
+    ? Array.from({ length: brokers ?? 1 }, (_, index) => ({ name: brokerName(index) }))
+    : brokers
+
+/** A fixed port counts up from server to server; 0 stays 0. */
+const portOf = (first: number | undefined, index: number): number =>
+  first === undefined || first === 0 ? 0 : first + index
+
+const register = (routes: NameServerNode["routes"], node: BrokerNode, topics: ReadonlyArray<TopicConfig>): void =>
+  routes.register(
+    { clusterName: node.state.clusterName, brokerName: node.name, brokerId: node.id, address: node.address },
+    topics
+  )
+
+const start = (
+  options: EmbeddedClusterOptions
+): Effect.Effect<EmbeddedCluster["Service"], WireError, Wire | Scope.Scope> =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    const random = yield* options.seed === undefined
+      ? Random.Random
+      : Random.withSeed(
+          Effect.gen(function* () {
+            return yield* Random.Random
+          }),
+          options.seed
+        )
+    const now = () => clock.currentTimeMillisUnsafe()
+    const draw = () => random.nextDoubleUnsafe()
+    const clusterName = options.clusterName ?? "DefaultCluster"
+    const version = options.version ?? MQVersion.V5_5_0
+    const host = options.listen?.host ?? "127.0.0.1"
+    const record = options.recordTraffic ?? true
+    const recorder = Traffics.make({
+      limit: record === false ? 0 : ((record === true ? undefined : record.limit) ?? DEFAULT_TRAFFIC_LIMIT),
+      bodies: record === true || record === false ? false : (record.bodies ?? false),
+      now
+    })
+    const faults = FaultScripts.make({ script: options.faults, draw, now })
+
+    const nodes: Array<BrokerNode> = []
+    const nameServers: Array<NameServerNode> = []
+    const running = (): ReadonlyArray<NameServerNode> => nameServers.filter((server) => server.running)
+
+    const registry: Registry = {
+      register: (node) => {
+        for (const { routes } of running()) register(routes, node, node.state.topics.all())
+      },
+      unregister: (name, id, address) => {
+        for (const { routes } of nameServers) routes.unregister(name, id, address)
+      }
+    }
+
+    const onTopicChange = (name: string, config: TopicConfig): void => {
+      const master = nodes.find((node) => node.name === name && node.id === MixAll.MASTER_ID && node.running)
+      if (master === undefined) return
+      for (const { routes } of running()) register(routes, master, [config])
+    }
+
+    const states = new Map<string, BrokerState.BrokerState>()
+    const wanted = brokerOptions(options.brokers)
+    for (const [index, { config: overrides, id = MixAll.MASTER_ID, name }] of wanted.entries()) {
+      const config = BrokerConfig.make({
+        ...(options.autoCreateTopicEnable === undefined
+          ? {}
+          : { autoCreateTopicEnable: options.autoCreateTopicEnable }),
+        version,
+        ...overrides
+      })
+      const state =
+        states.get(name) ??
+        BrokerState.make({
+          clusterName,
+          brokerName: name,
+          config,
+          now,
+          onTopicChange: (topic) => onTopicChange(name, topic)
+        })
+      states.set(name, state)
+      const port = portOf(options.listen?.brokerPort, index)
+      nodes.push(
+        yield* EmbeddedBrokers.make({ name, id, config, state, host, port, now, draw, faults, recorder, registry })
+      )
+    }
+
+    for (let index = 0; index < (options.nameServers ?? 1); index++) {
+      nameServers.push(
+        yield* EmbeddedNameServers.make({
+          name: `namesrv-${index}`,
+          host,
+          port: portOf(options.listen?.namesrvPort, index),
+          version,
+          now,
+          faults,
+          recorder,
+          onStarted: (routes) => {
+            for (const node of nodes) if (node.running) register(routes, node, node.state.topics.all())
+          }
+        })
+      )
+    }
+
+    const putTopic = (state: BrokerState.BrokerState, topic: string, topicOptions: TopicOptions): void =>
+      state.topics.put(TopicTable.topicConfig(topic, topicOptions))
+
+    for (const [topic, topicOptions] of Object.entries(options.topics ?? {})) {
+      for (const state of states.values()) putTopic(state, topic, topicOptions)
+    }
+
+    for (const server of nameServers) yield* server.start
+    for (const node of nodes) yield* node.start()
+
+    const unknown = (name: string) => new UnknownBroker({ name, brokers: [...states.keys()] })
+
+    const nodeOf = (name: string, id?: number): Effect.Effect<BrokerNode, UnknownBroker> =>
+      Effect.suspend(() => {
+        const found = nodes.filter((node) => node.name === name && (id === undefined || node.id === id))
+        const node = found.find((candidate) => candidate.id === MixAll.MASTER_ID) ?? found[0]
+        return node === undefined ? Effect.fail(unknown(name)) : Effect.succeed(node)
+      })
+
+    /** The states of every broker, or of the named one. */
+    const statesOf = (
+      name: string | undefined
+    ): Effect.Effect<ReadonlyArray<BrokerState.BrokerState>, UnknownBroker> =>
+      name === undefined ? Effect.sync(() => [...states.values()]) : Effect.map(nodeOf(name), (node) => [node.state])
+
+    return EmbeddedCluster.of({
+      get namesrvAddr() {
+        return nameServers.map((server) => server.address).join(";")
+      },
+      clusterName,
+      brokers: nodes,
+      nameServers,
+      createTopic: (topic, topicOptions) =>
+        Effect.map(statesOf(topicOptions?.broker), (found) => {
+          for (const state of found) putTopic(state, topic, topicOptions ?? {})
+        }),
+      deleteTopic: (topic) =>
+        Effect.sync(() => {
+          for (const state of states.values()) {
+            state.topics.remove(topic)
+            state.store.deleteTopic(topic)
+            state.offsets.deleteTopic(topic)
+          }
+          for (const { routes } of nameServers) routes.deleteTopic(topic)
+        }),
+      setPermission: (topic, perm, name) =>
+        Effect.map(statesOf(name), (found) => {
+          for (const state of found) {
+            const config = state.topics.get(topic)
+            if (config !== undefined) state.topics.put({ ...config, perm })
+          }
+        }),
+      messages: (topic) =>
+        Effect.sync(() =>
+          [...states.values()].flatMap((state) => state.store.entries(topic).flatMap(StoredMessage.decode))
+        ),
+      clients: Effect.sync(() => nodes.flatMap(liveClients)),
+      stopBroker: (name, stopOptions) =>
+        Effect.flatMap(nodeOf(name, stopOptions?.id), (node) => node.stop(stopOptions)),
+      startBroker: (name, startOptions) =>
+        Effect.flatMap(nodeOf(name, startOptions?.id), (node) => node.start(startOptions)),
+      setBusy: (name, busy) => Effect.flatMap(nodeOf(name), (node) => node.setBusy(busy)),
+      faults: {
+        add: (...rules) =>
+          Effect.sync(() => {
+            for (const rule of rules) faults.add(rule)
+          }),
+        remove: (name) => Effect.sync(() => faults.remove(name)),
+        clear: Effect.sync(() => faults.clear()),
+        rules: Effect.sync(() => faults.rules()),
+        fired: Effect.sync(() => faults.fired())
+      },
+      traffic: recorder.traffic
+    })
+  })
+
+const liveClients = (node: BrokerNode): ReadonlyArray<LiveClient> => {
+  const { clients } = node.broker
+  const row =
+    (kind: LiveClient["kind"], group: string) =>
+    (client: ReturnType<typeof clients.consumerGroups>[number]["channels"][number]): LiveClient => ({
+      broker: node.name,
+      brokerId: node.id,
+      kind,
+      group,
+      clientId: client.clientId,
+      address: client.channel.remoteAddress,
+      language: client.language,
+      version: client.version,
+      lastHeartbeat: client.lastUpdate
+    })
+  return [
+    ...[...clients.producerGroups()].flatMap(([group, channels]) => channels.map(row("producer", group))),
+    ...clients.consumerGroups().flatMap(({ channels, group }) => channels.map(row("consumer", group)))
+  ]
+}

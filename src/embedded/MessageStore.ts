@@ -1,0 +1,274 @@
+import type { MessageInner } from "./StoredMessage.ts"
+import * as StoredMessage from "./StoredMessage.ts"
+
+/** One message in the log: its bytes as a pull returns them, and what the indexes need. Source: RocketMQ `CommitLog`. */
+export interface StoredEntry {
+  readonly topic: string
+  readonly queueId: number
+  /** Position in the queue, 0 up. */
+  readonly queueOffset: number
+  /** Position in the log, in bytes. */
+  readonly physicalOffset: number
+  /** Milliseconds since the epoch on the broker's clock. */
+  readonly storeTimestamp: number
+  /** Java hash of the tag, 0 without one; what a pull filters by. */
+  readonly tagsCode: number
+  /** `U#id`, `K#key` and `T#tag` under which a query finds it. */
+  readonly indexKeys: ReadonlyArray<string>
+  readonly bytes: Uint8Array
+}
+
+/** The offsets of a queue: `min` is the first that can be read, `max` the one the next message gets. */
+export interface QueueOffsets {
+  readonly min: number
+  readonly max: number
+}
+
+/** What one key query asks; times in milliseconds, both inclusive. */
+export interface IndexQuery {
+  readonly topic: string
+  readonly key: string
+  /** `U` unique id, `K` business key, `T` tag; all but tags when absent. */
+  readonly indexType?: string | undefined
+  readonly maxNum: number
+  readonly begin: number
+  readonly end: number
+}
+
+/** One broker's log with its queues and its key index, in memory. Source: RocketMQ `DefaultMessageStore`. */
+export interface MessageStore {
+  /** Appends messages, gives each its offsets, and tells the listeners once all are readable. */
+  readonly append: (messages: ReadonlyArray<MessageInner>) => ReadonlyArray<StoredEntry>
+  readonly offsets: (topic: string, queueId: number) => QueueOffsets
+  readonly read: (topic: string, queueId: number, offset: number) => StoredEntry | undefined
+  readonly byPhysicalOffset: (offset: number) => StoredEntry | undefined
+  /**
+   * The queue offset that belongs to a time. LOWER: the first message stored at or after it, the end when none is.
+   * UPPER: the last one stored at or before it, 0 when none is.
+   */
+  readonly offsetByTime: (topic: string, queueId: number, timestamp: number, boundary: "LOWER" | "UPPER") => number
+  readonly query: (query: IndexQuery) => ReadonlyArray<StoredEntry>
+  /** Every message of a topic that can still be read, in the order it was stored. */
+  readonly entries: (topic: string) => ReadonlyArray<StoredEntry>
+  readonly deleteTopic: (topic: string) => void
+  /** Forgets what lies before an offset of a queue, as a broker's cleaning of old files does. */
+  readonly trim: (topic: string, queueId: number, offset: number) => void
+  /** Called with every batch of appended entries; returns the way to stop that. */
+  readonly subscribe: (listener: (entries: ReadonlyArray<StoredEntry>) => void) => () => void
+  readonly stats: () => {
+    readonly messages: number
+    readonly bytes: number
+    /** Where the next message goes. */
+    readonly maxPhysicalOffset: number
+    /** Messages ever appended. */
+    readonly puts: number
+    /** Milliseconds since the epoch of the last append, 0 before it. */
+    readonly lastPut: number
+  }
+}
+
+/** A list that also loses elements at its front cheaply. */
+interface Run {
+  items: Array<StoredEntry>
+  head: number
+}
+
+interface StoreQueue extends Run {
+  /** Queue offset of the element at `head`. */
+  min: number
+}
+
+const dropFirst = (run: Run): void => {
+  run.head += 1
+  if (run.head > 1024 && run.head * 2 > run.items.length) {
+    run.items = run.items.slice(run.head)
+    run.head = 0
+  }
+}
+
+const size = (run: Run): number => run.items.length - run.head
+
+/** The first position in `head..length` for which `after` holds; the length when none does. */
+const search = (run: Run, after: (entry: StoredEntry) => boolean): number => {
+  let low = run.head
+  let high = run.items.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const entry = run.items[middle]
+    if (entry !== undefined && after(entry)) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+/**
+ * Builds an empty store.
+ *
+ * `maxBytes` bounds what is kept (default 512 MiB): past it the oldest messages are forgotten and the minimum offsets
+ * of their queues grow, as on a broker whose disk is cleaned.
+ */
+export const make = (options?: { readonly maxBytes?: number | undefined }): MessageStore => {
+  const maxBytes = options?.maxBytes ?? 512 * 1024 * 1024
+  const log: Run = { items: [], head: 0 }
+  const topics = new Map<string, Map<number, StoreQueue>>()
+  const index = new Map<string, Array<StoredEntry>>()
+  const listeners = new Set<(entries: ReadonlyArray<StoredEntry>) => void>()
+  let end = 0
+  let bytes = 0
+  let puts = 0
+  let lastPut = 0
+
+  const queueOf = (topic: string, queueId: number): StoreQueue | undefined => topics.get(topic)?.get(queueId)
+
+  const queueFor = (topic: string, queueId: number): StoreQueue => {
+    let queues = topics.get(topic)
+    if (queues === undefined) topics.set(topic, (queues = new Map()))
+    let queue = queues.get(queueId)
+    if (queue === undefined) queues.set(queueId, (queue = { items: [], head: 0, min: 0 }))
+    return queue
+  }
+
+  const unindex = (entry: StoredEntry): void => {
+    for (const key of entry.indexKeys) {
+      const name = `${entry.topic}#${key}`
+      const found = index.get(name)
+      if (found === undefined) continue
+      const rest = found.filter((other) => other !== entry)
+      if (rest.length === 0) index.delete(name)
+      else index.set(name, rest)
+    }
+  }
+
+  const forget = (entry: StoredEntry): void => {
+    bytes -= entry.bytes.length
+    unindex(entry)
+  }
+
+  const evict = (): void => {
+    while (bytes > maxBytes && size(log) > 1) {
+      const oldest = log.items[log.head]
+      dropFirst(log)
+      if (oldest === undefined) return
+      const queue = queueOf(oldest.topic, oldest.queueId)
+      // A message whose topic was deleted or whose queue was trimmed is out of its queue already.
+      if (queue !== undefined && queue.items[queue.head] === oldest) {
+        dropFirst(queue)
+        queue.min += 1
+        forget(oldest)
+      }
+    }
+  }
+
+  const appendOne = (message: MessageInner): StoredEntry => {
+    const queue = queueFor(message.topic, message.queueId)
+    const queueOffset = queue.min + size(queue)
+    const encoded = StoredMessage.encode(message, queueOffset, end)
+    const entry: StoredEntry = {
+      topic: message.topic,
+      queueId: message.queueId,
+      queueOffset,
+      physicalOffset: end,
+      storeTimestamp: message.storeTimestamp,
+      tagsCode: StoredMessage.tagsCode(message.properties),
+      indexKeys: StoredMessage.indexKeys(message.properties),
+      bytes: encoded
+    }
+    end += encoded.length
+    bytes += encoded.length
+    puts += 1
+    lastPut = message.storeTimestamp
+    queue.items.push(entry)
+    log.items.push(entry)
+    for (const key of entry.indexKeys) {
+      const name = `${entry.topic}#${key}`
+      const found = index.get(name)
+      if (found === undefined) index.set(name, [entry])
+      else found.push(entry)
+    }
+    return entry
+  }
+
+  const matching = (query: IndexQuery): ReadonlyArray<StoredEntry> => {
+    const of = (type: string) => index.get(`${query.topic}#${type}#${query.key}`) ?? []
+    if (query.indexType !== undefined && query.indexType !== "") return of(query.indexType)
+    const both = [...of("U"), ...of("K")]
+    return [...new Set(both)].toSorted((a, b) => a.physicalOffset - b.physicalOffset)
+  }
+
+  return {
+    append: (messages) => {
+      const entries = messages.map(appendOne)
+      evict()
+      for (const listener of listeners) listener(entries)
+      return entries
+    },
+    offsets: (topic, queueId) => {
+      const queue = queueOf(topic, queueId)
+      return queue === undefined ? { min: 0, max: 0 } : { min: queue.min, max: queue.min + size(queue) }
+    },
+    read: (topic, queueId, offset) => {
+      const queue = queueOf(topic, queueId)
+      if (queue === undefined || offset < queue.min) return undefined
+      return queue.items[queue.head + (offset - queue.min)]
+    },
+    byPhysicalOffset: (offset) => {
+      const entry = log.items[search(log, (candidate) => candidate.physicalOffset >= offset)]
+      return entry?.physicalOffset === offset ? entry : undefined
+    },
+    offsetByTime: (topic, queueId, timestamp, boundary) => {
+      const queue = queueOf(topic, queueId)
+      if (queue === undefined) return 0
+      if (boundary === "LOWER") {
+        return queue.min + search(queue, (entry) => entry.storeTimestamp >= timestamp) - queue.head
+      }
+      const after = search(queue, (entry) => entry.storeTimestamp > timestamp)
+      return after === queue.head ? 0 : queue.min + after - queue.head - 1
+    },
+    query: (query) => {
+      const found: Array<StoredEntry> = []
+      const candidates = matching(query)
+      for (let i = candidates.length - 1; i >= 0 && found.length < query.maxNum; i--) {
+        const entry = candidates[i]
+        if (entry !== undefined && entry.storeTimestamp >= query.begin && entry.storeTimestamp <= query.end) {
+          found.push(entry)
+        }
+      }
+      return found
+    },
+    entries: (topic) => {
+      const all: Array<StoredEntry> = []
+      for (const queue of topics.get(topic)?.values() ?? []) {
+        for (let i = queue.head; i < queue.items.length; i++) {
+          const entry = queue.items[i]
+          if (entry !== undefined) all.push(entry)
+        }
+      }
+      return all.toSorted((a, b) => a.physicalOffset - b.physicalOffset)
+    },
+    deleteTopic: (topic) => {
+      for (const queue of topics.get(topic)?.values() ?? []) {
+        for (const entry of queue.items.slice(queue.head)) forget(entry)
+      }
+      topics.delete(topic)
+      log.items = log.items.slice(log.head).filter((entry) => entry.topic !== topic)
+      log.head = 0
+    },
+    trim: (topic, queueId, offset) => {
+      const queue = queueOf(topic, queueId)
+      if (queue === undefined) return
+      while (queue.min < offset && size(queue) > 0) {
+        const entry = queue.items[queue.head]
+        dropFirst(queue)
+        queue.min += 1
+        if (entry !== undefined) forget(entry)
+      }
+    },
+    subscribe: (listener) => {
+      listeners.add(listener)
+      return () => {
+        listeners.delete(listener)
+      }
+    },
+    stats: () => ({ messages: size(log), bytes, maxPhysicalOffset: end, puts, lastPut })
+  }
+}

@@ -1,0 +1,58 @@
+/** The words in which RocketMQ's servers answer; clients and tools match on some of them. */
+
+/** The hint that many remarks end with. Source: RocketMQ `FAQUrl`. */
+export const SEE_FAQ = "See https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details."
+
+/** A name server has no route for the topic. Source: RocketMQ `ClientRequestProcessor`. */
+export const noTopicRoute = (topic: string): string =>
+  `No topic route info in name server for the topic: ${topic}\n${SEE_FAQ}`
+
+/** A server does not know the request code (the space in front is RocketMQ's). Source: `NettyRemotingAbstract`. */
+export const notSupported = (code: number): string => ` request type ${code} not supported`
+
+/** A send to a topic that neither exists nor may be created. Source: RocketMQ `AbstractSendMessageProcessor`. */
+export const topicNotExist = (topic: string): string => `topic[${topic}] not exist, apply first please!\n${SEE_FAQ}`
+
+/** The same for a pull, which has one more space. Source: RocketMQ `PullMessageProcessor`. */
+export const topicNotExistPull = (topic: string): string =>
+  `topic[${topic}] not exist, apply first please! \n${SEE_FAQ}`
+
+/** The body or the properties of a message are too large. Source: RocketMQ `SendMessageProcessor`. */
+export const messageIllegal = (maxMessageSize: number): string =>
+  `the message is illegal, maybe msg body or properties length not matched. msg body length limit ${maxMessageSize}B, msg properties length limit 32KB.`
+
+/** A broker sheds load. Source: RocketMQ `NettyRemotingAbstract`. */
+export const SYSTEM_BUSY = "[REJECTREQUEST]system busy, start flow control for a while"
+
+/** A broker cannot store (it is a slave, for instance). Source: RocketMQ `SendMessageProcessor`. */
+export const SERVICE_NOT_AVAILABLE =
+  "service not available now. It may be caused by one of the following reasons: the broker's disk is full, messages are put to the slave, message store has been shut down, etc."
+
+/** A required field of a request header is missing or unreadable. Source: RocketMQ `RemotingCommand`. */
+export const missingField = (field: string): string =>
+  `org.apache.rocketmq.remoting.exception.RemotingCommandException: the custom field <${field}> is null, the request header cannot be read`
+
+/** The topic name is empty. Source: RocketMQ `TopicValidator`. */
+export const TOPIC_BLANK = "The specified topic is blank."
+
+/** The topic name has a character RocketMQ does not allow. Source: RocketMQ `TopicValidator`. */
+export const topicIllegalCharacters = (topic: string): string =>
+  `The specified topic: ${topic}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`
+
+/** The topic name is too long. Source: RocketMQ `TopicValidator`. */
+export const topicTooLong = (topic: string, max: number): string =>
+  `The specified topic: ${topic}, is longer than topic max length: ${max}`
+
+/** The group name is too long. Source: RocketMQ `AdminBrokerProcessor`. */
+export const groupTooLong = (group: string, max: number): string =>
+  `The specified group: ${group}, is longer than group max length: ${max}`
+
+/** The group name has a character RocketMQ does not allow. Source: RocketMQ `AdminBrokerProcessor`. */
+export const groupIllegalCharacters = (group: string): string =>
+  `The specified group: ${group}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`
+
+/** A topic of the system cannot be created or deleted. Source: RocketMQ `AdminBrokerProcessor`. */
+export const conflictWithSystemTopic = (topic: string): string => `The topic[${topic}] is conflict with system topic.`
+
+/** A send without a body. Source: RocketMQ 5.5.0, which runs into a `NullPointerException`. */
+export const EMPTY_BODY = "java.lang.NullPointerException: the message body is empty"

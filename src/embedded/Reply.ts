@@ -1,0 +1,24 @@
+import { Effect } from "effect"
+import type { DecodeError } from "../protocol/DecodeError.ts"
+import type { RemotingCommand, Response } from "../protocol/RemotingCommand.ts"
+import { ResponseCode } from "../protocol/ResponseCode.ts"
+import type { Channel } from "../transport/RemotingServer.ts"
+import type { Handler } from "./Broker.ts"
+import * as Remarks from "./Remarks.ts"
+
+/** Answers that many processors give. */
+
+/** The request cannot be read: which field is missing. Source: RocketMQ `NettyRemotingAbstract`. */
+export const malformed = (error: DecodeError): Response => ({
+  code: ResponseCode.SYSTEM_ERROR,
+  remark: Remarks.missingField(error.field)
+})
+
+/** Success without anything more. */
+export const success: Response = { code: ResponseCode.SUCCESS }
+
+/** A handler that answers at once. */
+export const sync =
+  (answer: (request: RemotingCommand, channel: Channel) => Response): Handler =>
+  (request, channel) =>
+    Effect.sync(() => answer(request, channel))
