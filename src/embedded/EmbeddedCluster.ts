@@ -175,6 +175,9 @@ const register = (routes: NameServerNode["routes"], node: BrokerNode, topics: Re
     topics
   )
 
+const putTopic = (state: BrokerState.BrokerState, topic: string, topicOptions: TopicOptions): void =>
+  state.topics.put(TopicTable.topicConfig(topic, topicOptions))
+
 const start = (
   options: EmbeddedClusterOptions
 ): Effect.Effect<EmbeddedCluster["Service"], WireError, Wire | Scope.Scope> =>
@@ -262,9 +265,6 @@ const start = (
         })
       )
     }
-
-    const putTopic = (state: BrokerState.BrokerState, topic: string, topicOptions: TopicOptions): void =>
-      state.topics.put(TopicTable.topicConfig(topic, topicOptions))
 
     for (const [topic, topicOptions] of Object.entries(options.topics ?? {})) {
       for (const state of states.values()) putTopic(state, topic, topicOptions)

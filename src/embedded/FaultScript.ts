@@ -133,6 +133,12 @@ const activate = (rule: FaultRule, index: number): Active => {
   }
 }
 
+const concernsServer = (match: FaultMatch | undefined, server: FaultServer): boolean =>
+  (match?.broker === undefined ||
+    match.broker === server.name ||
+    (match.broker === "namesrv" && server.kind === "nameServer")) &&
+  (match?.address === undefined || match.address === server.address)
+
 /** The topic a request names, under whichever of its names. */
 export const topicOf = (request: RemotingCommand): string | undefined =>
   request.extFields?.["topic"] ?? request.extFields?.["b"]
@@ -148,12 +154,6 @@ export const make = (options: {
   let serial = 0
   let active: ReadonlyArray<Active> = (options.script ?? []).map((rule) => activate(rule, serial++))
   let log: Array<FiredFault> = []
-
-  const concernsServer = (match: FaultMatch | undefined, server: FaultServer): boolean =>
-    (match?.broker === undefined ||
-      match.broker === server.name ||
-      (match.broker === "namesrv" && server.kind === "nameServer")) &&
-    (match?.address === undefined || match.address === server.address)
 
   /** Counts a match and says whether the rule fires for it. */
   const fires = (entry: Active): boolean => {

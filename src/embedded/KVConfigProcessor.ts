@@ -1,6 +1,8 @@
 import { DecodeError } from "../protocol/DecodeError.ts"
+import type { Response } from "../protocol/RemotingCommand.ts"
 import { RequestCode } from "../protocol/RequestCode.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
+import type { KVConfigHeader } from "../protocol/request/KVConfig.ts"
 import * as KVConfigRequest from "../protocol/request/KVConfig.ts"
 import type { Handlers } from "./Broker.ts"
 import type { KVConfig } from "./KVConfig.ts"
@@ -8,13 +10,7 @@ import * as Reply from "./Reply.ts"
 
 /** Key-value configuration of a name server (100, 101, 102, 219). Source: RocketMQ `DefaultRequestProcessor`. */
 export const handlers = (kv: KVConfig): Handlers => {
-  const handler = Reply.sync((request) => {
-    const header = KVConfigRequest.decodeRequest(request)
-    if (header instanceof DecodeError) {
-      return request.code === RequestCode.PUT_KV_CONFIG
-        ? { code: ResponseCode.SYSTEM_ERROR, remark: "namespace or key is null" }
-        : Reply.malformed(header)
-    }
+  const answer = (header: KVConfigHeader): Response => {
     switch (header.operation) {
       case "put":
         kv.put(header.namespace, header.key, header.value)
@@ -31,13 +27,21 @@ export const handlers = (kv: KVConfig): Handlers => {
       case "delete":
         kv.remove(header.namespace, header.key)
         return KVConfigRequest.response()
-      case "list": {
+      default: {
         const table = kv.list(header.namespace)
         return table === undefined
           ? { code: ResponseCode.QUERY_NOT_FOUND, remark: `No config item, Namespace: ${header.namespace}` }
           : KVConfigRequest.response({ table })
       }
     }
+  }
+
+  const handler = Reply.sync((request) => {
+    const header = KVConfigRequest.decodeRequest(request)
+    if (!(header instanceof DecodeError)) return answer(header)
+    return request.code === RequestCode.PUT_KV_CONFIG
+      ? { code: ResponseCode.SYSTEM_ERROR, remark: "namespace or key is null" }
+      : Reply.malformed(header)
   })
 
   return new Map([

@@ -47,7 +47,7 @@ export const make = (): LongPolling => {
       const arrival = Effect.callback<"arrived" | "expired">((resume) => {
         if (available()) {
           resume(arrived)
-          return
+          return Effect.void
         }
         const waiter: Waiter = { owner, matches, resume }
         const set = waiters.get(name)

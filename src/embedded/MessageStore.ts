@@ -145,10 +145,11 @@ export const make = (options?: { readonly maxBytes?: number | undefined }): Mess
   }
 
   const evict = (): void => {
-    while (bytes > maxBytes && size(log) > 1) {
+    // The newest message stays, however large it is.
+    while (size(log) > 1) {
       const oldest = log.items[log.head]
+      if (bytes <= maxBytes || oldest === undefined) return
       dropFirst(log)
-      if (oldest === undefined) return
       const queue = queueOf(oldest.topic, oldest.queueId)
       // A message whose topic was deleted or whose queue was trimmed is out of its queue already.
       if (queue !== undefined && queue.items[queue.head] === oldest) {

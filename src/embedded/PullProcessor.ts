@@ -39,6 +39,13 @@ const nothing = (status: PullStatus, remark: string, nextBeginOffset: number): F
   entries: []
 })
 
+const refuse = (code: number, remark: string): Response => ({ code, remark })
+
+const noFilter = (expressionType: string): Response => ({
+  code: ResponseCode.SYSTEM_ERROR,
+  remark: `The broker does not support consumer to filter message by ${expressionType}`
+})
+
 /** Builds the handlers. */
 export const handlers = (broker: Broker): Handlers => {
   const { config, state } = broker
@@ -51,7 +58,6 @@ export const handlers = (broker: Broker): Handlers => {
     header: PullMessageHeader,
     channel: Channel
   ): Response | TagFilter.TagFilter => {
-    const refuse = (code: number, remark: string): Response => ({ code, remark })
     if ((config.brokerPermission & MixAll.PermName.READ) === 0) {
       return refuse(ResponseCode.NO_PERMISSION, `the broker[${broker.address()}] pulling message is forbidden`)
     }
@@ -109,11 +115,6 @@ export const handlers = (broker: Broker): Handlers => {
     }
     return TagFilter.ofCodes(subscription.subString, subscription.codeSet)
   }
-
-  const noFilter = (expressionType: string): Response => ({
-    code: ResponseCode.SYSTEM_ERROR,
-    remark: `The broker does not support consumer to filter message by ${expressionType}`
-  })
 
   const scan = (header: PullMessageHeader, max: number, filter: TagFilter.TagFilter): Found => {
     const { queueId, queueOffset, topic } = header

@@ -3,14 +3,16 @@ import { DecodeError } from "../protocol/DecodeError.ts"
 import type { Response } from "../protocol/RemotingCommand.ts"
 import { RequestCode } from "../protocol/RequestCode.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
+import type { SubscriptionGroupHeader } from "../protocol/request/SubscriptionGroup.ts"
 import * as SubscriptionGroup from "../protocol/request/SubscriptionGroup.ts"
 import type { Broker, Handlers } from "./Broker.ts"
 import * as Remarks from "./Remarks.ts"
 import * as Reply from "./Reply.ts"
 
+const invalid = (remark: string): Response => ({ code: ResponseCode.INVALID_PARAMETER, remark })
+
 /** Why a group cannot be created or changed. Source: RocketMQ `AdminBrokerProcessor`. */
 const refusal = (group: string): Response | undefined => {
-  const invalid = (remark: string): Response => ({ code: ResponseCode.INVALID_PARAMETER, remark })
   if (group === "") return invalid("The specified group is blank.")
   if (group.length > MixAll.GROUP_MAX_LENGTH) return invalid(Remarks.groupTooLong(group, MixAll.GROUP_MAX_LENGTH))
   return MixAll.isValidName(group) ? undefined : invalid(Remarks.groupIllegalCharacters(group))
@@ -20,9 +22,7 @@ const refusal = (group: string): Response | undefined => {
 export const handlers = (broker: Broker): Handlers => {
   const { groups, offsets } = broker.state
 
-  const handler = Reply.sync((request) => {
-    const header = SubscriptionGroup.decodeRequest(request)
-    if (header instanceof DecodeError) return Reply.malformed(header)
+  const answer = (header: SubscriptionGroupHeader): Response => {
     switch (header.operation) {
       case "update": {
         const refused = refusal(header.config.groupName)
@@ -38,7 +38,7 @@ export const handlers = (broker: Broker): Handlers => {
         groups.remove(header.groupName)
         if (header.cleanOffset) offsets.deleteGroup(header.groupName)
         return SubscriptionGroup.response()
-      case "get": {
+      default: {
         // Asking creates the group, as on a real broker.
         const config = groups.find(header.group)
         return config === undefined
@@ -46,6 +46,11 @@ export const handlers = (broker: Broker): Handlers => {
           : SubscriptionGroup.response(config)
       }
     }
+  }
+
+  const handler = Reply.sync((request) => {
+    const header = SubscriptionGroup.decodeRequest(request)
+    return header instanceof DecodeError ? Reply.malformed(header) : answer(header)
   })
 
   return new Map([

@@ -104,10 +104,16 @@ const matches = (match: TrafficMatch, request: RecordedRequest): boolean => {
 }
 
 const line = (request: RecordedRequest): string =>
-  `${request.time} ${request.server} ${request.code} ${request.codeName} from ${request.remoteAddress}` +
-  `${request.topic === undefined ? "" : ` topic ${request.topic}`}` +
-  `${request.faults.length === 0 ? "" : ` faults ${request.faults.join(",")}`}` +
-  `${request.answer === undefined ? "" : ` answered ${request.answer.code}`}`
+  [
+    request.time,
+    request.server,
+    request.code,
+    request.codeName,
+    `from ${request.remoteAddress}`,
+    ...(request.topic === undefined ? [] : [`topic ${request.topic}`]),
+    ...(request.faults.length === 0 ? [] : [`faults ${request.faults.join(",")}`]),
+    ...(request.answer === undefined ? [] : [`answered ${request.answer.code}`])
+  ].join(" ")
 
 const describe = (match: TrafficMatch): string =>
   JSON.stringify(match, (_, value: unknown) => (typeof value === "function" ? "<predicate>" : value))
@@ -192,7 +198,7 @@ export const make = (options: {
           const found = [...select(match)]
           if (found.length >= count) {
             resume(Effect.succeed(found))
-            return
+            return Effect.void
           }
           const watcher = (request: RecordedRequest): void => {
             if (!matches(match, request)) return

@@ -24,10 +24,16 @@ const engine = (script: FaultScript.FaultScript, draw: () => number = () => 0) =
 
 const tags = (actions: ReadonlyArray<{ readonly _tag: string }>) => actions.map((action) => action._tag)
 
+const hit = (match: FaultScript.FaultMatch, server: FaultScript.FaultServer, cmd: RemotingCommand) =>
+  engine([{ match, actions: [FaultScript.dropRequest] }]).onRequest(server, cmd, "client:1").length === 1
+
+const pattern = (rule: Omit<FaultScript.FaultRule, "actions">) => {
+  const faults = engine([{ ...rule, actions: [FaultScript.dropRequest] }])
+  return [1, 2, 3, 4, 5, 6].map(() => faults.onRequest(brokerA, request(310), "c:1").length).join("")
+}
+
 describe("FaultScript", () => {
   it("matches by code, server, address and topic", () => {
-    const hit = (match: FaultScript.FaultMatch, server: FaultScript.FaultServer, cmd: RemotingCommand) =>
-      engine([{ match, actions: [FaultScript.dropRequest] }]).onRequest(server, cmd, "client:1").length === 1
     assert.isTrue(hit({}, brokerA, request(310)))
     assert.isTrue(hit({ code: [10, 310] }, brokerA, request(310)))
     assert.isFalse(hit({ code: 10 }, brokerA, request(310)))
@@ -41,10 +47,6 @@ describe("FaultScript", () => {
   })
 
   it("counts calls: nth, every, after, times", () => {
-    const pattern = (rule: Omit<FaultScript.FaultRule, "actions">) => {
-      const faults = engine([{ ...rule, actions: [FaultScript.dropRequest] }])
-      return [1, 2, 3, 4, 5, 6].map(() => faults.onRequest(brokerA, request(310), "c:1").length).join("")
-    }
     assert.strictEqual(pattern({}), "111111")
     assert.strictEqual(pattern({ match: { nth: 3 } }), "001000")
     assert.strictEqual(pattern({ match: { every: 2 } }), "010101")

@@ -16,7 +16,7 @@ import {
   utf8
 } from "./support.ts"
 
-const cluster = (options: Parameters<typeof EmbeddedCluster.layerMemory>[0] = { topics: { orders: {} } }) =>
+const onCluster = (options: Parameters<typeof EmbeddedCluster.layerMemory>[0] = { topics: { orders: {} } }) =>
   Effect.provide(EmbeddedCluster.layerMemory(options))
 
 /** Sends and gives code and remark. */
@@ -25,6 +25,13 @@ const outcome = Effect.fnUntraced(function* (...send: Parameters<typeof sendRequ
   const { code, extFields, remark } = yield* client.call(yield* brokerAddress(), sendRequest(...send))
   return { code, remark, extFields }
 })
+
+const withProperties = (properties: Record<string, string>) =>
+  Effect.map(outcome({ properties: MessageProperties.encode(properties) }), ({ code, remark }) => [code, remark])
+const delayed = (name: string) => [
+  13,
+  `the embedded broker does not deliver delayed messages: remove the property ${name}, or use a real broker`
+]
 
 describe("send", () => {
   it.effect("answers as a real broker and adds its properties", () =>
@@ -61,7 +68,7 @@ describe("send", () => {
       assert.strictEqual(stored?.flag, 7)
       assert.strictEqual(stored?.bornTimestamp, 1_700_000_000_000)
       assert.strictEqual(stored?.storeHost, address)
-    }).pipe(cluster())
+    }).pipe(onCluster())
   )
 
   it.effect("serves the old form and gives a unique id to a message without one", () =>
@@ -69,7 +76,7 @@ describe("send", () => {
       const { code, extFields } = yield* outcome({ properties: undefined }, utf8("x"), "V1")
       assert.strictEqual(code, 0)
       assert.match(extFields?.["transactionId"] ?? "", /^[0-9A-F]{32}$/)
-    }).pipe(cluster())
+    }).pipe(onCluster())
   )
 
   it.effect("refuses in the words of a real broker", () =>
@@ -114,8 +121,8 @@ describe("send", () => {
       )
       assert.deepStrictEqual((yield* refusal({}, new Uint8Array(0)))[0], 1)
       assert.deepStrictEqual((yield* refusal({ topic: "%RETRY%no such group" }))[0], 29)
-      assert.deepStrictEqual(yield* Effect.flatMap(EmbeddedCluster, (it) => it.messages("orders")), [])
-    }).pipe(cluster())
+      assert.deepStrictEqual(yield* Effect.flatMap(EmbeddedCluster, (cluster) => cluster.messages("orders")), [])
+    }).pipe(onCluster())
   )
 
   it.effect("says which field is missing", () =>
@@ -124,17 +131,11 @@ describe("send", () => {
       const answer = yield* client.call(yield* brokerAddress(), { code: 310, extFields: { a: "pg" }, body: utf8("x") })
       assert.strictEqual(answer.code, 1)
       assert.include(answer.remark ?? "", "<b> is null")
-    }).pipe(cluster())
+    }).pipe(onCluster())
   )
 
   it.effect("refuses what it could only deliver wrongly: delays, timers, half messages", () =>
     Effect.gen(function* () {
-      const withProperties = (properties: Record<string, string>) =>
-        Effect.map(outcome({ properties: MessageProperties.encode(properties) }), ({ code, remark }) => [code, remark])
-      const delayed = (name: string) => [
-        13,
-        `the embedded broker does not deliver delayed messages: remove the property ${name}, or use a real broker`
-      ]
       assert.deepStrictEqual(yield* withProperties({ DELAY: "3" }), delayed("DELAY"))
       assert.deepStrictEqual(yield* withProperties({ TIMER_DELAY_SEC: "3" }), delayed("TIMER_DELAY_SEC"))
       assert.deepStrictEqual(yield* withProperties({ TIMER_DELIVER_MS: "3" }), delayed("TIMER_DELIVER_MS"))
@@ -142,32 +143,32 @@ describe("send", () => {
       assert.strictEqual(code, 16)
       assert.match(String(remark), /^the broker\[.*\] sending transaction message is forbidden$/)
       assert.strictEqual((yield* withProperties({ DELAY: "0" }))[0], 0)
-    }).pipe(cluster())
+    }).pipe(onCluster())
   )
 
   it.effect("creates a missing topic by the rules of TBW102", () =>
     Effect.gen(function* () {
-      const it = yield* EmbeddedCluster
+      const cluster = yield* EmbeddedCluster
       const client = yield* rawClient()
       const address = yield* brokerAddress()
       const create = (topic: string, queues: number) =>
         client.call(address, sendRequest({ topic, defaultTopicQueueNums: queues, queueId: -1 }))
       assert.strictEqual((yield* create("four", 4)).code, 0)
       assert.strictEqual((yield* create("many", 100)).code, 0)
-      const queues = it.brokers.map((broker) => broker.name)
+      const queues = cluster.brokers.map((broker) => broker.name)
       assert.deepStrictEqual(queues, ["broker-a"])
       const configs = yield* Effect.map(client.call(address, { code: 21, extFields: {} }), (answer) =>
         textOf(answer.body)
       )
       assert.match(configs, /"perm":6,"readQueueNums":4,"topicFilterType":"SINGLE_TAG","topicName":"four"/)
       assert.match(configs, /"perm":6,"readQueueNums":8,"topicFilterType":"SINGLE_TAG","topicName":"many"/)
-    }).pipe(cluster({}))
+    }).pipe(onCluster({}))
   )
 
   it.effect("creates nothing when auto-creation is off", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* outcome({ topic: "new" })).code, 17)
-    }).pipe(cluster({ autoCreateTopicEnable: false }))
+    }).pipe(onCluster({ autoCreateTopicEnable: false }))
   )
 
   it.effect("answers as 4.9.7 when it speaks as that release", () =>
@@ -177,24 +178,24 @@ describe("send", () => {
       assert.isUndefined(extFields?.["transactionId"])
       assert.strictEqual((yield* outcome({ queueId: 99 })).code, 1)
       assert.strictEqual((yield* outcome({}, new Uint8Array(0))).code, 0)
-    }).pipe(cluster({ version: 407, topics: { orders: {} } }))
+    }).pipe(onCluster({ version: 407, topics: { orders: {} } }))
   )
 
   it.effect("sheds load when it is busy, and a slave stores nothing", () =>
     Effect.gen(function* () {
-      const it = yield* EmbeddedCluster
-      yield* it.setBusy("broker-a", true)
+      const cluster = yield* EmbeddedCluster
+      yield* cluster.setBusy("broker-a", true)
       assert.deepInclude(yield* outcome(), {
         code: 2,
         remark: "[REJECTREQUEST]system busy, start flow control for a while"
       })
-      yield* it.setBusy("broker-a", false)
+      yield* cluster.setBusy("broker-a", false)
       assert.strictEqual((yield* outcome()).code, 0)
-      const slave = it.brokers.find((broker) => broker.id === 1)
+      const slave = cluster.brokers.find((broker) => broker.id === 1)
       const client = yield* rawClient()
       assert.strictEqual((yield* client.call(slave?.address ?? "", sendRequest())).code, 14)
       assert.strictEqual(messagesOf(yield* client.call(slave?.address ?? "", pullRequest())).length, 1)
-    }).pipe(cluster({ brokers: [{ name: "broker-a" }, { name: "broker-a", id: 1 }], topics: { orders: {} } }))
+    }).pipe(onCluster({ brokers: [{ name: "broker-a" }, { name: "broker-a", id: 1 }], topics: { orders: {} } }))
   )
 
   it.effect("splits a batch: each part has its offset, the answer has all ids and the first offset", () =>
@@ -226,21 +227,21 @@ describe("send", () => {
         SendMessage.request({ ...header, topic: "%RETRY%cg" }, MessageCodec.encodeBatch(parts), "BATCH")
       )
       assert.deepInclude(retry, { code: 13, remark: "batch request does not support retry group %RETRY%cg" })
-    }).pipe(cluster())
+    }).pipe(onCluster())
   )
 
   it.effect("sends what was tried often enough to the dead letters", () =>
     Effect.gen(function* () {
-      const it = yield* EmbeddedCluster
+      const cluster = yield* EmbeddedCluster
       yield* outcome({ topic: "%RETRY%cg", reconsumeTimes: 1 })
       yield* outcome({ topic: "%RETRY%cg", reconsumeTimes: 16 })
       yield* outcome({ topic: "%RETRY%cg", reconsumeTimes: 3, maxReconsumeTimes: 3 })
-      assert.strictEqual((yield* it.messages("%RETRY%cg")).length, 1)
-      assert.strictEqual((yield* it.messages("%DLQ%cg")).length, 2)
-    }).pipe(cluster())
+      assert.strictEqual((yield* cluster.messages("%RETRY%cg")).length, 1)
+      assert.strictEqual((yield* cluster.messages("%DLQ%cg")).length, 2)
+    }).pipe(onCluster())
   )
 
-  const sends = Arbitrary.array(
+  const someSends = Arbitrary.array(
     Arbitrary.all({
       message: Arbitraries.message,
       queueId: Arbitrary.schema(Schema.Literals([0, 1, 2, 3]))
@@ -250,7 +251,7 @@ describe("send", () => {
 
   it.effect.prop(
     "what was acked is read at its broker, queue and offset with the same body and properties",
-    { sends },
+    { sends: someSends },
     ({ sends }) =>
       Effect.gen(function* () {
         const client = yield* rawClient()
@@ -283,7 +284,7 @@ describe("send", () => {
           assert.strictEqual(read?.queueOffset, sent.queueOffset)
           assert.deepInclude({ ...read?.properties }, properties)
         }
-      }).pipe(cluster()),
+      }).pipe(onCluster()),
     { arbitrary: { runs: 40 } }
   )
 })
