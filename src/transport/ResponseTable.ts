@@ -75,7 +75,7 @@ export const makeResponseTable = (counters: MutableCounters, maxOpaque = MAX_OPA
 
   const countUnmatched = (opaque: number) => {
     const at = abandoned.indexOf(opaque)
-    if (at >= 0) {
+    if (opaque >= 0 && at >= 0) {
       abandoned[at] = -1
       counters.late++
     } else if (wasIssued(opaque)) counters.duplicate++

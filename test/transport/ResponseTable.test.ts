@@ -1,0 +1,83 @@
+import { assert, describe, it } from "@effect/vitest"
+import { makeCounters } from "../../src/transport/Counters.ts"
+import { makeResponseTable } from "../../src/transport/ResponseTable.ts"
+import type { PendingCall } from "../../src/transport/ResponseTable.ts"
+
+const pending = (): PendingCall => ({
+  request: { code: 1, extFields: undefined },
+  timeoutMillis: 1,
+  startedAt: 0,
+  deadline: 1,
+  reads: 0,
+  size: 1,
+  mayReplay: true,
+  state: "inFlight",
+  opaque: -1,
+  handOver: 0,
+  oneway: false,
+  resume: () => {}
+})
+
+describe("ResponseTable", () => {
+  it("numbers count up from 0 and an answer finds its request once", () => {
+    const counters = makeCounters()
+    const table = makeResponseTable(counters)
+    const [a, b] = [pending(), pending()]
+    table.add(a)
+    table.add(b)
+    assert.deepStrictEqual([a.opaque, b.opaque, table.size()], [0, 1, 2])
+    assert.strictEqual(table.answered(1), b)
+    assert.strictEqual(table.answered(0), a)
+    assert.strictEqual(table.answered(0), undefined)
+    assert.deepStrictEqual([counters.duplicate, counters.late, counters.unknownResponse], [1, 0, 0])
+  })
+
+  it("after the largest number it begins again at 0 and skips numbers that are taken", () => {
+    const table = makeResponseTable(makeCounters(), 7)
+    const all = Array.from({ length: 8 }, pending)
+    for (const each of all) table.add(each)
+    for (const opaque of [0, 1, 3, 6]) table.answered(opaque)
+    const next = Array.from({ length: 4 }, pending)
+    for (const each of next) table.add(each)
+    assert.deepStrictEqual(
+      next.map((each) => each.opaque),
+      [0, 1, 3, 6]
+    )
+    assert.strictEqual(table.answered(2), all[2])
+    assert.strictEqual(table.answered(3), next[2])
+  })
+
+  it("numbers stay 32-bit and never negative at the real end", () => {
+    const table = makeResponseTable(makeCounters())
+    const each = pending()
+    table.add(each)
+    assert.isAtLeast(each.opaque, 0)
+    assert.strictEqual(each.opaque, each.opaque | 0)
+  })
+
+  it("tells late, duplicate and senseless answers apart", () => {
+    const counters = makeCounters()
+    const table = makeResponseTable(counters)
+    const [a, b] = [pending(), pending()]
+    table.add(a)
+    table.add(b)
+    table.abandon(a)
+    table.answered(a.opaque)
+    assert.deepStrictEqual([counters.late, counters.duplicate, counters.unknownResponse], [1, 0, 0])
+    table.answered(a.opaque)
+    assert.deepStrictEqual([counters.late, counters.duplicate, counters.unknownResponse], [1, 1, 0])
+    for (const opaque of [2, 100, -1, 0x7fff_ffff]) table.answered(opaque)
+    assert.deepStrictEqual([counters.late, counters.duplicate, counters.unknownResponse], [1, 1, 4])
+    assert.strictEqual(table.answered(1), b)
+  })
+
+  it("takeAll empties the table before anybody runs on", () => {
+    const table = makeResponseTable(makeCounters())
+    const [a, b] = [pending(), pending()]
+    table.add(a)
+    const all = table.takeAll()
+    table.add(b)
+    assert.deepStrictEqual(all, [a])
+    assert.deepStrictEqual([...table.values()], [b])
+  })
+})
