@@ -148,11 +148,17 @@ export class EmbeddedCluster extends Context.Service<
   static readonly layerTcp = (options?: EmbeddedClusterOptions): Layer.Layer<EmbeddedCluster | Wire, WireError> =>
     this.layer(options).pipe(Layer.provideMerge(TcpWire.layer))
 
-  /** A cluster in memory, together with the `Wire` and the network on which clients of the same test reach it. */
+  /**
+   * A cluster in memory, together with the `Wire` and the network on which clients of the same test reach it. Its first
+   * name server is at `127.0.0.1:9876` and its first broker at port 10911, as RocketMQ's own defaults are: nobody else
+   * can have the ports of a network that is only this cluster's.
+   */
   static readonly layerMemory = (
     options?: EmbeddedClusterOptions
   ): Layer.Layer<EmbeddedCluster | Wire | MemoryWire.MemoryNetwork, WireError> =>
-    this.layer(options).pipe(Layer.provideMerge(MemoryWire.layer))
+    this.layer({ ...options, listen: { namesrvPort: 9876, brokerPort: 10_911, ...options?.listen } }).pipe(
+      Layer.provideMerge(MemoryWire.layer)
+    )
 }
 
 const DEFAULT_TRAFFIC_LIMIT = 10_000

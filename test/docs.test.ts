@@ -1,0 +1,98 @@
+import { assert, describe, it } from "@effect/vitest"
+import { execFile } from "node:child_process"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { promisify } from "node:util"
+
+/**
+ * Keeps README and docs true: every code block compiles against the sources, every link points at something, and every
+ * example runs.
+ */
+
+const root = Path.join(import.meta.dirname, "..")
+const docs = Path.join(root, "docs")
+const examples = Path.join(docs, "examples")
+const run = promisify(execFile)
+
+const pages = [
+  "README.md",
+  ...Fs.readdirSync(docs)
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`)
+]
+
+const blocks = pages.flatMap((page) =>
+  [...Fs.readFileSync(Path.join(root, page), "utf8").matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match, index) => ({
+    name: `${page.replace(/\W+/g, "-")}-${index}.ts`,
+    text: match[1] ?? ""
+  }))
+)
+
+describe("docs", () => {
+  it("every code block compiles", { timeout: 120_000 }, async () => {
+    assert.isAbove(blocks.length, 1)
+    const folder = Fs.mkdtempSync(Path.join(root, "node_modules", ".docs-"))
+    try {
+      for (const { name, text } of blocks) Fs.writeFileSync(Path.join(folder, name), text)
+      // The package refers to itself by name, through the source condition of tsconfig.json.
+      Fs.writeFileSync(
+        Path.join(folder, "tsconfig.json"),
+        JSON.stringify({
+          extends: "../../tsconfig.json",
+          compilerOptions: {
+            paths: {
+              "effect-rocketmq": ["../../src/index.ts"],
+              "effect-rocketmq/testing": ["../../src/embedded/index.ts"],
+              "effect-rocketmq/protocol": ["../../src/protocol/index.ts"]
+            }
+          },
+          include: ["*.ts"],
+          exclude: []
+        })
+      )
+      const tsc = Path.join(root, "node_modules", "typescript", "bin", "tsc")
+      const { stdout } = await run(process.execPath, [tsc, "-p", folder]).catch(
+        (error: { readonly stdout: string; readonly stderr: string }) => ({ stdout: error.stdout + error.stderr })
+      )
+      assert.strictEqual(stdout, "")
+    } finally {
+      Fs.rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
+  it("every link inside the project points at something", () => {
+    const broken = pages.flatMap((page) =>
+      [...Fs.readFileSync(Path.join(root, page), "utf8").matchAll(/\]\((?!https?:|#)([^)#\s]+)(?:#[^)]*)?\)/g)]
+        .map((match) => Path.join(Path.dirname(Path.join(root, page)), match[1] ?? ""))
+        .filter((target) => !Fs.existsSync(target))
+        .map((target) => `${page} -> ${Path.relative(root, target)}`)
+    )
+    assert.deepStrictEqual(broken, [])
+  })
+
+  it("every npm script that the pages name is there", () => {
+    const { scripts } = JSON.parse(Fs.readFileSync(Path.join(root, "package.json"), "utf8")) as {
+      readonly scripts: Readonly<Record<string, string>>
+    }
+    const named = pages.flatMap((page) =>
+      [...Fs.readFileSync(Path.join(root, page), "utf8").matchAll(/npm run (?:--silent )?([\w:]+)/g)].map(
+        (m) => m[1] ?? ""
+      )
+    )
+    assert.deepStrictEqual(
+      [...new Set(named)].filter((name) => scripts[name] === undefined),
+      []
+    )
+  })
+
+  for (const example of Fs.readdirSync(examples).filter((name) => name.endsWith(".ts"))) {
+    it(`examples/${example} runs`, { timeout: 60_000 }, async () => {
+      const { stdout } = await run(
+        process.execPath,
+        ["--conditions=@effect-rocketmq/source", Path.join(examples, example)],
+        { cwd: root, timeout: 50_000, env: { ...process.env, NO_COLOR: "1" } }
+      )
+      assert.match(stdout, /\S/)
+    })
+  }
+})
