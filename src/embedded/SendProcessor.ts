@@ -69,7 +69,7 @@ export const handlers = (broker: Broker): Handlers => {
     header.queueId >= Math.max(topic.readQueueNums, topic.writeQueueNums)
       ? refuse(
           legacy ? ResponseCode.SYSTEM_ERROR : ResponseCode.INVALID_PARAMETER,
-          `request queueId[${header.queueId}] is illegal, ${TopicTable.describe(topic)} Producer: ${channel.remoteAddress}`
+          `request queueId[${header.queueId}] is illegal, ${TopicTable.describe(topic, legacy)} Producer: ${channel.remoteAddress}`
         )
       : undefined
 
@@ -127,6 +127,12 @@ export const handlers = (broker: Broker): Handlers => {
     })
   }
 
+  /** 4.x stores what came, less WAIT, and adds nothing but the cluster. */
+  const legacyProperties = (sent: Readonly<Record<string, string>>): Readonly<Record<string, string>> => {
+    const { WAIT: _wait, ...kept } = sent
+    return { ...kept, CLUSTER: state.clusterName }
+  }
+
   const single = (header: SendMessageHeader, body: Uint8Array, queueId: number, inner: Arrival): Response => {
     const sent = MessageProperties.decode(header.properties ?? "")
     const refusal =
@@ -136,13 +142,15 @@ export const handlers = (broker: Broker): Handlers => {
     if (refusal !== undefined) return refusal
     const target = MixAll.isRetryTopic(header.topic) ? retryTarget(header, queueId) : { topic: header.topic, queueId }
     const uniqueKey = sent["UNIQ_KEY"] ?? UniqueId.make(broker.now(), broker.draw)
-    const properties: Readonly<Record<string, string>> = {
-      ...sent,
-      UNIQ_KEY: uniqueKey,
-      MSG_REGION: config.regionId,
-      CLUSTER: state.clusterName,
-      TRACE_ON: String(config.traceOn)
-    }
+    const properties: Readonly<Record<string, string>> = legacy
+      ? legacyProperties(sent)
+      : {
+          ...sent,
+          UNIQ_KEY: uniqueKey,
+          MSG_REGION: config.regionId,
+          CLUSTER: state.clusterName,
+          TRACE_ON: String(config.traceOn)
+        }
     const tooLarge = sizeRefusal(body.length, properties)
     if (tooLarge !== undefined) return tooLarge
     const entries = state.store.append([{ ...inner, ...target, body, flag: header.flag, properties }])
@@ -155,14 +163,16 @@ export const handlers = (broker: Broker): Handlers => {
     }
     const parts = MessageCodec.decodeBatch(body)
     if (parts instanceof DecodeError) return refuse(ResponseCode.SYSTEM_ERROR, parts.message)
+    const own = MessageProperties.decode(header.properties ?? "")
     const messages: Array<MessageInner> = []
     for (const part of parts) {
-      const properties = MessageProperties.decode(part.properties)
+      const sent = MessageProperties.decode(part.properties)
+      // 4.x appends the properties of the send to those of each message, and a later value wins; 5.x keeps them apart.
+      const properties = legacy ? { ...sent, ...own, CLUSTER: state.clusterName } : sent
       const refusal = scheduleRefusal(properties) ?? sizeRefusal(body.length, properties)
       if (refusal !== undefined) return refusal
       messages.push({ ...inner, topic: header.topic, queueId, body: part.body, flag: part.flag, properties })
     }
-    const own = MessageProperties.decode(header.properties ?? "")
     return stored(state.store.append(messages), own["UNIQ_KEY"])
   }
 

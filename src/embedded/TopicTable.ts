@@ -138,8 +138,8 @@ export const make = (options: TopicTableOptions): TopicTable => {
 export const permToString = (perm: number): string =>
   `${perm & MixAll.PermName.READ ? "R" : "-"}${perm & MixAll.PermName.WRITE ? "W" : "-"}${perm & MixAll.PermName.INHERIT ? "X" : "-"}`
 
-/** A topic as the servers write it in remarks. Source: RocketMQ `TopicConfig.toString`. */
-export const describe = (config: TopicConfig): string =>
+/** A topic as the servers write it in remarks; `legacy` is before 5.0.0. Source: RocketMQ `TopicConfig.toString`. */
+export const describe = (config: TopicConfig, legacy: boolean): string =>
   `TopicConfig [topicName=${config.topicName}, readQueueNums=${config.readQueueNums}, writeQueueNums=${config.writeQueueNums}, ` +
   `perm=${permToString(config.perm)}, topicFilterType=${config.topicFilterType}, topicSysFlag=${config.topicSysFlag}, ` +
-  `order=${config.order}, attributes={}]`
+  `order=${config.order}${legacy ? "" : ", attributes={}"}]`
