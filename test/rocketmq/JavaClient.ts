@@ -95,11 +95,15 @@ export interface JavaSendResult {
   readonly traceOn: boolean
 }
 
-/** Sends messages with DefaultMQProducer, one after the other; fails when one of them fails. */
+/**
+ * Sends messages with DefaultMQProducer, one after the other or as one batch (one result, its ids joined by commas);
+ * fails when a send fails.
+ */
 export const produce = (
   options: JavaClientOptions & {
     readonly messages: ReadonlyArray<JavaMessageInput>
     readonly group?: string
+    readonly batch?: boolean
     /** Bodies of at least this many bytes are compressed; default 4096 as compressMsgBodyOverHowmuch. */
     readonly compressOver?: number
     /** Default 10 seconds: a test machine may be busy. */
@@ -108,6 +112,7 @@ export const produce = (
 ): Effect.Effect<ReadonlyArray<JavaSendResult>, RigError> =>
   runProgram<JavaSendResult>("JavaProducer", options, {
     group: options.group ?? "java-producer",
+    batch: options.batch ?? false,
     compressOver: options.compressOver ?? 4096,
     sendTimeoutMillis: options.sendTimeoutMillis ?? 10_000,
     messages: options.messages.map(({ body, ...message }) => ({

@@ -1,15 +1,17 @@
 import com.alibaba.fastjson.JSONArray;
 import com.alibaba.fastjson.JSONObject;
+import java.util.ArrayList;
 import java.util.Base64;
+import java.util.List;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageQueue;
 
 /**
- * Sends the messages of the request one after the other and prints one JSON line a send result.
+ * Sends the messages of the request, one after the other or as one batch, and prints one JSON line a send result.
  *
- * <p>Request: namesrvAddr, group, compressOver (bytes), sendTimeoutMillis, messages [{topic, bodyBase64, tags, keys,
+ * <p>Request: namesrvAddr, group, compressOver (bytes), sendTimeoutMillis, batch, messages [{topic, bodyBase64, tags, keys,
  * properties, queueId, brokerName}]; a message with queueId goes to that queue.
  */
 public final class JavaProducer {
@@ -22,6 +24,7 @@ public final class JavaProducer {
         producer.setMaxMessageSize(4 * 1024 * 1024);
         producer.start();
         JSONArray messages = request.getJSONArray("messages");
+        List<Message> batch = new ArrayList<>();
         for (int i = 0; i < messages.size(); i++) {
             JSONObject given = messages.getJSONObject(i);
             Message message = new Message(given.getString("topic"), Base64.getDecoder().decode(given.getString("bodyBase64")));
@@ -37,24 +40,34 @@ public final class JavaProducer {
                     message.putUserProperty(name, properties.getString(name));
                 }
             }
-            SendResult result = given.containsKey("queueId")
+            if (request.getBooleanValue("batch")) {
+                batch.add(message);
+                continue;
+            }
+            print(given.containsKey("queueId")
                 ? producer.send(
                     message,
                     new MessageQueue(message.getTopic(), given.getString("brokerName"), given.getIntValue("queueId")))
-                : producer.send(message);
-            JSONObject out = new JSONObject(true);
-            out.put("sendStatus", result.getSendStatus().name());
-            out.put("topic", result.getMessageQueue().getTopic());
-            out.put("brokerName", result.getMessageQueue().getBrokerName());
-            out.put("queueId", result.getMessageQueue().getQueueId());
-            out.put("queueOffset", result.getQueueOffset());
-            out.put("msgId", result.getMsgId());
-            out.put("offsetMsgId", result.getOffsetMsgId());
-            out.put("regionId", result.getRegionId());
-            out.put("traceOn", result.isTraceOn());
-            Rig.print(out);
+                : producer.send(message));
+        }
+        if (!batch.isEmpty()) {
+            print(producer.send(batch));
         }
         producer.shutdown();
         Rig.end();
+    }
+
+    private static void print(SendResult result) {
+        JSONObject out = new JSONObject(true);
+        out.put("sendStatus", result.getSendStatus().name());
+        out.put("topic", result.getMessageQueue().getTopic());
+        out.put("brokerName", result.getMessageQueue().getBrokerName());
+        out.put("queueId", result.getMessageQueue().getQueueId());
+        out.put("queueOffset", result.getQueueOffset());
+        out.put("msgId", result.getMsgId());
+        out.put("offsetMsgId", result.getOffsetMsgId());
+        out.put("regionId", result.getRegionId());
+        out.put("traceOn", result.isTraceOn());
+        Rig.print(out);
     }
 }
