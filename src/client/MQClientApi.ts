@@ -4,6 +4,7 @@ import type { HeartbeatData } from "../protocol/HeartbeatData.ts"
 import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
 import * as GetRouteInfoByTopic from "../protocol/request/GetRouteInfoByTopic.ts"
 import * as HeartBeat from "../protocol/request/HeartBeat.ts"
+import * as PullMessage from "../protocol/request/PullMessage.ts"
 import * as SendMessage from "../protocol/request/SendMessage.ts"
 import * as UnregisterClient from "../protocol/request/UnregisterClient.ts"
 import { requestCodeName } from "../protocol/RequestCode.ts"
@@ -63,6 +64,12 @@ export interface MQClientApi {
     request: Request,
     timeoutMillis: number
   ) => Effect.Effect<void, RemotingError>
+  /** A pull. Every status of a pull is a success, also those without messages; `status` tells them apart. */
+  readonly pullMessage: (
+    address: string,
+    request: Request,
+    timeoutMillis: number
+  ) => Effect.Effect<PullMessage.PullMessageAnswer, ApiError>
   /** A heartbeat; gives the broker's whole answer, whose `version` is the broker's release. */
   readonly sendHeartbeat: (
     address: string,
@@ -147,6 +154,17 @@ export const make = (remoting: RemotingClient["Service"], nameServer: NameServer
         }
       ),
     sendMessageOneway: remoting.invokeOneway,
+    pullMessage: (address, request, timeoutMillis) =>
+      Effect.flatMap(
+        remoting.invoke(address, request, timeoutMillis),
+        (response): Effect.Effect<PullMessage.PullMessageAnswer, ApiError> => {
+          if (PullMessage.statusOf(response.code) === undefined) {
+            return Effect.fail(rejected(address, request.code, response))
+          }
+          const answer = PullMessage.decodeResponse(response)
+          return isDecodeError(answer) ? Effect.fail(unreadable(address, request.code, answer)) : Effect.succeed(answer)
+        }
+      ),
     sendHeartbeat: (address, data, timeoutMillis) =>
       call(address, HeartBeat.request(data), timeoutMillis, (response) => response),
     unregisterClient: (address, header, timeoutMillis) =>

@@ -1,4 +1,4 @@
-import { NodeSocket } from "@effect/platform-node"
+import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import { Effect, FiberSet, Layer } from "effect"
 import type { Scope } from "effect"
 import { Socket } from "effect/socket"
