@@ -5,11 +5,11 @@ import { problemOfRoute } from "../client/TopicRoute.ts"
 import type { Message } from "../message/Message.ts"
 import type { UniqueIds } from "../message/MessageId.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
-import * as MessageQueues from "../message/MessageQueue.ts"
 import type { SendResult, SendStatus } from "../message/SendResult.ts"
 import type { SendMessageAnswer } from "../protocol/request/SendMessage.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import { selectOneMessageQueue } from "./FaultStrategy.ts"
+import { type Outgoing, prepare } from "./Outgoing.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import {
@@ -24,7 +24,6 @@ import {
 import * as SendRequest from "./SendRequest.ts"
 import type { TopicPublishInfo } from "./TopicPublishInfo.ts"
 import type { TopicPublishInfoTable } from "./TopicPublishInfoTable.ts"
-import { checkMessage } from "./Validators.ts"
 
 /** Options of one send. */
 export interface SendOptions {
@@ -52,6 +51,8 @@ export interface SendCounters {
 export interface Sends {
   readonly send: (message: Message, options?: SendOptions) => Effect.Effect<SendResult, SendError>
   readonly sendOneway: (message: Message, options?: SendOptions) => Effect.Effect<void, SendError>
+  /** {@link send} of something that was made ready already. */
+  readonly dispatch: (outgoing: Outgoing, options?: SendOptions) => Effect.Effect<SendResult, SendError>
   /** The queues of a topic that can be written, looked up when they are not known yet. */
   readonly fetchPublishMessageQueues: (topic: string) => Effect.Effect<ReadonlyArray<MessageQueue>, SendError>
   readonly counters: Readonly<SendCounters>
@@ -62,10 +63,8 @@ export interface Sends {
 
 /** One send under way, over all its attempts. */
 interface Call {
-  readonly message: Message
+  readonly outgoing: Outgoing
   readonly fixedQueue: MessageQueue | undefined
-  readonly msgId: string
-  readonly properties: string
   readonly timeoutMillis: number
   /** On the monotonic clock, in milliseconds. */
   readonly deadline: number
@@ -81,6 +80,8 @@ interface Call {
 
 /** A route is not read anew for a failed attempt more than so long, in milliseconds. */
 const REFRESH_LIMIT_MILLIS = 1_000
+
+const isInvalid = (value: object): value is InvalidMessage => value instanceof InvalidMessage
 
 const statusOf = (code: number): SendStatus => {
   switch (code) {
@@ -124,8 +125,8 @@ export const make = Effect.fnUntraced(function* (
     if (call.outcome === "unknown") counters.unknown++
     return Effect.fail(
       new SendError({
-        topic: call.message.topic,
-        msgId: call.msgId,
+        topic: call.outgoing.topic,
+        msgId: call.outgoing.msgId,
         outcome: call.outcome,
         attempts: call.failures,
         reason
@@ -133,15 +134,13 @@ export const make = Effect.fnUntraced(function* (
     )
   }
 
-  const refused = (message: Message, reason: IllegalServiceState | InvalidMessage) => {
+  const refused = (topic: string, reason: IllegalServiceState | InvalidMessage) => {
     counters.failed++
-    return Effect.fail(
-      new SendError({ topic: message.topic, msgId: undefined, outcome: "not-sent", attempts: [], reason })
-    )
+    return Effect.fail(new SendError({ topic, msgId: undefined, outcome: "not-sent", attempts: [], reason }))
   }
 
   const timeout = (call: Call, during: string) =>
-    new SendTimeout({ topic: call.message.topic, timeoutMillis: call.timeoutMillis, during })
+    new SendTimeout({ topic: call.outgoing.topic, timeoutMillis: call.timeoutMillis, during })
 
   const succeed = (
     call: Call,
@@ -153,9 +152,9 @@ export const make = Effect.fnUntraced(function* (
     counters.acknowledged++
     return {
       status: statusOf(code),
-      msgId: call.msgId,
+      msgId: call.outgoing.msgId,
       offsetMsgId: answer.msgId,
-      queue: { topic: call.message.topic, brokerName, queueId: answer.queueId },
+      queue: { topic: call.outgoing.topic, brokerName, queueId: answer.queueId },
       queueOffset: answer.queueOffset,
       attempts: call.attempts,
       borrowedRoute: borrowed,
@@ -190,7 +189,7 @@ export const make = Effect.fnUntraced(function* (
 
   /** Reads the route again, unless that was done since the attempt began. Whatever comes of it, the send goes on. */
   const refresh = (call: Call, since: number): Effect.Effect<void> => {
-    const { topic } = call.message
+    const { topic } = call.outgoing
     const readAt = routes.readAt(topic)
     if (readAt !== undefined && readAt > since) return Effect.void
     const limit = Math.max(0, Math.min(REFRESH_LIMIT_MILLIS, call.deadline - now()))
@@ -198,7 +197,7 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const attempt = (call: Call): Effect.Effect<SendResult, SendError> => {
-    const info = table.get(call.message.topic)
+    const info = table.get(call.outgoing.topic)
     if (info === undefined || (info.queues.length === 0 && call.fixedQueue === undefined)) return cold(call)
     const begin = now()
     const remaining = call.deadline - begin
@@ -213,7 +212,7 @@ export const make = Effect.fnUntraced(function* (
     return Effect.matchEffect(
       api.sendMessage(
         address,
-        SendRequest.make(config, call.message, queue, call.properties, clock.currentTimeMillisUnsafe()),
+        SendRequest.make(config, call.outgoing, queue, clock.currentTimeMillisUnsafe()),
         budgetOf(call, info, remaining)
       ),
       {
@@ -281,7 +280,7 @@ export const make = Effect.fnUntraced(function* (
     if (!mayRetry(call)) return fail(call, error)
     const refreshed = decision === "refresh" ? refresh(call, begin) : Effect.void
     // With nowhere else to go, it is no use to come back before the address may be dialled again.
-    const info = table.get(call.message.topic)
+    const info = table.get(call.outgoing.topic)
     const alone = call.fixedQueue !== undefined || info === undefined || info.brokerCount < 2
     const pause = error._tag === "ConnectFailed" && alone ? error.retryAfterMillis : 0
     if (pause >= remaining) return fail(call, error)
@@ -293,7 +292,7 @@ export const make = Effect.fnUntraced(function* (
     call.attempts++
     call.counted++
     return call.counted > 1 || !mayRetry(call)
-      ? fail(call, new BrokerNotExist({ topic: call.message.topic, brokerName: queue.brokerName }))
+      ? fail(call, new BrokerNotExist({ topic: call.outgoing.topic, brokerName: queue.brokerName }))
       : Effect.andThen(
           refresh(call, now()),
           Effect.suspend(() => {
@@ -307,7 +306,7 @@ export const make = Effect.fnUntraced(function* (
   const cold = (call: Call): Effect.Effect<SendResult, SendError> => {
     const remaining = call.deadline - now()
     if (remaining <= 0) return fail(call, timeout(call, "the route look-up"))
-    return lookup(call.message.topic).pipe(
+    return lookup(call.outgoing.topic).pipe(
       Effect.timeoutOrElse({ duration: remaining, orElse: () => Effect.fail(timeout(call, "the route look-up")) }),
       Effect.matchEffect({ onSuccess: () => attempt(call), onFailure: (reason) => fail(call, reason) })
     )
@@ -318,27 +317,15 @@ export const make = Effect.fnUntraced(function* (
     if (inFlight === 0) onIdle?.()
   })
 
-  /** Checks a message and begins its send; gives the reason where it must not be sent. */
-  const begin = (message: Message, options: SendOptions | undefined): Call | IllegalServiceState | InvalidMessage => {
-    counters.sends++
-    if (refusal !== undefined) return refusal()
+  const callOf = (outgoing: Outgoing, options: SendOptions | undefined): Call | InvalidMessage => {
     const queue = options?.queue
-    const problem =
-      checkMessage(message, config.maxMessageSize) ??
-      (queue !== undefined && queue.topic !== message.topic
-        ? new InvalidMessage({ topic: message.topic, field: "queue", problem: `belongs to topic "${queue.topic}"` })
-        : undefined)
-    if (problem !== undefined) return problem
-    const msgId = uniqueIds(clock.currentTimeMillisUnsafe())
-    const properties = SendRequest.properties(message, msgId)
-    const tooLong = SendRequest.checkProperties(message.topic, properties)
-    if (tooLong !== undefined) return tooLong
+    if (queue !== undefined && queue.topic !== outgoing.topic) {
+      return new InvalidMessage({ topic: outgoing.topic, field: "queue", problem: `belongs to topic "${queue.topic}"` })
+    }
     const timeoutMillis = options?.timeoutMillis ?? config.sendMsgTimeout
     return {
-      message,
-      fixedQueue: queue === undefined ? undefined : MessageQueues.make(queue.topic, queue.brokerName, queue.queueId),
-      msgId,
-      properties,
+      outgoing,
+      fixedQueue: queue,
       timeoutMillis,
       deadline: now() + timeoutMillis,
       attempts: 0,
@@ -350,33 +337,43 @@ export const make = Effect.fnUntraced(function* (
     }
   }
 
+  /** Begins a send, unless the producer or the message does not allow it, and counts it until it has ended. */
+  const begin = <A>(
+    topic: string,
+    outgoing: Outgoing | InvalidMessage,
+    options: SendOptions | undefined,
+    run: (call: Call) => Effect.Effect<A, SendError>
+  ): Effect.Effect<A, SendError> => {
+    counters.sends++
+    if (refusal !== undefined) return refused(topic, refusal())
+    const call = isInvalid(outgoing) ? outgoing : callOf(outgoing, options)
+    if (isInvalid(call)) return refused(topic, call)
+    inFlight++
+    return Effect.ensuring(run(call), ended)
+  }
+
+  const prepared = (message: Message) => prepare(config, message, uniqueIds, clock.currentTimeMillisUnsafe())
+
   const send: Sends["send"] = (message, options) =>
-    Effect.suspend(() => {
-      const call = begin(message, options)
-      if ("_tag" in call) return refused(message, call)
-      inFlight++
-      return Effect.ensuring(attempt(call), ended)
-    })
+    Effect.suspend(() => begin(message.topic, prepared(message), options, attempt))
 
   const sendOneway: Sends["sendOneway"] = (message, options) =>
-    Effect.suspend(() => {
-      const call = begin(message, options)
-      if ("_tag" in call) return refused(message, call)
-      inFlight++
-      return Effect.ensuring(oneway(call), ended)
-    })
+    Effect.suspend(() => begin(message.topic, prepared(message), options, oneway))
+
+  const dispatch: Sends["dispatch"] = (outgoing, options) =>
+    Effect.suspend(() => begin(outgoing.topic, outgoing, options, attempt))
 
   const oneway = (call: Call): Effect.Effect<void, SendError> => {
-    const info = table.get(call.message.topic)
+    const info = table.get(call.outgoing.topic)
     const queue = call.fixedQueue ?? (info === undefined ? undefined : selectOneMessageQueue(info, undefined))
     const address = queue === undefined ? undefined : routes.findBrokerAddressInPublish(queue.brokerName)
     if (queue === undefined || address === undefined) {
       return call.counted++ > 0
         ? fail(
             call,
-            new BrokerNotExist({ topic: call.message.topic, brokerName: queue?.brokerName ?? "(no queue to write)" })
+            new BrokerNotExist({ topic: call.outgoing.topic, brokerName: queue?.brokerName ?? "(no queue to write)" })
           )
-        : lookup(call.message.topic).pipe(
+        : lookup(call.outgoing.topic).pipe(
             Effect.timeoutOrElse({
               duration: Math.max(1, call.deadline - now()),
               orElse: () => Effect.fail(timeout(call, "the route look-up"))
@@ -384,7 +381,7 @@ export const make = Effect.fnUntraced(function* (
             Effect.matchEffect({ onSuccess: () => oneway(call), onFailure: (reason) => fail(call, reason) })
           )
     }
-    const request = SendRequest.make(config, call.message, queue, call.properties, clock.currentTimeMillisUnsafe())
+    const request = SendRequest.make(config, call.outgoing, queue, clock.currentTimeMillisUnsafe())
     return Effect.matchEffect(api.sendMessageOneway(address, request, Math.max(1, Math.ceil(call.deadline - now()))), {
       onSuccess: () => Effect.void,
       onFailure: (error) => {
@@ -410,6 +407,7 @@ export const make = Effect.fnUntraced(function* (
   const self: Sends = {
     send,
     sendOneway,
+    dispatch,
     fetchPublishMessageQueues: (topic) =>
       lookup(topic).pipe(
         Effect.map((info) => info.queues),

@@ -4,6 +4,7 @@ import { MAX_PROPERTIES_LENGTH } from "../message/MixAll.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
 import type { Request } from "../protocol/RemotingCommand.ts"
 import * as SendMessage from "../protocol/request/SendMessage.ts"
+import type { Outgoing } from "./Outgoing.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
 import { InvalidMessage } from "./SendError.ts"
 
@@ -39,29 +40,23 @@ export const checkProperties = (topic: string, text: string): InvalidMessage | u
       })
 }
 
-/** The send of one message to one queue, as it goes on the wire. */
-export const make = (
-  config: ProducerConfig,
-  message: Message,
-  queue: MessageQueue,
-  propertyText: string,
-  bornTimestamp: number
-): Request =>
+/** One attempt of a send, to one queue, as it goes on the wire. */
+export const make = (config: ProducerConfig, outgoing: Outgoing, queue: MessageQueue, bornTimestamp: number): Request =>
   SendMessage.request(
     {
       producerGroup: config.producerGroup,
-      topic: message.topic,
+      topic: outgoing.topic,
       defaultTopic: config.createTopicKey,
       defaultTopicQueueNums: config.defaultTopicQueueNums,
       queueId: queue.queueId,
-      sysFlag: 0,
+      sysFlag: outgoing.sysFlag,
       bornTimestamp,
-      flag: message.flag ?? 0,
-      properties: propertyText,
+      flag: outgoing.flag,
+      properties: outgoing.properties,
       reconsumeTimes: 0,
       unitMode: false,
       brokerName: queue.brokerName
     },
-    message.body,
-    "V2"
+    outgoing.body,
+    outgoing.form
   )
