@@ -75,7 +75,11 @@ export const withDefaults = <C extends object>(
 }
 
 // http://MQ_INST_<id>.<host>:<port> and http://<host>:<port> are both used for `host:port`, as in Java.
-const stripScheme = (text: string) => (/^https?:\/\//.test(text) ? text.slice(text.lastIndexOf("/") + 1) : text)
+const stripScheme = (text: string) => {
+  if (!/^https?:\/\//.test(text)) return text
+  const url = text.replace(/\/+$/, "")
+  return url.slice(url.lastIndexOf("/") + 1)
+}
 
 /**
  * Splits a name server list into its `host:port` items. Blank items are skipped; a bad one is reported with its

@@ -60,8 +60,11 @@ export const topicName: Arbitrary.Arbitrary<string> = Arbitrary.filter(
 /** Consumer and producer group names that RocketMQ accepts. */
 export const groupName: Arbitrary.Arbitrary<string> = join(nameCharacter, 1, MixAll.GROUP_MAX_LENGTH)
 
-/** Short text with characters of several scripts and planes; never empty, no lone surrogates. */
-export const text: Arbitrary.Arbitrary<string> = join(textCharacter, 1, 20)
+/** Short text with characters of several scripts and planes; never blank, no lone surrogates. */
+export const text: Arbitrary.Arbitrary<string> = Arbitrary.filter(
+  join(textCharacter, 1, 20),
+  (found) => found.trim() !== ""
+)
 
 /** User properties that a send accepts. */
 export const properties: Arbitrary.Arbitrary<Readonly<Record<string, string>>> = Arbitrary.map(

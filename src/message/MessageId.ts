@@ -25,21 +25,23 @@ const byteHex: ReadonlyArray<string> = Array.from({ length: 256 }, (_, b) => hex
 const bytesToHex = (bytes: ReadonlyArray<number>): string => bytes.map((b) => hex(b, 2)).join("")
 
 const parseV4 = (ip: string): ReadonlyArray<number> | undefined => {
+  if (!/^\d{1,3}(?:\.\d{1,3}){3}$/.test(ip)) return undefined
   const parts = ip.split(".").map(Number)
-  return parts.length === 4 && parts.every((p) => Number.isInteger(p) && p >= 0 && p <= 255) ? parts : undefined
+  return parts.every((p) => p <= 255) ? parts : undefined
 }
 
 const parseV6 = (text: string): ReadonlyArray<number> | undefined => {
   const ip = text.replace(/^\[|\]$/g, "").replace(/%.*$/, "")
-  const [head = "", tail] = ip.split("::")
+  const [head = "", tail, more] = ip.split("::")
+  if (more !== undefined) return undefined
   const groups = (part: string) => (part === "" ? [] : part.split(":"))
   const left = groups(head)
   const right = tail === undefined ? [] : groups(tail)
   const missing = 8 - left.length - right.length
   if (tail === undefined ? missing !== 0 : missing < 0) return undefined
-  const all = [...left, ...Array.from({ length: missing }, () => "0"), ...right].map((g) => Number.parseInt(g, 16))
-  return all.every((g) => Number.isInteger(g) && g >= 0 && g <= 0xffff)
-    ? all.flatMap((g) => [g >> 8, g & 0xff])
+  const all = [...left, ...Array.from({ length: missing }, () => "0"), ...right]
+  return all.every((group) => /^[0-9a-fA-F]{1,4}$/.test(group))
+    ? all.map((group) => Number.parseInt(group, 16)).flatMap((group) => [group >> 8, group & 0xff])
     : undefined
 }
 

@@ -1,4 +1,11 @@
-import { DEFAULT_PRODUCER_GROUP, DEFAULT_TOPIC_QUEUE_NUMS, MAX_MESSAGE_SIZE } from "../message/MixAll.ts"
+import {
+  DEFAULT_PRODUCER_GROUP,
+  DEFAULT_TOPIC_QUEUE_NUMS,
+  isValidName,
+  MAX_MESSAGE_SIZE,
+  TOPIC_MAX_LENGTH,
+  VALID_NAME_PATTERN
+} from "../message/MixAll.ts"
 import * as ClientConfig from "../client/ClientConfig.ts"
 import { ConfigProblem } from "../client/ClientError.ts"
 
@@ -79,6 +86,8 @@ const atLeast: ReadonlyArray<readonly [keyof ProducerConfig, number]> = [
   ["drainTimeoutMillis", 0]
 ]
 
+const readinessLevels: ReadonlyArray<string> = ["lazy", "nameServer", "routes", "registered"] satisfies Array<Readiness>
+
 /** Every problem of a producer's configuration, the client's part included. */
 export const problems = (config: ProducerConfig): ReadonlyArray<ConfigProblem> => {
   const found = [...ClientConfig.problems(config)]
@@ -92,5 +101,15 @@ export const problems = (config: ProducerConfig): ReadonlyArray<ConfigProblem> =
   if (perRequest !== undefined && !(perRequest > 0)) {
     found.push(new ConfigProblem({ path: "sendMsgMaxTimeoutPerRequest", problem: "must be above 0" }))
   }
+  if (!readinessLevels.includes(config.readiness)) {
+    const problem = `must be one of ${readinessLevels.join(", ")}, is ${String(config.readiness)}`
+    found.push(new ConfigProblem({ path: "readiness", problem }))
+  }
+  config.topics.forEach((topic, index) => {
+    if (topic.length > TOPIC_MAX_LENGTH || !isValidName(topic)) {
+      const problem = `"${topic}" is no topic name (1 to ${TOPIC_MAX_LENGTH} characters, ${VALID_NAME_PATTERN})`
+      found.push(new ConfigProblem({ path: `topics[${index}]`, problem }))
+    }
+  })
   return found
 }

@@ -1,0 +1,212 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Arbitrary, Effect, Schema } from "effect"
+import * as AddressServer from "../../src/client/AddressServer.ts"
+import * as ClientConfig from "../../src/client/ClientConfig.ts"
+import { cleanRemark } from "../../src/client/ClientError.ts"
+import { buildMQClientId, changeInstanceNameToPID, HostInfo, localAddress } from "../../src/client/ClientId.ts"
+import * as ProducerConfig from "../../src/producer/ProducerConfig.ts"
+
+const { defaults, parseNamesrvAddr, sharingKey, withDefaults } = ClientConfig
+
+describe("parseNamesrvAddr", () => {
+  const addresses = (input: string | ReadonlyArray<string>) => parseNamesrvAddr(input).addresses
+
+  it("splits a list, skips blanks and doubles, keeps the order", () => {
+    assert.deepStrictEqual(addresses("b:9876; a:9876 ;;b:9876;"), ["b:9876", "a:9876"])
+    assert.deepStrictEqual(addresses(["[::1]:9876", " ns.example:1 "]), ["[::1]:9876", "ns.example:1"])
+    assert.deepStrictEqual(addresses(""), [])
+  })
+
+  it("takes the address out of a URL, as Java does", () => {
+    assert.deepStrictEqual(addresses("http://MQ_INST_1_BX.ons.example:8080"), ["MQ_INST_1_BX.ons.example:8080"])
+    assert.deepStrictEqual(addresses("https://ns.example:9876/"), ["ns.example:9876"])
+  })
+
+  it("reports every bad item with its place", () => {
+    const { addresses: good, problems } = parseNamesrvAddr("a:1;nope;b:99999;::1:9876;c:2")
+    assert.deepStrictEqual(good, ["a:1", "c:2"])
+    assert.deepStrictEqual(
+      problems.map((p) => p.path),
+      ["namesrvAddr[1]", "namesrvAddr[2]", "namesrvAddr[3]"]
+    )
+    assert.include(problems[0]?.problem ?? "", "port is missing")
+  })
+
+  it.effect.prop(
+    "never throws, and everything it gives can be dialled",
+    { text: Arbitrary.schema(Schema.String) },
+    ({ text }) =>
+      Effect.sync(() => {
+        for (const address of addresses(text)) assert.match(address, /^(\[[^\]]+\]|[^\s:[\]/]+):\d{1,5}$/)
+      }),
+    { arbitrary: { runs: 300 } }
+  )
+})
+
+describe("options", () => {
+  it("fill up with the defaults; undefined counts as absent", () => {
+    const config = withDefaults(defaults, { namesrvAddr: "a:1", unitName: undefined, mqClientApiTimeout: undefined })
+    assert.strictEqual(config.mqClientApiTimeout, 3_000)
+    assert.deepStrictEqual({ ...config, namesrvAddr: undefined }, defaults)
+  })
+
+  it("report all problems at once, each with its path", () => {
+    const config = withDefaults(ProducerConfig.defaults, {
+      producerGroup: "pg",
+      namesrvAddr: "nope",
+      pollNameServerInterval: 0,
+      heartbeatBrokerInterval: Number.NaN,
+      persistConsumerOffsetInterval: -1,
+      mqClientApiTimeout: Number.POSITIVE_INFINITY,
+      instanceName: " ",
+      createTopicKey: "",
+      startTimeoutMillis: 0,
+      sendMsgTimeout: 0.5,
+      retryTimesWhenSendFailed: -1,
+      maxMessageSize: 0,
+      defaultTopicQueueNums: 0,
+      drainTimeoutMillis: -1,
+      sendMsgMaxTimeoutPerRequest: 0
+    })
+    assert.deepStrictEqual(
+      ProducerConfig.problems(config)
+        .map((p) => p.path)
+        .sort(),
+      [
+        "createTopicKey",
+        "defaultTopicQueueNums",
+        "drainTimeoutMillis",
+        "heartbeatBrokerInterval",
+        "instanceName",
+        "maxMessageSize",
+        "mqClientApiTimeout",
+        "namesrvAddr[0]",
+        "persistConsumerOffsetInterval",
+        "pollNameServerInterval",
+        "retryTimesWhenSendFailed",
+        "sendMsgMaxTimeoutPerRequest",
+        "sendMsgTimeout",
+        "startTimeoutMillis"
+      ]
+    )
+    assert.deepStrictEqual(ProducerConfig.problems({ ...ProducerConfig.defaults, producerGroup: "pg" }), [])
+  })
+
+  it("of topics to resolve and of the readiness are checked too", () => {
+    const options = { ...ProducerConfig.defaults, producerGroup: "pg", topics: ["ok", "a b", ""] }
+    assert.deepStrictEqual(
+      ProducerConfig.problems(options).map((p) => p.path),
+      ["topics[1]", "topics[2]"]
+    )
+    const readiness = JSON.parse('{"readiness":"soon"}') as { readonly readiness: ProducerConfig.Readiness }
+    assert.deepStrictEqual(
+      ProducerConfig.problems({ ...ProducerConfig.defaults, producerGroup: "pg", ...readiness }).map((p) => p.path),
+      ["readiness"]
+    )
+  })
+})
+
+describe("sharingKey", () => {
+  const key = (options: ClientConfig.ClientOptions) => sharingKey(withDefaults(defaults, options))
+
+  it("is equal for the same name servers in any spelling, and does not mind the rest", () => {
+    assert.strictEqual(key({ namesrvAddr: "a:1;b:2" }), key({ namesrvAddr: ["b:2", "a:1", "a:1"] }))
+    assert.strictEqual(key({ namesrvAddr: "a:1" }), key({ namesrvAddr: "a:1", pollNameServerInterval: 1_000 }))
+  })
+
+  it("differs where instances must not be mixed", () => {
+    const variants: ReadonlyArray<ClientConfig.ClientOptions> = [
+      {},
+      { namesrvAddr: "a:1" },
+      { namesrvAddr: "b:1" },
+      { namesrvAddr: "a:1;b:1" },
+      { namesrvAddr: "a:1", instanceName: "x" },
+      { namesrvAddr: "a:1", clientIP: "10.0.0.1" },
+      { namesrvAddr: "a:1", unitName: "u" },
+      { namesrvDomain: "d" },
+      { namesrvDomain: "d", namesrvDomainSubgroup: "s" }
+    ]
+    assert.strictEqual(new Set(variants.map(key)).size, variants.length)
+  })
+})
+
+describe("client id", () => {
+  it("is address, instance name and unit", () => {
+    assert.strictEqual(buildMQClientId("10.0.0.1", "7#8", undefined), "10.0.0.1@7#8")
+    assert.strictEqual(buildMQClientId("10.0.0.1", "7#8", " "), "10.0.0.1@7#8")
+    assert.strictEqual(buildMQClientId("[::1]", "x", "unit1"), "[::1]@x@unit1")
+  })
+
+  it.effect("changes only the default instance name, to one that no other client has", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* changeInstanceNameToPID("mine"), "mine")
+      const names = yield* Effect.replicateEffect(changeInstanceNameToPID("DEFAULT"), 1_000)
+      assert.isTrue(names.every((name) => /^4242#\d+$/.test(name)))
+      assert.strictEqual(new Set(names).size, 1_000)
+    }).pipe(Effect.provideService(HostInfo, { ip: "10.0.0.1", pid: 4242 }))
+  )
+
+  it("takes the machine's public address, else a private one, else IPv6", () => {
+    const face = (address: string, family: "IPv4" | "IPv6", internal = false) => ({
+      address,
+      family,
+      internal,
+      netmask: "",
+      mac: "",
+      cidr: null,
+      ...(family === "IPv6" ? { scopeid: 0 } : {})
+    })
+    const of = (...list: ReadonlyArray<ReturnType<typeof face>>) =>
+      localAddress({ eth0: list } as unknown as Parameters<typeof localAddress>[0])
+    assert.strictEqual(
+      of(
+        face("127.0.0.1", "IPv4", true),
+        face("10.0.0.5", "IPv4"),
+        face("8.8.4.4", "IPv4"),
+        face("192.168.1.1", "IPv4")
+      ),
+      "8.8.4.4"
+    )
+    assert.strictEqual(of(face("10.0.0.5", "IPv4"), face("172.20.0.1", "IPv4")), "172.20.0.1")
+    assert.strictEqual(of(face("172.32.0.1", "IPv4"), face("10.0.0.5", "IPv4")), "172.32.0.1")
+    assert.strictEqual(of(face("fe80::1", "IPv6"), face("2001:db8::1", "IPv6")), "[2001:db8::1]")
+    assert.strictEqual(of(face("127.0.0.1", "IPv4", true)), "127.0.0.1")
+  })
+})
+
+describe("AddressServer.url", () => {
+  const url = (options: ClientConfig.ClientOptions) => AddressServer.url(withDefaults(defaults, options))
+
+  it("is built as RocketMQ builds it", () => {
+    assert.strictEqual(url({}), undefined)
+    assert.strictEqual(url({ namesrvDomain: " " }), undefined)
+    assert.strictEqual(url({ namesrvDomain: "ns.example" }), "http://ns.example:8080/rocketmq/nsaddr")
+    assert.strictEqual(url({ namesrvDomain: "ns.example:80" }), "http://ns.example:80/rocketmq/nsaddr")
+    assert.strictEqual(
+      url({ namesrvDomain: "d", namesrvDomainSubgroup: "group", unitName: "u1" }),
+      "http://d:8080/rocketmq/group-u1?nofix=1"
+    )
+  })
+})
+
+describe("cleanRemark", () => {
+  it("shortens and takes out what a terminal would act on", () => {
+    assert.strictEqual(cleanRemark(undefined), "")
+    assert.strictEqual(cleanRemark("  plain \u0007text\n"), "plain  text")
+    assert.strictEqual(cleanRemark("a\u001b[31mred\u009b0m"), "a [31mred 0m")
+    assert.strictEqual(cleanRemark("x".repeat(500)), `${"x".repeat(200)}...`)
+    assert.strictEqual(cleanRemark("x".repeat(20), 5), "xxxxx...")
+  })
+
+  it.effect.prop(
+    "never leaves a control character or more than the limit",
+    { text: Arbitrary.schema(Schema.String) },
+    ({ text }) =>
+      Effect.sync(() => {
+        const clean = cleanRemark(text, 20)
+        assert.isAtMost(clean.length, 23)
+        assert.isFalse([...clean].some((c) => c < " " || (c >= "\u007f" && c <= "\u009f")))
+      }),
+    { arbitrary: { runs: 300 } }
+  )
+})
