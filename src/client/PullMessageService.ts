@@ -1,4 +1,4 @@
-import { Cause, Effect, Queue } from "effect"
+import { Effect, Queue } from "effect"
 
 /**
  * One pull to do, put there by the consumer that it belongs to.
@@ -27,9 +27,7 @@ export const start = Effect.gen(function* () {
   yield* Queue.take(requests).pipe(
     Effect.flatMap((request) =>
       Effect.catchCause(request.run, (cause) =>
-        Cause.hasInterruptsOnly(cause)
-          ? Effect.interrupt
-          : Effect.logWarning(`a pull of group ${request.consumerGroup} failed`, cause)
+        Effect.logWarning(`a pull of group ${request.consumerGroup} failed`, cause)
       )
     ),
     Effect.forever,

@@ -1,4 +1,4 @@
-import { Cause, Clock, Effect, Latch } from "effect"
+import { Clock, Effect, Latch } from "effect"
 import type { ClientMembers } from "./ClientMembers.ts"
 
 /** Milliseconds between two rounds when nobody asks for one (Java `rocketmq.client.rebalance.waitInterval`). */
@@ -29,9 +29,7 @@ export const start = Effect.fnUntraced(function* (members: ClientMembers) {
       [...members.consumerTable.values()],
       (consumer) =>
         Effect.catchCause(consumer.doRebalance, (cause) =>
-          Cause.hasInterruptsOnly(cause)
-            ? Effect.interrupt
-            : Effect.logWarning(`the rebalance of group ${consumer.consumerGroup} failed`, cause)
+          Effect.logWarning(`the rebalance of group ${consumer.consumerGroup} failed`, cause)
         ),
       { discard: true }
     )

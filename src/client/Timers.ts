@@ -82,7 +82,8 @@ export const start = Effect.fnUntraced(function* (
     const once = Effect.suspend(() => set({ lastStart: now(), next: undefined })).pipe(
       Effect.andThen(Effect.timeoutOption(spec.run, limit)),
       Effect.flatMap((done) => (done._tag === "None" ? failed(`gave up after ${limit} ms`) : Effect.void)),
-      Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.interrupt : failed(describe(cause)))),
+      // A run that was interrupted from within has failed; when the timer itself is interrupted, nothing here runs on.
+      Effect.catchCause((cause) => failed(describe(cause))),
       Effect.andThen(
         Effect.suspend(() => set({ runs: state.runs + 1, lastEnd: now(), next: now() + spec.periodMillis }))
       )
