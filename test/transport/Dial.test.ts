@@ -12,6 +12,20 @@ const failure = <A>(call: Effect.Effect<A, RemotingError>) =>
 const forked = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
 const nowhere = "nowhere:1"
 
+/** Microseconds of the pauses after five failed dials. */
+const pausesOf = (seed: string) =>
+  Effect.gen(function* () {
+    const client = yield* RemotingClient.make({}, {})
+    const out: Array<number> = []
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const error = yield* Effect.flip(client.invoke(nowhere, request(1), 1000))
+      assert.instanceOf(error, ConnectFailed)
+      out.push(Math.round(error.retryAfterMillis * 1000))
+      yield* TestClock.adjust(Math.ceil(error.retryAfterMillis))
+    }
+    return out
+  }).pipe(Random.withSeed(seed))
+
 describe("dialling", () => {
   it.effect("one dial for many callers, and a failed one wakes them all", () =>
     Effect.gen(function* () {
@@ -113,19 +127,7 @@ describe("dialling", () => {
 
   it.effect("the pauses come from Random: one seed, one sequence", () =>
     Effect.gen(function* () {
-      const pauses = (seed: string) =>
-        Effect.gen(function* () {
-          const client = yield* RemotingClient.make({}, {})
-          const out: Array<number> = []
-          for (let attempt = 0; attempt < 5; attempt++) {
-            const error = yield* Effect.flip(client.invoke(nowhere, request(1), 1000))
-            assert.instanceOf(error, ConnectFailed)
-            out.push(Math.round(error.retryAfterMillis * 1000))
-            yield* TestClock.adjust(Math.ceil(error.retryAfterMillis))
-          }
-          return out
-        }).pipe(Random.withSeed(seed))
-      const [a, b, c] = [yield* pauses("a"), yield* pauses("a"), yield* pauses("c")]
+      const [a, b, c] = [yield* pausesOf("a"), yield* pausesOf("a"), yield* pausesOf("c")]
       assert.deepStrictEqual(a, b)
       assert.notDeepEqual(a, c)
     }).pipe(Effect.provide(MemoryWire.layer))

@@ -9,6 +9,8 @@ import type { PeerConnection } from "./support.ts"
 
 const forked = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
 
+const pick = <A>(from: Array<A>, which: number): A | undefined => from[which % Math.max(1, from.length)]
+
 const Step = Schema.Union([
   Schema.Struct({ do: Schema.Literals(["invoke", "oneway"]), size: Schema.Literals([0, 100, 4000]) }),
   Schema.Struct({
@@ -33,7 +35,6 @@ describe("what is under way", () => {
         const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
         const connections: Array<PeerConnection> = []
         const unanswered: Array<{ readonly connection: PeerConnection; readonly command: RemotingCommand }> = []
-        const pick = <A>(from: Array<A>, which: number): A | undefined => from[which % Math.max(1, from.length)]
 
         /** Lets everything settle, and notes what the peer got. */
         const settle = Effect.gen(function* () {
@@ -134,9 +135,9 @@ describe("what is under way", () => {
     ({ leaves, sizes }) => {
       const inside: Array<{ readonly n: number; readonly size: number }> = []
       const order: Array<number> = []
-      const enter = (request: { readonly n: number; readonly size: number }) => {
-        inside.push(request)
-        order.push(request.n)
+      const enter = (entering: { readonly n: number; readonly size: number }) => {
+        inside.push(entering)
+        order.push(entering.n)
       }
       const limit = makeInFlightLimit<{ readonly n: number; readonly size: number }>({
         maxRequests: 4,

@@ -294,7 +294,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
       yield* old.answer(movedCommand, { code: 1500, remark: "please go away" })
       const fresh = yield* peer.accept
       const replayed = yield* fresh.take(2)
-      assert.deepStrictEqual(replayed.map(({ code }) => code).toSorted(), [2, 3])
+      assert.deepStrictEqual(new Set(replayed.map(({ code }) => code)), new Set([2, 3]))
       for (const command of replayed) yield* fresh.answer(command, { code: 0, remark: "fresh" })
       assert.strictEqual((yield* Fiber.join(moved)).remark, "fresh")
       assert.strictEqual((yield* Fiber.join(waiting)).remark, "fresh")

@@ -173,23 +173,24 @@ describe.each(wires)("RemotingServer on $name", ({ layer }) => {
   )
 })
 
-describe.each(wires)("faults on $name", ({ layer }) => {
-  const withActions = (...actions: ReadonlyArray<FaultAction>) =>
-    Effect.gen(function* () {
-      const handled: Array<number> = []
-      const server = yield* RemotingServer.listen({
-        address,
-        handler: (command) =>
-          Effect.andThen(
-            Effect.sync(() => void handled.push(command.code)),
-            echo(command)
-          ),
-        intercept: { onRequest: (command) => (command.code === 13 ? actions : []) }
-      })
-      const client = yield* RemotingClient.make({}, {})
-      return { handled, client, call: client.invoke(server.address, request(13), 60), server }
+/** A server that does this to requests of code 13, and a client. */
+const withActions = (...actions: ReadonlyArray<FaultAction>) =>
+  Effect.gen(function* () {
+    const handled: Array<number> = []
+    const server = yield* RemotingServer.listen({
+      address,
+      handler: (command) =>
+        Effect.andThen(
+          Effect.sync(() => void handled.push(command.code)),
+          echo(command)
+        ),
+      intercept: { onRequest: (command) => (command.code === 13 ? actions : []) }
     })
+    const client = yield* RemotingClient.make({}, {})
+    return { handled, client, call: client.invoke(server.address, request(13), 60), server }
+  })
 
+describe.each(wires)("faults on $name", ({ layer }) => {
   it.live("Answer answers instead of the handler", () =>
     Effect.gen(function* () {
       const { call, handled } = yield* withActions({ _tag: "Answer", response: { code: 2, remark: "busy" } })
