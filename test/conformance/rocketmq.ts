@@ -1,0 +1,34 @@
+/** The conformance target made of real RocketMQ, started by the rig. */
+import { Effect, Layer } from "effect"
+import * as TcpWire from "../../src/transport/TcpWire.ts"
+import type { Wire } from "../../src/transport/Wire.ts"
+import type { RigError } from "../rocketmq/RigError.ts"
+import { RocketMQ } from "../rocketmq/RocketMQServer.ts"
+import { facts, type Release, Target } from "./Target.ts"
+
+/** Two masters and a name server of a release, on TCP. Fails when they cannot be started. */
+export const rocketmqTarget = (release: Release): Layer.Layer<Target | Wire, RigError> =>
+  Layer.effect(
+    Target,
+    Effect.gen(function* () {
+      const cluster = yield* RocketMQ
+      const [first, second] = cluster.brokers
+      if (first === undefined || second === undefined) return yield* Effect.die("the rig did not start two brokers")
+      return Target.of({
+        kind: "rocketmq",
+        release,
+        facts: facts[release],
+        namesrvAddr: cluster.namesrvAddr,
+        clusterName: cluster.clusterName,
+        brokers: [first, second],
+        stopSecondBroker: second.kill,
+        startSecondBroker: Effect.orDie(second.start),
+        openConnections: Effect.sync(
+          () => process.getActiveResourcesInfo().filter((resource) => resource === "TCPSocketWrap").length
+        )
+      })
+    })
+  ).pipe(
+    Layer.provide(RocketMQ.layer({ version: release, brokers: [{ name: "broker-a" }, { name: "broker-b" }] })),
+    Layer.provideMerge(TcpWire.layer)
+  )

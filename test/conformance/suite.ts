@@ -1,0 +1,33 @@
+/** The conformance suite: what a producer promises, asserted on whatever cluster a layer provides. */
+import { describe, layer } from "@effect/vitest"
+import { Effect, Layer, References } from "effect"
+import type { Wire } from "../../src/transport/Wire.ts"
+import { Observer } from "./Observer.ts"
+import { Target } from "./Target.ts"
+import * as Errors from "./errors.ts"
+import * as Membership from "./membership.ts"
+import * as Results from "./results.ts"
+import * as Retries from "./retries.ts"
+import * as Routes from "./routes.ts"
+import * as Sends from "./sends.ts"
+import * as Start from "./start.ts"
+
+/** Registers the suite for one target. The cluster is started once; a layer that fails, fails the suite. */
+export const conformance = <E>(name: string, target: Layer.Layer<Target | Wire, E>): void => {
+  const observed = Layer.unwrap(Effect.map(Target, ({ namesrvAddr }) => Observer.layer(namesrvAddr))).pipe(
+    Layer.provideMerge(target),
+    // Faults are made on purpose; what the client says about them is tested elsewhere.
+    Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "None"))
+  )
+  describe(`conformance: ${name}`, () => {
+    layer(observed, { excludeTestServices: true, timeout: "10 minutes" })((test) => {
+      describe("start", () => Start.tests(test))
+      describe("routes", () => Routes.tests(test))
+      describe("sends", () => Sends.tests(test))
+      describe("results", () => Results.tests(test))
+      describe("errors", () => Errors.tests(test))
+      describe("membership and shutdown", () => Membership.tests(test))
+      describe("retries", () => Retries.tests(test))
+    })
+  })
+}

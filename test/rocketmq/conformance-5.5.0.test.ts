@@ -1,0 +1,4 @@
+import { rocketmqTarget } from "../conformance/rocketmq.ts"
+import { conformance } from "../conformance/suite.ts"
+
+conformance("RocketMQ 5.5.0", rocketmqTarget("5.5.0"))
