@@ -78,8 +78,10 @@ export const optional = <A>(codec: BodyCodec<A>): OptionalBody<A> => ({ ...codec
 /** A field that some senders leave out: it is read as `fallback` then, and always written. */
 export const withDefault = <A>(codec: RequiredBody<A>, fallback: A): RequiredBody<A> => ({ ...codec, fallback })
 
-const inside = (mismatch: Mismatch, step: string): Mismatch =>
-  new Mismatch(mismatch.path === "" ? step : `${step}.${mismatch.path}`, mismatch.expected)
+const inside = (mismatch: Mismatch, step: string): Mismatch => {
+  const separator = mismatch.path === "" || mismatch.path.startsWith("[") ? "" : "."
+  return new Mismatch(`${step}${separator}${mismatch.path}`, mismatch.expected)
+}
 
 /** A list. */
 export const list = <A>(item: BodyCodec<A>): RequiredBody<ReadonlyArray<A>> => ({

@@ -68,16 +68,22 @@ export const decodeJsonHeader = (text: string, body: Uint8Array): RemotingComman
     isInt(version) &&
     typeof language === "string" &&
     (remark === undefined || typeof remark === "string") &&
-    (extFields === undefined || isTextRecord(extFields))
+    (extFields === undefined || isTextRecord(extFields, text.includes("\\")))
   ) {
     return { code, language, version, opaque, flag, remark, extFields, body, serializeType: "JSON" }
   }
   return decodeAnyHeader(text, body)
 }
 
-const isTextRecord = (value: unknown): value is ExtFields => {
+/**
+ * With escapes in the text, a name that has a backslash is left to the tolerant way: V8 13 can take an escaped name for
+ * one that it met in an earlier text (after `{"a":1,"\\\\":2}` it reads the name `\\u` as `\\\\`).
+ */
+const isTextRecord = (value: unknown, escapes: boolean): value is ExtFields => {
   if (!isObject(value) || Array.isArray(value)) return false
-  for (const name in value) if (typeof value[name] !== "string") return false
+  for (const name in value) {
+    if (typeof value[name] !== "string" || (escapes && name.includes("\\"))) return false
+  }
   return true
 }
 

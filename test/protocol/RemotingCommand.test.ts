@@ -105,6 +105,12 @@ describe("both header forms", () => {
     assert.strictEqual(Object.getPrototypeOf(back), Object.prototype)
   })
 
+  it("a name with a backslash is not taken for that of an earlier frame", () => {
+    for (const name of ["\\\\", "\\u", "\u0001\\", "\\\\"]) {
+      assert.deepEqual(through({ ...base, extFields: { a: "", [name]: "x" } }).extFields, { a: "", [name]: "x" })
+    }
+  })
+
   it("half a character survives JSON and is replaced in binary", () => {
     assert.strictEqual(through({ ...base, remark: "a\ud83d" }).remark, "a\ud83d")
     assert.strictEqual(through({ ...base, remark: "a\ud83d", serializeType: "ROCKETMQ" }).remark, "a\ufffd")
