@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
 import { execFile } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -71,9 +72,9 @@ describe("docs", () => {
   })
 
   it("every npm script that the pages name is there", () => {
-    const { scripts } = JSON.parse(Fs.readFileSync(Path.join(root, "package.json"), "utf8")) as {
-      readonly scripts: Readonly<Record<string, string>>
-    }
+    const { scripts } = Schema.decodeUnknownSync(
+      Schema.fromJsonString(Schema.Struct({ scripts: Schema.Record(Schema.String, Schema.String) }))
+    )(Fs.readFileSync(Path.join(root, "package.json"), "utf8"))
     const named = pages.flatMap((page) =>
       [...Fs.readFileSync(Path.join(root, page), "utf8").matchAll(/npm run (?:--silent )?([\w:]+)/g)].map(
         (m) => m[1] ?? ""

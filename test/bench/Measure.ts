@@ -1,27 +1,34 @@
+import { Schema } from "effect"
+
 /** What every contestant prints as one line of JSON. */
-export interface Measurement {
-  readonly messagesPerSecond: number
+export const Measurement = Schema.Struct({
+  messagesPerSecond: Schema.Number,
   /** CPU seconds of the client's process for 100,000 messages. */
-  readonly cpuPer100k: number
-  readonly p50Millis: number
-  readonly p99Millis: number
-  readonly rssMiB: number
-  /** From the call of start to the first acknowledgement; undefined for a program that has no start. */
-  readonly startToFirstAckMillis: number | undefined
-  readonly failed: number
-}
+  cpuPer100k: Schema.Number,
+  p50Millis: Schema.Number,
+  p99Millis: Schema.Number,
+  rssMiB: Schema.Number,
+  /** From the call of start to the first acknowledgement; absent for a program that has no start. */
+  startToFirstAckMillis: Schema.optionalKey(Schema.Number),
+  failed: Schema.Number
+})
+export type Measurement = typeof Measurement.Type
 
 /** What a contestant is told, as JSON in its first argument. */
-export interface Task {
-  readonly address: string
-  readonly inFlight: number
-  readonly bodySize: number
-  readonly warmUp: number
-  readonly count: number
-}
+export const Task = Schema.Struct({
+  address: Schema.String,
+  inFlight: Schema.Number,
+  bodySize: Schema.Number,
+  warmUp: Schema.Number,
+  count: Schema.Number
+})
+export type Task = typeof Task.Type
 
 /** The task of this process. */
-export const task = (): Task => JSON.parse(process.argv[2] ?? "{}") as Task
+export const task = (): Task => Schema.decodeUnknownSync(Schema.fromJsonString(Task))(process.argv[2])
+
+/** Reads what a contestant printed. */
+export const readMeasurement = Schema.decodeUnknownSync(Schema.fromJsonString(Measurement))
 
 /** The value below which a part `p` of the sorted values lies. */
 export const percentile = (sorted: Float64Array, p: number): number =>
@@ -47,7 +54,7 @@ export const measure = async (
     p50Millis: percentile(latencies, 0.5),
     p99Millis: percentile(latencies, 0.99),
     rssMiB: process.memoryUsage.rss() / 1024 / 1024,
-    startToFirstAckMillis,
+    ...(startToFirstAckMillis === undefined ? {} : { startToFirstAckMillis }),
     failed
   }
   process.stdout.write(`${JSON.stringify(result)}\n`)

@@ -5,7 +5,7 @@ import * as Path from "node:path"
 import { parseArgs } from "node:util"
 import { Effect } from "effect"
 import * as JavaClient from "../rocketmq/JavaClient.ts"
-import type { Measurement, Task } from "./Measure.ts"
+import { type Measurement, readMeasurement, type Task } from "./Measure.ts"
 
 /**
  * `npm run bench`: this package beside a bare socket program (the limit) and the Java client, against one sink, in one
@@ -52,7 +52,7 @@ const runNode = (script: string, task: Task): Promise<Measurement> =>
     let text = ""
     child.stdout.on("data", (chunk) => (text += String(chunk)))
     child.once("close", (code) =>
-      code === 0 ? resolve(JSON.parse(text) as Measurement) : reject(new Error(`${script} ended with ${code}`))
+      code === 0 ? resolve(readMeasurement(text)) : reject(new Error(`${script} ended with ${code}`))
     )
   })
 
