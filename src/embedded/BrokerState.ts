@@ -32,6 +32,7 @@ export const make = (options: {
   topics: TopicTable.make({
     clusterName: options.clusterName,
     brokerName: options.brokerName,
+    version: options.config.version,
     autoCreateTopicEnable: options.config.autoCreateTopicEnable,
     defaultTopicQueueNums: options.config.defaultTopicQueueNums,
     now: options.now,

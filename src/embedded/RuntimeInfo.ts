@@ -43,7 +43,8 @@ export const table = (broker: Broker): ReadonlyMap<string, string> => {
     ["getTotalTps", noRate],
     ["getFoundTps", noRate],
     ["getMissTps", noRate],
-    ["getTransferredTps", noRate],
+    // 4.x spells it with one r, and its tools look for that.
+    [broker.config.version < MQVersion.V5_0_0 ? "getTransferedTps" : "getTransferredTps", noRate],
     ["commitLogMaxOffset", String(maxPhysicalOffset)],
     ["commitLogMinOffset", String(maxPhysicalOffset - bytes)],
     ["commitLogDiskRatio", "0.0"],

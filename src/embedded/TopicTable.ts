@@ -1,4 +1,5 @@
 import * as MixAll from "../message/MixAll.ts"
+import { MQVersion } from "../protocol/MQVersion.ts"
 import type { DataVersion, TopicConfig } from "../protocol/TopicConfig.ts"
 
 /** The topics of one broker. Source: RocketMQ `TopicConfigManager`. */
@@ -33,6 +34,8 @@ export interface SendTarget {
 export interface TopicTableOptions {
   readonly clusterName: string
   readonly brokerName: string
+  /** The release the broker speaks as, see `MQVersion`. */
+  readonly version: number
   readonly autoCreateTopicEnable: boolean
   /** Queues of TBW102 (Java `defaultTopicQueueNums`, 8 on the broker). */
   readonly defaultTopicQueueNums: number
@@ -80,11 +83,16 @@ const systemTopics = (options: TopicTableOptions): ReadonlyArray<TopicConfig> =>
   same("OFFSET_MOVED_EVENT", 1, READ_WRITE),
   same("SCHEDULE_TOPIC_XXXX", 18, READ_WRITE),
   same(`${options.clusterName}_REPLY_TOPIC`, 1, READ_WRITE),
-  same(`rmq_sys_REVIVE_LOG_${options.clusterName}`, 8, READ_WRITE),
-  same(`rmq_sys_SYNC_BROKER_MEMBER_${options.brokerName}`, 1, MixAll.PermName.INHERIT),
   same("RMQ_SYS_TRANS_HALF_TOPIC", 1, READ_WRITE),
   same("RMQ_SYS_TRANS_OP_HALF_TOPIC", 1, READ_WRITE),
-  same("rmq_sys_wheel_timer", 1, READ_WRITE)
+  // 4.x has no pop consumption, no controller and no timer wheel.
+  ...(options.version < MQVersion.V5_0_0
+    ? []
+    : [
+        same(`rmq_sys_REVIVE_LOG_${options.clusterName}`, 8, READ_WRITE),
+        same(`rmq_sys_SYNC_BROKER_MEMBER_${options.brokerName}`, 1, MixAll.PermName.INHERIT),
+        same("rmq_sys_wheel_timer", 1, READ_WRITE)
+      ])
 ]
 
 /** Builds the table with the topics of the system in it. */
