@@ -124,7 +124,10 @@ export const make = Effect.fnUntraced(function* (api: MQClientApi, members: Clie
       if (own.queueDatas.length === 0 && known !== undefined && known.data.queueDatas.length > 0) return known
       return yield* accept({ topic, data: own, borrowed: false })
     }
-    const template = borrow === undefined ? undefined : yield* read(AUTO_CREATE_TOPIC_KEY_TOPIC)
+    // A topic that has a route of its own keeps it: its brokers may only be away for a while, and a borrowed route would
+    // let a send create the topic on others.
+    const hasOwn = known !== undefined && !known.borrowed && problemOfRoute(known.data) === undefined
+    const template = borrow === undefined || hasOwn ? undefined : yield* read(AUTO_CREATE_TOPIC_KEY_TOPIC)
     if (borrow === undefined || template === undefined) {
       return yield* new RouteUnavailable({ topic, problem: "topic-absent", tries: [] })
     }

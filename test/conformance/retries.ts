@@ -6,6 +6,7 @@ import * as MessageQueue from "../../src/message/MessageQueue.ts"
 import { Observer } from "./Observer.ts"
 import {
   assertStored,
+  assertTopicHolds,
   createTopic,
   eventually,
   eventuallyThat,
@@ -15,6 +16,9 @@ import {
   withManager
 } from "./support.ts"
 import { Target } from "./Target.ts"
+
+/** Looks and dials often, so that a test that waits for a broker's return does not wait for much else. */
+const IMPATIENT = { pollNameServerInterval: 500, remoting: { reconnectBackoffMillis: { initial: 50, max: 200 } } }
 
 export const tests = (test: Methods): void => {
   test.effect("a broker that has lost the topic: the retry goes to the other one, under the same id", () =>
@@ -60,7 +64,7 @@ export const tests = (test: Methods): void => {
       const observer = yield* Observer
       const [staying, leaving] = target.brokers
       const topic = yield* createTopic("gone", { queues: 2 })
-      const producer = yield* startProducer({ pollNameServerInterval: 500 })
+      const producer = yield* startProducer(IMPATIENT)
       const send = (text: string) => {
         const message = Message.make({ topic, body: text })
         return Effect.map(producer.send(message), (result) => ({ message, result }))
@@ -101,6 +105,39 @@ export const tests = (test: Methods): void => {
           [instance?.clientId ?? ""]
         )
       )
+    }).pipe(withManager)
+  )
+
+  test.effect("a topic whose only broker is away is not created on another one", () =>
+    Effect.gen(function* () {
+      const target = yield* Target
+      const observer = yield* Observer
+      const [, leaving] = target.brokers
+      const topic = yield* createTopic("dedicated", { queues: 2, brokers: [leaving.name] })
+      const producer = yield* startProducer(IMPATIENT)
+      const before = Message.make({ topic, body: "before" })
+      const sent = [{ message: before, result: yield* producer.send(before) }]
+
+      yield* target.stopSecondBroker
+      for (let n = 0; n < 4; n++) {
+        const error = yield* Effect.flip(producer.send(Message.make({ topic, body: "x" }), { timeoutMillis: 2_000 }))
+        assert.strictEqual(error.reason._tag, "ConnectFailed")
+        assert.strictEqual(error.outcome, "not-sent")
+        assert.isTrue(error.attempts.every((attempt) => attempt.brokerName === leaving.name))
+      }
+      yield* target.startSecondBroker
+      yield* eventually(
+        Effect.gen(function* () {
+          const message = Message.make({ topic, body: "after" })
+          sent.push({ message, result: yield* producer.send(message) })
+        })
+      )
+      const route = yield* eventuallyThat(observer.route(topic), (data) => assert.isDefined(data))
+      assert.deepStrictEqual(
+        route?.queueDatas.map((data) => [data.brokerName, data.writeQueueNums]),
+        [[leaving.name, 2]]
+      )
+      yield* assertTopicHolds(topic, sent)
     }).pipe(withManager)
   )
 }
