@@ -6,7 +6,7 @@ import * as Fs from "node:fs/promises"
 import * as JavaClient from "./JavaClient.ts"
 import type { RocketMQVersion } from "./Jars.ts"
 import { realSleep } from "./Processes.ts"
-import { routeBrokers } from "./RawRemoting.ts"
+import { request, routeBrokers } from "./RawRemoting.ts"
 import { RocketMQ } from "./RocketMQServer.ts"
 
 /** Signal 0 asks whether a process is there. */
@@ -67,6 +67,20 @@ describe.each(versions)("RocketMQ %s", (version) => {
         yield* broker.start
         assert.notStrictEqual(yield* broker.pid, before)
         assert.deepStrictEqual(yield* JavaClient.read({ ...client, topic }), read)
+
+        // A paused broker keeps its connections and answers nothing; one that is stopped comes back where it was.
+        const answers = Effect.map(
+          request(broker.address, { code: 30, extFields: { topic, queueId: "0" } }, 500),
+          (a) => a?.code
+        )
+        yield* broker.pause
+        assert.isUndefined(yield* answers)
+        yield* broker.resume
+        assert.strictEqual(yield* answers, 0)
+        const { address } = broker
+        yield* broker.restart
+        assert.strictEqual(broker.address, address)
+        assert.strictEqual(yield* answers, 0)
 
         const topics = yield* JavaClient.mqadmin(client, ["topicList"])
         assert.strictEqual(topics.exitCode, 0)
