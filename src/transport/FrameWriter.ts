@@ -77,14 +77,8 @@ export const makeFrameWriter = (options: {
 
   return {
     append: (command) => {
-      const length = out.length
-      try {
-        encodeInto(out, command)
-      } catch (error) {
-        // A half-written frame would spoil all that follow.
-        out.end = out.start + length
-        throw error
-      }
+      // Moves the end of the buffer only when the whole frame is there, so a throw leaves nothing behind.
+      encodeInto(out, command)
       appended()
     },
     appendBytes: (bytes) => {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { Clock, Effect, Exit, Fiber, FiberSet, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { makeDeadline } from "../../src/transport/Deadline.ts"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"
 import * as RemotingClient from "../../src/transport/RemotingClient.ts"
 import { ConnectionClosed, RequestTimeout, TooManyRequests } from "../../src/transport/RemotingError.ts"
@@ -12,6 +13,39 @@ const failure = <A>(call: Effect.Effect<A, RemotingError>) =>
   Effect.flatMap(Effect.flip(call), (error) => Effect.map(clockMillis, (at) => ({ error, at })))
 
 const forked = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
+
+describe("Deadline", () => {
+  it.effect("sweeps once per deadline, sleeps for the nearest only, and not at all without one", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const run = yield* FiberSet.makeRuntime()
+      const sweeps: Array<number> = []
+      const later = [120, Infinity]
+      const deadline = makeDeadline({
+        now: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6,
+        run,
+        sweep: (now) => {
+          sweeps.push(now)
+          return later.shift() ?? Infinity
+        }
+      })
+      assert.isFalse(deadline.isArmed())
+      deadline.arm(200)
+      deadline.arm(50)
+      deadline.arm(100)
+      yield* TestClock.adjust(1000)
+      assert.deepStrictEqual(sweeps, [50, 120])
+      assert.isFalse(deadline.isArmed())
+      deadline.arm(1100)
+      assert.isTrue(deadline.isArmed())
+      deadline.stop()
+      deadline.arm(1200)
+      assert.isFalse(deadline.isArmed())
+      yield* TestClock.adjust(1000)
+      assert.deepStrictEqual(sweeps, [50, 120])
+    })
+  )
+})
 
 describe("deadlines", () => {
   it.effect("a request without an answer fails at exactly its timeout", () =>
@@ -156,6 +190,43 @@ describe("deadlines", () => {
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 
+  it.effect("a request that times out makes room for the next in line, and so does one that gives up the line", () =>
+    Effect.gen(function* () {
+      const peer = yield* makePeer()
+      const client = yield* RemotingClient.make(
+        { maxInFlightRequests: 2, maxInFlightBytes: 1000, silentTimeoutsBeforeClose: 100 },
+        {}
+      )
+      const first = yield* forked(failure(client.invoke(peer.address, request(1), 500)))
+      const connection = yield* peer.accept
+      yield* connection.next
+      const large = new Uint8Array(400)
+      const head = yield* forked(failure(client.invoke(peer.address, request(2, large), 400)))
+      const behind = yield* forked(client.invoke(peer.address, request(3), 10_000))
+      yield* forked(client.invoke(peer.address, request(4), 10_000))
+      assert.strictEqual((yield* connection.next).code, 2)
+      assert.strictEqual(yield* connection.unread, 0)
+      yield* TestClock.adjust(400)
+      assert.strictEqual((yield* Fiber.join(head)).error._tag, "RequestTimeout")
+      assert.strictEqual((yield* connection.next).code, 3)
+      yield* TestClock.adjust(100)
+      assert.strictEqual((yield* Fiber.join(first)).at, 500)
+      assert.strictEqual((yield* connection.next).code, 4)
+      yield* Fiber.interrupt(behind)
+      // Too large for what is free, it holds up the one behind it until it gives up, one way or the other.
+      for (const end of ["interrupt", "timeout"]) {
+        const blocking = yield* forked(failure(client.invoke(peer.address, request(5, new Uint8Array(700)), 300)))
+        const small = yield* forked(client.invoke(peer.address, request(6), 10_000))
+        yield* Effect.yieldNow
+        assert.strictEqual(yield* connection.unread, 0)
+        if (end === "interrupt") yield* Fiber.interrupt(blocking)
+        else yield* TestClock.adjust(300)
+        assert.strictEqual((yield* connection.next).code, 6)
+        yield* Fiber.interrupt(small)
+      }
+    }).pipe(Effect.provide(MemoryWire.layer))
+  )
+
   it.effect("two timeouts in a row on a silent connection close it", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer({ reading: false })
@@ -200,6 +271,40 @@ describe("deadlines", () => {
       }
       const [info] = yield* client.connections
       assert.deepStrictEqual([info?.state, info?.connects], ["open", 1])
+    }).pipe(Effect.provide(MemoryWire.layer))
+  )
+
+  it.effect("a timeout is no sign of silence when anything at all came since the request was sent", () =>
+    Effect.gen(function* () {
+      const peer = yield* makePeer()
+      const client = yield* RemotingClient.make({}, {})
+      const quick = yield* forked(client.invoke(peer.address, request(1), 1000))
+      const connection = yield* peer.accept
+      const slow: Array<Fiber.Fiber<{ readonly error: RemotingError }, unknown>> = []
+      for (let n = 0; n < 4; n++) {
+        slow.push(yield* forked(failure(client.invoke(peer.address, request(2), 1000))))
+        yield* TestClock.adjust(10)
+      }
+      yield* connection.answer(yield* connection.next)
+      yield* Fiber.join(quick)
+      yield* TestClock.adjust(2000)
+      for (const fiber of slow) assert.instanceOf((yield* Fiber.join(fiber)).error, RequestTimeout)
+      assert.strictEqual((yield* client.connections)[0]?.state, "open")
+    }).pipe(Effect.provide(MemoryWire.layer))
+  )
+
+  it.effect("a connection on which a request waits is not idle", () =>
+    Effect.gen(function* () {
+      const peer = yield* makePeer()
+      const client = yield* RemotingClient.make({}, {})
+      const fiber = yield* forked(client.invoke(peer.address, request(1), 300_000))
+      const connection = yield* peer.accept
+      const command = yield* connection.next
+      yield* TestClock.adjust(250_000)
+      yield* connection.answer(command, { code: 4 })
+      assert.strictEqual((yield* Fiber.join(fiber)).code, 4)
+      yield* TestClock.adjust(240_000)
+      assert.deepStrictEqual(yield* client.connections, [])
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 
@@ -251,6 +356,48 @@ describe("deadlines", () => {
       )
       const [after] = yield* client.connections
       assert.deepStrictEqual([after?.inFlight, after?.inFlightBytes, after?.waiting], [0, 0, 0])
+    }).pipe(Effect.provide(MemoryWire.layer))
+  )
+
+  it.effect("what the connection had not taken when it ended was not sent", () =>
+    Effect.gen(function* () {
+      const network = yield* MemoryWire.MemoryNetwork
+      const peer = yield* makePeer({ reading: false })
+      const client = yield* RemotingClient.make({}, {})
+      const taken = yield* forked(failure(client.invoke(peer.address, request(1, new Uint8Array(300_000)), 5000)))
+      yield* peer.accept
+      yield* Effect.yieldNow
+      const untaken = yield* forked(failure(client.invoke(peer.address, request(2), 5000)))
+      const oneway = yield* forked(failure(client.invokeOneway(peer.address, request(3), 5000)))
+      yield* Effect.yieldNow
+      yield* network.cutAll(peer.address)
+      const ends = [yield* Fiber.join(taken), yield* Fiber.join(untaken), yield* Fiber.join(oneway)]
+      assert.deepStrictEqual(
+        ends.map(({ error }) => [error._tag, error.outcome]),
+        [
+          ["ConnectionClosed", "unknown"],
+          ["ConnectionClosed", "not-sent"],
+          ["ConnectionClosed", "not-sent"]
+        ]
+      )
+    }).pipe(Effect.provide(MemoryWire.layer))
+  )
+
+  it.effect("bytes that were given up count until the peer takes them", () =>
+    Effect.gen(function* () {
+      const peer = yield* makePeer({ reading: false })
+      const client = yield* RemotingClient.make({ maxInFlightBytes: 1_000_000 }, {})
+      const large = request(1, new Uint8Array(900_000))
+      const first = yield* forked(client.invoke(peer.address, large, 5000))
+      const connection = yield* peer.accept
+      yield* Effect.yieldNow
+      yield* Fiber.interrupt(first)
+      yield* forked(client.invoke(peer.address, large, 5000))
+      const [before] = yield* client.connections
+      assert.deepStrictEqual([before?.inFlight, before?.inFlightBytes, before?.waiting], [0, 0, 1])
+      yield* connection.stream.pull
+      const [after] = yield* client.connections
+      assert.deepStrictEqual([after?.inFlight, after?.waiting], [1, 0])
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 

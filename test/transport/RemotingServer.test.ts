@@ -263,7 +263,11 @@ describe.each(wires)("faults on $name", ({ layer }) => {
       })
       const client = yield* RemotingClient.make({ silentTimeoutsBeforeClose: 1 }, {})
       assert.instanceOf(yield* Effect.flip(client.invoke(server.address, request(1), 5000)), ConnectionClosed)
-      assert.instanceOf(yield* Effect.flip(client.invoke(server.address, request(2), 50)), RequestTimeout)
+      // On a busy machine the dial alone can take the 50 ms.
+      const ignored = client
+        .invoke(server.address, request(2), 50)
+        .pipe(Effect.flip, Effect.repeat({ until: (error) => error.outcome === "unknown" }))
+      assert.instanceOf(yield* ignored, RequestTimeout)
       assert.strictEqual((yield* client.invoke(server.address, request(3), 5000)).remark, "3")
     }).pipe(Effect.provide(layer))
   )

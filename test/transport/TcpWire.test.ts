@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Queue, Scope } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Queue, Scope } from "effect"
 import * as Net from "node:net"
+import { makeFrameDecoder } from "../../src/protocol/Frame.ts"
+import type { RemotingCommand } from "../../src/protocol/RemotingCommand.ts"
 import * as RemotingClient from "../../src/transport/RemotingClient.ts"
 import { ConnectFailed, ConnectionClosed } from "../../src/transport/RemotingError.ts"
 import * as RemotingServer from "../../src/transport/RemotingServer.ts"
@@ -213,6 +215,63 @@ describe("TcpWire", () => {
       const late = yield* forked(client.invoke(address, request(1, new Uint8Array(4 * 1024 * 1024)), 60_000))
       assert.strictEqual((yield* client.connections)[0]?.waiting, 1)
       yield* Fiber.interrupt(late)
+    }).pipe(Effect.provide(TcpWire.layer))
+  )
+
+  it.live("bytes that node still holds are not written over", () =>
+    Effect.gen(function* () {
+      const sockets: Array<Net.Socket> = []
+      const address = yield* nodeServer((socket) => sockets.push(socket), { pauseOnConnect: true })
+      const client = yield* RemotingClient.make({}, {})
+      const received: Array<RemotingCommand> = []
+      // Small frames, a few per turn, until the kernel takes no more and node holds the rest; then some on top.
+      let [code, last, stalled] = [0, -1, 0]
+      while (stalled < 20) {
+        for (let n = 0; n < 5; n++) {
+          const body = new Uint8Array(1500).fill(code % 251)
+          yield* forked(Effect.exit(client.invoke(address, request(code++, body), 60_000)))
+        }
+        yield* Effect.yieldNow
+        const { bytesOut } = yield* client.counters
+        stalled = bytesOut === last ? stalled + 1 : 0
+        last = bytesOut
+        if (code === 4000) break
+      }
+      const all = yield* Deferred.make<void>()
+      const decoder = makeFrameDecoder()
+      for (const socket of sockets) {
+        socket.on("data", (chunk) => {
+          const { commands, error } = decoder.push(chunk)
+          received.push(...commands)
+          if (error !== undefined || received.length === code) Deferred.doneUnsafe(all, Effect.void)
+        })
+        socket.resume()
+      }
+      yield* Deferred.await(all)
+      assert.strictEqual(received.length, code)
+      received.forEach((command, n) => {
+        assert.strictEqual(command.code, n)
+        assert.isTrue(command.body.length === 1500 && command.body.every((byte) => byte === n % 251), `body ${n}`)
+      })
+    }).pipe(Effect.provide(TcpWire.layer))
+  )
+
+  it.live("a peer that resets while the socket is being closed does no harm", () =>
+    Effect.gen(function* () {
+      const ended = yield* Deferred.make<void>()
+      const address = yield* nodeServer(
+        (socket) => {
+          socket.resume()
+          socket.on("end", () => {
+            socket.resetAndDestroy()
+            Deferred.doneUnsafe(ended, Effect.void)
+          })
+        },
+        { allowHalfOpen: true }
+      )
+      const wire = yield* Wire
+      yield* Effect.scoped(wire.connect(address, options))
+      yield* Deferred.await(ended)
     }).pipe(Effect.provide(TcpWire.layer))
   )
 
