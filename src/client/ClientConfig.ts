@@ -137,7 +137,7 @@ export const check = (config: ClientConfig): InvalidConfig | undefined => {
 
 /**
  * Which clients share one instance: those with equal keys. It holds everything that must not be mixed (the name servers
- * above all), which the wire identity, the client id, does not.
+ * above all), which the wire identity, the client id, does not. The manager adds the services that an instance uses.
  */
 export const sharingKey = (config: ClientConfig): string =>
   JSON.stringify([

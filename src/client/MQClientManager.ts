@@ -1,21 +1,32 @@
 import { Config, Context, Effect, Equal, Hash, Layer, Option, RcMap, Scope } from "effect"
 import * as TcpWire from "../transport/TcpWire.ts"
 import type { Wire } from "../transport/Wire.ts"
+import { AddressTranslator } from "./AddressTranslator.ts"
 import type { ClientConfig } from "./ClientConfig.ts"
 import * as ClientConfigs from "./ClientConfig.ts"
 import { ConfigProblem, InvalidConfig, StartError } from "./ClientError.ts"
 import { make as makeInstance, type MQClientInstanceShape } from "./MQClientInstance.ts"
+import { NameServerResolver } from "./NameServerResolver.ts"
 
-/** A key of the table: equal when the instances may be shared. */
+/**
+ * A key of the table: equal when the instances may be shared. Beside the configuration's own key stand the things that
+ * have no name to compare by: the resolver that the addresses come from, the translator, and the hook that signs requests.
+ */
 class InstanceKey implements Equal.Equal {
   readonly key: string
   readonly config: ClientConfig
-  constructor(config: ClientConfig) {
+  readonly services: ReadonlyArray<unknown>
+  constructor(config: ClientConfig, services: ReadonlyArray<unknown>) {
     this.key = ClientConfigs.sharingKey(config)
     this.config = config
+    this.services = services
   }
   [Equal.symbol](that: unknown): boolean {
-    return that instanceof InstanceKey && that.key === this.key
+    return (
+      that instanceof InstanceKey &&
+      that.key === this.key &&
+      that.services.every((service, index) => service === this.services[index])
+    )
   }
   [Hash.symbol](): number {
     return Hash.string(this.key)
@@ -77,7 +88,13 @@ export class MQClientManager extends Context.Service<
           const resolved = yield* resolveNamesrv(config)
           const problem = ClientConfigs.check(resolved)
           if (problem !== undefined) return yield* invalid(problem.problems)
-          return yield* RcMap.get(factoryTable, new InstanceKey(resolved))
+          const resolver = yield* Effect.serviceOption(NameServerResolver)
+          const services = [
+            resolved.namesrvAddr === undefined ? Option.getOrUndefined(resolver) : undefined,
+            yield* AddressTranslator,
+            resolved.remoting.rpcHook
+          ]
+          return yield* RcMap.get(factoryTable, new InstanceKey(resolved, services))
         }),
         size: Effect.map(RcMap.keys(factoryTable), (keys) => [...keys].length)
       })

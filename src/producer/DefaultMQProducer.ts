@@ -170,7 +170,10 @@ const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOption
     yield* step(
       "2.4",
       "put the template topic into topicPublishInfoTable",
-      Effect.sync(() => void table.getOrPut(config.createTopicKey))
+      // The topics to be resolved too: a route that arrives for a topic which is not in the table is not kept.
+      Effect.sync(() => {
+        for (const topic of [config.createTopicKey, ...config.topics]) table.getOrPut(topic)
+      })
     )
     const uniqueIds = makeUniqueIds({ ...(yield* HostInfo), random: yield* Random.nextIntBetween(0, 0xffff_ffff) })
     const sends = yield* Send.make(config, instance, table, uniqueIds)
@@ -232,6 +235,11 @@ const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOption
   const start: DefaultMQProducerShape["start"] = Effect.uninterruptibleMask((restore) =>
     Effect.suspend(() => {
       if (starting !== undefined) return restore(Deferred.await(starting))
+      // Refused here and not by a step: nothing of the first start is touched, its record of steps included.
+      if (stateNow() !== "CREATE_JUST") {
+        const reason = illegal("start", "CREATE_JUST")
+        return Effect.fail(new StartError({ step: "2.1", name: "set START_FAILED", reason }))
+      }
       const mine = Deferred.makeUnsafe<void, StartError>()
       starting = mine
       return Effect.onExit(Effect.asVoid(run(restore)), (exit) => {

@@ -14,6 +14,10 @@ export const memory = (options: EmbeddedClusterOptions = {}) =>
 /** Runs a test on a cluster in memory. */
 export const onMemory = (options?: EmbeddedClusterOptions) => Effect.provide(memory(options))
 
+/** Runs a test on a cluster on real sockets. */
+export const onTcp = (options: EmbeddedClusterOptions = {}) =>
+  Effect.provide(MQClientManager.layer.pipe(Layer.provideMerge(EmbeddedCluster.layerTcp({ seed: 1, ...options }))))
+
 /** Lets everything run that can run without time going on. */
 export const settle: Effect.Effect<void> = Effect.repeat(Effect.yieldNow, { times: 30 })
 
