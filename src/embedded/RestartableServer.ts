@@ -28,7 +28,7 @@ export interface RestartableServer {
 export interface RestartableServerOptions {
   readonly name: string
   readonly kind: FaultServer["kind"]
-  /** The interface to listen on. */
+  /** The interface to listen on; all of them are advertised to clients as the loopback one. */
   readonly host: string
   /** 0 takes a free port at the first start. */
   readonly port: number
@@ -43,6 +43,18 @@ interface Running {
   readonly scope: Scope.Closeable
   readonly server: RemotingServer.RemotingServer
 }
+
+/** A listener's port on another host: what it is advertised as, or where it listens again. */
+const withHost = (address: string, host: string): string => {
+  const parsed = Address.parse(address)
+  return parsed instanceof Address.AddressError ? address : Address.format({ host, port: parsed.port })
+}
+
+/** The host under which clients of this machine reach a listener on every interface. */
+const advertisedHosts: ReadonlyMap<string, string> = new Map([
+  ["0.0.0.0", "127.0.0.1"],
+  ["::", "::1"]
+])
 
 /** Builds a server that does not run yet; it stops with the scope. */
 export const make = (options: RestartableServerOptions): Effect.Effect<RestartableServer, never, Wire | Scope.Scope> =>
@@ -63,7 +75,7 @@ export const make = (options: RestartableServerOptions): Effect.Effect<Restartab
 
     const listen = (newPort: boolean) =>
       RemotingServer.listen({
-        address: newPort ? Address.format({ host: options.host, port: 0 }) : address,
+        address: newPort ? Address.format({ host: options.host, port: 0 }) : withHost(address, options.host),
         version: options.version,
         handler: handle,
         intercept: {
@@ -102,7 +114,7 @@ export const make = (options: RestartableServerOptions): Effect.Effect<Restartab
             running = undefined
           })
         )
-        address = server.address
+        address = withHost(server.address, advertisedHosts.get(options.host) ?? options.host)
         running = { scope, server }
       })
 

@@ -5,6 +5,7 @@ import { DecodeError } from "../../src/protocol/DecodeError.ts"
 import * as MessageCodec from "../../src/protocol/MessageCodec.ts"
 import * as MessageProperties from "../../src/protocol/MessageProperties.ts"
 import type { RemotingCommand, Request } from "../../src/protocol/RemotingCommand.ts"
+import * as HeartBeat from "../../src/protocol/request/HeartBeat.ts"
 import type { PullMessageHeader } from "../../src/protocol/request/PullMessage.ts"
 import * as PullMessage from "../../src/protocol/request/PullMessage.ts"
 import type { SendMessageHeader } from "../../src/protocol/request/SendMessage.ts"
@@ -106,3 +107,46 @@ export const messagesOf = (answer: RemotingCommand) => {
   if (error !== undefined) throw error
   return messages
 }
+
+/** The heartbeat of one consumer, whose subscriptions have version 7. */
+export const consumerHeartbeat = (
+  clientID: string,
+  groupName: string,
+  topics: ReadonlyArray<string>,
+  tag?: string,
+  over: { readonly messageModel?: string; readonly heartbeatFingerprint?: number; readonly withoutSub?: boolean } = {}
+): Request =>
+  HeartBeat.request({
+    clientID,
+    producerDataSet: [],
+    consumerDataSet: [
+      {
+        groupName,
+        consumeType: "CONSUME_PASSIVELY",
+        messageModel: over.messageModel ?? "CLUSTERING",
+        consumeFromWhere: "CONSUME_FROM_LAST_OFFSET",
+        unitMode: false,
+        subscriptionDataSet: topics.map((topic) => ({
+          topic,
+          subString: tag ?? "*",
+          tagsSet: tag === undefined ? [] : [tag],
+          codeSet: tag === undefined ? [] : [MessageCodec.javaHashCode(tag)],
+          subVersion: 7,
+          expressionType: "TAG",
+          classFilterMode: false
+        }))
+      }
+    ],
+    heartbeatFingerprint: over.heartbeatFingerprint ?? 0,
+    withoutSub: over.withoutSub ?? false
+  })
+
+/** The heartbeat of one producer. */
+export const producerHeartbeat = (clientID: string, groupName: string): Request =>
+  HeartBeat.request({
+    clientID,
+    producerDataSet: [{ groupName }],
+    consumerDataSet: [],
+    heartbeatFingerprint: 0,
+    withoutSub: false
+  })
