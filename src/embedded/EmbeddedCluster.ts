@@ -49,7 +49,10 @@ export interface EmbeddedClusterOptions {
   readonly autoCreateTopicEnable?: boolean | undefined
   /** How many name servers; default 1. */
   readonly nameServers?: number | undefined
-  /** Where to listen; default `127.0.0.1` with free ports. A fixed port is for the first server, the next take the next. */
+  /**
+   * Where to listen; default `127.0.0.1` with free ports, in memory from 9876 and 10911 on. A fixed port is for the first
+   * server, the next take the next.
+   */
   readonly listen?: { readonly host?: string; readonly namesrvPort?: number; readonly brokerPort?: number } | undefined
   /** The release the servers speak as, see `MQVersion`; default 513 (5.5.0). Below 5.0.0 they answer as 4.9.7 does. */
   readonly version?: number | undefined

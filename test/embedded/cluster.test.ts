@@ -263,6 +263,19 @@ describe("cluster", () => {
     }).pipe(onCluster({ topics: { orders: {} }, recordTraffic: false }))
   )
 
+  it.effect("in memory it is where RocketMQ usually is, unless told otherwise", () =>
+    Effect.gen(function* () {
+      const addresses = Effect.map(EmbeddedCluster, (cluster) => [
+        cluster.namesrvAddr,
+        ...cluster.brokers.map((broker) => broker.address)
+      ])
+      const usual = yield* addresses.pipe(onCluster({ brokers: 2, nameServers: 2 }))
+      assert.deepStrictEqual(usual, ["127.0.0.1:9876;127.0.0.1:9877", "127.0.0.1:10911", "127.0.0.1:10912"])
+      const other = yield* addresses.pipe(onCluster({ listen: { host: "10.0.0.1", namesrvPort: 1 } }))
+      assert.deepStrictEqual(other, ["10.0.0.1:1", "10.0.0.1:10911"])
+    })
+  )
+
   it.effect("a port that is taken is a typed error, and nothing stays open", () =>
     Effect.gen(function* () {
       const fixed = { listen: { namesrvPort: 9_876, brokerPort: 9_876 } }
