@@ -1,4 +1,4 @@
-import { Clock, Effect, Random } from "effect"
+import { Clock, Effect, type Fiber, Random } from "effect"
 import { type ApiError, type IllegalServiceState, RouteUnavailable } from "../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import { problemOfRoute } from "../client/TopicRoute.ts"
@@ -21,6 +21,7 @@ import {
   type SendReason,
   SendTimeout
 } from "./SendError.ts"
+import type { SendObserver } from "./SendObserver.ts"
 import * as SendRequest from "./SendRequest.ts"
 import type { TopicPublishInfo } from "./TopicPublishInfo.ts"
 import type { TopicPublishInfoTable } from "./TopicPublishInfoTable.ts"
@@ -108,7 +109,8 @@ export const make = Effect.fnUntraced(function* (
   config: ProducerConfig,
   instance: MQClientInstanceShape,
   table: TopicPublishInfoTable,
-  uniqueIds: UniqueIds
+  uniqueIds: UniqueIds,
+  observer?: SendObserver
 ) {
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
@@ -312,11 +314,6 @@ export const make = Effect.fnUntraced(function* (
     )
   }
 
-  const ended = Effect.sync(() => {
-    inFlight--
-    if (inFlight === 0) onIdle?.()
-  })
-
   const callOf = (outgoing: Outgoing, options: SendOptions | undefined): Call | InvalidMessage => {
     const queue = options?.queue
     if (queue !== undefined && queue.topic !== outgoing.topic) {
@@ -339,29 +336,49 @@ export const make = Effect.fnUntraced(function* (
 
   /** Begins a send, unless the producer or the message does not allow it, and counts it until it has ended. */
   const begin = <A>(
+    fiber: Fiber.Fiber<unknown, unknown>,
     topic: string,
     outgoing: Outgoing | InvalidMessage,
     options: SendOptions | undefined,
-    run: (call: Call) => Effect.Effect<A, SendError>
+    run: (call: Call) => Effect.Effect<A, SendError>,
+    isOneway = false
   ): Effect.Effect<A, SendError> => {
     counters.sends++
     if (refusal !== undefined) return refused(topic, refusal())
     const call = isInvalid(outgoing) ? outgoing : callOf(outgoing, options)
     if (isInvalid(call)) return refused(topic, call)
     inFlight++
-    return Effect.ensuring(run(call), ended)
+    const sent =
+      observer?.active(fiber) === true
+        ? observer.around(
+            {
+              fiber,
+              outgoing: call.outgoing,
+              oneway: isOneway,
+              queue: call.fixedQueue,
+              timeoutMillis: call.timeoutMillis
+            },
+            (observed) => run(observed === call.outgoing ? call : { ...call, outgoing: observed })
+          )
+        : run(call)
+    return Effect.onExitPrimitive(sent, (exit) => {
+      observer?.ended?.(call.outgoing, exit, now() - call.deadline + call.timeoutMillis)
+      inFlight--
+      if (inFlight === 0) onIdle?.()
+      return undefined
+    })
   }
 
   const prepared = (message: Message) => prepare(config, message, uniqueIds, clock.currentTimeMillisUnsafe())
 
   const send: Sends["send"] = (message, options) =>
-    Effect.suspend(() => begin(message.topic, prepared(message), options, attempt))
+    Effect.withFiber((fiber) => begin(fiber, message.topic, prepared(message), options, attempt))
 
   const sendOneway: Sends["sendOneway"] = (message, options) =>
-    Effect.suspend(() => begin(message.topic, prepared(message), options, oneway))
+    Effect.withFiber((fiber) => begin(fiber, message.topic, prepared(message), options, oneway, true))
 
   const dispatch: Sends["dispatch"] = (outgoing, options) =>
-    Effect.suspend(() => begin(outgoing.topic, outgoing, options, attempt))
+    Effect.withFiber((fiber) => begin(fiber, outgoing.topic, outgoing, options, attempt))
 
   const oneway = (call: Call): Effect.Effect<void, SendError> => {
     const info = table.get(call.outgoing.topic)
