@@ -335,7 +335,7 @@ export const make = Effect.fnUntraced(function* (
   }
 
   /** Begins a send, unless the producer or the message does not allow it, and counts it until it has ended. */
-  const begin = <A>(
+  const begin = <A extends SendResult | void>(
     fiber: Fiber.Fiber<unknown, unknown>,
     topic: string,
     outgoing: Outgoing | InvalidMessage,
@@ -356,7 +356,8 @@ export const make = Effect.fnUntraced(function* (
               outgoing: call.outgoing,
               oneway: isOneway,
               queue: call.fixedQueue,
-              timeoutMillis: call.timeoutMillis
+              timeoutMillis: call.timeoutMillis,
+              refuse: (reason) => fail(call, reason)
             },
             (observed) => run(observed === call.outgoing ? call : { ...call, outgoing: observed })
           )

@@ -35,6 +35,18 @@ export class BrokerNotExist extends Schema.TaggedError<BrokerNotExist>()("Broker
   }
 }
 
+/** A `CheckForbiddenHook` refused the send; nothing was sent. Source: RocketMQ `CheckForbiddenHook`. */
+export class SendForbidden extends Schema.TaggedError<SendForbidden>()("SendForbidden", {
+  topic: Schema.String,
+  /** The hook's name. */
+  hook: Schema.String,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `The hook "${this.hook}" forbids the send to topic "${this.topic}": ${this.problem}.`
+  }
+}
+
 /**
  * What is known of a message whose send failed.
  *
@@ -62,6 +74,7 @@ export class SendAttempt extends Schema.Class<SendAttempt>("SendAttempt")({
 export const SendReason = Schema.Union([
   IllegalServiceState,
   InvalidMessage,
+  SendForbidden,
   RouteUnavailable,
   BrokerNotExist,
   SendTimeout,
@@ -99,6 +112,7 @@ export class SendError extends Schema.TaggedError<SendError>()("SendError", {
     switch (this.reason._tag) {
       case "IllegalServiceState":
       case "InvalidMessage":
+      case "SendForbidden":
       case "ClientClosed":
         return false
       case "RouteUnavailable":
