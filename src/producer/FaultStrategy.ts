@@ -16,8 +16,10 @@ export const selectOneMessageQueue = (
   if (size === 0) return undefined
   const avoid = lastBroker !== undefined && info.brokerCount > 1
   for (let i = 0; i < size; i++) {
-    const queue = queues[turn.next % size]
-    turn.next = (turn.next + 1) & 0x3fffffff
+    const at = turn.next % size
+    // Never a count that wraps: where it wraps, some queues would miss a turn.
+    turn.next = at + 1
+    const queue = queues[at]
     if (queue === undefined || !avoid || queue.brokerName !== lastBroker) return queue
   }
   return undefined

@@ -42,6 +42,8 @@ export const decide = (error: ApiError): RetryDecision => {
     case "ConnectionClosed":
       return "refresh"
     case "RequestTimeout":
+    // No place on the connection to one broker says nothing of the others.
+    case "TooManyRequests":
       return "retry"
     default:
       return "fail"

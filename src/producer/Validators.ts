@@ -32,10 +32,12 @@ export const checkGroup = (group: string): InvalidGroup | undefined => {
 }
 
 const separators = /[\u0001\u0002]/
+const everySeparator = /[\u0001\u0002]/g
 
 const bad = (topic: string, field: string, problem: string) => new InvalidMessage({ topic, field, problem })
 
 const checkTopic = (topic: string): InvalidMessage | undefined => {
+  if (typeof topic !== "string") return bad(String(topic), "topic", "is no text")
   if (topic.trim() === "") return bad(topic, "topic", "is blank")
   if (topic.length > TOPIC_MAX_LENGTH) {
     return bad(topic, "topic", `has ${topic.length} characters, at most ${TOPIC_MAX_LENGTH} are allowed`)
@@ -54,7 +56,7 @@ const checkProperties = (topic: string, properties: Readonly<Record<string, stri
     if (separators.test(name) || separators.test(value)) {
       return bad(
         topic,
-        `properties.${name.replace(separators, "?")}`,
+        `properties.${name.replace(everySeparator, "?")}`,
         "contains U+0001 or U+0002, which separate properties"
       )
     }
@@ -63,7 +65,9 @@ const checkProperties = (topic: string, properties: Readonly<Record<string, stri
 }
 
 const checkKeys = (topic: string, keys: ReadonlyArray<string>): InvalidMessage | undefined => {
+  if (!Array.isArray(keys)) return bad(topic, "keys", "are no list of texts")
   for (const key of keys) {
+    if (typeof key !== "string") return bad(topic, "keys", "has a key that is no text")
     if (key.trim() === "") return bad(topic, "keys", "has a blank key")
     if (separators.test(key)) return bad(topic, "keys", "contains U+0001 or U+0002, which separate properties")
     if (key.includes(" ")) return bad(topic, "keys", `has a space in "${key}"; a space separates keys`)
@@ -81,12 +85,14 @@ export const checkMessage = (message: Message, maxMessageSize: number): InvalidM
   const { body, flag, keys, properties, tags, topic } = message
   const topicProblem = checkTopic(topic)
   if (topicProblem !== undefined) return topicProblem
+  if (!(body instanceof Uint8Array)) return bad(topic, "body", "is no Uint8Array; Message.make takes text")
   if (body.length === 0) return bad(topic, "body", "is empty")
   if (body.length > maxMessageSize) {
     return bad(topic, "body", `has ${body.length} bytes, at most ${maxMessageSize} are allowed (maxMessageSize)`)
   }
   if (flag !== undefined && (flag | 0) !== flag) return bad(topic, "flag", "is no 32-bit int")
   if (tags !== undefined) {
+    if (typeof tags !== "string") return bad(topic, "tags", "is no text")
     if (tags.trim() === "") return bad(topic, "tags", "is blank; leave it out instead")
     if (separators.test(tags)) return bad(topic, "tags", "contains U+0001 or U+0002, which separate properties")
   }
