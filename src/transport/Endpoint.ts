@@ -1,7 +1,7 @@
 import { Effect, Fiber } from "effect"
 import type { Connection } from "./Connection.ts"
 import type { Run } from "./Deadline.ts"
-import { ConnectFailed, ConnectionClosed } from "./RemotingError.ts"
+import { ConnectFailed, ConnectionClosed, TlsFailed } from "./RemotingError.ts"
 import type { RemotingError } from "./RemotingError.ts"
 import type { Resume } from "./ResponseTable.ts"
 import type { WireError } from "./Wire.ts"
@@ -70,8 +70,12 @@ export const makeEndpoint = (options: {
     if (waiting.size > 0) wake(Effect.fail(error(false)))
   }
 
-  const refusal = (error: WireError): ConnectFailed =>
-    new ConnectFailed({ address, kind: error.kind, retryAfterMillis: Math.max(0, retryAt - now()), cause: error })
+  const refusal = (error: WireError): ConnectFailed | TlsFailed => {
+    const retryAfterMillis = Math.max(0, retryAt - now())
+    return error.kind === "tls"
+      ? new TlsFailed({ address, reason: error.tls ?? "other", retryAfterMillis, cause: error })
+      : new ConnectFailed({ address, kind: error.kind, retryAfterMillis, cause: error })
+  }
 
   const startDial = () => {
     connecting = true

@@ -53,6 +53,18 @@ const wireError = (
   detail: string
 ): WireError => new WireError({ address, operation, kind, cause: new Error(detail) })
 
+/** Refused, and not left out: who asks for TLS must never talk in plain text. */
+const noTls = (address: string, operation: WireError["operation"]) =>
+  Effect.fail(
+    new WireError({
+      address,
+      operation,
+      kind: "tls",
+      tls: "no-tls-here",
+      cause: new Error("the wire in memory has no TLS")
+    })
+  )
+
 const reading = (pipe: Pipe, localAddress: string, remoteAddress: string) =>
   Effect.mapError(pipe.pull, (kind) => wireError(remoteAddress, "read", kind, `read at ${localAddress}: ${kind}`))
 
@@ -94,7 +106,8 @@ const open = (state: State, clock: Clock.Clock, address: string, accept: Accept)
 
 const connect =
   (state: State, clock: Clock.Clock): Wire["Service"]["connect"] =>
-  (address, { connectTimeoutMillis }) => {
+  (address, { connectTimeoutMillis, tls }) => {
+    if (tls !== undefined) return noTls(address, "connect")
     const dial: Effect.Effect<ByteStream, WireError, Scope.Scope> = Effect.gen(function* () {
       const target = Address.parse(address)
       if (target instanceof Address.AddressError) {
@@ -128,8 +141,9 @@ const clockSleep = (clock: Clock.Clock, millis: number) =>
 
 const listen =
   (state: State): Wire["Service"]["listen"] =>
-  (address, onConnection) =>
+  (address, onConnection, options) =>
     Effect.gen(function* () {
+      if (options?.tls !== undefined) return yield* noTls(address, "listen")
       const target = Address.parse(address)
       if (target instanceof Address.AddressError) {
         return yield* new WireError({ address, operation: "listen", kind: "address", cause: target })

@@ -8,7 +8,7 @@ import { makeCounters } from "./Counters.ts"
 import type { RemotingCounters } from "./Counters.ts"
 import { makeEndpoint } from "./Endpoint.ts"
 import type { Endpoint } from "./Endpoint.ts"
-import { ClientClosed, ConnectionClosed, RequestTimeout } from "./RemotingError.ts"
+import { ClientClosed, ConnectionClosed, RequestTimeout, RpcHookFailed } from "./RemotingError.ts"
 import type { RemotingError } from "./RemotingError.ts"
 import { defaultConfig } from "./RemotingClientConfig.ts"
 import type { RemotingClientConfig } from "./RemotingClientConfig.ts"
@@ -176,9 +176,9 @@ export const make = (
       }
       if (handlers.onConnected === undefined) return opened()
       const invokeFirst = (request: Request, timeoutMillis: number) =>
-        hooked(address, request, (sent) =>
+        hooked(address, request, timeoutMillis, (sent, left) =>
           Effect.callback<RemotingCommand, RemotingError>((resume) => {
-            const cleanup = connection.call(sent, timeoutMillis, false, resume)
+            const cleanup = connection.call(sent, left, false, resume)
             opened()
             return cleanup
           })
@@ -233,22 +233,50 @@ export const make = (
       })
 
     const { rpcHook } = config
-    const signed = (address: string, request: Request) => rpcHook?.doBeforeRequest?.(address, request) ?? request
+
+    /** Sends the request as the hook wants it, in the time that the hook leaves. */
+    const signed = <A>(
+      address: string,
+      request: Request,
+      timeoutMillis: number,
+      send: (request: Request, leftMillis: number) => Effect.Effect<A, RemotingError>
+    ): Effect.Effect<A, RemotingError> =>
+      Effect.suspend(() => {
+        const { code } = request
+        const failed = (cause: unknown) => Effect.fail(new RpcHookFailed({ address, code, cause }))
+        try {
+          const sent = rpcHook?.doBeforeRequest?.(address, request) ?? request
+          if (!Effect.isEffect(sent)) return send(sent, timeoutMillis)
+          const begin = now()
+          return sent.pipe(
+            Effect.catchCause((cause) =>
+              Cause.hasInterruptsOnly(cause) ? Effect.interrupt : failed(Cause.squash(cause))
+            ),
+            Effect.timeoutOrElse({
+              duration: Math.max(0, timeoutMillis),
+              orElse: () => Effect.fail(new RequestTimeout({ address, code, timeoutMillis, sent: false }))
+            }),
+            Effect.flatMap((ready) => send(ready, timeoutMillis - (now() - begin)))
+          )
+        } catch (cause) {
+          return failed(cause)
+        }
+      })
 
     const hooked = (
       address: string,
       request: Request,
-      send: (request: Request) => Effect.Effect<RemotingCommand, RemotingError>
-    ): Effect.Effect<RemotingCommand, RemotingError> => {
-      if (rpcHook === undefined) return send(request)
-      return Effect.suspend(() => {
-        const sent = signed(address, request)
-        return Effect.map(send(sent), (response) => {
-          rpcHook.doAfterResponse?.(address, sent, response)
-          return response
-        })
-      })
-    }
+      timeoutMillis: number,
+      send: (request: Request, leftMillis: number) => Effect.Effect<RemotingCommand, RemotingError>
+    ): Effect.Effect<RemotingCommand, RemotingError> =>
+      rpcHook === undefined
+        ? send(request, timeoutMillis)
+        : signed(address, request, timeoutMillis, (sent, left) =>
+            Effect.map(send(sent, left), (response) => {
+              rpcHook.doAfterResponse?.(address, sent, response)
+              return response
+            })
+          )
 
     // The hot path: a Map hit and one Effect.callback, which registers the request and encodes its frame.
     const invoke = (address: string, request: Request, timeoutMillis: number) =>
@@ -263,11 +291,10 @@ export const make = (
 
     const invokeOneway = (address: string, request: Request, timeoutMillis: number) =>
       Effect.callback<void, RemotingError>((resume) => {
-        const sent = signed(address, request)
         const open = endpoints.get(address)?.connection()
-        if (open !== undefined) return open.callOneway(sent, timeoutMillis, resume)
-        const later = onceOpen(address, sent.code, timeoutMillis, (connection, left) =>
-          connection.invokeOneway(sent, left)
+        if (open !== undefined) return open.callOneway(request, timeoutMillis, resume)
+        const later = onceOpen(address, request.code, timeoutMillis, (connection, left) =>
+          connection.invokeOneway(request, left)
         )
         return resume(later)
       })
@@ -277,8 +304,12 @@ export const make = (
         rpcHook === undefined
           ? invoke
           : (address, request, timeoutMillis) =>
-              hooked(address, request, (sent) => invoke(address, sent, timeoutMillis)),
-      invokeOneway,
+              hooked(address, request, timeoutMillis, (sent, left) => invoke(address, sent, left)),
+      invokeOneway:
+        rpcHook === undefined
+          ? invokeOneway
+          : (address, request, timeoutMillis) =>
+              signed(address, request, timeoutMillis, (sent, left) => invokeOneway(address, sent, left)),
       closeAddress: (address) =>
         Effect.suspend(() => {
           const endpoint = endpoints.get(address)

@@ -2,6 +2,7 @@ import { MAX_FRAME_LENGTH } from "../protocol/Frame.ts"
 import { MQVersion } from "../protocol/MQVersion.ts"
 import type { SerializeType } from "../protocol/RemotingCommand.ts"
 import type { RpcHook } from "./RpcHook.ts"
+import type { TlsOptions } from "./Tls.ts"
 
 /** Settings of a `RemotingClient`. Source: RocketMQ `NettyClientConfig` where a field is named. */
 export interface RemotingClientConfig {
@@ -25,6 +26,8 @@ export interface RemotingClientConfig {
   readonly version: number
   /** How headers are written; default "JSON" (`rocketmq.serialize.type`). Both forms are read. */
   readonly serializeType: SerializeType
+  /** Speaks TLS with every address; plain text by default (Java `useTLS`). */
+  readonly tls?: TlsOptions | undefined
   /** Sees every request and answer; none by default. */
   readonly rpcHook?: RpcHook | undefined
 }

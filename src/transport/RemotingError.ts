@@ -1,5 +1,6 @@
 import { Schema } from "effect"
 import { requestCodeName } from "../protocol/RequestCode.ts"
+import { tlsHints, TlsReason } from "./Tls.ts"
 import { WireErrorKind, wireErrorHints } from "./Wire.ts"
 
 /** Whether a request that failed can have reached the peer: surely not, or nobody knows. */
@@ -23,6 +24,47 @@ export class ConnectFailed extends Schema.TaggedError<ConnectFailed>()("ConnectF
 }) {
   override get message(): string {
     return `Could not connect to ${this.address} (${this.kind}): ${wireErrorHints[this.kind]}. The next attempt is possible in ${Math.ceil(this.retryAfterMillis)} ms.`
+  }
+  get outcome(): Outcome {
+    return "not-sent"
+  }
+}
+
+/**
+ * No TLS connection to the address came about, so nothing was sent: never in plain text instead.
+ *
+ * Source: RocketMQ `TlsHelper`, whose failures are a `RemotingConnectException`.
+ */
+export class TlsFailed extends Schema.TaggedError<TlsFailed>()("TlsFailed", {
+  address: Schema.String,
+  reason: TlsReason,
+  /** Milliseconds until the address may be dialled again; until then every request to it fails with this error. */
+  retryAfterMillis: Schema.Number,
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    return `No TLS connection to ${this.address} (${this.reason}): ${tlsHints[this.reason]}. Nothing was sent.`
+  }
+  get outcome(): Outcome {
+    return "not-sent"
+  }
+}
+
+/**
+ * The request was held back, because the hook that signs or changes requests failed on it: credentials that cannot be
+ * read, for instance. A request is never sent without what the hook adds to it.
+ *
+ * Source: RocketMQ `RPCHook`, whose exceptions reach the caller as they are.
+ */
+export class RpcHookFailed extends Schema.TaggedError<RpcHookFailed>()("RpcHookFailed", {
+  address: Schema.String,
+  /** The request code. */
+  code: Schema.Number,
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    const what = this.cause instanceof Error ? this.cause.name : typeof this.cause
+    return `${requestCodeName(this.code)} to ${this.address} was not sent, because the rpc hook or the source of the credentials failed with ${what}; see the cause.`
   }
   get outcome(): Outcome {
     return "not-sent"
@@ -107,6 +149,8 @@ export class ClientClosed extends Schema.TaggedError<ClientClosed>()("ClientClos
 /** Every way in which a request can end without an answer; `outcome` says whether the peer can have seen it. */
 export const RemotingError = Schema.Union([
   ConnectFailed,
+  TlsFailed,
+  RpcHookFailed,
   ConnectionClosed,
   RequestTimeout,
   TooManyRequests,
@@ -114,4 +158,5 @@ export const RemotingError = Schema.Union([
 ])
 
 /** Every way in which a request can end without an answer; `outcome` says whether the peer can have seen it. */
-export type RemotingError = ConnectFailed | ConnectionClosed | RequestTimeout | TooManyRequests | ClientClosed
+export type RemotingError =
+  ConnectFailed | TlsFailed | RpcHookFailed | ConnectionClosed | RequestTimeout | TooManyRequests | ClientClosed

@@ -11,6 +11,7 @@ import { cut, withFaults } from "./FaultAction.ts"
 import type { FaultAction } from "./FaultAction.ts"
 import { defaultConfig } from "./RemotingClientConfig.ts"
 import type { RemotingError } from "./RemotingError.ts"
+import type { TlsServerOptions } from "./Tls.ts"
 import { answer } from "./RequestHandling.ts"
 import { Wire } from "./Wire.ts"
 import type { ByteStream, WireError } from "./Wire.ts"
@@ -49,6 +50,8 @@ export interface RemotingServerOptions {
   readonly idleTimeoutMillis?: number | undefined
   /** Longest frame that is read, in bytes; default 16 MiB. */
   readonly maxFrameLength?: number | undefined
+  /** Speaks TLS; plain text when absent. */
+  readonly tls?: TlsServerOptions | undefined
   /** Handles one request, each in a fiber of its own, started in arrival order; `undefined` for no answer. */
   readonly handler: (request: RemotingCommand, channel: Channel) => Effect.Effect<Response | undefined>
   readonly intercept?: ServerInterceptor | undefined
@@ -123,7 +126,9 @@ export const listen = (options: RemotingServerOptions): Effect.Effect<RemotingSe
       run(actions.length === 0 ? answer(handler, respond) : withFaults(actions, { command, connection, handler }))
     }
 
-    const { address } = yield* wire.listen(options.address, (stream) => Effect.suspend(() => serve(stream)))
+    const { address } = yield* wire.listen(options.address, (stream) => Effect.suspend(() => serve(stream)), {
+      tls: options.tls
+    })
     return { address, channels: Effect.sync(() => [...channels.values()]) }
   })
 

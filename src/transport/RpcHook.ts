@@ -1,14 +1,19 @@
+import type { Effect } from "effect"
 import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
 
 /**
  * Sees every request of a client before it is encoded and every answer before the caller gets it; access control signs
- * requests here. Both functions are synchronous and must not throw: a throw ends that one call with a defect.
+ * requests here. A hook costs only clients that have one. Where it throws or fails, the request is not sent and ends
+ * with `RpcHookFailed`.
  *
  * Source: RocketMQ `RPCHook`.
  */
 export interface RpcHook {
-  /** Returns the request to send, usually with further extFields; the given one must not be changed. */
-  readonly doBeforeRequest?: (address: string, request: Request) => Request
+  /**
+   * The request to send, usually with further extFields; the given one must not be changed. An effect is awaited
+   * within the request's own timeout.
+   */
+  readonly doBeforeRequest?: (address: string, request: Request) => Request | Effect.Effect<Request, unknown>
   /** Is told of the answer to a request; not called for one-way requests and failed ones. */
   readonly doAfterResponse?: (address: string, request: Request, response: RemotingCommand) => void
 }

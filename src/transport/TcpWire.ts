@@ -4,6 +4,8 @@ import type { Scope } from "effect"
 import { Socket } from "effect/socket"
 import * as Net from "node:net"
 import * as Address from "./Address.ts"
+import type { TlsOptions } from "./Tls.ts"
+import * as TlsSocket from "./TlsSocket.ts"
 import { Wire, WireError } from "./Wire.ts"
 import type { ByteStream, WireErrorKind } from "./Wire.ts"
 
@@ -54,7 +56,10 @@ const fromSocketError =
     const closed =
       reason._tag === "SocketCloseError" || (reason._tag === "SocketWriteError" && kindOf(reason.cause) === "unknown")
     const cause = "cause" in reason && reason.cause !== undefined ? reason.cause : error
-    return new WireError({ address, operation, kind: closed ? "closed" : kindOf(cause), cause })
+    const tls = TlsSocket.reasonOf(cause)
+    return tls === undefined
+      ? new WireError({ address, operation, kind: closed ? "closed" : kindOf(cause), cause })
+      : new WireError({ address, operation, kind: "tls", tls, cause })
   }
 
 const ignore = () => {}
@@ -74,6 +79,9 @@ const close = (socket: Net.Socket): Effect.Effect<void> =>
     socket.end()
   })
 
+const tlsError = (address: string, operation: "connect" | "listen", tls: WireError["tls"], cause: unknown) =>
+  new WireError({ address, operation, kind: "tls", tls, cause })
+
 /** Dials. Interruptible at any point; a socket that did not connect is destroyed. */
 const dial = (address: string, options: Net.TcpNetConnectOpts): Effect.Effect<Net.Socket, WireError, Scope.Scope> =>
   Effect.acquireRelease(
@@ -91,6 +99,51 @@ const dial = (address: string, options: Net.TcpNetConnectOpts): Effect.Effect<Ne
       }
       socket.once("error", onError)
       socket.once("connect", onConnect)
+      return Effect.sync(() => {
+        socket.destroy()
+      })
+    }),
+    close,
+    { interruptible: true }
+  )
+
+/** {@link dial}, then the TLS handshake. Whatever is wrong with it, no byte goes out in plain text. */
+const dialTls = (
+  address: string,
+  options: Net.TcpNetConnectOpts,
+  tls: TlsOptions
+): Effect.Effect<Net.Socket, WireError, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.callback<Net.Socket, WireError>((resume) => {
+      if (TlsSocket.problemOf(tls) !== undefined) {
+        return resume(Effect.fail(tlsError(address, "connect", "options", new Error(TlsSocket.problemOf(tls)))))
+      }
+      const socket = TlsSocket.connect(options, tls)
+      let connected = false
+      let failure: Error | undefined
+      socket.on("error", (cause) => {
+        failure ??= cause
+      })
+      const onClose = () => {
+        const cause = failure ?? new Error("the connection ended during the TLS handshake")
+        resume(
+          Effect.fail(
+            connected
+              ? tlsError(address, "connect", TlsSocket.handshakeReason(cause, socket), cause)
+              : new WireError({ address, operation: "connect", kind: kindOf(cause), cause })
+          )
+        )
+      }
+      socket.once("close", onClose)
+      socket.once("connect", () => {
+        connected = true
+      })
+      socket.once("secureConnect", () =>
+        TlsSocket.onAccepted(socket, () => {
+          socket.off("close", onClose)
+          resume(Effect.succeed(socket))
+        })
+      )
       return Effect.sync(() => {
         socket.destroy()
       })
@@ -122,19 +175,20 @@ const toByteStream = (socket: Net.Socket): Effect.Effect<ByteStream, WireError, 
 
 const connect =
   (options: TcpWireOptions): Wire["Service"]["connect"] =>
-  (address, { connectTimeoutMillis }) =>
+  (address, { connectTimeoutMillis, tls }) =>
     Effect.suspend(() => {
       const target = Address.parse(address)
       if (target instanceof Address.AddressError) {
         return Effect.fail(new WireError({ address, operation: "connect", kind: "address", cause: target }))
       }
-      const socket = dial(address, {
+      const netOptions = {
         ...target,
         noDelay: true,
         autoSelectFamily: true,
         autoSelectFamilyAttemptTimeout: Math.max(10, Math.ceil(connectTimeoutMillis / ATTEMPTS)),
         ...(options.lookup === undefined ? {} : { lookup: options.lookup })
-      })
+      }
+      const socket = tls === undefined ? dial(address, netOptions) : dialTls(address, netOptions, tls)
       const inTime = Effect.timeoutOrElse(socket, {
         duration: connectTimeoutMillis,
         orElse: () =>
@@ -161,7 +215,7 @@ const bind = (server: Net.Server, address: string, target: Address.Address): Eff
     })
   })
 
-const listen: Wire["Service"]["listen"] = (address, onConnection) =>
+const listen: Wire["Service"]["listen"] = (address, onConnection, { tls } = {}) =>
   Effect.gen(function* () {
     const target = Address.parse(address)
     if (target instanceof Address.AddressError) {
@@ -175,12 +229,27 @@ const listen: Wire["Service"]["listen"] = (address, onConnection) =>
         server.close(() => resume(Effect.void))
       })
     )
+    const serve = (socket: Net.Socket) => {
+      socket.on("error", ignore)
+      const accepted = Effect.acquireRelease(Effect.succeed(socket), close)
+      run(Effect.scoped(Effect.flatMap(Effect.flatMap(accepted, toByteStream), onConnection)))
+    }
+    const secured =
+      tls === undefined
+        ? undefined
+        : yield* Effect.acquireRelease(
+            Effect.try({
+              try: () => TlsSocket.acceptor(tls, serve),
+              catch: (cause) => tlsError(address, "listen", "options", cause)
+            }),
+            (acceptor) => Effect.sync(acceptor.close)
+          )
     const run = yield* FiberSet.makeRuntime()
     yield* Effect.acquireRelease(bind(server, address, target), () => Effect.sync(() => void server.close(ignore)))
     server.on("connection", (socket) => {
       socket.on("error", ignore)
-      const accepted = Effect.acquireRelease(Effect.succeed(socket), close)
-      run(Effect.scoped(Effect.flatMap(Effect.flatMap(accepted, toByteStream), onConnection)))
+      if (secured === undefined) serve(socket)
+      else secured.accept(socket)
     })
     const bound = server.address()
     const port = bound !== null && typeof bound === "object" ? bound.port : target.port
@@ -192,7 +261,7 @@ export const layerWith = (options: TcpWireOptions): Layer.Layer<Wire> =>
   Layer.succeed(Wire, { connect: connect(options), listen })
 
 /**
- * The wire over TCP, on node's sockets. Host names are resolved to all their addresses, which are tried in turn; delay
+ * The wire over TCP, on node's sockets, and over TLS where that is asked for. Host names are resolved to all their addresses, which are tried in turn; delay
  * is off (TCP_NODELAY). Closing a stream ends its socket and waits for it, at most 200 ms.
  */
 export const layer: Layer.Layer<Wire> = layerWith({})

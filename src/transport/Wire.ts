@@ -1,5 +1,7 @@
 import { Context, Schema } from "effect"
 import type { Effect, Scope } from "effect"
+import { tlsHints, TlsReason } from "./Tls.ts"
+import type { TlsOptions, TlsServerOptions } from "./Tls.ts"
 
 /** What went wrong with a byte stream, independent of the platform's error codes. */
 export const WireErrorKind = Schema.Literals([
@@ -41,10 +43,14 @@ export class WireError extends Schema.TaggedError<WireError>()("WireError", {
   address: Schema.String,
   operation: Schema.Literals(["connect", "listen", "read", "write"]),
   kind: WireErrorKind,
+  /** For kind `tls`: what was wrong. */
+  tls: Schema.optional(TlsReason),
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    return `${this.operation} ${this.address} failed (${this.kind}): ${wireErrorHints[this.kind]}`
+    return this.tls === undefined
+      ? `${this.operation} ${this.address} failed (${this.kind}): ${wireErrorHints[this.kind]}`
+      : `${this.operation} ${this.address} failed (TLS, ${this.tls}): ${tlsHints[this.tls]}`
   }
 }
 
@@ -69,10 +75,13 @@ export interface ByteStream {
 export class Wire extends Context.Service<
   Wire,
   {
-    /** Opens a stream that is closed with the scope. Interruptible; fails with a {@link WireError} of `connect`. */
+    /**
+     * Opens a stream that is closed with the scope. Interruptible; fails with a {@link WireError} of `connect`. With
+     * `tls` it is encrypted, or there is none.
+     */
     readonly connect: (
       address: string,
-      options: { readonly connectTimeoutMillis: number }
+      options: { readonly connectTimeoutMillis: number; readonly tls?: TlsOptions | undefined }
     ) => Effect.Effect<ByteStream, WireError, Scope.Scope>
     /**
      * Accepts streams until the scope closes; port 0 takes a free port, and the result names it. `onConnection` runs in
@@ -80,7 +89,8 @@ export class Wire extends Context.Service<
      */
     readonly listen: (
       address: string,
-      onConnection: (stream: ByteStream) => Effect.Effect<void, never, Scope.Scope>
+      onConnection: (stream: ByteStream) => Effect.Effect<void, never, Scope.Scope>,
+      options?: { readonly tls?: TlsServerOptions | undefined }
     ) => Effect.Effect<{ readonly address: string }, WireError, Scope.Scope>
   }
 >()("effect-rocketmq/transport/Wire") {}
