@@ -2,6 +2,7 @@
  * `effect-rocketmq/protocol`: RocketMQ's frames as values and back, for tools that read or write them. Plain and
  * synchronous; nothing here opens a connection.
  */
+export * as AclSignature from "./AclSignature.ts"
 export * as BodyCodec from "./BodyCodec.ts"
 export * as ClusterInfo from "./ClusterInfo.ts"
 export * as Compression from "./Compression.ts"
