@@ -38,6 +38,8 @@ export interface ClientConfig {
   readonly mqClientApiTimeout: number
   /** The template topic; default `TBW102` (Java `createTopicKey`). */
   readonly createTopicKey: string
+  /** Whether there are metrics; default true. They cost a send about one part in a hundred. */
+  readonly metrics: boolean
   /** Options of the remoting client: connect timeout, caps on what is in flight, header form, hook. */
   readonly remoting: Partial<RemotingClientConfig>
 }
@@ -55,6 +57,7 @@ export const defaults: ClientConfig = {
   persistConsumerOffsetInterval: 5_000,
   mqClientApiTimeout: 3_000,
   createTopicKey: AUTO_CREATE_TOPIC_KEY_TOPIC,
+  metrics: true,
   remoting: {}
 }
 

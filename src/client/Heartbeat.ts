@@ -46,6 +46,8 @@ export interface Heartbeat {
     timeoutMillis: number
   ) => Effect.Effect<void>
   readonly table: ReadonlyMap<string, HeartbeatState>
+  /** How many heartbeats were not acknowledged since the start. */
+  readonly failures: () => number
 }
 
 /** Makes the heartbeats of an instance. Source: RocketMQ `MQClientInstance.sendHeartbeatToAllBroker`. */
@@ -61,6 +63,7 @@ export const make = (options: {
 }): Heartbeat => {
   const { api, clientId, members, nameServer, nowMillis, remoting, routes, timeoutMillis } = options
   const table = new Map<string, HeartbeatState>()
+  let allFailures = 0
 
   const data = (): HeartbeatData => ({
     clientID: clientId,
@@ -89,10 +92,13 @@ export const make = (options: {
 
   const failed = (address: string, message: string) =>
     Effect.suspend(() => {
+      allFailures++
       const failures = (table.get(address)?.failures ?? 0) + 1
       note(address, { failures, lastFailure: message })
       // Once per change of state: a broker that stays away is no news.
-      return failures === 1 ? Effect.logWarning(`heartbeat to ${address} failed: ${message}`) : Effect.void
+      return failures === 1
+        ? Effect.annotateLogs(Effect.logWarning(`heartbeat to ${address} failed: ${message}`), { broker: address })
+        : Effect.void
     })
 
   const sendHeartbeat = (address: string) =>
@@ -129,6 +135,7 @@ export const make = (options: {
 
   return {
     table,
+    failures: () => allFailures,
     sendHeartbeat,
     sendHeartbeatToAllBroker,
     cleanAndSend: Effect.andThen(clean, sendHeartbeatToAllBroker),

@@ -5,6 +5,7 @@ import type { Wire } from "../transport/Wire.ts"
 import * as ClientConfig from "./ClientConfig.ts"
 import { DuplicateProducerGroup, IllegalServiceState, type StartError, type StartReason } from "./ClientError.ts"
 import { buildMQClientId, changeInstanceNameToPID, HostInfo } from "./ClientId.ts"
+import * as ClientMetrics from "./ClientMetrics.ts"
 import { makeMembers, type MQConsumerInner, type MQProducerInner } from "./ClientMembers.ts"
 import * as Heartbeats from "./Heartbeat.ts"
 import type { InstanceState, RouteState } from "./InstanceState.ts"
@@ -67,8 +68,15 @@ export class MQClientInstance extends Context.Service<MQClientInstance, MQClient
  * Starts an instance in the current scope, steps 3.1 to 3.7 of docs/startup.md.
  */
 export const make = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig) {
-  const clock = yield* Clock.Clock
   const host = yield* HostInfo
+  const instanceName = yield* changeInstanceNameToPID(config.instanceName)
+  const clientId = buildMQClientId(config.clientIP ?? host.ip, instanceName, config.unitName)
+  // Every line of the instance's own fibers says whose it is.
+  return yield* Effect.annotateLogs(build(config, clientId), { clientId })
+})
+
+const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, clientId: string) {
+  const clock = yield* Clock.Clock
   const scope = yield* Effect.scope
   const members = makeMembers()
   const journal = makeJournal()
@@ -77,9 +85,6 @@ export const make = Effect.fnUntraced(function* (config: ClientConfig.ClientConf
   const timers = new Map<number, Timers.TimerState>()
   let phase: ServiceState = "CREATE_JUST"
   let rebalance: Rebalance.RebalanceService | undefined
-
-  const instanceName = yield* changeInstanceNameToPID(config.instanceName)
-  const clientId = buildMQClientId(config.clientIP ?? host.ip, instanceName, config.unitName)
 
   const step = <A, R>(id: string, name: string, self: Effect.Effect<A, StartReason | StartError, R>) =>
     Effect.tap(runStep(journal, id, name, self), () => notify)
@@ -234,6 +239,18 @@ export const make = Effect.fnUntraced(function* (config: ClientConfig.ClientConf
       updateTopicPublishInfo: () => {}
     })
   )
+  if (config.metrics) {
+    yield* ClientMetrics.instance({
+      clientId,
+      remoting,
+      routes,
+      heartbeat: beat,
+      timers,
+      phase: () => phase,
+      nowMillis: () => clock.currentTimeMillisUnsafe(),
+      monotonicMillis: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    })
+  }
   // The first thing that a shutdown does: all five at once, so that no heartbeat follows the unregistration.
   yield* Effect.addFinalizer((exit) => Scope.close(timerScope, exit))
   yield* step("3.8", "set RUNNING", setPhase("START_FAILED", "RUNNING", "finish its start"))

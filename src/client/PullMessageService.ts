@@ -27,7 +27,9 @@ export const start = Effect.gen(function* () {
   yield* Queue.take(requests).pipe(
     Effect.flatMap((request) =>
       Effect.catchCause(request.run, (cause) =>
-        Effect.logWarning(`a pull of group ${request.consumerGroup} failed`, cause)
+        Effect.annotateLogs(Effect.logWarning(`a pull of group ${request.consumerGroup} failed`, cause), {
+          group: request.consumerGroup
+        })
       )
     ),
     Effect.forever,

@@ -29,7 +29,9 @@ export const start = Effect.fnUntraced(function* (members: ClientMembers) {
       [...members.consumerTable.values()],
       (consumer) =>
         Effect.catchCause(consumer.doRebalance, (cause) =>
-          Effect.logWarning(`the rebalance of group ${consumer.consumerGroup} failed`, cause)
+          Effect.annotateLogs(Effect.logWarning(`the rebalance of group ${consumer.consumerGroup} failed`, cause), {
+            group: consumer.consumerGroup
+          })
         ),
       { discard: true }
     )

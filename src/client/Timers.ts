@@ -1,4 +1,4 @@
-import { Cause, Clock, Effect, Schedule } from "effect"
+import { Cause, Clock, Context, Effect, Schedule, Tracer } from "effect"
 
 /** What a timer looks like from outside. All times are milliseconds since the epoch. */
 export interface TimerState {
@@ -41,6 +41,8 @@ const initialState = (spec: TimerSpec, now: number): TimerState => ({
   lastFailure: undefined,
   next: spec.active ? now + spec.initialDelayMillis : undefined
 })
+
+const withoutSpan = (context: Context.Context<never>) => Context.omit(Tracer.ParentSpan)(context)
 
 const describe = (cause: Cause.Cause<Error>): string => {
   const error = Cause.squash(cause)
@@ -91,6 +93,8 @@ export const start = Effect.fnUntraced(function* (
     yield* once.pipe(
       Effect.repeat(Schedule.spaced(spec.periodMillis)),
       Effect.delay(spec.initialDelayMillis),
+      // The start's span has long ended when a timer runs, and is no parent of what the run does.
+      Effect.updateContext(withoutSpan),
       // Started at once, so that the first delay counts from the start-up and not from the next turn.
       Effect.forkScoped({ startImmediately: true })
     )

@@ -139,12 +139,14 @@ export const make = Effect.fnUntraced(function* (api: MQClientApi, members: Clie
     if (problem === before) return Effect.void
     if (problem === undefined) {
       failing.delete(topic)
-      return Effect.logInfo(`the route of topic ${topic} can be read again`)
+      return Effect.annotateLogs(Effect.logInfo(`the route of topic ${topic} can be read again`), { topic })
     }
     failing.set(topic, problem)
     // A retry topic, or the template topic where creation is off, is rightly absent.
     const expected = problem === "topic-absent" && (isRetryTopic(topic) || topic === AUTO_CREATE_TOPIC_KEY_TOPIC)
-    return expected ? Effect.void : Effect.logWarning(`no route to topic ${topic}: ${problem}`)
+    return expected
+      ? Effect.void
+      : Effect.annotateLogs(Effect.logWarning(`no route to topic ${topic}: ${problem}`), { topic })
   }
 
   // Somebody who may not borrow must not be given what somebody who may is waiting for, nor the other way round.

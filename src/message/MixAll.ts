@@ -2,6 +2,8 @@
 
 /** The template topic: a topic that nobody created yet is routed through it while brokers may create topics. */
 export const AUTO_CREATE_TOPIC_KEY_TOPIC = "TBW102"
+/** The topic that message traces go to. */
+export const RMQ_SYS_TRACE_TOPIC = "RMQ_SYS_TRACE_TOPIC"
 /** The producer group of a producer that was given none; reserved, so a start with it is refused. */
 export const DEFAULT_PRODUCER_GROUP = "DEFAULT_PRODUCER"
 /** The group of the producer inside every client instance. */

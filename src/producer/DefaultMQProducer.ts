@@ -1,4 +1,16 @@
-import { Config, Context, Deferred, Effect, Exit, Layer, Random, Scope, type Stream, SubscriptionRef } from "effect"
+import {
+  Clock,
+  Config,
+  Context,
+  Deferred,
+  Effect,
+  Exit,
+  Layer,
+  Random,
+  Scope,
+  type Stream,
+  SubscriptionRef
+} from "effect"
 import { withDefaults } from "../client/ClientConfig.ts"
 import {
   IllegalServiceState,
@@ -22,6 +34,9 @@ import * as ProducerConfig from "./ProducerConfig.ts"
 import { awaitReadiness } from "./ProducerStart.ts"
 import * as Send from "./Send.ts"
 import { SendError } from "./SendError.ts"
+import type { HookCounters } from "./Hooks.ts"
+import * as Telemetry from "./Telemetry.ts"
+import type { TraceState } from "./TraceDispatcher.ts"
 import * as TopicPublishInfoTable from "./TopicPublishInfoTable.ts"
 import { checkGroup } from "./Validators.ts"
 
@@ -35,6 +50,10 @@ export interface ProducerState {
   /** Sends under way. */
   readonly inFlight: number
   readonly counters: Send.SendCounters
+  /** What became of the runs of hooks. */
+  readonly hooks: HookCounters
+  /** What became of the message traces; undefined unless `enableTrace` is set and the producer is running. */
+  readonly trace: TraceState | undefined
   /** The client instance under the producer; undefined unless it is running. */
   readonly instance: InstanceState | undefined
 }
@@ -78,6 +97,7 @@ interface Running {
   readonly scope: Scope.Closeable
   readonly instance: MQClientInstanceShape
   readonly sends: Send.Sends
+  readonly telemetry: Telemetry.Telemetry
 }
 
 const noCounters: Send.SendCounters = { sends: 0, acknowledged: 0, failed: 0, unknown: 0, retries: 0 }
@@ -176,25 +196,22 @@ const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOption
       })
     )
     const uniqueIds = makeUniqueIds({ ...(yield* HostInfo), random: yield* Random.nextIntBetween(0, 0xffff_ffff) })
-    const sends = yield* Send.make(config, instance, table, uniqueIds)
+    const telemetry = yield* Telemetry.make(config, instance, table, uniqueIds)
+    const sends = yield* Send.make(config, instance, table, uniqueIds, telemetry.observer)
+    yield* telemetry.watch(sends)
     yield* step("2.5", `instance is running, ready: ${config.readiness}`, awaitReadiness(instance, config))
     // The state itself is written when nothing can fail or be interrupted any more.
     yield* step("2.6", "set RUNNING", Effect.void)
-    return { instance, sends }
+    return { instance, sends, telemetry }
   })
 
-  const timeout = Effect.suspend(() =>
-    Effect.fail(
-      new StartError({
-        step: journal.current?.id ?? "2.1",
-        name: journal.current?.name ?? "set START_FAILED",
-        reason: new StartTimeout({
-          timeoutMillis: config.startTimeoutMillis,
-          during: journal.current?.name ?? "the first step"
-        })
-      })
-    )
-  )
+  const timeout = Effect.suspend(() => {
+    // The deadline has interrupted the step by now, and its own steps before it.
+    const interrupted = journal.records.find((record) => record.outcome === "interrupted")
+    const { id: during, name } = interrupted ?? { id: "2.1", name: "set START_FAILED" }
+    const reason = new StartTimeout({ timeoutMillis: config.startTimeoutMillis, during: name })
+    return Effect.fail(new StartError({ step: during, name, reason }))
+  })
 
   // What the steps acquire goes into a scope of this start; closing that is the whole roll-back.
   const run = Effect.fnUntraced(function* (restore: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) {
@@ -225,6 +242,10 @@ const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOption
     }
     running = { scope, ...exit.value }
     yield* SubscriptionRef.set(stateRef, "RUNNING")
+    yield* Effect.annotateLogs(Effect.logDebug(`${subject} is RUNNING`), {
+      clientId: running.instance.clientId,
+      group: producerGroup
+    })
     yield* step("2.7", "heartbeat to all brokers", exit.value.instance.heartbeat.sendHeartbeatToAllBroker).pipe(
       Effect.ignore,
       Effect.forkIn(scope, { startImmediately: true })
@@ -242,7 +263,10 @@ const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOption
       }
       const mine = Deferred.makeUnsafe<void, StartError>()
       starting = mine
-      return Effect.onExit(Effect.asVoid(run(restore)), (exit) => {
+      const traced = Effect.withSpan(Effect.asVoid(run(restore)), "rocketmq.start", {
+        attributes: { "messaging.system": "rocketmq", "messaging.rocketmq.producer.group": producerGroup }
+      })
+      return Effect.onExit(traced, (exit) => {
         starting = undefined
         const shared =
           Exit.isFailure(exit) && !exit.cause.reasons.some((reason) => reason._tag === "Fail")
@@ -253,16 +277,26 @@ const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOption
     })
   )
 
-  const close = Effect.fnUntraced(function* ({ scope, sends }: Running) {
+  const close = Effect.fnUntraced(function* ({ instance, scope, sends, telemetry }: Running) {
+    const clock = yield* Clock.Clock
+    const begin = clock.monotonicTimeNanosUnsafe()
     const left = yield* sends.drain(config.drainTimeoutMillis, () => illegal("send", "RUNNING"))
     if (left > 0) {
       yield* Effect.logWarning(
         `${subject} shuts down with ${left} send(s) under way after ${config.drainTimeoutMillis} ms`
       )
     }
+    if (telemetry.trace !== undefined) {
+      const spent = Number(clock.monotonicTimeNanosUnsafe() - begin) / 1e6
+      yield* telemetry.trace.flush(config.drainTimeoutMillis - spent)
+    }
     yield* Scope.close(scope, Exit.void)
     table.clear()
     yield* SubscriptionRef.set(stateRef, "SHUTDOWN_ALREADY")
+    yield* Effect.annotateLogs(Effect.logDebug(`${subject} is shut down`), {
+      clientId: instance.clientId,
+      group: producerGroup
+    })
   })
 
   const shutdown: DefaultMQProducerShape["shutdown"] = Effect.uninterruptible(
@@ -311,6 +345,8 @@ const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOption
         topics: [...table.topics()],
         inFlight: running?.sends.inFlight() ?? 0,
         counters: { ...(running?.sends.counters ?? noCounters) },
+        hooks: { ...(running?.telemetry.hooks ?? { failures: 0, refused: 0 }) },
+        trace: running?.telemetry.trace?.state(),
         instance
       }
       return view

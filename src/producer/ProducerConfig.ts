@@ -3,6 +3,7 @@ import {
   DEFAULT_TOPIC_QUEUE_NUMS,
   isValidName,
   MAX_MESSAGE_SIZE,
+  RMQ_SYS_TRACE_TOPIC,
   TOPIC_MAX_LENGTH,
   VALID_NAME_PATTERN
 } from "../message/MixAll.ts"
@@ -51,6 +52,10 @@ export interface ProducerConfig extends ClientConfig.ClientConfig {
   readonly defaultTopicQueueNums: number
   /** Whether a topic that nobody has may be sent through the template topic; default true. */
   readonly borrowRoute: boolean
+  /** Whether RocketMQ's message traces are sent for each acknowledged message; default false (Java `enableTrace`). */
+  readonly enableTrace: boolean
+  /** Where they go; default `RMQ_SYS_TRACE_TOPIC` (Java `traceTopic`). */
+  readonly traceTopic: string
   /** Milliseconds that a shutdown waits for sends under way; default 3,000. */
   readonly drainTimeoutMillis: number
 }
@@ -69,6 +74,8 @@ export const defaults: ProducerConfig = {
   maxMessageSize: MAX_MESSAGE_SIZE,
   defaultTopicQueueNums: DEFAULT_TOPIC_QUEUE_NUMS,
   borrowRoute: true,
+  enableTrace: false,
+  traceTopic: RMQ_SYS_TRACE_TOPIC,
   drainTimeoutMillis: 3_000
 }
 
@@ -104,6 +111,9 @@ export const problems = (config: ProducerConfig): ReadonlyArray<ConfigProblem> =
   if (!readinessLevels.includes(config.readiness)) {
     const problem = `must be one of ${readinessLevels.join(", ")}, is ${String(config.readiness)}`
     found.push(new ConfigProblem({ path: "readiness", problem }))
+  }
+  if (config.traceTopic.length > TOPIC_MAX_LENGTH || !isValidName(config.traceTopic)) {
+    found.push(new ConfigProblem({ path: "traceTopic", problem: `"${config.traceTopic}" is no topic name` }))
   }
   config.topics.forEach((topic, index) => {
     if (topic.length > TOPIC_MAX_LENGTH || !isValidName(topic)) {

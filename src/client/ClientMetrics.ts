@@ -1,0 +1,191 @@
+import { Effect, Metric, type Scope } from "effect"
+import type { RemotingClient } from "../transport/RemotingClient.ts"
+import type { Heartbeat } from "./Heartbeat.ts"
+import type { ServiceState } from "./ServiceState.ts"
+import type { TimerState } from "./Timers.ts"
+import type { TopicRoute } from "./TopicRoute.ts"
+
+/**
+ * Metrics that are read and not written: the numbers lie in the client anyway, and whoever exports metrics asks for them
+ * then. Between two exports they cost nothing.
+ */
+
+/** One series that is read when metrics are exported. */
+export interface ObservedSeries {
+  readonly kind: "counter" | "gauge"
+  readonly name: string
+  readonly description: string
+  /** In UCUM's words: `s`, `By`, `{request}`. */
+  readonly unit: string
+  readonly attributes?: Readonly<Record<string, string>>
+  /** The value now; must not throw. */
+  readonly read: () => number
+}
+
+/** Shows series for as long as the scope is open, each with the given attributes and its own. */
+export const observe = (
+  attributes: Readonly<Record<string, string>>,
+  series: ReadonlyArray<ObservedSeries>
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.asVoid(
+    Effect.acquireRelease(
+      Effect.contextWith((context) =>
+        Effect.sync(() =>
+          series.map(({ attributes: own, description, kind, name, read, unit }) => {
+            const options = { description, attributes: { ...attributes, ...own, unit } }
+            const nothing = () => {}
+            return kind === "gauge"
+              ? Metric.registerUnsafe(Metric.gauge(name, options), context, {
+                  get: () => ({ value: read() }),
+                  update: nothing,
+                  modify: nothing
+                })
+              : Metric.registerUnsafe(Metric.counter(name, { ...options, incremental: true }), context, {
+                  get: () => ({ count: read(), incremental: true }),
+                  update: nothing,
+                  modify: nothing
+                })
+          })
+        )
+      ),
+      (registrations) => Effect.sync(() => registrations.forEach((registration) => registration.remove()))
+    )
+  )
+
+/** Where the numbers of an instance come from. */
+export interface InstanceSources {
+  readonly clientId: string
+  readonly remoting: RemotingClient["Service"]
+  readonly routes: TopicRoute
+  readonly heartbeat: Heartbeat
+  readonly timers: ReadonlyMap<number, TimerState>
+  readonly phase: () => ServiceState
+  /** Milliseconds since the epoch. */
+  readonly nowMillis: () => number
+  /** Milliseconds on the monotonic clock. */
+  readonly monotonicMillis: () => number
+}
+
+/** How far a timer is behind: since when it should have run, or since when a run should have ended. */
+export const timerLagMillis = (timer: TimerState, now: number): number => {
+  if (timer.next !== undefined) return Math.max(0, now - timer.next)
+  const since = timer.lastStart
+  return since === undefined || (timer.lastEnd ?? 0) > since ? 0 : Math.max(0, now - since - timer.periodMillis)
+}
+
+/** The series of a client instance. */
+export const instanceSeries = (sources: InstanceSources): ReadonlyArray<ObservedSeries> => {
+  const { heartbeat, monotonicMillis, nowMillis, phase, remoting, routes, timers } = sources
+  const sockets = () => Effect.runSync(remoting.connections)
+  const counters = () => Effect.runSync(remoting.counters)
+  const sum = (numbers: ReadonlyArray<number>) => numbers.reduce((total, one) => total + one, 0)
+  const largest = (numbers: ReadonlyArray<number>) => numbers.reduce((most, one) => Math.max(most, one), 0)
+  const connectionStates = ["open", "connecting", "backing-off"] as const
+  return [
+    {
+      kind: "gauge",
+      name: "rocketmq.client.state",
+      description: "1 while the client instance is running, 0 while it ends",
+      unit: "1",
+      read: () => (phase() === "RUNNING" ? 1 : 0)
+    },
+    ...connectionStates.map((state): ObservedSeries => ({
+      kind: "gauge",
+      name: "rocketmq.client.connections",
+      description: "Connections by state",
+      unit: "{connection}",
+      attributes: { state },
+      read: () => sockets().filter((socket) => socket.state === state).length
+    })),
+    {
+      kind: "gauge",
+      name: "rocketmq.client.in_flight",
+      description: "Requests that wait for an answer",
+      unit: "{request}",
+      read: () => sum(sockets().map((socket) => socket.inFlight))
+    },
+    {
+      kind: "gauge",
+      name: "rocketmq.client.pending_bytes",
+      description: "Bytes of requests that wait for an answer",
+      unit: "By",
+      read: () => sum(sockets().map((socket) => socket.inFlightBytes))
+    },
+    {
+      kind: "counter",
+      name: "rocketmq.client.reconnects",
+      description: "Connections opened anew to an address that had been connected before",
+      unit: "{connection}",
+      read: () => counters().reconnects
+    },
+    {
+      kind: "counter",
+      name: "rocketmq.client.bytes_sent",
+      description: "Bytes handed to sockets",
+      unit: "By",
+      read: () => counters().bytesOut
+    },
+    {
+      kind: "counter",
+      name: "rocketmq.client.bytes_received",
+      description: "Bytes read from sockets",
+      unit: "By",
+      read: () => counters().bytesIn
+    },
+    {
+      kind: "counter",
+      name: "rocketmq.client.unmatched_responses",
+      description: "Answers that no request waited for: late, second, or to nothing that was sent",
+      unit: "{response}",
+      read: () => {
+        const { duplicate, late, unknownResponse } = counters()
+        return duplicate + late + unknownResponse
+      }
+    },
+    {
+      kind: "counter",
+      name: "rocketmq.client.decode_errors",
+      description: "Connections closed because of bytes that are no frame",
+      unit: "{error}",
+      read: () => counters().frameErrors
+    },
+    {
+      kind: "gauge",
+      name: "rocketmq.client.route.age",
+      description: "Age of the route that was read longest ago",
+      unit: "s",
+      read: () =>
+        largest(
+          [...routes.topicRouteTable.keys()].map((topic) => {
+            const at = routes.readAt(topic)
+            return at === undefined ? 0 : (monotonicMillis() - at) / 1_000
+          })
+        )
+    },
+    {
+      kind: "counter",
+      name: "rocketmq.client.heartbeat.failures",
+      description: "Heartbeats that no broker acknowledged",
+      unit: "{heartbeat}",
+      read: () => heartbeat.failures()
+    },
+    {
+      kind: "gauge",
+      name: "rocketmq.client.timer.lag",
+      description: "How far the timer that is most behind is behind",
+      unit: "s",
+      read: () => largest([...timers.values()].map((timer) => timerLagMillis(timer, nowMillis()) / 1_000))
+    },
+    {
+      kind: "counter",
+      name: "rocketmq.client.timer.failures",
+      description: "Runs of the five timers that failed",
+      unit: "{run}",
+      read: () => sum([...timers.values()].map((timer) => timer.failures))
+    }
+  ]
+}
+
+/** Shows the metrics of a client instance for as long as the scope is open. */
+export const instance = (sources: InstanceSources): Effect.Effect<void, never, Scope.Scope> =>
+  observe({ "messaging.system": "rocketmq", "messaging.client.id": sources.clientId }, instanceSeries(sources))
