@@ -47,7 +47,8 @@ const header: HeaderCodec.Codec<GetConsumeStatsHeader> = HeaderCodec.struct({
   brokerName: HeaderCodec.brokerName
 })
 
-const stats: Body.RequiredBody<ConsumeStats> = Body.struct({
+/** The codec of {@link ConsumeStats}. */
+export const consumeStats: Body.RequiredBody<ConsumeStats> = Body.struct({
   consumeTps: Body.withDefault(Body.double, 0),
   offsetTable: Body.withDefault(
     Body.queueMap(
@@ -75,9 +76,9 @@ export const decodeRequest = (cmd: RemotingCommand): GetConsumeStatsHeader | Dec
 /** What a broker answers. */
 export const response = (value: ConsumeStats): Response => ({
   code: ResponseCode.SUCCESS,
-  body: Body.encode(stats, value)
+  body: Body.encode(consumeStats, value)
 })
 
 /** What a client reads of an answer with code 0. */
 export const decodeResponse = (cmd: RemotingCommand): ConsumeStats | DecodeError =>
-  Body.decode(stats, RequestCode.GET_CONSUME_STATS, cmd.body)
+  Body.decode(consumeStats, RequestCode.GET_CONSUME_STATS, cmd.body)

@@ -1,0 +1,82 @@
+import type { MessageQueue } from "../../message/MessageQueue.ts"
+import * as Body from "../BodyCodec.ts"
+import type { DecodeError } from "../DecodeError.ts"
+import * as HeaderCodec from "../HeaderCodec.ts"
+import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
+import { RequestCode } from "../RequestCode.ts"
+import { ResponseCode } from "../ResponseCode.ts"
+
+/**
+ * QUERY_CONSUME_TIME_SPAN (303), client to broker: from when to when a topic's queues have messages, and how far in time
+ * a group has read them. Answer 0 or TOPIC_NOT_EXIST (17).
+ *
+ * ```text
+ * topic   string
+ * group   string
+ * bname   string   optional
+ * answer body: {"consumeTimeSpanSet":[{"consumeTimeStamp":0,"delayTime":0,"maxTimeStamp":0,"messageQueue":{queue},"minTimeStamp":0}]}
+ * ```
+ *
+ * Source: RocketMQ `QueryConsumeTimeSpanRequestHeader`, `QueryConsumeTimeSpanBody`.
+ */
+export interface QueryConsumeTimeSpanHeader {
+  readonly topic: string
+  readonly group: string
+  readonly brokerName?: string | undefined
+}
+
+/** One queue; times in milliseconds since the epoch, -1 for none. Source: RocketMQ `QueueTimeSpan`. */
+export interface QueueTimeSpan {
+  readonly messageQueue: MessageQueue
+  readonly minTimeStamp: number
+  readonly maxTimeStamp: number
+  readonly consumeTimeStamp: number
+  /** Milliseconds since the first message that is not read was stored; 0 without one. */
+  readonly delayTime: number
+}
+
+/** The queues of a topic on one broker. Source: RocketMQ `QueryConsumeTimeSpanBody`. */
+export interface QueryConsumeTimeSpanAnswer {
+  readonly consumeTimeSpanSet: ReadonlyArray<QueueTimeSpan>
+}
+
+const header: HeaderCodec.Codec<QueryConsumeTimeSpanHeader> = HeaderCodec.struct({
+  topic: HeaderCodec.string,
+  group: HeaderCodec.string,
+  brokerName: HeaderCodec.brokerName
+})
+
+const answer: Body.RequiredBody<QueryConsumeTimeSpanAnswer> = Body.struct({
+  consumeTimeSpanSet: Body.withDefault(
+    Body.list(
+      Body.struct({
+        consumeTimeStamp: Body.withDefault(Body.long, -1),
+        delayTime: Body.withDefault(Body.long, 0),
+        maxTimeStamp: Body.withDefault(Body.long, -1),
+        messageQueue: Body.messageQueue,
+        minTimeStamp: Body.withDefault(Body.long, -1)
+      })
+    ),
+    []
+  )
+})
+
+/** What a client sends. */
+export const request = (value: QueryConsumeTimeSpanHeader): Request => ({
+  code: RequestCode.QUERY_CONSUME_TIME_SPAN,
+  extFields: header.encode(value)
+})
+
+/** What a broker reads. */
+export const decodeRequest = (cmd: RemotingCommand): QueryConsumeTimeSpanHeader | DecodeError =>
+  header.decode(cmd.code, cmd.extFields)
+
+/** What a broker answers. */
+export const response = (value: QueryConsumeTimeSpanAnswer): Response => ({
+  code: ResponseCode.SUCCESS,
+  body: Body.encode(answer, value)
+})
+
+/** What a client reads of an answer with code 0. */
+export const decodeResponse = (cmd: RemotingCommand): QueryConsumeTimeSpanAnswer | DecodeError =>
+  Body.decode(answer, RequestCode.QUERY_CONSUME_TIME_SPAN, cmd.body)
