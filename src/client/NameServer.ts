@@ -26,7 +26,7 @@ export interface NameServer {
   readonly refreshable: boolean
   /**
    * Java's `fetchNameServerAddr`: asks the resolver or the address server and swaps the list if it differs. Connections
-   * to addresses that are gone are closed.
+   * to addresses that are gone are closed as soon as nothing is under way on them.
    */
   readonly fetchNameServerAddr: Effect.Effect<void, NoNameServer | AddressServerFailed | NameServerResolveError>
   /**
@@ -117,42 +117,60 @@ export const make = Effect.fnUntraced(function* (
   const swap = Effect.fnUntraced(function* (next: ReadonlyArray<string>) {
     const same = next.length === list.length && next.every((address) => list.includes(address))
     if (same) return
-    const gone = list.filter((address) => !next.includes(address))
+    const gone = new Set(list.filter((address) => !next.includes(address)))
     list = yield* Random.shuffle(next)
     index = 0
     yield* Effect.logInfo(`name servers are now ${next.join(";")}`)
-    yield* Effect.forEach(gone, remoting.closeAddress, { discard: true })
+    // Not closed at once: what is under way to them may end.
+    const known = (yield* remoting.connections).map((connection) => connection.address)
+    yield* remoting.retain(new Set(known.filter((address) => !gone.has(address))))
   })
+
+  const choice = () => list[index % list.length]
+
+  /** Lets the next one be chosen, unless somebody else's failure has done that already. */
+  const moveOn = (address: string) => {
+    if (choice() === address) index++
+  }
 
   const invoke = Effect.fnUntraced(function* (request: Request, timeoutMillis: number) {
     if (list.length === 0) return yield* new NoNameServer({ looked: from.looked })
     const deadline = now() + timeoutMillis
-    const tries: Array<NameServerTry> = []
-    let left = list.length
-    while (left > 0) {
-      const address = list[index % list.length]
-      if (address === undefined) break
-      const remaining = deadline - now()
-      if (remaining <= 0) break
-      const outcome = yield* Effect.result(remoting.invoke(address, request, Math.ceil(remaining / left)))
-      if (outcome._tag === "Success") {
-        if (!isNotReady(outcome.success)) return { address, response: outcome.success }
-        tries.push(new NameServerTry({ address, problem: "not-ready", detail: cleanRemark(outcome.success.remark) }))
+    const tries = new Map<string, NameServerTry>()
+    const note = (address: string, problem: NameServerTry["problem"], detail: string) => {
+      tries.set(address, new NameServerTry({ address, problem, detail }))
+      moveOn(address)
+    }
+    const first = index % list.length
+    let candidates: ReadonlyArray<string> = [...list.slice(first), ...list.slice(0, first)]
+    while (candidates.length > 0) {
+      const warmingUp: Array<string> = []
+      let left = candidates.length
+      for (const address of candidates) {
+        const remaining = deadline - now()
+        if (remaining <= 0) break
+        const outcome = yield* Effect.result(remoting.invoke(address, request, Math.ceil(remaining / left--)))
+        if (outcome._tag === "Failure") {
+          note(address, problemOf(outcome.failure), outcome.failure.message)
+        } else if (isNotReady(outcome.success)) {
+          note(address, "not-ready", cleanRemark(outcome.success.remark))
+          warmingUp.push(address)
+        } else {
+          return { address, response: outcome.success }
+        }
+      }
+      if (warmingUp.length > 0) {
         if (deadline - now() <= NOT_READY_PAUSE_MILLIS) break
         yield* Effect.sleep(NOT_READY_PAUSE_MILLIS)
-        continue
       }
-      tries.push(new NameServerTry({ address, problem: problemOf(outcome.failure), detail: outcome.failure.message }))
-      left--
-      // Somebody else's failure may have moved the choice on already.
-      if (list[index % list.length] === address) index++
+      candidates = warmingUp
     }
-    return yield* new NameServerUnavailable({ tries })
+    return yield* new NameServerUnavailable({ tries: [...tries.values()] })
   })
 
   const self: NameServer = {
     addresses: Effect.sync(() => list),
-    chosen: Effect.sync(() => (list.length === 0 ? undefined : list[index % list.length])),
+    chosen: Effect.sync(choice),
     refreshable: from.fixed.length === 0,
     fetchNameServerAddr: Effect.flatMap(from.ask, swap),
     invoke

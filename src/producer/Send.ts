@@ -182,10 +182,10 @@ export const make = Effect.fnUntraced(function* (
       (route): Effect.Effect<TopicPublishInfo, SendReason> => {
         const info = table.getOrPut(topic)
         if (info.route !== route) table.update(route)
-        const problem = problemOfRoute(route.data)
-        return problem === undefined || table.getOrPut(topic).queues.length > 0
-          ? Effect.succeed(table.getOrPut(topic))
-          : Effect.fail(new RouteUnavailable({ topic, problem, tries: [] }))
+        const fresh = table.getOrPut(topic)
+        if (fresh.queues.length > 0) return Effect.succeed(fresh)
+        const problem = problemOfRoute(route.data) ?? "no-writable-queue"
+        return Effect.fail(new RouteUnavailable({ topic, problem, tries: [] }))
       }
     )
 
