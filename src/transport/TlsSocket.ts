@@ -1,4 +1,5 @@
 import { Redacted } from "effect"
+import { X509Certificate } from "node:crypto"
 import * as Net from "node:net"
 import * as NodeTls from "node:tls"
 import type { TlsOptions, TlsReason, TlsServerOptions } from "./Tls.ts"
@@ -82,6 +83,8 @@ export const problemOf = (options: TlsOptions): string | undefined => {
   if ((options.cert === undefined) !== (options.key === undefined)) return "cert and key belong together"
   if (options.servername !== undefined && options.servername.trim() === "") return "servername is blank"
   try {
+    // OpenSSL takes a text without a certificate for none, and would trust nobody.
+    for (const text of [options.ca ?? []].flat()) new X509Certificate(text)
     clientContext(options)
     return undefined
   } catch (error) {
@@ -118,7 +121,10 @@ export const onAccepted = (socket: NodeTls.TLSSocket, accepted: () => void): voi
     clearTimeout(timer)
     socket.off("session", done)
     socket.off("close", done)
-    if (!socket.destroyed) accepted()
+    // Not at once: the event comes from within the reading of the ticket, where what is written gets lost.
+    setImmediate(() => {
+      if (!socket.destroyed) accepted()
+    })
   }
   socket.once("session", done)
   socket.once("close", done)
