@@ -3,6 +3,7 @@ import * as ClientMetrics from "../client/ClientMetrics.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import type { SendResult } from "../message/SendResult.ts"
 import type { UniqueIds } from "../message/MessageId.ts"
+import { TraceMessageType } from "../protocol/TraceData.ts"
 import type { Outgoing } from "./Outgoing.ts"
 import * as Hooks from "./Hooks.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
@@ -25,8 +26,13 @@ export interface Telemetry {
   readonly watch: (sends: Send.Sends) => Effect.Effect<void, never, Scope.Scope>
 }
 
-/** The ordinals of Java's `MessageType`, by which a trace tells kinds of messages. */
-const traceTypes = { normal: 0, fifo: 0, transaction: 1, delay: 3 } as const
+/** How a trace tells kinds of messages; Java never says "order" either. */
+const traceTypes = {
+  normal: TraceMessageType.NORMAL,
+  fifo: TraceMessageType.NORMAL,
+  transaction: TraceMessageType.TRANS_HALF,
+  delay: TraceMessageType.DELAY
+} as const
 
 /**
  * Makes what watches a producer: spans when somebody listens to them, hooks when there are any, message traces when they

@@ -61,12 +61,15 @@ const hasContext = (outgoing: Outgoing, facts: MessageFacts): boolean =>
       `${TRACEPARENT}${NAME}`
     ))
 
+/** What brokers add to a message's properties before they look at the limit (region, cluster, trace), generously. */
+const BROKER_PROPERTIES = 512
+
 /** The message with the span's context, unless it has one already or the properties would become too long. */
 const inject = (outgoing: Outgoing, facts: MessageFacts, span: Tracer.AnySpan): Outgoing => {
   if (hasContext(outgoing, facts)) return outgoing
   const entry = `${TRACEPARENT}${NAME}${traceparentOf(span)}${END}`
   const { properties } = outgoing
-  if (Buffer.byteLength(properties) + entry.length + 1 > MAX_PROPERTIES_LENGTH) return outgoing
+  if (Buffer.byteLength(properties) + entry.length > MAX_PROPERTIES_LENGTH - BROKER_PROPERTIES) return outgoing
   const joint = properties === "" || properties.endsWith(END) ? "" : END
   return { ...outgoing, properties: `${properties}${joint}${entry}` }
 }

@@ -1,10 +1,7 @@
 import { Deferred, Effect, type Scope } from "effect"
 import * as Message from "../message/Message.ts"
-import * as TraceData from "./TraceText.ts"
+import * as TraceData from "../protocol/TraceData.ts"
 import type { SendError } from "./SendError.ts"
-
-/** Where message traces go unless another topic is given. Source: RocketMQ `TopicValidator.RMQ_SYS_TRACE_TOPIC`. */
-export const TRACE_TOPIC = "RMQ_SYS_TRACE_TOPIC"
 
 /** Records that wait to be sent; those beyond are dropped and counted. Source: RocketMQ `AsyncTraceDispatcher.queueSize`. */
 export const BUFFER_SIZE = 2_048
@@ -41,50 +38,62 @@ export interface TraceState {
 /** Collects RocketMQ's message traces and sends them in the background. */
 export interface TraceDispatcher {
   /** Takes a record, or drops it when too many wait. Never waits. */
-  readonly append: (record: TraceData.TraceRecord) => void
+  readonly append: (record: ProducerTrace) => void
   readonly state: () => TraceState
   /** Sends what waits, for so many milliseconds at most; what is left then is dropped. Nothing is taken afterwards. */
   readonly flush: (timeoutMillis: number) => Effect.Effect<void>
 }
 
-/** The words of a record by which its trace can be found: message ids and keys. */
-const wordsOf = (record: TraceData.TraceRecord): ReadonlyArray<string> => [
-  ...record.msgId.split(","),
-  ...("keys" in record && record.keys !== undefined ? record.keys.split(" ") : [])
-]
+/** What a producer can tell. */
+export type ProducerTrace = TraceData.TracePub | TraceData.TraceEndTransaction | TraceData.TraceRecall
 
-/** One trace message: as many records of one topic as fit. */
-const pack = (
-  topic: string,
-  records: ReadonlyArray<TraceData.TraceRecord>
-): Array<readonly [Message.Message, number]> => {
-  const messages: Array<readonly [Message.Message, number]> = []
-  const byTopic = new Map<string, Array<TraceData.TraceRecord>>()
+/** Characters of keys beyond which a trace message takes no further record: properties end at 32,767 bytes. */
+const MAX_KEYS_LENGTH = 8_000
+
+/** A trace message that is ready, and how many records it holds. */
+interface Packed {
+  readonly message: Message.Message
+  readonly count: number
+}
+
+const packOne = (topic: string, records: ReadonlyArray<ProducerTrace>): Packed => {
+  const keys: Array<string> = []
+  let length = 0
+  for (const key of TraceData.keysOf(records)) {
+    length += key.length + 1
+    // A huge batch: its last messages cannot be found by id then, but the trace is stored.
+    if (length > MAX_KEYS_LENGTH) break
+    keys.push(key)
+  }
+  const body = records.map(TraceData.encode).join("")
+  return { message: Message.make({ topic, body, keys }), count: records.length }
+}
+
+const keysLength = (record: ProducerTrace) =>
+  record.msgId.length + (record.type === "Recall" ? 0 : (record.keys?.length ?? 0)) + 2
+
+/** The trace messages of some records: each holds records of one topic, as many as fit. */
+const pack = (topic: string, records: ReadonlyArray<ProducerTrace>): ReadonlyArray<Packed> => {
+  const open = new Map<string, { records: Array<ProducerTrace>; text: number; keys: number }>()
+  const packed: Array<Packed> = []
   for (const record of records) {
-    const group = byTopic.get(record.topic)
-    if (group === undefined) byTopic.set(record.topic, [record])
-    else group.push(record)
-  }
-  for (const group of byTopic.values()) {
-    let text = ""
-    let count = 0
-    let keys = new Set<string>()
-    const close = () => {
-      if (count === 0) return
-      messages.push([Message.make({ topic, body: text, keys: [...keys] }), count])
-      text = ""
-      count = 0
-      keys = new Set()
+    const text = TraceData.encode(record).length
+    const keys = keysLength(record)
+    let group = open.get(record.topic)
+    const full =
+      group !== undefined &&
+      (group.records.length >= BATCH_SIZE || group.text + text > MAX_TEXT_LENGTH || group.keys + keys > MAX_KEYS_LENGTH)
+    if (group === undefined || full) {
+      if (group !== undefined) packed.push(packOne(topic, group.records))
+      group = { records: [], text: 0, keys: 0 }
+      open.set(record.topic, group)
     }
-    for (const record of group) {
-      text += TraceData.encode(record)
-      count++
-      for (const word of wordsOf(record)) if (word.trim() !== "") keys.add(word)
-      if (count >= BATCH_SIZE || text.length >= MAX_TEXT_LENGTH) close()
-    }
-    close()
+    group.records.push(record)
+    group.text += text
+    group.keys += keys
   }
-  return messages
+  for (const group of open.values()) packed.push(packOne(topic, group.records))
+  return packed
 }
 
 /**
@@ -99,7 +108,7 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly send: (message: Message.Message, timeoutMillis: number) => Effect.Effect<unknown, SendError>
 }): Effect.fn.Return<TraceDispatcher, never, Scope.Scope> {
   const { producerGroup, send, topic } = options
-  let buffer: Array<TraceData.TraceRecord> = []
+  let buffer: Array<ProducerTrace> = []
   let sent = 0
   let dropped = 0
   let failed = 0
@@ -151,7 +160,7 @@ export const make = Effect.fnUntraced(function* (options: {
     if (underWay === 0) onIdle?.()
   }
 
-  const sendOne = ([message, count]: readonly [Message.Message, number], timeoutMillis: number) =>
+  const sendOne = ({ count, message }: Packed, timeoutMillis: number) =>
     Effect.matchEffect(send(message, timeoutMillis), {
       onSuccess: () => {
         sent += count
@@ -169,7 +178,7 @@ export const make = Effect.fnUntraced(function* (options: {
     Effect.suspend(() => {
       const records = take()
       underWay += records.length
-      return Effect.forEach(pack(topic, records), (message) => sendOne(message, timeoutMillis), {
+      return Effect.forEach(pack(topic, records), (packed) => sendOne(packed, timeoutMillis), {
         concurrency: CONCURRENCY,
         discard: true
       })
