@@ -1,0 +1,66 @@
+import { Schema } from "effect"
+import { ApiError, NameServerUnavailable, NoNameServer, RouteUnavailable } from "../client/ClientError.ts"
+import { BrokerNotExist } from "../producer/SendError.ts"
+
+/** A cluster that the name server does not know, or none was named where there are several. */
+export class UnknownCluster extends Schema.TaggedError<UnknownCluster>()("UnknownCluster", {
+  /** The name that was asked for; undefined when none was given. */
+  clusterName: Schema.UndefinedOr(Schema.String),
+  /** The clusters that there are. */
+  clusters: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    const known = this.clusters.length === 0 ? "no cluster at all" : this.clusters.join(", ")
+    return this.clusterName === undefined
+      ? `The name server knows ${known}. Say which cluster is meant.`
+      : `The name server knows no cluster "${this.clusterName}"; it knows ${known}.`
+  }
+}
+
+/** A cluster none of whose brokers has a master at present, so that nothing can be changed on it. */
+export class NoMaster extends Schema.TaggedError<NoMaster>()("NoMaster", {
+  clusterName: Schema.String,
+  brokers: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `No broker of cluster "${this.clusterName}" has a master (broker id 0) at present${this.brokers.length === 0 ? "" : `: ${this.brokers.join(", ")}`}. Start one, or wait for the fail-over.`
+  }
+}
+
+/** A text that is no offset message id. */
+export class InvalidMessageId extends Schema.TaggedError<InvalidMessageId>()("InvalidMessageId", {
+  msgId: Schema.String
+}) {
+  override get message() {
+    return `"${this.msgId}" is no offset message id: those are 32 or 56 hexadecimal digits, and a send's result has them as offsetMsgId.`
+  }
+}
+
+/** Everything that can keep an administrative call from succeeding. */
+export const AdminReason = Schema.Union([
+  NoNameServer,
+  NameServerUnavailable,
+  RouteUnavailable,
+  BrokerNotExist,
+  UnknownCluster,
+  NoMaster,
+  InvalidMessageId,
+  ...ApiError.members
+])
+
+/** See {@link AdminReason}. */
+export type AdminReason = typeof AdminReason.Type
+
+/** An administrative call that failed: which one, why, and how far it had got. Source: RocketMQ `MQClientException`. */
+export class AdminError extends Schema.TaggedError<AdminError>()("AdminError", {
+  /** What was asked for: `create topic orders`. */
+  operation: Schema.String,
+  /** The servers on which it had succeeded by then, for calls that go to several. */
+  done: Schema.Array(Schema.String),
+  reason: AdminReason
+}) {
+  override get message() {
+    const partly = this.done.length === 0 ? "" : ` It was done on ${this.done.join(", ")} already.`
+    return `Could not ${this.operation}: ${this.reason.message}${partly}`
+  }
+}

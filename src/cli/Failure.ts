@@ -1,0 +1,173 @@
+import { Console, Effect, Runtime, Schema } from "effect"
+import type { AdminError, AdminReason } from "../admin/AdminError.ts"
+import type { RouteProblem, StartError, StartReason } from "../client/ClientError.ts"
+import type { SendError, SendReason } from "../producer/SendError.ts"
+import type { WireError } from "../transport/Wire.ts"
+import { palette, Screen } from "./Screen.ts"
+import { clean } from "./Text.ts"
+
+/**
+ * The exit codes of the command line.
+ *
+ * - `ok`: everything asked for was done.
+ * - `failed`: some of it was not, messages that nobody acknowledged for instance.
+ * - `usage`: the command was given something it cannot use.
+ * - `cannotConnect`: a server could not be reached.
+ * - `refused`: a name server or broker was reached and said no.
+ *
+ * A signal gives 128 and its number: 130 for SIGINT, 143 for SIGTERM.
+ */
+export const ExitCode = { ok: 0, failed: 1, usage: 2, cannotConnect: 3, refused: 4 } as const
+
+/** One of {@link ExitCode}. */
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode]
+
+/** The command failed and has said so; what is left is the exit code. */
+export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {
+  exitCode: Schema.Int,
+  summary: Schema.String
+}) {
+  override readonly [Runtime.errorReported] = false
+  override get message() {
+    return this.summary
+  }
+  override get [Runtime.errorExitCode]() {
+    return this.exitCode
+  }
+}
+
+/** Something that the flags say cannot be used. */
+export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
+  problem: Schema.String,
+  remedy: Schema.String
+}) {
+  override get message() {
+    return this.problem
+  }
+}
+
+/** What a command can fail with before it is told to the user. */
+export type CliFailure = StartError | SendError | AdminError | WireError | UsageError
+
+/** A failure as the command line tells it. */
+export interface Explained {
+  /** The kind of the innermost cause, a tag of docs/errors.md. */
+  readonly tag: string
+  readonly message: string
+  /** What to do about it. */
+  readonly remedy: string
+  readonly exitCode: ExitCode
+}
+
+/** What remedies mention. */
+interface Hints {
+  readonly namesrv?: string | undefined
+  readonly topic?: string | undefined
+}
+
+const says = (exitCode: ExitCode, remedy: string) => ({ exitCode, remedy })
+
+const doctor = ({ namesrv, topic }: Hints) =>
+  `effect-rocketmq doctor${namesrv === undefined ? "" : ` --namesrv "${namesrv}"`}${topic === undefined ? "" : ` --topic ${topic}`}`
+
+const ofRoute = (problem: RouteProblem, topic: string, hints: Hints) => {
+  switch (problem) {
+    case "no-name-server-address":
+      return says(ExitCode.usage, "Pass --namesrv host:9876, or set NAMESRV_ADDR.")
+    case "topic-absent":
+      return says(ExitCode.refused, `Check the name, or create it: effect-rocketmq topic create --topic ${topic}`)
+    case "no-writable-queue":
+      return says(
+        ExitCode.refused,
+        `Give it queues and write permission: effect-rocketmq topic create --topic ${topic}`
+      )
+    case "name-server-rejected":
+      return says(ExitCode.refused, "See the name server's own words above.")
+    case "no-master":
+      return says(ExitCode.cannotConnect, "Start the broker's master, or wait for the fail-over.")
+    default:
+      return says(ExitCode.cannotConnect, `See where it ends: ${doctor(hints)}`)
+  }
+}
+
+const ofReason = (
+  reason: StartReason | SendReason | AdminReason | WireError | UsageError,
+  hints: Hints
+): { readonly exitCode: ExitCode; readonly remedy: string } => {
+  switch (reason._tag) {
+    case "UsageError":
+      return says(ExitCode.usage, reason.remedy)
+    case "NoNameServer":
+      return says(ExitCode.usage, "Pass --namesrv host:9876, or set NAMESRV_ADDR.")
+    case "InvalidConfig":
+      return says(ExitCode.usage, "Write addresses as host:port;host:port.")
+    case "InvalidGroup":
+      return says(ExitCode.usage, "Choose another --group.")
+    case "InvalidMessage":
+      return says(ExitCode.usage, "Change that part of the message.")
+    case "InvalidMessageId":
+      return says(ExitCode.usage, "Pass an offsetMsgId, not a msgId.")
+    case "UnknownCluster":
+      return says(ExitCode.usage, "Pass one of them as --cluster.")
+    case "RouteUnavailable":
+      return ofRoute(reason.problem, reason.topic, hints)
+    case "BrokerNotRegistered":
+      return ofReason(reason.cause, hints)
+    case "BrokerRejected":
+      return says(ExitCode.refused, "See the server's own words above, and its log.")
+    case "NameServerUnavailable":
+    case "AddressServerFailed":
+    case "NameServerResolveError":
+    case "StartTimeout":
+    case "ConnectFailed":
+    case "ConnectionClosed":
+    case "UnreadableAnswer":
+      return says(ExitCode.cannotConnect, `See where it ends: ${doctor(hints)}`)
+    case "BrokerNotExist":
+    case "NoMaster":
+      return says(ExitCode.cannotConnect, "Start the broker's master, or wait for the fail-over.")
+    case "WireError":
+      return reason.operation === "listen"
+        ? says(
+            ExitCode.failed,
+            reason.kind === "in-use"
+              ? "Choose another --port; --port 0 takes free ones."
+              : "Choose another --host or --port."
+          )
+        : says(ExitCode.cannotConnect, `See where it ends: ${doctor(hints)}`)
+    case "RequestTimeout":
+    case "SendTimeout":
+    case "TooManyRequests":
+      return says(ExitCode.failed, "Raise --timeout, or lower --concurrency.")
+    default:
+      return says(ExitCode.failed, `See where it ends: ${doctor(hints)}`)
+  }
+}
+
+/** Puts a failure into words and an exit code. */
+export const explain = (error: CliFailure, hints: Hints = {}): Explained => {
+  const reason =
+    error._tag === "StartError" || error._tag === "SendError" || error._tag === "AdminError" ? error.reason : error
+  return { tag: reason._tag, message: clean(error.message), ...ofReason(reason, hints) }
+}
+
+/** Tells a failure on standard error. */
+export const tell = Effect.fnUntraced(function* ({ message, remedy }: Explained) {
+  const { stderr } = yield* Screen
+  const colors = palette(stderr)
+  yield* Console.error(`${colors.bad("error:")} ${message}`)
+  yield* Console.error(`${colors.dim("   try:")} ${remedy}`)
+})
+
+/** Runs a command whose failures are told on standard error and become its exit code, unless they were told already. */
+export const reporting =
+  (hints: Hints = {}) =>
+  <A, R>(self: Effect.Effect<A, CliFailure | CommandFailed, R>): Effect.Effect<A, CommandFailed, R> =>
+    Effect.catch(self, (error) => {
+      if (error._tag === "CommandFailed") return Effect.fail(error)
+      const explained = explain(error, hints)
+      return Effect.andThen(
+        tell(explained),
+        new CommandFailed({ exitCode: explained.exitCode, summary: explained.message })
+      )
+    })

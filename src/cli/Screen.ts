@@ -1,0 +1,95 @@
+import { Context, Effect } from "effect"
+
+/** One of the two places that output goes to. */
+export interface Output {
+  /** Whether a person looks at it. */
+  readonly isTerminal: boolean
+  readonly color: boolean
+}
+
+/**
+ * What the command line knows of the terminal: data goes to standard output, talk and progress to standard error. Colours
+ * appear on a terminal only, and not when `NO_COLOR` is set. Tests replace it.
+ */
+export const Screen: Context.Reference<{
+  readonly stdout: Output
+  readonly stderr: Output
+  /** Characters in a line of the terminal; 80 where there is none. */
+  readonly columns: number
+  /** Shows a line that the next one replaces; undefined takes it away. Does nothing where standard error is no terminal. */
+  readonly status: (line: string | undefined) => Effect.Effect<void>
+}> = Context.Reference("effect-rocketmq/cli/Screen", {
+  defaultValue: () => {
+    const { NO_COLOR: noColor = "", TERM: term } = process.env
+    const output = (stream: NodeJS.WriteStream): Output => ({
+      isTerminal: stream.isTTY,
+      color: stream.isTTY && noColor === "" && term !== "dumb"
+    })
+    const stderr = output(process.stderr)
+    let shown = false
+    return {
+      stdout: output(process.stdout),
+      stderr,
+      columns: process.stderr.columns ?? process.stdout.columns ?? 80,
+      status: (line) =>
+        Effect.sync(() => {
+          if (!stderr.isTerminal || (line === undefined && !shown)) return
+          shown = line !== undefined
+          // Carriage return, then erase to the end of the line.
+          process.stderr.write(`\r\u001b[K${line ?? ""}`)
+        })
+    }
+  }
+})
+
+/** Ways to set off a text; on an output without colour they leave it as it is. */
+export interface Palette {
+  readonly bold: (text: string) => string
+  readonly dim: (text: string) => string
+  readonly good: (text: string) => string
+  readonly bad: (text: string) => string
+  readonly warn: (text: string) => string
+  readonly accent: (text: string) => string
+}
+
+const style =
+  (on: boolean, code: number) =>
+  (text: string): string =>
+    on && text !== "" ? `\u001b[${code}m${text}\u001b[0m` : text
+
+/** The colours of an output. */
+export const palette = ({ color }: Output): Palette => ({
+  bold: style(color, 1),
+  dim: style(color, 2),
+  good: style(color, 32),
+  bad: style(color, 31),
+  warn: style(color, 33),
+  accent: style(color, 36)
+})
+
+/** Milliseconds before a progress line appears: what is quicker needs none. */
+const APPEARS_AFTER_MILLIS = 500
+const REDRAW_MILLIS = 100
+
+/** Shows a progress line on a terminal while an effect runs longer than half a second. */
+export const withProgress = <A, E, R>(
+  line: (palette: Palette, columns: number) => string,
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.gen(function* () {
+    const screen = yield* Screen
+    if (!screen.stderr.isTerminal) return yield* self
+    const colors = palette(screen.stderr)
+    const draw = Effect.suspend(() => screen.status(line(colors, screen.columns)))
+    const drawing = Effect.sleep(APPEARS_AFTER_MILLIS).pipe(
+      Effect.andThen(Effect.forever(Effect.andThen(draw, Effect.sleep(REDRAW_MILLIS)))),
+      Effect.ensuring(screen.status(undefined))
+    )
+    return yield* Effect.raceFirst(self, drawing)
+  })
+
+/** A bar `[####----]` of so many characters between the brackets. */
+export const bar = (share: number, width: number): string => {
+  const full = Math.max(0, Math.min(width, Math.round(share * width)))
+  return `[${"#".repeat(full)}${"-".repeat(width - full)}]`
+}

@@ -1,0 +1,46 @@
+import { cleanRemark } from "../client/ClientError.ts"
+
+/** A number for people: `10,000`. */
+export const number = (n: number): string => Math.round(n).toLocaleString("en-US")
+
+/** A duration for people: `0.4 ms`, `21 ms`, `1.2 s`, `2 min`. */
+export const duration = (millis: number): string => {
+  if (millis < 10) return `${millis.toFixed(1)} ms`
+  if (millis < 1_000) return `${Math.round(millis)} ms`
+  if (millis < 60_000) return `${Number((millis / 1_000).toFixed(millis < 10_000 ? 1 : 0))} s`
+  return `${Number((millis / 60_000).toFixed(1))} min`
+}
+
+/** `1 message`, `2 messages`. */
+export const count = (n: number, what: string): string => `${number(n)} ${what}${n === 1 ? "" : "s"}`
+
+// Left as they are by JSON.stringify, but a terminal acts on C1 controls.
+const unsafe = /[\u007f-\u009f\u2028\u2029]/g
+
+/** One line of JSON that is safe to print. */
+export const json = (value: unknown): string =>
+  JSON.stringify(value).replace(unsafe, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
+/** A text from outside, on one line and without control characters. */
+export const clean = (text: string, max = 2_000): string => cleanRemark(text, max)
+
+const controls = new RegExp("[\\u0000-\\u001f\\u007f-\\u009f]", "g")
+
+/** A text from outside in which a terminal finds nothing to act on; each control character becomes a space. */
+export const printable = (text: string): string => text.replace(controls, " ")
+
+/** Lines of aligned columns, two spaces apart, made printable. Columns listed in `right` are aligned to the right. */
+export const table = (
+  cells: ReadonlyArray<ReadonlyArray<string>>,
+  right: ReadonlyArray<number> = []
+): ReadonlyArray<string> => {
+  const rows = cells.map((row) => row.map(printable))
+  const widths: Array<number> = []
+  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)))
+  return rows.map((row) =>
+    row
+      .map((cell, i) => (right.includes(i) ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
+      .join("  ")
+      .trimEnd()
+  )
+}

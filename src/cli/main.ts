@@ -1,0 +1,311 @@
+import { Console, Effect, Layer, Logger, Option, References, Runtime, Schema } from "effect"
+import { CliConfig, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
+import { ExitCode, reporting, UsageError } from "./Failure.ts"
+import * as Flags from "./Flags.ts"
+import { palette, Screen } from "./Screen.ts"
+import { VERSION } from "./Version.ts"
+
+// The programs behind the commands are loaded when one of them runs: --help and --completions need none of them.
+const load = <M, A, E, R>(module: () => Promise<M>, run: (module: M) => Effect.Effect<A, E, R>) =>
+  Effect.flatMap(Effect.promise(module), run)
+
+const dev = Command.make(
+  "dev",
+  {
+    host: Flag.String("host").pipe(
+      Flag.withDescription("The address to listen on and to announce; 127.0.0.1 unless told otherwise"),
+      Flag.withDefault("127.0.0.1")
+    ),
+    port: Flags.int("port", 0, 65_535).pipe(
+      Flag.withAlias("p"),
+      Flag.withDescription("The name server's port, 0 for a free one; default 9876, with brokers from 10911 up"),
+      Flag.optional
+    ),
+    brokers: Flags.int("brokers", 1, 26).pipe(Flag.withDescription("How many masters; default 1"), Flag.withDefault(1)),
+    json: Flags.json
+  },
+  ({ port, ...input }) =>
+    load(
+      () => import("./dev.ts"),
+      ({ run }) => run({ ...input, port: Option.getOrUndefined(port) })
+    )
+).pipe(
+  Command.withDescription(
+    "Run an embedded RocketMQ (name server and brokers) in this process, in memory, until Ctrl-C. Instead of mqnamesrv and mqbroker."
+  ),
+  Command.withShortDescription("Run an embedded RocketMQ for development"),
+  Command.withExamples([
+    { command: "effect-rocketmq dev" },
+    { command: "effect-rocketmq dev --port 0 --brokers 2 --json", description: "Free ports, told to a program" }
+  ])
+)
+
+const doctor = Command.make(
+  "doctor",
+  {
+    namesrv: Flags.namesrv.pipe(Flag.optional),
+    topic: Flags.topic.pipe(Flag.optional),
+    send: Flag.Boolean("send").pipe(
+      Flag.withDescription("Send one message to the topic at the end; nothing is sent otherwise"),
+      Flag.withDefault(false)
+    ),
+    json: Flags.json
+  },
+  ({ namesrv, topic, ...input }) =>
+    load(
+      () => import("./doctor.ts"),
+      ({ run }) => run({ ...input, namesrv: Option.getOrUndefined(namesrv), topic: Option.getOrUndefined(topic) })
+    )
+).pipe(
+  Command.withDescription(
+    "Walk a producer's start-up against a live cluster, step by step: what fails first, the evidence, the remedy. mqadmin has no such command; clusterList and topicRoute show parts of it."
+  ),
+  Command.withShortDescription("Find out why a client cannot connect or send"),
+  Command.withExamples([{ command: 'effect-rocketmq doctor --namesrv "10.0.0.5:9876;10.0.0.6:9876" --topic orders' }])
+)
+
+const send = Command.make(
+  "send",
+  {
+    namesrv: Flags.namesrv,
+    topic: Flags.topic,
+    group: Flag.String("group").pipe(
+      Flag.withAlias("g"),
+      Flag.withDescription("Producer group"),
+      Flag.withDefault("effect-rocketmq-cli")
+    ),
+    tags: Flag.String("tags").pipe(Flag.withDescription("The message's tag"), Flag.optional),
+    keys: Flag.String("key").pipe(Flag.withDescription("A key to find it by; may be repeated"), Flag.atLeast(0)),
+    properties: Flag.KeyValuePair("property").pipe(
+      Flag.withDescription("A user property k=v; may be repeated"),
+      Flag.withDefault({})
+    ),
+    count: Flags.int("count", 1).pipe(
+      Flag.withAlias("c"),
+      Flag.withDescription("How many messages to send"),
+      Flag.optional
+    ),
+    size: Flags.int("size", 1, 4_194_304).pipe(
+      Flag.withDescription("Bytes of a generated body; default 1024"),
+      Flag.optional
+    ),
+    body: Flag.String("body").pipe(Flag.withDescription("The body, as text"), Flag.optional),
+    concurrency: Flags.int("concurrency", 1, 65_536).pipe(
+      Flag.withDescription("How many sends at once; 1 keeps the order. Default 64"),
+      Flag.withDefault(64)
+    ),
+    timeout: Flags.int("timeout", 1).pipe(
+      Flag.withDescription("Milliseconds that a send may take, retries included; default 3000"),
+      Flag.withDefault(3_000)
+    ),
+    json: Flags.json
+  },
+  ({ body, count, size, tags, ...input }) =>
+    load(
+      () => import("./send.ts"),
+      ({ run }) =>
+        run({
+          ...input,
+          tags: Option.getOrUndefined(tags),
+          count: Option.getOrUndefined(count),
+          size: Option.getOrUndefined(size),
+          body: Option.getOrUndefined(body)
+        })
+    )
+).pipe(
+  Command.withDescription(
+    "Send messages: --body, or --count of a --size, or one message per line of standard input. mqadmin: sendMessage -t <topic> -p <body>, and the benchmark's producer.sh."
+  ),
+  Command.withShortDescription("Send messages"),
+  Command.withExamples([
+    { command: "effect-rocketmq send --topic orders --body hello --tags created --key order-7" },
+    { command: "effect-rocketmq send --topic orders --count 10000 --size 512", description: "Generated bodies" },
+    { command: "cat events.ndjson | effect-rocketmq send --topic events --json", description: "A message a line" }
+  ])
+)
+
+const peek = Command.make(
+  "peek",
+  {
+    namesrv: Flags.namesrv,
+    topic: Flags.topic,
+    queue: Flag.String("queue").pipe(
+      Flag.withAlias("q"),
+      Flag.withMetavar("id | broker:id"),
+      Flag.withDescription("Only this queue; default: all, in the order of their store times"),
+      Flag.filter(
+        (text) => /^(?:.+:)?\d+$/.test(text),
+        (text) => `"${text}" is no queue; write 3 or broker-a:3`
+      ),
+      Flag.optional
+    ),
+    offset: Flag.String("offset").pipe(
+      Flag.withMetavar("earliest | latest | number"),
+      Flag.withDescription("Where to begin in each queue; latest shows the newest messages. Default earliest"),
+      Flag.withDefault("earliest"),
+      Flag.withSchema(
+        Schema.Union([
+          Schema.Literals(["earliest", "latest"]),
+          Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(0))
+        ])
+      )
+    ),
+    count: Flags.int("count", 1).pipe(
+      Flag.withAlias("c"),
+      Flag.withDescription("How many messages at most, all queues together; default 100"),
+      Flag.withDefault(100)
+    ),
+    json: Flags.json
+  },
+  ({ queue, ...input }) =>
+    load(
+      () => import("./peek.ts"),
+      ({ run }) => run({ ...input, queue: Option.getOrUndefined(queue) })
+    )
+).pipe(
+  Command.withDescription(
+    "Read messages without consuming them; no group's progress changes. mqadmin: printMsg -t <topic>, consumeMessage -t <topic>."
+  ),
+  Command.withShortDescription("Read messages without consuming them"),
+  Command.withExamples([
+    { command: "effect-rocketmq peek --topic orders --offset latest --count 10" },
+    { command: "effect-rocketmq peek --topic orders --queue broker-a:3 --offset 120 --json" }
+  ])
+)
+
+/** The topic of the flag or of the argument. */
+const oneTopic = (flag: Option.Option<string>, argument: Option.Option<string>) =>
+  Effect.suspend((): Effect.Effect<string, UsageError> => {
+    const topic = Option.getOrUndefined(Option.orElse(flag, () => argument))
+    return topic === undefined
+      ? Effect.fail(new UsageError({ problem: "No topic was named.", remedy: "Pass --topic <name>." }))
+      : Effect.succeed(topic)
+  }).pipe(reporting())
+
+const topicList = Command.make(
+  "list",
+  {
+    namesrv: Flags.namesrv,
+    all: Flag.Boolean("all").pipe(
+      Flag.withAlias("a"),
+      Flag.withDescription("Also the topics of the system, retry and dead-letter topics"),
+      Flag.withDefault(false)
+    ),
+    json: Flags.json
+  },
+  (input) =>
+    load(
+      () => import("./topicList.ts"),
+      ({ run }) => run(input)
+    )
+).pipe(Command.withDescription("List the topics. mqadmin: topicList"))
+
+const topicRoute = Command.make(
+  "route",
+  { namesrv: Flags.namesrv, topic: Flags.topic.pipe(Flag.optional), name: Flags.topicArgument, json: Flags.json },
+  ({ name, topic, ...input }) =>
+    Effect.flatMap(oneTopic(topic, name), (found) =>
+      load(
+        () => import("./topicRoute.ts"),
+        ({ run }) => run({ ...input, topic: found })
+      )
+    )
+).pipe(Command.withDescription("Show where a topic lives. mqadmin: topicRoute -t <topic>"))
+
+const topicCreate = Command.make(
+  "create",
+  {
+    namesrv: Flags.namesrv,
+    topic: Flags.topic.pipe(Flag.optional),
+    name: Flags.topicArgument,
+    cluster: Flag.String("cluster").pipe(
+      Flag.withDescription("The cluster; may be left out where there is only one"),
+      Flag.optional
+    ),
+    queues: Flags.int("queues", 1, 65_535).pipe(
+      Flag.withDescription("Queues on each master; default 4"),
+      Flag.withDefault(4)
+    ),
+    perm: Flag.ChoiceWithValue("perm", [
+      ["rw", 6],
+      ["r", 4],
+      ["w", 2]
+    ]).pipe(Flag.withDescription("What it allows; default rw"), Flag.withDefault(6)),
+    json: Flags.json
+  },
+  ({ cluster, name, topic, ...input }) =>
+    Effect.flatMap(oneTopic(topic, name), (found) =>
+      load(
+        () => import("./topicCreate.ts"),
+        ({ run }) => run({ ...input, topic: found, cluster: Option.getOrUndefined(cluster) })
+      )
+    )
+).pipe(
+  Command.withDescription(
+    "Create a topic on every master of a cluster, or change it. mqadmin: updateTopic -t <topic> -c <cluster> -r 4 -w 4"
+  )
+)
+
+const topic = Command.make("topic").pipe(
+  Command.withDescription("List, show and create topics"),
+  Command.withSubcommands([topicList, topicRoute, topicCreate])
+)
+
+const clusterList = Command.make("list", { namesrv: Flags.namesrv, json: Flags.json }, (input) =>
+  load(
+    () => import("./clusterList.ts"),
+    ({ run }) => run(input)
+  )
+).pipe(Command.withDescription("List clusters, brokers and their addresses. mqadmin: clusterList"))
+
+const cluster = Command.make("cluster").pipe(
+  Command.withDescription("Show what the cluster consists of"),
+  Command.withSubcommands([clusterList])
+)
+
+/** The whole command line as a tree of commands. */
+export const root = Command.make("effect-rocketmq").pipe(
+  Command.withDescription(
+    "Apache RocketMQ from the command line: run one, look into one, send to it and read from it."
+  ),
+  Command.withSubcommands([dev, doctor, send, peek, topic, cluster])
+)
+
+// A wrong flag is told in a line or two on standard error; the whole help text would hide it.
+const presenter: CliOutput.Presenter = {
+  present: Effect.fnUntraced(function* (event) {
+    const screen = yield* Screen
+    if (event._tag === "Version") return yield* Console.log(`${event.name} ${event.version}`)
+    if (event._tag === "Help") {
+      const formatter = CliOutput.defaultFormatter({ colors: screen.stdout.color, globalFlags: "summary" })
+      return yield* Console.log(formatter.formatHelpDoc(event.helpDoc))
+    }
+    const colors = palette(screen.stderr)
+    for (const error of event.errors) {
+      const hint = error._tag === "MissingOption" && error.option === "namesrv" ? ", and NAMESRV_ADDR is not set" : ""
+      yield* Console.error(`${colors.bad("error:")} ${error.message}${hint}`)
+    }
+    yield* Console.error(`${colors.dim("   try:")} ${event.commandPath.join(" ")} --help`)
+  })
+}
+
+/** What the client logs goes to standard error, and only errors do unless `--log-level` asks for more. */
+const quiet = Layer.mergeAll(
+  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel] }),
+  Layer.succeed(References.MinimumLogLevel, "Error"),
+  Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
+  CliOutput.layerPresenter(presenter)
+)
+
+const runCommand = Command.runWith(root, { version: VERSION })
+
+/** Runs the command line with its arguments. Fails when the exit code is not 0; see {@link exitCodeOf}. */
+export const run = (args: ReadonlyArray<string>) => runCommand(args).pipe(Effect.provide(quiet))
+
+/** The exit code of a failure of {@link run}: help that nobody asked for is no failure, a wrong flag is code 2. */
+export const exitCodeOf = (error: unknown): number =>
+  Schema.is(Schema.Struct({ _tag: Schema.Literal("ShowHelp"), errors: Schema.Array(Schema.Unknown) }))(error)
+    ? error.errors.length > 0
+      ? ExitCode.usage
+      : ExitCode.ok
+    : Runtime.getErrorExitCode(error)

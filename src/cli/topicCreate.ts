@@ -1,0 +1,35 @@
+import { Console, Effect } from "effect"
+import { MQAdmin } from "../admin/MQAdmin.ts"
+import { adminLayer } from "./Connection.ts"
+import { reporting } from "./Failure.ts"
+import { palette, Screen } from "./Screen.ts"
+import { count, json } from "./Text.ts"
+import { permission } from "./topicRoute.ts"
+
+/** What `topic create` is asked. */
+export interface TopicCreateInput {
+  readonly namesrv: string
+  readonly topic: string
+  readonly cluster: string | undefined
+  readonly queues: number
+  readonly perm: number
+  readonly json: boolean
+}
+
+/** `effect-rocketmq topic create`: creates a topic on every master of a cluster, or changes it. */
+export const run = ({ cluster, json: asJson, namesrv, perm, queues, topic }: TopicCreateInput) =>
+  Effect.gen(function* () {
+    const admin = yield* MQAdmin
+    const created = yield* admin.createTopic({ topic, clusterName: cluster, readQueueNums: queues, perm })
+    if (asJson) return yield* Console.log(json(created))
+    const screen = yield* Screen
+    const names = created.brokers.map(({ brokerName }) => brokerName).join(", ")
+    yield* Console.log(
+      `${palette(screen.stdout).good("ok")} topic ${topic} on ${names}: ${count(queues, "queue")} each, ${permission(perm)}`
+    )
+    if (!created.routed) {
+      yield* Console.error(
+        `${palette(screen.stderr).warn("note:")} the name server does not name all of these brokers yet; it takes up to 30 s`
+      )
+    }
+  }).pipe(Effect.provide(adminLayer(namesrv)), reporting({ namesrv, topic }))
