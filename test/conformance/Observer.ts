@@ -49,6 +49,8 @@ export interface ObserverShape {
   readonly createTopic: (brokerAddress: string, topic: string, shape?: TopicShape) => Effect.Effect<void, Failure>
   /** Takes a topic from one broker; name servers are not told. */
   readonly deleteTopic: (brokerAddress: string, topic: string) => Effect.Effect<void, Failure>
+  /** Takes a topic from the name server; brokers that have it are not told. */
+  readonly forgetRoute: (topic: string) => Effect.Effect<void, Failure>
   /** The route that the first name server has of a topic. */
   readonly route: (topic: string) => Effect.Effect<TopicRouteData | undefined, Failure>
   /** Everything a queue holds, in order. */
@@ -228,6 +230,7 @@ export const make = Effect.fnUntraced(function* (namesrvAddr: string) {
       ),
     deleteTopic: (address, topic) =>
       call(address, DeleteTopic.request({ topic }, "broker"), DeleteTopic.decodeResponse),
+    forgetRoute: (topic) => call(nameServer, DeleteTopic.request({ topic }, "namesrv"), DeleteTopic.decodeResponse),
     route,
     readQueue,
     readTopic,

@@ -58,6 +58,43 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
+  test.effect("a topic that has moved: the route is read anew at once, and the retry goes where the topic is", () =>
+    Effect.gen(function* () {
+      const { brokers } = yield* Target
+      const observer = yield* Observer
+      const [to, from] = brokers
+      const topic = yield* createTopic("moved", { queues: 2, brokers: [from.name] })
+      const producer = yield* startProducer({
+        createTopicKey: uniqueName("template"),
+        readiness: "routes",
+        topics: [topic],
+        // Timer 2 runs once, soon after the start, and then not for an hour.
+        pollNameServerInterval: 3_600_000
+      })
+      yield* eventuallyThat(producer.state, ({ instance }) => assert.strictEqual(instance?.timers[1]?.runs, 1))
+      yield* observer.deleteTopic(from.address, topic)
+      yield* observer.forgetRoute(topic)
+      yield* observer.createTopic(to.address, topic, { queues: 2 })
+      yield* eventuallyThat(observer.route(topic), (route) =>
+        assert.deepStrictEqual(
+          route?.queueDatas.map((data) => data.brokerName),
+          [to.name]
+        )
+      )
+      const message = Message.make({ topic, body: "where to?" })
+      const result = yield* producer.send(message)
+      assert.strictEqual(result.queue.brokerName, to.name)
+      assert.strictEqual(result.attempts, 2)
+      const next = Message.make({ topic, body: "known now" })
+      const direct = yield* producer.send(next)
+      assert.strictEqual(direct.attempts, 1)
+      yield* assertTopicHolds(topic, [
+        { message, result },
+        { message: next, result: direct }
+      ])
+    }).pipe(withManager)
+  )
+
   test.effect("a broker that is gone and comes back: no send fails, and it is used again without a manual step", () =>
     Effect.gen(function* () {
       const target = yield* Target

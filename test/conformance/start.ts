@@ -132,6 +132,8 @@ export const tests = (test: Methods): void => {
     Effect.gen(function* () {
       const topic = yield* createTopic("duplicate")
       const options = { producerGroup: uniqueName("taken"), instanceName: uniqueName("shared") }
+      // Keeps the shared instance, so that the group is freed by the first producer's shutdown and not with the instance.
+      yield* startProducer({ instanceName: options.instanceName })
       const first = yield* startProducer(options)
       const second = yield* makeProducer(options)
       const error = yield* Effect.flip(second.start)
