@@ -120,15 +120,18 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
 
   const start = (pending: PendingRequest) => {
     table.add(pending)
+    pending.state = "inFlight"
+    // Before the append, which may hand over at once.
+    pending.handOver = writer.handOver()
+    if (pending.oneway) unwrittenOneways.push(pending)
     const { body, code, extFields } = pending.request
-    const flag = pending.oneway ? ONEWAY_FLAG : 0
     try {
       writer.append({
         code,
         language,
         version,
         opaque: pending.opaque,
-        flag,
+        flag: pending.oneway ? ONEWAY_FLAG : 0,
         remark: undefined,
         extFields,
         body: body ?? emptyBody,
@@ -139,11 +142,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
       table.remove(pending)
       finish(pending)
       pending.resume(Effect.die(error))
-      return
     }
-    pending.state = "inFlight"
-    pending.handOver = writer.handOver()
-    if (pending.oneway) unwrittenOneways.push(pending)
   }
 
   const limit = makeInFlightLimit<PendingRequest>({

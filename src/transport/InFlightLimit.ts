@@ -30,7 +30,7 @@ export const makeInFlightLimit = <W extends { readonly size: number }>(options: 
   readonly admit: (request: W) => void
 }): InFlightLimit<W> => {
   const { admit, maxBytes, maxRequests, unwritten } = options
-  let waiting = new Set<W>()
+  const waiting = new Set<W>()
   let count = 0
   let bytes = 0
 
@@ -76,7 +76,8 @@ export const makeInFlightLimit = <W extends { readonly size: number }>(options: 
     },
     takeWaiting: () => {
       const all = [...waiting]
-      waiting = new Set()
+      // Emptied in place: an admission that is under way must not go on with them.
+      waiting.clear()
       return all
     },
     waiting: () => waiting,

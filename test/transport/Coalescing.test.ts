@@ -30,6 +30,54 @@ describe("coalesced writes", () => {
     }).pipe(Effect.provide(recordingLayer(recording)))
   })
 
+  it.effect("a turn of many large frames leaves in writes of at least 128 KiB", () => {
+    const recording: Recording = { writes: [] }
+    return Effect.gen(function* () {
+      const server = yield* RemotingServer.listen({
+        address: "127.0.0.1:0",
+        handler: (command) => Effect.succeed({ code: 0, remark: String(command.body.length) })
+      })
+      const client = yield* opened
+      yield* client.invoke(server.address, request(1), 3000)
+      recording.writes.length = 0
+      const sizes = codes.map((code) => code * 20)
+      const answers = yield* Effect.forEach(
+        sizes,
+        (size) => client.invoke(server.address, request(1, new Uint8Array(size)), 3000),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(
+        answers.map((answer) => answer.remark),
+        sizes.map(String)
+      )
+      const bytes = sizes.reduce((sum, size) => sum + size + 120, 0)
+      assert.isAbove(recording.writes.length, 1)
+      assert.isAtMost(recording.writes.length, Math.ceil(bytes / 131_072))
+      assert.strictEqual(
+        recording.writes.reduce((sum, frames) => sum + frames, 0),
+        256
+      )
+    }).pipe(Effect.provide(recordingLayer(recording)))
+  })
+
+  it.effect("large one-way requests of one turn all succeed", () => {
+    const recording: Recording = { writes: [] }
+    return Effect.gen(function* () {
+      const peer = yield* makePeer()
+      const client = yield* opened
+      yield* client.invokeOneway(peer.address, request(0), 3000)
+      yield* Effect.forEach(
+        codes,
+        (code) => client.invokeOneway(peer.address, request(code, new Uint8Array(100_000)), 3000),
+        { concurrency: "unbounded", discard: true }
+      )
+      const connection = yield* peer.accept
+      assert.strictEqual((yield* connection.take(257)).length, 257)
+      const [info] = yield* client.connections
+      assert.deepStrictEqual([info?.inFlight, info?.inFlightBytes, info?.waiting], [0, 0, 0])
+    }).pipe(Effect.provide(recordingLayer(recording)))
+  })
+
   it.effect("what waits for the dial leaves in one write too", () => {
     const recording: Recording = { writes: [] }
     return Effect.gen(function* () {
