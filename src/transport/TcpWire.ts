@@ -64,19 +64,27 @@ const fromSocketError =
 
 const ignore = () => {}
 
+const closed = (socket: Net.Socket): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    const onClose = () => resume(Effect.void)
+    if (socket.closed) return onClose()
+    socket.once("close", onClose)
+    return Effect.sync(() => {
+      socket.off("close", onClose)
+    })
+  })
+
 /** Ends the socket and waits until the peer has ended too, at most {@link CLOSE_MILLIS}: then it is destroyed. */
 const close = (socket: Net.Socket): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    if (socket.closed) return resume(Effect.void)
-    // A timer of the platform and not of Clock: a socket lingers in real time, whatever the program's clock says.
-    const timer = setTimeout(() => socket.destroy(), CLOSE_MILLIS)
-    socket.once("close", () => {
-      clearTimeout(timer)
-      resume(Effect.void)
-    })
+  Effect.suspend(() => {
     // Nobody reads any more; unread bytes would hide the peer's end.
     socket.resume()
     socket.end()
+    const destroyed = Effect.suspend(() => {
+      socket.destroy()
+      return closed(socket)
+    })
+    return Effect.raceFirst(closed(socket), Effect.delay(destroyed, CLOSE_MILLIS))
   })
 
 const tlsError = (address: string, operation: "connect" | "listen", tls: WireError["tls"], cause: unknown) =>
