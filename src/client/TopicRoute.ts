@@ -25,6 +25,8 @@ export interface TopicRoute {
     topic: string,
     borrow: Borrow | undefined
   ) => Effect.Effect<PublishedRoute, RouteUnavailable | ClientClosed>
+  /** Has a topic's route read soon, and waits for nothing. */
+  readonly requestUpdate: (topic: string, borrow: Borrow | undefined) => Effect.Effect<void>
   /** Timer 2: the routes of all topics, each for itself, so that one that fails or hangs holds up no other. */
   readonly updateAll: Effect.Effect<void>
   /** Java's `cleanOfflineBroker`: forgets the addresses that no route names any more, and returns those that are left. */
@@ -165,22 +167,25 @@ export const make = Effect.fnUntraced(function* (api: MQClientApi, members: Clie
   const closed = new ClientClosed({ address: "the name server", sent: false })
 
   // The lookup belongs to the instance, not to the caller who happened to come first: that one may be interrupted.
+  const flight = (topic: string, borrow: Borrow | undefined) => {
+    const key = flightKey(topic, borrow)
+    const known = inFlight.get(key)
+    if (known !== undefined) return known
+    const fiber = fork(run(topic, borrow))
+    if (fiber.pollUnsafe() === undefined) inFlight.set(key, fiber)
+    return fiber
+  }
+
   const updateTopicRouteInfoFromNameServer = (topic: string, borrow: Borrow | undefined) =>
-    Effect.suspend(() => {
-      const key = flightKey(topic, borrow)
-      let fiber = inFlight.get(key)
-      if (fiber === undefined) {
-        fiber = fork(run(topic, borrow))
-        if (fiber.pollUnsafe() === undefined) inFlight.set(key, fiber)
-      }
-      return Effect.flatMap(
-        Fiber.await(fiber),
+    Effect.suspend(() =>
+      Effect.flatMap(
+        Fiber.await(flight(topic, borrow)),
         (exit): Effect.Effect<PublishedRoute, RouteUnavailable | ClientClosed> =>
           exit._tag === "Failure" && exit.cause.reasons.some((reason) => reason._tag === "Interrupt")
             ? Effect.fail(closed)
             : exit
       )
-    })
+    )
 
   const updateAll = Effect.suspend(() =>
     Effect.forEach(
@@ -215,6 +220,7 @@ export const make = Effect.fnUntraced(function* (api: MQClientApi, members: Clie
       return undefined
     },
     updateTopicRouteInfoFromNameServer,
+    requestUpdate: (topic, borrow) => Effect.sync(() => void flight(topic, borrow)),
     updateAll,
     cleanOfflineBroker,
     readAt: (topic) => readAt.get(topic)

@@ -167,7 +167,7 @@ export const make = (options: {
     },
     answered: (request, response) => {
       const record = pending.get(request)
-      if (record !== undefined) {
+      if (record !== undefined && !record.oneway) {
         record.answer = { code: response.code, remark: response.remark, time: options.now() }
       }
     },

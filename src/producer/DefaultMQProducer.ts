@@ -280,7 +280,9 @@ const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOption
   const close = Effect.fnUntraced(function* ({ instance, scope, sends, telemetry }: Running) {
     const clock = yield* Clock.Clock
     const begin = clock.monotonicTimeNanosUnsafe()
-    const left = yield* sends.drain(config.drainTimeoutMillis, () => illegal("send", "RUNNING"))
+    // For who comes now it is over, although the state is RUNNING for as long as something is held.
+    const over = { subject, action: "send", expected: "RUNNING", actual: "SHUTDOWN_ALREADY" } as const
+    const left = yield* sends.drain(config.drainTimeoutMillis, () => new IllegalServiceState(over))
     if (left > 0) {
       yield* Effect.logWarning(
         `${subject} shuts down with ${left} send(s) under way after ${config.drainTimeoutMillis} ms`

@@ -118,8 +118,12 @@ export const make = Effect.fnUntraced(function* (
   const borrow = config.borrowRoute ? { defaultTopicQueueNums: config.defaultTopicQueueNums } : undefined
   const counters: SendCounters = { sends: 0, acknowledged: 0, failed: 0, unknown: 0, retries: 0 }
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  // A whole number, as the header needs it, whatever the clock of the program counts in.
+  const wallMillis = () => Math.floor(clock.currentTimeMillisUnsafe())
   let inFlight = 0
   let refusal: (() => IllegalServiceState) | undefined
+  /** The time for sends under way is over: no attempt follows one that fails. */
+  let drained = false
   let onIdle: (() => void) | undefined
 
   const fail = (call: Call, reason: SendReason): Effect.Effect<never, SendError> => {
@@ -168,7 +172,8 @@ export const make = Effect.fnUntraced(function* (
 
   /** The time that the next attempt may take. */
   const budgetOf = (call: Call, info: TopicPublishInfo, remaining: number): number => {
-    const attemptsLeft = config.retryTimesWhenSendFailed + 1 - call.counted
+    // This one, which is counted already, and those that may follow it.
+    const attemptsLeft = config.retryTimesWhenSendFailed + 2 - call.counted
     if (config.sendMsgMaxTimeoutPerRequest !== undefined && attemptsLeft > 1) {
       return Math.min(remaining, config.sendMsgMaxTimeoutPerRequest)
     }
@@ -214,7 +219,7 @@ export const make = Effect.fnUntraced(function* (
     return Effect.matchEffect(
       api.sendMessage(
         address,
-        SendRequest.make(config, call.outgoing, queue, clock.currentTimeMillisUnsafe()),
+        SendRequest.make(config, call.outgoing, queue, wallMillis()),
         budgetOf(call, info, remaining)
       ),
       {
@@ -229,7 +234,7 @@ export const make = Effect.fnUntraced(function* (
     )
   }
 
-  const mayRetry = (call: Call) => call.counted <= config.retryTimesWhenSendFailed && refusal === undefined
+  const mayRetry = (call: Call) => call.counted <= config.retryTimesWhenSendFailed && !drained
 
   /** The next attempt, after `pause`. A message that is stored already keeps its result when no better one comes. */
   const again = (
@@ -245,20 +250,16 @@ export const make = Effect.fnUntraced(function* (
     )
     if (stored === undefined) return next
     counters.acknowledged--
-    return Effect.catch(next, () => {
+    return Effect.catch(next, (error) => {
       counters.failed--
+      if (error.outcome === "unknown") counters.unknown--
       counters.acknowledged++
       return Effect.succeed(stored)
     })
   }
 
-  const failed = (
-    call: Call,
-    queue: MessageQueue,
-    address: string,
-    begin: number,
-    error: ApiError
-  ): Effect.Effect<SendResult, SendError> => {
+  /** Writes a failed attempt down. */
+  const note = (call: Call, queue: MessageQueue, address: string, begin: number, error: ApiError) => {
     const outcome = RetryPolicy.outcomeOf(error)
     call.outcome = RetryPolicy.worst(call.outcome, outcome)
     call.failures.push(
@@ -271,37 +272,48 @@ export const make = Effect.fnUntraced(function* (
         cause: error
       })
     )
+  }
+
+  const failed = (
+    call: Call,
+    queue: MessageQueue,
+    address: string,
+    begin: number,
+    error: ApiError
+  ): Effect.Effect<SendResult, SendError> => {
+    note(call, queue, address, begin, error)
     const remaining = call.deadline - now()
     const decision = RetryPolicy.decide(error)
-    if (decision === "fail" || refusal !== undefined) return fail(call, error)
+    if (decision === "fail" || drained) return fail(call, error)
     if (decision === "busy") {
       call.counted--
-      const pause = RetryPolicy.busyPause(++call.busy, random.nextDoubleUnsafe())
+      const pause = Math.ceil(RetryPolicy.busyPause(++call.busy, random.nextDoubleUnsafe()))
       return pause >= remaining ? fail(call, error) : again(call, queue.brokerName, Effect.sleep(pause))
     }
     if (!mayRetry(call)) return fail(call, error)
-    const refreshed = decision === "refresh" ? refresh(call, begin) : Effect.void
-    // With nowhere else to go, it is no use to come back before the address may be dialled again.
     const info = table.get(call.outgoing.topic)
     const alone = call.fixedQueue !== undefined || info === undefined || info.brokerCount < 2
-    const pause = error._tag === "ConnectFailed" && alone ? error.retryAfterMillis : 0
+    // With nowhere else to go, it is no use to come back before the address may be dialled again.
+    const pause = error._tag === "ConnectFailed" && alone ? Math.ceil(error.retryAfterMillis) + 1 : 0
     if (pause >= remaining) return fail(call, error)
+    const refreshed = decision === "refresh" ? refreshAfter(call, begin, error, alone) : Effect.void
     return again(call, queue.brokerName, pause > 0 ? Effect.andThen(refreshed, Effect.sleep(pause)) : refreshed)
   }
 
-  /** A queue whose broker has no known master: the route may be old. */
+  /** A broker that cannot be reached says nothing of the others: where there are others, they are tried at once. */
+  const refreshAfter = (call: Call, begin: number, error: ApiError, alone: boolean): Effect.Effect<void> =>
+    error._tag === "BrokerRejected" || alone ? refresh(call, begin) : routes.requestUpdate(call.outgoing.topic, borrow)
+
+  /** A queue whose broker has no known master: the route may be old, and another broker may have one. */
   const withoutMaster = (call: Call, queue: MessageQueue): Effect.Effect<SendResult, SendError> => {
-    call.attempts++
     call.counted++
-    return call.counted > 1 || !mayRetry(call)
-      ? fail(call, new BrokerNotExist({ topic: call.outgoing.topic, brokerName: queue.brokerName }))
-      : Effect.andThen(
+    call.lastBroker = queue.brokerName
+    return call.counted === 1 || mayRetry(call)
+      ? Effect.andThen(
           refresh(call, now()),
-          Effect.suspend(() => {
-            call.attempts--
-            return attempt(call)
-          })
+          Effect.suspend(() => attempt(call))
         )
+      : fail(call, new BrokerNotExist({ topic: call.outgoing.topic, brokerName: queue.brokerName }))
   }
 
   /** A topic whose route is not known: one look-up, however many wait for it, within this send's deadline. */
@@ -315,11 +327,18 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const callOf = (outgoing: Outgoing, options: SendOptions | undefined): Call | InvalidMessage => {
+    const { topic } = outgoing
     const queue = options?.queue
-    if (queue !== undefined && queue.topic !== outgoing.topic) {
-      return new InvalidMessage({ topic: outgoing.topic, field: "queue", problem: `belongs to topic "${queue.topic}"` })
+    if (queue !== undefined && queue.topic !== topic) {
+      return new InvalidMessage({ topic, field: "queue", problem: `belongs to topic "${queue.topic}"` })
+    }
+    if (queue !== undefined && !(Number.isInteger(queue.queueId) && queue.queueId >= 0)) {
+      return new InvalidMessage({ topic, field: "queue", problem: `has no queue id of 0 or more: ${queue.queueId}` })
     }
     const timeoutMillis = options?.timeoutMillis ?? config.sendMsgTimeout
+    if (!(timeoutMillis > 0)) {
+      return new InvalidMessage({ topic, field: "timeoutMillis", problem: `must be above 0, is ${timeoutMillis}` })
+    }
     return {
       outgoing,
       fixedQueue: queue,
@@ -370,7 +389,7 @@ export const make = Effect.fnUntraced(function* (
     })
   }
 
-  const prepared = (message: Message) => prepare(config, message, uniqueIds, clock.currentTimeMillisUnsafe())
+  const prepared = (message: Message) => prepare(config, message, uniqueIds, wallMillis())
 
   const send: Sends["send"] = (message, options) =>
     Effect.withFiber((fiber) => begin(fiber, message.topic, prepared(message), options, attempt))
@@ -399,11 +418,12 @@ export const make = Effect.fnUntraced(function* (
             Effect.matchEffect({ onSuccess: () => oneway(call), onFailure: (reason) => fail(call, reason) })
           )
     }
-    const request = SendRequest.make(config, call.outgoing, queue, clock.currentTimeMillisUnsafe())
+    const request = SendRequest.make(config, call.outgoing, queue, wallMillis())
+    const attemptBegan = now()
     return Effect.matchEffect(api.sendMessageOneway(address, request, Math.max(1, Math.ceil(call.deadline - now()))), {
       onSuccess: () => Effect.void,
       onFailure: (error) => {
-        call.outcome = error.outcome
+        note(call, queue, address, attemptBegan, error)
         return fail(call, error)
       }
     })
@@ -419,7 +439,10 @@ export const make = Effect.fnUntraced(function* (
           onIdle = undefined
         })
       })
-      return Effect.map(Effect.timeoutOption(idle, timeoutMillis), () => inFlight)
+      return Effect.map(Effect.timeoutOption(idle, timeoutMillis), () => {
+        drained = true
+        return inFlight
+      })
     })
 
   const self: Sends = {
@@ -427,7 +450,7 @@ export const make = Effect.fnUntraced(function* (
     sendOneway,
     dispatch,
     fetchPublishMessageQueues: (topic) =>
-      lookup(topic).pipe(
+      Effect.suspend(() => (refusal === undefined ? lookup(topic) : Effect.fail(refusal()))).pipe(
         Effect.map((info) => info.queues),
         Effect.mapError(
           (reason) => new SendError({ topic, msgId: undefined, outcome: "not-sent", attempts: [], reason })
