@@ -11,6 +11,7 @@ export * as MessageQueue from "./message/MessageQueue.ts"
 export * as MixAll from "./message/MixAll.ts"
 export type { SendResult, SendStatus } from "./message/SendResult.ts"
 export { SysFlag } from "./message/SysFlag.ts"
+export * as Topic from "./message/Topic.ts"
 
 export { AddressError, type Address } from "./transport/Address.ts"
 export type { ConnectionInfo, RemotingClientConfig, RemotingCounters } from "./transport/RemotingClient.ts"
