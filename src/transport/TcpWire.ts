@@ -1,5 +1,5 @@
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
-import { Effect, FiberSet, Layer } from "effect"
+import { Effect, Exit, FiberSet, Layer } from "effect"
 import type { Scope } from "effect"
 import { Socket } from "effect/socket"
 import * as Net from "node:net"
@@ -121,44 +121,55 @@ const dialTls = (
   options: Net.TcpNetConnectOpts,
   tls: TlsOptions
 ): Effect.Effect<Net.Socket, WireError, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.callback<Net.Socket, WireError>((resume) => {
-      if (TlsSocket.problemOf(tls) !== undefined) {
-        return resume(Effect.fail(tlsError(address, "connect", "options", new Error(TlsSocket.problemOf(tls)))))
-      }
-      const socket = TlsSocket.connect(options, tls)
-      let connected = false
-      let failure: Error | undefined
-      socket.on("error", (cause) => {
-        failure ??= cause
-      })
+  Effect.gen(function* () {
+    const problem = TlsSocket.problemOf(tls)
+    if (problem !== undefined) return yield* tlsError(address, "connect", "options", new Error(problem))
+    const release = ({ socket }: { readonly socket: Net.Socket }) => close(socket)
+    const { ended, socket } = yield* Effect.acquireRelease(handshake(address, options, tls), release, {
+      interruptible: true
+    })
+    yield* Effect.raceFirst(TlsSocket.accepted(socket), ended)
+    return socket
+  })
+
+/** A socket that has verified the server, and an effect that fails when the connection ends. */
+const handshake = (address: string, options: Net.TcpNetConnectOpts, tls: TlsOptions) =>
+  Effect.suspend(() => {
+    const socket = TlsSocket.connect(options, tls)
+    let connected = false
+    let failure: Error | undefined
+    socket.on("error", (cause) => {
+      failure ??= cause
+    })
+    socket.once("connect", () => {
+      connected = true
+    })
+    const ended = Effect.callback<never, WireError>((resume) => {
       const onClose = () => {
         const cause = failure ?? new Error("the connection ended during the TLS handshake")
-        resume(
-          Effect.fail(
-            connected
-              ? tlsError(address, "connect", TlsSocket.handshakeReason(cause, socket), cause)
-              : new WireError({ address, operation: "connect", kind: kindOf(cause), cause })
-          )
-        )
+        const error = connected
+          ? tlsError(address, "connect", TlsSocket.handshakeReason(cause, socket), cause)
+          : new WireError({ address, operation: "connect", kind: kindOf(cause), cause })
+        resume(Effect.fail(error))
       }
+      if (socket.closed) return onClose()
       socket.once("close", onClose)
-      socket.once("connect", () => {
-        connected = true
-      })
-      socket.once("secureConnect", () =>
-        TlsSocket.onAccepted(socket, () => {
-          socket.off("close", onClose)
-          resume(Effect.succeed(socket))
-        })
-      )
       return Effect.sync(() => {
-        socket.destroy()
+        socket.off("close", onClose)
       })
-    }),
-    close,
-    { interruptible: true }
-  )
+    })
+    const secured = Effect.callback<void>((resume) => {
+      socket.once("secureConnect", () => resume(Effect.void))
+    })
+    return Effect.raceFirst(secured, ended).pipe(
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          if (Exit.isFailure(exit)) socket.destroy()
+        })
+      ),
+      Effect.as({ ended, socket })
+    )
+  })
 
 const endpoint = (host: string | undefined, port: number | undefined): string =>
   Address.format({ host: (host ?? "").replace(/^::ffff:(?=[0-9.]+$)/, ""), port: port ?? 0 })
@@ -242,12 +253,16 @@ const listen: Wire["Service"]["listen"] = (address, onConnection, { tls } = {}) 
       const accepted = Effect.acquireRelease(Effect.succeed(socket), close)
       run(Effect.scoped(Effect.flatMap(Effect.flatMap(accepted, toByteStream), onConnection)))
     }
+    const later: TlsSocket.Later = (millis, action) => {
+      const fiber = run(Effect.delay(Effect.sync(action), millis))
+      return () => fiber.interruptUnsafe()
+    }
     const secured =
       tls === undefined
         ? undefined
         : yield* Effect.acquireRelease(
             Effect.try({
-              try: () => TlsSocket.acceptor(tls, serve),
+              try: () => TlsSocket.acceptor(tls, later, serve),
               catch: (cause) => tlsError(address, "listen", "options", cause)
             }),
             (acceptor) => Effect.sync(acceptor.close)

@@ -1,4 +1,4 @@
-import { Redacted } from "effect"
+import { Effect, Redacted } from "effect"
 import { X509Certificate } from "node:crypto"
 import * as Net from "node:net"
 import * as NodeTls from "node:tls"
@@ -110,24 +110,21 @@ export const connect = (address: Net.TcpNetConnectOpts, options: TlsOptions): No
 const ACCEPTED_MILLIS = 200
 
 /**
- * Calls back when the server has accepted the client, at once where that is known. In TLS 1.3 the client is done before
+ * Waits until the server has accepted the client, not at all where that is known. In TLS 1.3 the client is done before
  * the server has looked at its certificate: a refusal comes after the client's first request, which is then lost without
  * a reason. The session ticket, which servers send once they are content, tells it; one that sends none is given up on.
  */
-export const onAccepted = (socket: NodeTls.TLSSocket, accepted: () => void): void => {
-  if (socket.getProtocol() !== "TLSv1.3") return accepted()
-  const timer = setTimeout(done, ACCEPTED_MILLIS)
-  function done() {
-    clearTimeout(timer)
-    socket.off("session", done)
-    socket.off("close", done)
+export const accepted = (socket: NodeTls.TLSSocket): Effect.Effect<void> => {
+  if (socket.getProtocol() !== "TLSv1.3") return Effect.void
+  const ticket = Effect.callback<void>((resume) => {
     // Not at once: the event comes from within the reading of the ticket, where what is written gets lost.
-    setImmediate(() => {
-      if (!socket.destroyed) accepted()
+    const done = () => setImmediate(() => resume(Effect.void))
+    socket.once("session", done)
+    return Effect.sync(() => {
+      socket.off("session", done)
     })
-  }
-  socket.once("session", done)
-  socket.once("close", done)
+  })
+  return Effect.raceFirst(ticket, Effect.sleep(ACCEPTED_MILLIS))
 }
 
 /** The first byte of a TLS handshake; a frame of RocketMQ below 16 MiB begins with 0. */
@@ -142,8 +139,11 @@ export interface TlsAcceptor {
   readonly close: () => void
 }
 
+/** Does something later, unless what it returns is called before. */
+export type Later = (millis: number, action: () => void) => () => void
+
 /** Makes a {@link TlsAcceptor}. Throws when certificate or key cannot be used. */
-export const acceptor = (options: TlsServerOptions, serve: (socket: Net.Socket) => void): TlsAcceptor => {
+export const acceptor = (options: TlsServerOptions, later: Later, serve: (socket: Net.Socket) => void): TlsAcceptor => {
   const pending = new Set<Net.Socket>()
   const secured = NodeTls.createServer({
     minVersion: "TLSv1.2",
@@ -167,10 +167,10 @@ export const acceptor = (options: TlsServerOptions, serve: (socket: Net.Socket) 
   }
   const sniff = (socket: Net.Socket) => {
     hold(socket)
-    const timer = setTimeout(() => socket.destroy(), HANDSHAKE_MILLIS)
-    socket.once("close", () => clearTimeout(timer))
+    const inTime = later(HANDSHAKE_MILLIS, () => socket.destroy())
+    socket.once("close", inTime)
     socket.once("readable", () => {
-      clearTimeout(timer)
+      inTime()
       const first: unknown = socket.read()
       if (!(first instanceof Uint8Array)) return
       socket.unshift(first)
