@@ -89,7 +89,8 @@ export const withProgress = <A, E, R>(
   })
 
 /** A bar `[####----]` of so many characters between the brackets. */
-export const bar = (share: number, width: number): string => {
+export const bar = (share: number, cells: number): string => {
+  const width = Math.max(0, cells)
   const full = Math.max(0, Math.min(width, Math.round(share * width)))
   return `[${"#".repeat(full)}${"-".repeat(width - full)}]`
 }

@@ -20,6 +20,9 @@ export interface DevInput {
 const NAMESRV_PORT = 9_876
 const BROKER_PORT = 10_911
 
+// How this program is called: in a checkout it is not on the path.
+const PROGRAM = import.meta.url.endsWith(".ts") ? "npm run --silent cli --" : "effect-rocketmq"
+
 const start = ({ brokers, host, port }: DevInput) =>
   EmbeddedCluster.layer({
     brokers,
@@ -58,8 +61,8 @@ const announce = Effect.fnUntraced(function* (input: DevInput, millis: number) {
   yield* Console.log("")
   yield* Console.log(colors.dim("Topics are created by the first send. In another terminal:"))
   yield* Console.log(`  export NAMESRV_ADDR="${namesrvAddr}"`)
-  yield* Console.log("  effect-rocketmq send --topic orders --body hello")
-  yield* Console.log("  effect-rocketmq peek --topic orders")
+  yield* Console.log(`  ${PROGRAM} send --topic orders --body hello`)
+  yield* Console.log(`  ${PROGRAM} peek --topic orders`)
   yield* Console.log(colors.dim("Ctrl-C ends it."))
 })
 

@@ -119,15 +119,15 @@ const brokers = Effect.fnUntraced(function* (
     `template topic ${template}`,
     Effect.map(Checks.readRoute(remoting, nameServer, template), (route) => Checks.template(template, route))
   )
-  const route = topic === undefined ? undefined : yield* Checks.readRoute(remoting, nameServer, topic)
-  yield* report.check(
+  const { route } = yield* report.check(
     7,
     "topic route",
-    Effect.succeed(
-      topic === undefined
-        ? skipped("no --topic was passed")
-        : Checks.topicRoute(topic, route, mayCreate.verdict === "ok")
-    )
+    topic === undefined
+      ? Effect.succeed({ ...skipped("no --topic was passed"), route: undefined })
+      : Effect.map(Checks.readRoute(remoting, nameServer, topic), (found) => ({
+          ...Checks.topicRoute(topic, found, mayCreate.verdict === "ok"),
+          route: found
+        }))
   )
   const known = route?.brokerDatas ?? [...(infos[0]?.brokerAddrTable.values() ?? [])]
   const masters = yield* Effect.forEach(
@@ -167,7 +167,7 @@ const producer = Effect.fnUntraced(function* (report: Report, input: DoctorInput
     made.start.pipe(
       Effect.andThen(made.state),
       Effect.match({
-        onSuccess: ({ steps }): Finding => ({ verdict: "ok", detail: `${steps.length} steps, RUNNING` }),
+        onSuccess: ({ steps }): Finding => ({ verdict: "ok", detail: `RUNNING after ${steps.length} steps` }),
         onFailure: (error): Finding => {
           const { exitCode, message, remedy } = explain(error, hints)
           return { verdict: "failed", detail: message, remedy, exitCode }

@@ -1,0 +1,62 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { ConfigProvider, Console, Effect, Exit, Layer, Stdio, Stream } from "effect"
+import { TestConsole } from "effect/testing"
+import { exitCodeOf, run } from "../../src/cli/main.ts"
+import { Screen } from "../../src/cli/Screen.ts"
+import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { Wire } from "../../src/transport/Wire.ts"
+
+/** What one call of the command line left behind. */
+export interface Call {
+  readonly exitCode: number
+  /** The lines of standard output: data. */
+  readonly out: ReadonlyArray<string>
+  /** The lines of standard error: talk. */
+  readonly talk: ReadonlyArray<string>
+}
+
+/** How a call differs from the usual one. */
+export interface CallOptions {
+  readonly env?: Readonly<Record<string, string>> | undefined
+  readonly stdin?: string | undefined
+  readonly color?: boolean | undefined
+}
+
+const services = ({ color = false, env = {}, stdin = "" }: CallOptions) => {
+  const plain = { isTerminal: false, color }
+  return Layer.mergeAll(
+    NodeServices.layer,
+    // After the services of the process, whose standard input it replaces.
+    Stdio.layerTest({ stdin: Stream.make(new TextEncoder().encode(stdin)) }),
+    ConfigProvider.layer(ConfigProvider.fromEnvRecord({ ...env })),
+    Layer.succeed(Screen, { stdout: plain, stderr: plain, columns: 80, status: () => Effect.void })
+  )
+}
+
+/** Runs the command line in this process, on whichever wire the test has. */
+export const cli = (args: ReadonlyArray<string>, options: CallOptions = {}): Effect.Effect<Call, never, Wire> =>
+  Effect.gen(function* () {
+    const console = yield* TestConsole.make
+    const wire = yield* Wire
+    const exit = yield* run(args).pipe(
+      Effect.provide([services(options), Layer.succeed(Wire, wire)]),
+      Effect.provideService(Console.Console, console),
+      Effect.exit
+    )
+    const text = (lines: ReadonlyArray<unknown>) => lines.flatMap((line) => String(line).split("\n"))
+    return {
+      exitCode: Exit.isSuccess(exit) ? 0 : exitCodeOf(causeOf(exit)),
+      out: text(yield* console.logLines),
+      talk: text(yield* console.errorLines)
+    }
+  })
+
+const causeOf = (exit: Exit.Failure<unknown, unknown>): unknown => {
+  const [reason] = exit.cause.reasons
+  if (reason?._tag === "Fail") return reason.error
+  throw reason?._tag === "Die" ? reason.defect : new Error("interrupted")
+}
+
+/** {@link cli} with `--namesrv` of the test's cluster. */
+export const onCluster = (args: ReadonlyArray<string>, options?: CallOptions) =>
+  Effect.flatMap(EmbeddedCluster, ({ namesrvAddr }) => cli([...args, "--namesrv", namesrvAddr], options))
