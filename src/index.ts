@@ -24,6 +24,7 @@ export { AddressTranslator, type BrokerEndpoint } from "./client/AddressTranslat
 export type { ClientConfig, ClientOptions } from "./client/ClientConfig.ts"
 export * from "./client/ClientError.ts"
 export { HostInfo, type HostInfoShape } from "./client/ClientId.ts"
+export type { Explanation } from "./client/Explain.ts"
 export type { HeartbeatState } from "./client/Heartbeat.ts"
 export type { InstanceState, RouteState } from "./client/InstanceState.ts"
 export { MQClientInstance, type MQClientInstanceShape } from "./client/MQClientInstance.ts"
@@ -34,6 +35,18 @@ export { StartObserver, type StartStep, type StepRecord } from "./client/StartSt
 export type { TimerState } from "./client/Timers.ts"
 
 export { DefaultMQProducer, type DefaultMQProducerShape, type ProducerState } from "./producer/DefaultMQProducer.ts"
+export {
+  type CheckForbiddenHook,
+  CheckForbiddenHooks,
+  type HookCounters,
+  type SendMessageContext,
+  type SendMessageHook,
+  SendMessageHooks,
+  type SendMessageOutcome
+} from "./producer/Hooks.ts"
 export type { ProducerConfig, ProducerOptions, Readiness } from "./producer/ProducerConfig.ts"
 export type { SendCounters, SendOptions } from "./producer/Send.ts"
 export * from "./producer/SendError.ts"
+export type { TraceState } from "./producer/TraceDispatcher.ts"
+
+export { type AnyError, explain } from "./admin/Explain.ts"

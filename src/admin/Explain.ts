@@ -1,0 +1,65 @@
+import { explainBy, type Explainers, type Explanation } from "../client/Explain.ts"
+import { type ExplainedError, explain as explainError, producerExplainers } from "../producer/Explain.ts"
+import type { AdminError, AdminReason } from "./AdminError.ts"
+
+/** Every error of this package that a user can meet, the reasons by themselves included. */
+export type AnyError = ExplainedError | AdminError | AdminReason
+
+/** How every reason is explained: one that has no entry does not compile. */
+export const explainers: typeof producerExplainers & Explainers<AdminReason> = {
+  ...producerExplainers,
+  UnknownCluster: (e) => ({
+    cause: e.clusterName === undefined ? "there are several clusters" : `the name server knows no such cluster`,
+    evidence: [
+      ...(e.clusterName === undefined ? [] : [`asked for: ${e.clusterName}`]),
+      `known: ${e.clusters.length === 0 ? "none" : e.clusters.join(", ")}`
+    ],
+    remedy: "Name one of them."
+  }),
+  NoMaster: (e) => ({
+    cause: "no broker of the cluster has a master at present",
+    evidence: [`cluster: ${e.clusterName}`, ...e.brokers.map((broker) => `broker: ${broker}`)],
+    remedy: "Start one, or wait for the fail-over."
+  }),
+  InvalidMessageId: (e) => ({
+    cause: "the text is no offset message id",
+    evidence: [`given: ${e.msgId}`],
+    remedy: "Pass the offsetMsgId of a send's result: 32 or 56 hexadecimal digits."
+  })
+}
+
+/**
+ * Says what happened, what says so, and what to do, for any error of this package. Pure: nothing is asked of anybody.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { DefaultMQProducer, explain, Message } from "effect-rocketmq"
+ *
+ * const program = Effect.gen(function* () {
+ *   const producer = yield* DefaultMQProducer
+ *   yield* producer.send(Message.make({ topic: "orders", body: "7" }))
+ * }).pipe(Effect.tapError((error) => Effect.logError(explain(error))))
+ * ```
+ */
+export const explain = (error: AnyError): Explanation => {
+  switch (error._tag) {
+    case "AdminError": {
+      const inner = explainBy(explainers, error.reason)
+      return {
+        ...inner,
+        evidence: [
+          `could not ${error.operation}`,
+          ...inner.evidence,
+          ...error.done.map((server) => `done on ${server} already`)
+        ]
+      }
+    }
+    case "UnknownCluster":
+    case "NoMaster":
+    case "InvalidMessageId":
+      return explainBy(explainers, error)
+    default:
+      return explainError(error)
+  }
+}

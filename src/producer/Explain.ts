@@ -1,0 +1,67 @@
+import type { StartError } from "../client/ClientError.ts"
+import { clientExplainers, type ClientReason, explainBy, type Explainers, type Explanation } from "../client/Explain.ts"
+import type { SendError, SendReason } from "./SendError.ts"
+
+/** What only a producer can fail with. */
+type OwnReason = Exclude<SendReason, ClientReason>
+
+/** Every error of the client and its producers that a user can meet, the reasons by themselves included. */
+export type ExplainedError = StartError | SendError | SendReason | ClientReason
+
+/** How the reasons of a producer and of its client are explained. */
+export const producerExplainers: Explainers<OwnReason | ClientReason> = {
+  ...clientExplainers,
+  InvalidMessage: (e) => ({
+    cause: "the message is not one that RocketMQ takes",
+    evidence: [`topic: ${e.topic}`, `${e.field}: ${e.problem}`],
+    remedy: "Mend that part of the message."
+  }),
+  SendForbidden: (e) => ({
+    cause: "a check of this application forbids the send",
+    evidence: [`topic: ${e.topic}`, `hook: ${e.hook}`, e.problem],
+    remedy: "See the CheckForbiddenHook that refused it."
+  }),
+  BrokerNotExist: (e) => ({
+    cause: "the chosen queue's broker has no master that the route names",
+    evidence: [`topic: ${e.topic}`, `broker: ${e.brokerName}`],
+    remedy: "Check that it runs, or choose a queue of another broker."
+  }),
+  SendTimeout: (e) => ({
+    cause: "the send's time was up",
+    evidence: [`topic: ${e.topic}`, `time: ${e.timeoutMillis} ms`, `it was at: ${e.during}`],
+    remedy: "Raise sendMsgTimeout if the servers are only slow."
+  })
+}
+
+const outcomes: { readonly [K in SendError["outcome"]]: string } = {
+  "not-sent": "the message was not sent; sending it again cannot duplicate it",
+  rejected: "the message was refused and is not stored",
+  unknown: "the message may be stored; sending it again may duplicate it"
+}
+
+/** Says what happened, what says so, and what to do, for any error of the client and its producers. */
+export const explain = (error: ExplainedError): Explanation => {
+  switch (error._tag) {
+    case "StartError": {
+      const inner = explainBy(producerExplainers, error.reason)
+      return { ...inner, evidence: [`start-up step ${error.step}: ${error.name}`, ...inner.evidence] }
+    }
+    case "SendError": {
+      const inner = explainBy(producerExplainers, error.reason)
+      return {
+        ...inner,
+        evidence: [
+          ...inner.evidence,
+          ...(error.msgId === undefined ? [] : [`message id: ${error.msgId}`]),
+          outcomes[error.outcome],
+          ...error.attempts.map(
+            ({ address, brokerName, cause, elapsedMillis, queueId }, index) =>
+              `attempt ${index + 1}: ${brokerName} queue ${queueId} at ${address}, ${Math.round(elapsedMillis)} ms, ${cause._tag}`
+          )
+        ]
+      }
+    }
+    default:
+      return explainBy(producerExplainers, error)
+  }
+}
