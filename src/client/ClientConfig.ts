@@ -1,7 +1,10 @@
 import { AUTO_CREATE_TOPIC_KEY_TOPIC, DEFAULT_INSTANCE_NAME } from "../message/MixAll.ts"
 import * as Address from "../transport/Address.ts"
 import type { RemotingClientConfig } from "../transport/RemotingClient.ts"
+import type { TlsOptions } from "../transport/Tls.ts"
 import { ConfigProblem, InvalidConfig } from "./ClientError.ts"
+import * as ClientSecurity from "./ClientSecurity.ts"
+import type { CredentialsSource } from "./SessionCredentials.ts"
 
 /**
  * The options of a client instance, with RocketMQ's words and defaults.
@@ -40,6 +43,26 @@ export interface ClientConfig {
   readonly createTopicKey: string
   /** Whether there are metrics; default true. They cost a send about one part in a hundred. */
   readonly metrics: boolean
+  /**
+   * Who the client is for servers with access control: the credentials, or a source of them. By default a
+   * `SessionCredentials` service, if one is provided, and else nothing is signed (Java `AclClientRPCHook`).
+   */
+  readonly credentials: CredentialsSource | undefined
+  /** Speaks TLS with name servers and brokers; default plain text (Java `useTLS`, `tls.enable`). */
+  readonly tls: TlsOptions | undefined
+  /** Prefix of all topics and groups on the wire; users never see it (Java `namespace`). */
+  readonly namespace: string | undefined
+  /** Says with every request for which namespace it is; names stay as they are (Java `namespaceV2`). */
+  readonly namespaceV2: string | undefined
+  /** Whether sends are marked as those of a unit; default false (Java `unitMode`). */
+  readonly unitMode: boolean
+  /** Whether sends go to the brokers' second listener, at their port - 2; default false (Java `vipChannelEnabled`). */
+  readonly vipChannelEnabled: boolean
+  /**
+   * Which broker addresses may be dialled, after translation; by default all that a route names. A name server that
+   * nobody guards could otherwise send the client, and its signed requests, anywhere.
+   */
+  readonly allowAddress: ((address: string) => boolean) | undefined
   /** Options of the remoting client: connect timeout, caps on what is in flight, header form, hook. */
   readonly remoting: Partial<RemotingClientConfig>
 }
@@ -58,6 +81,13 @@ export const defaults: ClientConfig = {
   mqClientApiTimeout: 3_000,
   createTopicKey: AUTO_CREATE_TOPIC_KEY_TOPIC,
   metrics: true,
+  credentials: undefined,
+  tls: undefined,
+  namespace: undefined,
+  namespaceV2: undefined,
+  unitMode: false,
+  vipChannelEnabled: false,
+  allowAddress: undefined,
   remoting: {}
 }
 
@@ -129,6 +159,7 @@ export const problems = (config: ClientConfig): ReadonlyArray<ConfigProblem> => 
   if (config.instanceName.trim() === "") found.push(new ConfigProblem({ path: "instanceName", problem: "is blank" }))
   if (config.createTopicKey.trim() === "")
     found.push(new ConfigProblem({ path: "createTopicKey", problem: "is blank" }))
+  found.push(...ClientSecurity.problems(config))
   return found
 }
 
@@ -149,5 +180,6 @@ export const sharingKey = (config: ClientConfig): string =>
     config.namesrvDomainSubgroup,
     config.instanceName,
     config.clientIP ?? null,
-    config.unitName ?? null
+    config.unitName ?? null,
+    ...ClientSecurity.sharingKey(config)
   ])

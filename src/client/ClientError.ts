@@ -1,6 +1,10 @@
 import { Schema } from "effect"
 import { RemotingError } from "../transport/RemotingError.ts"
+import { TlsReason } from "../transport/Tls.ts"
+import { AccessDenied } from "./AccessDenied.ts"
 import { ServiceState } from "./ServiceState.ts"
+
+export { AccessDenied, AccessProblem } from "./AccessDenied.ts"
 
 /** A call that the service state does not allow: a second start, a send before the start or after the shutdown. */
 export class IllegalServiceState extends Schema.TaggedError<IllegalServiceState>()("IllegalServiceState", {
@@ -64,7 +68,18 @@ export class NoNameServer extends Schema.TaggedError<NoNameServer>()("NoNameServ
 /** What one name server did with a request. */
 export class NameServerTry extends Schema.Class<NameServerTry>("NameServerTry")({
   address: Schema.String,
-  problem: Schema.Literals(["name-not-resolved", "refused", "silent", "closed", "not-ready", "rejected"]),
+  problem: Schema.Literals([
+    "name-not-resolved",
+    "refused",
+    "silent",
+    "closed",
+    "not-ready",
+    "rejected",
+    "tls-failed",
+    "not-signed"
+  ]),
+  /** For `tls-failed`: what was wrong. */
+  tls: Schema.optional(TlsReason),
   detail: Schema.String
 }) {}
 
@@ -87,9 +102,12 @@ export const RouteProblem = Schema.Literals([
   "name-server-refused",
   "name-server-silent",
   "name-server-rejected",
+  "name-server-tls",
+  "request-not-signed",
   "topic-absent",
   "no-writable-queue",
-  "no-master"
+  "no-master",
+  "address-not-allowed"
 ])
 export type RouteProblem = typeof RouteProblem.Type
 
@@ -100,25 +118,39 @@ const routeRemedy: { readonly [K in RouteProblem]: string } = {
   "name-server-silent":
     "The name server took the connection or the packets and did not answer; check firewalls and its load.",
   "name-server-rejected": "The name server answered with an error; see its remark.",
+  "name-server-tls": "No TLS connection to a name server came about; see the reason it has.",
+  "request-not-signed": "The credentials could not be read; see what their source says.",
   "topic-absent":
     "No broker has the topic and it may not be created by a send; create it (`effect-rocketmq topic create`) or check its spelling and namespace.",
   "no-writable-queue": "The topic exists, but no queue of it may be written; give it write permission or queues.",
-  "no-master": "The topic's brokers have no master (broker id 0) at present; start it, or wait for the fail-over."
+  "no-master": "The topic's brokers have no master (broker id 0) at present; start it, or wait for the fail-over.",
+  "address-not-allowed":
+    "The option allowAddress refuses the addresses that the route names; extend it, or check who answers as name server."
 }
+
+/** The causes that stay until somebody changes something. */
+const needsChange: ReadonlySet<RouteProblem> = new Set<RouteProblem>([
+  "no-name-server-address",
+  "topic-absent",
+  "address-not-allowed"
+])
 
 /** A topic without a route: which of its causes it is, and what each name server said. Source: RocketMQ client code 10005. */
 export class RouteUnavailable extends Schema.TaggedError<RouteUnavailable>()("RouteUnavailable", {
   topic: Schema.String,
   problem: RouteProblem,
-  tries: Schema.Array(NameServerTry)
+  tries: Schema.Array(NameServerTry),
+  /** For `address-not-allowed`: the addresses. */
+  refused: Schema.optional(Schema.Array(Schema.String))
 }) {
   override get message() {
     const answers = this.tries.length === 0 ? "" : ` ${describeTries(this.tries)}.`
-    return `No route to topic "${this.topic}": ${this.problem}.${answers} ${routeRemedy[this.problem]}`
+    const refused = this.refused === undefined ? "" : ` Not allowed: ${this.refused.join(", ")}.`
+    return `No route to topic "${this.topic}": ${this.problem}.${answers}${refused} ${routeRemedy[this.problem]}`
   }
   /** Whether asking again may help without a change by somebody. */
   get retryable() {
-    return this.problem !== "no-name-server-address" && this.problem !== "topic-absent"
+    return !needsChange.has(this.problem)
   }
 }
 
@@ -149,7 +181,7 @@ export class UnreadableAnswer extends Schema.TaggedError<UnreadableAnswer>()("Un
 }
 
 /** What a request to a server can fail with. */
-export const ApiError = Schema.Union([...RemotingError.members, BrokerRejected, UnreadableAnswer])
+export const ApiError = Schema.Union([...RemotingError.members, AccessDenied, BrokerRejected, UnreadableAnswer])
 export type ApiError = typeof ApiError.Type
 
 /** A group that is registered in this client instance already. */
@@ -225,6 +257,7 @@ export const StartReason = Schema.Union([
   NameServerResolveError,
   DuplicateProducerGroup,
   RouteUnavailable,
+  AccessDenied,
   BrokerNotRegistered,
   StartTimeout,
   StartInterrupted

@@ -12,6 +12,7 @@ import { ResponseCode, responseCodeName } from "../protocol/ResponseCode.ts"
 import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
 import type { RemotingClient } from "../transport/RemotingClient.ts"
 import type { RemotingError } from "../transport/RemotingError.ts"
+import { type AccessDenied, accessDenied } from "./AccessDenied.ts"
 import {
   type ApiError,
   BrokerRejected,
@@ -26,7 +27,7 @@ import type { NameServer } from "./NameServer.ts"
 export type DecodeAnswer<A> = (response: RemotingCommand) => A | DecodeError
 
 /** A request to a name server failed, or it answered with an error. */
-export type NameServerApiError = NoNameServer | NameServerUnavailable | BrokerRejected | UnreadableAnswer
+export type NameServerApiError = NoNameServer | NameServerUnavailable | AccessDenied | BrokerRejected | UnreadableAnswer
 
 /**
  * The requests of a client, each as one effect: an address and a header in, a typed answer or a typed error out.
@@ -84,14 +85,20 @@ export interface MQClientApi {
   ) => Effect.Effect<void, ApiError>
 }
 
-const rejected = (address: string, requestCode: number, response: RemotingCommand) =>
-  new BrokerRejected({
-    address,
-    request: requestCodeName(requestCode),
-    code: response.code,
-    codeName: responseCodeName(response.code),
-    remark: cleanRemark(response.remark)
-  })
+/** What an answer that is no success means. */
+export const rejected = (
+  address: string,
+  requestCode: number,
+  response: RemotingCommand
+): AccessDenied | BrokerRejected => {
+  const { code } = response
+  const request = requestCodeName(requestCode)
+  const remark = cleanRemark(response.remark)
+  return (
+    accessDenied(address, request, code, remark) ??
+    new BrokerRejected({ address, request, code, codeName: responseCodeName(code), remark })
+  )
+}
 
 const unreadable = (address: string, requestCode: number, error: DecodeError) =>
   new UnreadableAnswer({ address, request: requestCodeName(requestCode), detail: error.message })
@@ -111,7 +118,7 @@ export const make = (remoting: RemotingClient["Service"], nameServer: NameServer
     request: Request,
     response: RemotingCommand,
     decode: DecodeAnswer<A>
-  ): Effect.Effect<A, BrokerRejected | UnreadableAnswer> => {
+  ): Effect.Effect<A, AccessDenied | BrokerRejected | UnreadableAnswer> => {
     if (response.code !== ResponseCode.SUCCESS) return Effect.fail(rejected(address, request.code, response))
     const answer = decode(response)
     return isDecodeError(answer) ? Effect.fail(unreadable(address, request.code, answer)) : Effect.succeed(answer)

@@ -1,6 +1,5 @@
 import { Clock, Context, Effect, Layer, PubSub, Scope, Stream } from "effect"
 import { CLIENT_INNER_PRODUCER_GROUP, PermName } from "../message/MixAll.ts"
-import * as Remoting from "../transport/RemotingClient.ts"
 import type { Wire } from "../transport/Wire.ts"
 import * as ClientConfig from "./ClientConfig.ts"
 import { DuplicateProducerGroup, IllegalServiceState, type StartError, type StartReason } from "./ClientError.ts"
@@ -8,6 +7,7 @@ import { buildMQClientId, changeInstanceNameToPID, HostInfo } from "./ClientId.t
 import * as ClientMetrics from "./ClientMetrics.ts"
 import { makeMembers, type MQConsumerInner, type MQProducerInner } from "./ClientMembers.ts"
 import * as Heartbeats from "./Heartbeat.ts"
+import * as InstanceRemoting from "./InstanceRemoting.ts"
 import type { InstanceState, RouteState } from "./InstanceState.ts"
 import * as Api from "./MQClientApi.ts"
 import * as NameServers from "./NameServer.ts"
@@ -117,18 +117,24 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
 
   const pushes = ServerPush.make(() => rebalance)
   let heartbeat: Heartbeats.Heartbeat | undefined
+  let broker: Routes.TopicRoute["brokerOf"] | undefined
   const remoting = yield* step(
     "3.3",
     "start MQClientAPI, the remoting client",
-    Remoting.make(config.remoting, {
-      onConnected: (address, invoke) => Effect.andThen(heartbeat?.greet(address, invoke) ?? Effect.void, notify),
-      onClosed: () => notify,
-      onRequest: (address, request) => pushes.get(request.code)?.(address, request) ?? Effect.succeed(undefined)
-    })
+    InstanceRemoting.make(
+      config,
+      {
+        onConnected: (address, invoke) => Effect.andThen(heartbeat?.greet(address, invoke) ?? Effect.void, notify),
+        onClosed: () => notify,
+        onRequest: (address, request) => pushes.get(request.code)?.(address, request) ?? Effect.succeed(undefined)
+      },
+      (address) => broker?.(address) !== undefined
+    )
   )
   const nameServer = yield* NameServers.make(addresses, initial, remoting)
   const api = Api.make(remoting, nameServer)
-  const routes = yield* Routes.make(api, members, config.mqClientApiTimeout)
+  const routes = yield* Routes.make(api, members, config.mqClientApiTimeout, config.allowAddress)
+  broker = routes.brokerOf
   heartbeat = Heartbeats.make({
     clientId,
     members,

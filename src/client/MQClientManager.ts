@@ -6,11 +6,14 @@ import type { ClientConfig } from "./ClientConfig.ts"
 import * as ClientConfigs from "./ClientConfig.ts"
 import { ConfigProblem, InvalidConfig, StartError } from "./ClientError.ts"
 import { make as makeInstance, type MQClientInstanceShape } from "./MQClientInstance.ts"
+import * as ClientSecurity from "./ClientSecurity.ts"
 import { NameServerResolver } from "./NameServerResolver.ts"
+import { SessionCredentials } from "./SessionCredentials.ts"
 
 /**
  * A key of the table: equal when the instances may be shared. Beside the configuration's own key stand the things that
- * have no name to compare by: the resolver that the addresses come from, the translator, and the hook that signs requests.
+ * have no name to compare by, and the secrets: the resolver that the addresses come from, the translator, the hook,
+ * credentials, certificates and the rule for addresses. The hash, as everything that could be shown, is of the key alone.
  */
 class InstanceKey implements Equal.Equal {
   readonly key: string
@@ -25,6 +28,7 @@ class InstanceKey implements Equal.Equal {
     return (
       that instanceof InstanceKey &&
       that.key === this.key &&
+      ClientSecurity.isSame(this.config, that.config) &&
       that.services.every((service, index) => service === this.services[index])
     )
   }
@@ -85,7 +89,9 @@ export class MQClientManager extends Context.Service<
       const factoryTable = yield* RcMap.make({ lookup: (key: InstanceKey) => makeInstance(key.config) })
       return MQClientManager.of({
         getOrCreateMQClientInstance: Effect.fnUntraced(function* (config: ClientConfig) {
-          const resolved = yield* resolveNamesrv(config)
+          const provided = yield* Effect.serviceOption(SessionCredentials)
+          const credentials = config.credentials ?? Option.getOrUndefined(provided)
+          const resolved = { ...(yield* resolveNamesrv(config)), credentials }
           const problem = ClientConfigs.check(resolved)
           if (problem !== undefined) return yield* invalid(problem.problems)
           const resolver = yield* Effect.serviceOption(NameServerResolver)

@@ -50,6 +50,10 @@ const problemOf = (error: RemotingError): NameServerTry["problem"] => {
   switch (error._tag) {
     case "ConnectFailed":
       return error.kind === "dns" ? "name-not-resolved" : error.kind === "timeout" ? "silent" : "refused"
+    case "TlsFailed":
+      return "tls-failed"
+    case "RpcHookFailed":
+      return "not-signed"
     case "RequestTimeout":
     case "TooManyRequests":
       return "silent"
@@ -137,8 +141,8 @@ export const make = Effect.fnUntraced(function* (
     if (list.length === 0) return yield* new NoNameServer({ looked: from.looked })
     const deadline = now() + timeoutMillis
     const tries = new Map<string, NameServerTry>()
-    const note = (address: string, problem: NameServerTry["problem"], detail: string) => {
-      tries.set(address, new NameServerTry({ address, problem, detail }))
+    const note = (address: string, problem: NameServerTry["problem"], detail: string, tls?: NameServerTry["tls"]) => {
+      tries.set(address, new NameServerTry({ address, problem, detail, tls }))
       moveOn(address)
     }
     const first = index % list.length
@@ -151,7 +155,8 @@ export const make = Effect.fnUntraced(function* (
         if (remaining <= 0) break
         const outcome = yield* Effect.result(remoting.invoke(address, request, Math.ceil(remaining / left--)))
         if (outcome._tag === "Failure") {
-          note(address, problemOf(outcome.failure), outcome.failure.message)
+          const { failure } = outcome
+          note(address, problemOf(failure), failure.message, failure._tag === "TlsFailed" ? failure.reason : undefined)
         } else if (isNotReady(outcome.success)) {
           note(address, "not-ready", cleanRemark(outcome.success.remark))
           warmingUp.push(address)

@@ -3,6 +3,7 @@ import { AUTO_CREATE_TOPIC_KEY_TOPIC, isRetryTopic, MASTER_ID, PermName } from "
 import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
 import { ClientClosed } from "../transport/RemotingError.ts"
 import { AddressTranslator } from "./AddressTranslator.ts"
+import type { AccessDenied } from "./AccessDenied.ts"
 import { NameServerTry, type RouteProblem, RouteUnavailable } from "./ClientError.ts"
 import { type ClientMembers, type PublishedRoute, topicsOf } from "./ClientMembers.ts"
 import type { MQClientApi } from "./MQClientApi.ts"
@@ -24,7 +25,7 @@ export interface TopicRoute {
   readonly updateTopicRouteInfoFromNameServer: (
     topic: string,
     borrow: Borrow | undefined
-  ) => Effect.Effect<PublishedRoute, RouteUnavailable | ClientClosed>
+  ) => Effect.Effect<PublishedRoute, RouteError | ClientClosed>
   /** Has a topic's route read soon, and waits for nothing. */
   readonly requestUpdate: (topic: string, borrow: Borrow | undefined) => Effect.Effect<void>
   /** Timer 2: the routes of all topics, each for itself, so that one that fails or hangs holds up no other. */
@@ -33,13 +34,20 @@ export interface TopicRoute {
   readonly cleanOfflineBroker: Effect.Effect<ReadonlySet<string>>
   /** When the topic's route was last read, on the monotonic clock in milliseconds. */
   readonly readAt: (topic: string) => number | undefined
+  /** The address of a broker's master that routes name and `allowAddress` refuses. */
+  readonly refusedMaster: (brokerName: string) => string | undefined
 }
+
+/** Why a route cannot be had. */
+export type RouteError = RouteUnavailable | AccessDenied
 
 /** How a missing topic is routed: through the template topic, with at most so many queues a broker. */
 export interface Borrow {
   readonly defaultTopicQueueNums: number
 }
 
+/** How many refused addresses are logged; a hostile name server has more. */
+const MAX_TOLD = 100
 /** How many topics timer 2 reads at once. */
 const POLL_CONCURRENCY = 16
 
@@ -62,6 +70,8 @@ const borrowed = (template: TopicRouteData, borrow: Borrow): TopicRouteData => (
 const problemOfTries = (tries: ReadonlyArray<NameServerTry>): RouteProblem => {
   const problems = tries.map((t) => t.problem)
   if (problems.every((p) => p === "name-not-resolved")) return "name-not-resolved"
+  if (problems.every((p) => p === "tls-failed")) return "name-server-tls"
+  if (problems.includes("not-signed")) return "request-not-signed"
   if (problems.includes("rejected") || problems.includes("not-ready")) return "name-server-rejected"
   return problems.includes("silent") ? "name-server-silent" : "name-server-refused"
 }
@@ -71,36 +81,86 @@ const problemOfTries = (tries: ReadonlyArray<NameServerTry>): RouteProblem => {
  *
  * Source: RocketMQ `MQClientInstance.updateTopicRouteInfoFromNameServer`.
  */
-export const make = Effect.fnUntraced(function* (api: MQClientApi, members: ClientMembers, timeoutMillis: number) {
+export const make = Effect.fnUntraced(function* (
+  api: MQClientApi,
+  members: ClientMembers,
+  timeoutMillis: number,
+  allowAddress: ((address: string) => boolean) | undefined
+) {
   const clock = yield* Clock.Clock
   const translator = yield* AddressTranslator
-  const lookups = yield* FiberSet.make<PublishedRoute, RouteUnavailable>()
+  const lookups = yield* FiberSet.make<PublishedRoute, RouteError>()
   const fork = yield* FiberSet.runtime(lookups)()
   const topicRouteTable = new Map<string, PublishedRoute>()
   const readAt = new Map<string, number>()
   const brokerAddrTable = new Map<string, ReadonlyMap<number, string>>()
-  const inFlight = new Map<string, Fiber.Fiber<PublishedRoute, RouteUnavailable>>()
-  const failing = new Map<string, RouteProblem>()
+  const inFlight = new Map<string, Fiber.Fiber<PublishedRoute, RouteError>>()
+  const failing = new Map<string, RouteProblem | "access-denied">()
+  /** broker name -> broker id -> address that may not be dialled. */
+  const refusedTable = new Map<string, ReadonlyMap<number, string>>()
+  const toldRefused = new Set<string>()
 
-  const translate = Effect.fnUntraced(function* (route: TopicRouteData) {
-    for (const broker of route.brokerDatas) {
-      const addresses = new Map<number, string>()
-      for (const [brokerId, address] of broker.brokerAddrs) {
-        addresses.set(brokerId, yield* translator.translate({ brokerName: broker.brokerName, brokerId, address }))
-      }
-      brokerAddrTable.set(broker.brokerName, addresses)
+  /** A rule that throws allows nothing: what it would have said is not known. */
+  const mayDial = (address: string): boolean => {
+    try {
+      return allowAddress === undefined || allowAddress(address)
+    } catch {
+      return false
     }
+  }
+
+  /** Once an address: a route that names it comes back with every poll. */
+  const tellRefused = (brokerName: string, address: string) => {
+    if (toldRefused.has(address) || toldRefused.size === MAX_TOLD) return Effect.void
+    toldRefused.add(address)
+    return Effect.annotateLogs(
+      Effect.logWarning(`the address ${address} of broker ${brokerName} is refused by allowAddress and is not dialled`),
+      { broker: address }
+    )
+  }
+
+  /** Takes the addresses of a route, translated; gives the route without those that may not be dialled. */
+  const takeAddresses = Effect.fnUntraced(function* (route: TopicRouteData) {
+    const brokerDatas: Array<TopicRouteData["brokerDatas"][number]> = []
+    for (const broker of route.brokerDatas) {
+      const { brokerName } = broker
+      const addresses = new Map<number, string>()
+      const refused = new Map<number, string>()
+      for (const [brokerId, address] of broker.brokerAddrs) {
+        const translated = yield* translator.translate({ brokerName, brokerId, address })
+        if (mayDial(translated)) {
+          addresses.set(brokerId, translated)
+        } else {
+          refused.set(brokerId, translated)
+          yield* tellRefused(brokerName, translated)
+        }
+      }
+      brokerAddrTable.set(brokerName, addresses)
+      refusedTable.set(brokerName, refused)
+      brokerDatas.push(
+        refused.size === 0
+          ? broker
+          : { ...broker, brokerAddrs: new Map([...broker.brokerAddrs].filter(([id]) => !refused.has(id))) }
+      )
+    }
+    return { ...route, brokerDatas }
   })
 
-  const accept = Effect.fnUntraced(function* (route: PublishedRoute) {
-    yield* translate(route.data)
-    topicRouteTable.set(route.topic, route)
+  const accept = Effect.fnUntraced(function* (read: PublishedRoute) {
+    const { topic } = read
+    const route = { ...read, data: yield* takeAddresses(read.data) }
+    topicRouteTable.set(topic, route)
     for (const producer of members.producerTable.values()) producer.updateTopicPublishInfo(route)
     for (const consumer of members.consumerTable.values()) consumer.updateTopicSubscribeInfo(route)
+    if (problemOfRoute(route.data) === "no-master" && problemOfRoute(read.data) === undefined) {
+      const names = route.data.brokerDatas.map((broker) => broker.brokerName)
+      const refused = names.flatMap((name) => [...(refusedTable.get(name)?.values() ?? [])])
+      return yield* new RouteUnavailable({ topic, problem: "address-not-allowed", tries: [], refused })
+    }
     return route
   })
 
-  const read = (topic: string): Effect.Effect<TopicRouteData | undefined, RouteUnavailable> =>
+  const read = (topic: string): Effect.Effect<TopicRouteData | undefined, RouteError> =>
     api.getTopicRouteInfo(topic, timeoutMillis).pipe(
       Effect.mapError((error) => {
         switch (error._tag) {
@@ -108,6 +168,8 @@ export const make = Effect.fnUntraced(function* (api: MQClientApi, members: Clie
             return new RouteUnavailable({ topic, problem: "no-name-server-address", tries: [] })
           case "NameServerUnavailable":
             return new RouteUnavailable({ topic, problem: problemOfTries(error.tries), tries: error.tries })
+          case "AccessDenied":
+            return error
           default:
             return new RouteUnavailable({
               topic,
@@ -136,7 +198,7 @@ export const make = Effect.fnUntraced(function* (api: MQClientApi, members: Clie
     return yield* accept({ topic, data: borrowed(template, borrow), borrowed: true })
   })
 
-  const noteOutcome = (topic: string, problem: RouteProblem | undefined) => {
+  const noteOutcome = (topic: string, problem: RouteProblem | "access-denied" | undefined) => {
     const before = failing.get(topic)
     if (problem === before) return Effect.void
     if (problem === undefined) {
@@ -160,7 +222,7 @@ export const make = Effect.fnUntraced(function* (api: MQClientApi, members: Clie
         readAt.set(topic, Number(clock.monotonicTimeNanosUnsafe()) / 1e6)
         return noteOutcome(topic, undefined)
       }),
-      Effect.tapError((error) => noteOutcome(topic, error.problem)),
+      Effect.tapError((error) => noteOutcome(topic, error._tag === "AccessDenied" ? "access-denied" : error.problem)),
       Effect.ensuring(Effect.sync(() => inFlight.delete(flightKey(topic, borrow))))
     )
 
@@ -180,7 +242,7 @@ export const make = Effect.fnUntraced(function* (api: MQClientApi, members: Clie
     Effect.suspend(() =>
       Effect.flatMap(
         Fiber.await(flight(topic, borrow)),
-        (exit): Effect.Effect<PublishedRoute, RouteUnavailable | ClientClosed> =>
+        (exit): Effect.Effect<PublishedRoute, RouteError | ClientClosed> =>
           exit._tag === "Failure" && exit.cause.reasons.some((reason) => reason._tag === "Interrupt")
             ? Effect.fail(closed)
             : exit
@@ -203,8 +265,10 @@ export const make = Effect.fnUntraced(function* (api: MQClientApi, members: Clie
     }
     const left = new Set<string>()
     for (const [brokerName, addresses] of brokerAddrTable) {
-      if (!named.has(brokerName)) brokerAddrTable.delete(brokerName)
-      else for (const address of addresses.values()) left.add(address)
+      if (!named.has(brokerName)) {
+        brokerAddrTable.delete(brokerName)
+        refusedTable.delete(brokerName)
+      } else for (const address of addresses.values()) left.add(address)
     }
     return left
   })
@@ -223,7 +287,8 @@ export const make = Effect.fnUntraced(function* (api: MQClientApi, members: Clie
     requestUpdate: (topic, borrow) => Effect.sync(() => void flight(topic, borrow)),
     updateAll,
     cleanOfflineBroker,
-    readAt: (topic) => readAt.get(topic)
+    readAt: (topic) => readAt.get(topic),
+    refusedMaster: (brokerName) => refusedTable.get(brokerName)?.get(MASTER_ID)
   }
   return self
 })

@@ -38,9 +38,8 @@ const register = Effect.fnUntraced(function* (instance: MQClientInstanceShape, b
       const address = instance.routes.brokerAddrTable.get(brokerName)?.get(MASTER_ID)
       return address === undefined
         ? Effect.void
-        : Effect.mapError(
-            instance.heartbeat.sendHeartbeat(address),
-            (cause) => new ClientError.BrokerNotRegistered({ brokerName, address, cause })
+        : Effect.mapError(instance.heartbeat.sendHeartbeat(address), (cause) =>
+            cause._tag === "AccessDenied" ? cause : new ClientError.BrokerNotRegistered({ brokerName, address, cause })
           )
     },
     { concurrency: "unbounded", discard: true }

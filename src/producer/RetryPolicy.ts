@@ -41,6 +41,8 @@ export const decide = (error: ApiError): RetryDecision => {
     case "ConnectFailed":
     case "ConnectionClosed":
       return "refresh"
+    // The certificate of one broker says nothing of the others'.
+    case "TlsFailed":
     case "RequestTimeout":
     // No place on the connection to one broker says nothing of the others.
     case "TooManyRequests":

@@ -112,6 +112,8 @@ export class SendError extends Schema.TaggedError<SendError>()("SendError", {
     switch (this.reason._tag) {
       case "IllegalServiceState":
       case "InvalidMessage":
+      case "AccessDenied":
+      case "TlsFailed":
       case "SendForbidden":
       case "ClientClosed":
         return false

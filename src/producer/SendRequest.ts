@@ -54,7 +54,7 @@ export const make = (config: ProducerConfig, outgoing: Outgoing, queue: MessageQ
       flag: outgoing.flag,
       properties: outgoing.properties,
       reconsumeTimes: 0,
-      unitMode: false,
+      unitMode: config.unitMode,
       brokerName: queue.brokerName
     },
     outgoing.body,

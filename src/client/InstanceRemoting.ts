@@ -1,0 +1,77 @@
+import { Effect } from "effect"
+import type { Scope } from "effect"
+import type { Request } from "../protocol/RemotingCommand.ts"
+import * as Remoting from "../transport/RemotingClient.ts"
+import type { RpcHook } from "../transport/RpcHook.ts"
+import type { Wire } from "../transport/Wire.ts"
+import type { ClientConfig } from "./ClientConfig.ts"
+import * as NamespaceRpcHook from "./NamespaceRpcHook.ts"
+import { signer } from "./SessionCredentials.ts"
+import * as VipChannel from "./VipChannel.ts"
+
+/**
+ * What happens to every request of an instance on its way out, in this order: the namespaces, the user's own hook, the
+ * signature, which has to be over what is sent. Undefined when there is nothing to do.
+ *
+ * Source: RocketMQ `MQClientAPIImpl`, which registers its hooks in this order.
+ */
+export const rpcHook = (config: ClientConfig): RpcHook | undefined => {
+  const { credentials, namespace, namespaceV2 } = config
+  const own = config.remoting.rpcHook
+  if (namespace === undefined && namespaceV2 === undefined && credentials === undefined) return own
+  const sign = credentials === undefined ? undefined : signer(credentials)
+  const named = (request: Request): Request => {
+    const wrapped = namespace === undefined ? request : NamespaceRpcHook.wrapRequest(namespace, request)
+    return namespaceV2 === undefined ? wrapped : NamespaceRpcHook.markRequest(namespaceV2, wrapped)
+  }
+  const signed = (request: Request) => sign?.(request) ?? request
+  const asEffect = (request: Request | Effect.Effect<Request, unknown>) =>
+    Effect.isEffect(request) ? request : Effect.succeed(request)
+  return {
+    doBeforeRequest: (address, request) => {
+      const ready = named(request)
+      const hooked = own?.doBeforeRequest?.(address, ready) ?? ready
+      return Effect.isEffect(hooked) ? Effect.flatMap(hooked, (changed) => asEffect(signed(changed))) : signed(hooked)
+    },
+    doAfterResponse: (address, request, response) => own?.doAfterResponse?.(address, request, response)
+  }
+}
+
+/**
+ * The remoting client of an instance: with TLS, namespaces, signatures and the VIP channel as the configuration says.
+ * `isBroker` tells a broker's address from a name server's.
+ */
+export const make = (
+  config: ClientConfig,
+  handlers: Remoting.RemotingClientHandlers,
+  isBroker: (address: string) => boolean
+): Effect.Effect<Remoting.RemotingClient["Service"], never, Wire | Scope.Scope> => {
+  const { namespace, tls } = config
+  const { onRequest } = handlers
+  const settings = { ...config.remoting, rpcHook: rpcHook(config), ...(tls === undefined ? {} : { tls }) }
+  const unwrapping: Remoting.RemotingClientHandlers =
+    namespace === undefined || onRequest === undefined
+      ? handlers
+      : {
+          ...handlers,
+          onRequest: (address, command) => onRequest(address, NamespaceRpcHook.unwrapPush(namespace, command))
+        }
+  return Remoting.make(settings, unwrapping).pipe(
+    Effect.map((remoting) => {
+      if (namespace === undefined) return remoting
+      const invoke: typeof remoting.invoke = (address, request, timeoutMillis) =>
+        Effect.map(remoting.invoke(address, request, timeoutMillis), (response) =>
+          NamespaceRpcHook.unwrapRemark(namespace, response)
+        )
+      return { ...remoting, invoke }
+    }),
+    Effect.map((remoting) => (config.vipChannelEnabled ? VipChannel.make(remoting, isBroker) : remoting)),
+    Effect.tap(() =>
+      tls?.insecure === true
+        ? Effect.logWarning(
+            "TLS without verification (tls.insecure): whoever answers at a server's address is trusted with every message and signature; set tls.ca instead"
+          )
+        : Effect.void
+    )
+  )
+}
