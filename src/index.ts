@@ -17,6 +17,7 @@ export { AddressError, type Address } from "./transport/Address.ts"
 export type { ConnectionInfo, RemotingClientConfig, RemotingCounters } from "./transport/RemotingClient.ts"
 export * from "./transport/RemotingError.ts"
 export type { RpcHook } from "./transport/RpcHook.ts"
+export { type TlsOptions, TlsReason, type TlsServerOptions } from "./transport/Tls.ts"
 export * as TcpWire from "./transport/TcpWire.ts"
 export { type ByteStream, Wire, WireError } from "./transport/Wire.ts"
 
@@ -30,6 +31,12 @@ export type { InstanceState, RouteState } from "./client/InstanceState.ts"
 export { MQClientInstance, type MQClientInstanceShape } from "./client/MQClientInstance.ts"
 export { MQClientManager } from "./client/MQClientManager.ts"
 export { NameServerResolver } from "./client/NameServerResolver.ts"
+export {
+  type Credentials,
+  type CredentialsSource,
+  CredentialsUnavailable,
+  SessionCredentials
+} from "./client/SessionCredentials.ts"
 export { ServiceState } from "./client/ServiceState.ts"
 export { StartObserver, type StartStep, type StepRecord } from "./client/StartStep.ts"
 export type { TimerState } from "./client/Timers.ts"

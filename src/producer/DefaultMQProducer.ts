@@ -29,6 +29,7 @@ import { makeJournal, runStep, type StepRecord } from "../client/StartStep.ts"
 import type { Message } from "../message/Message.ts"
 import { makeUniqueIds } from "../message/MessageId.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
+import * as Namespace from "../message/Namespace.ts"
 import type { SendResult } from "../message/SendResult.ts"
 import * as ProducerConfig from "./ProducerConfig.ts"
 import { awaitReadiness } from "./ProducerStart.ts"
@@ -151,7 +152,7 @@ const started = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOpt
 
 const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOptions) {
   const manager = yield* MQClientManager
-  const config = withDefaults(ProducerConfig.defaults, options)
+  const config = ProducerConfig.withoutNamespace(withDefaults(ProducerConfig.defaults, options))
   const { producerGroup } = config
   const subject = `producer ${producerGroup}`
   const stateRef = yield* SubscriptionRef.make<ServiceState>("CREATE_JUST")
@@ -335,7 +336,9 @@ const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOption
     sendOneway: (message, sendOptions) =>
       Effect.suspend(() => running?.sends.sendOneway(message, sendOptions) ?? refuse(message.topic)),
     fetchPublishMessageQueues: (topic) =>
-      Effect.suspend(() => running?.sends.fetchPublishMessageQueues(topic) ?? refuse(topic)),
+      Effect.suspend(
+        () => running?.sends.fetchPublishMessageQueues(Namespace.unwrap(config.namespace, topic)) ?? refuse(topic)
+      ),
     state: Effect.gen(function* () {
       const serviceState = stateNow()
       const instance =

@@ -1,8 +1,10 @@
 import type { Message } from "../message/Message.ts"
 import type { UniqueIds } from "../message/MessageId.ts"
+import { TOPIC_MAX_LENGTH } from "../message/MixAll.ts"
+import * as Namespace from "../message/Namespace.ts"
 import type { SendMessageForm } from "../protocol/request/SendMessage.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
-import type { InvalidMessage } from "./SendError.ts"
+import { InvalidMessage } from "./SendError.ts"
 import * as SendRequest from "./SendRequest.ts"
 import { checkMessage } from "./Validators.ts"
 
@@ -10,7 +12,7 @@ import { checkMessage } from "./Validators.ts"
  * A message made ready to leave: everything that stays the same over all attempts of a send.
  */
 export interface Outgoing {
-  /** The topic as it goes on the wire. */
+  /** The topic without its namespace, which the request gets when it leaves. */
   readonly topic: string
   /** The bytes that go on the wire. */
   readonly body: Uint8Array
@@ -37,8 +39,13 @@ export const prepare = (
   const properties = SendRequest.properties(message, msgId)
   const tooLong = SendRequest.checkProperties(message.topic, properties)
   if (tooLong !== undefined) return tooLong
+  const { namespace } = config
+  if (namespace !== undefined && Namespace.wrap(namespace, message.topic).length > TOPIC_MAX_LENGTH) {
+    const problem = `has more than ${TOPIC_MAX_LENGTH} characters together with the namespace ${namespace}`
+    return new InvalidMessage({ topic: message.topic, field: "topic", problem })
+  }
   return {
-    topic: message.topic,
+    topic: Namespace.unwrap(namespace, message.topic),
     body: message.body,
     sysFlag: 0,
     flag: message.flag ?? 0,

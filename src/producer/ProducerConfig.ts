@@ -1,12 +1,14 @@
 import {
   DEFAULT_PRODUCER_GROUP,
   DEFAULT_TOPIC_QUEUE_NUMS,
+  GROUP_MAX_LENGTH,
   isValidName,
   MAX_MESSAGE_SIZE,
   RMQ_SYS_TRACE_TOPIC,
   TOPIC_MAX_LENGTH,
   VALID_NAME_PATTERN
 } from "../message/MixAll.ts"
+import * as Namespace from "../message/Namespace.ts"
 import * as ClientConfig from "../client/ClientConfig.ts"
 import { ConfigProblem } from "../client/ClientError.ts"
 
@@ -84,6 +86,16 @@ export type ProducerOptions = { readonly [K in keyof ProducerConfig]?: ProducerC
   readonly producerGroup: string
 }
 
+/** The configuration with group and topics named as users name them, should they have been given with the namespace. */
+export const withoutNamespace = (config: ProducerConfig): ProducerConfig =>
+  config.namespace === undefined
+    ? config
+    : {
+        ...config,
+        producerGroup: Namespace.unwrap(config.namespace, config.producerGroup),
+        topics: config.topics.map((topic) => Namespace.unwrap(config.namespace, topic))
+      }
+
 const atLeast: ReadonlyArray<readonly [keyof ProducerConfig, number]> = [
   ["startTimeoutMillis", 1],
   ["sendMsgTimeout", 1],
@@ -102,6 +114,13 @@ export const problems = (config: ProducerConfig): ReadonlyArray<ConfigProblem> =
     const value = config[path]
     if (typeof value !== "number" || !Number.isFinite(value) || value < least) {
       found.push(new ConfigProblem({ path, problem: `must be a number of at least ${least}, is ${String(value)}` }))
+    }
+  }
+  if (config.namespace !== undefined) {
+    const wrapped = Namespace.wrap(config.namespace, config.producerGroup)
+    if (wrapped.length > GROUP_MAX_LENGTH) {
+      const problem = `makes a group of ${wrapped.length} characters, at most ${GROUP_MAX_LENGTH} are allowed`
+      found.push(new ConfigProblem({ path: "namespace", problem }))
     }
   }
   const perRequest = config.sendMsgMaxTimeoutPerRequest

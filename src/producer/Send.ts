@@ -304,6 +304,9 @@ export const make = Effect.fnUntraced(function* (
   const refreshAfter = (call: Call, begin: number, error: ApiError, alone: boolean): Effect.Effect<void> =>
     error._tag === "BrokerRejected" || alone ? refresh(call, begin) : routes.requestUpdate(call.outgoing.topic, borrow)
 
+  const notExist = ({ outgoing: { topic } }: Call, brokerName: string) =>
+    new BrokerNotExist({ topic, brokerName, refused: routes.refusedMaster(brokerName) })
+
   /** A queue whose broker has no known master: the route may be old, and another broker may have one. */
   const withoutMaster = (call: Call, queue: MessageQueue): Effect.Effect<SendResult, SendError> => {
     call.counted++
@@ -313,7 +316,7 @@ export const make = Effect.fnUntraced(function* (
           refresh(call, now()),
           Effect.suspend(() => attempt(call))
         )
-      : fail(call, new BrokerNotExist({ topic: call.outgoing.topic, brokerName: queue.brokerName }))
+      : fail(call, notExist(call, queue.brokerName))
   }
 
   /** A topic whose route is not known: one look-up, however many wait for it, within this send's deadline. */
@@ -406,10 +409,7 @@ export const make = Effect.fnUntraced(function* (
     const address = queue === undefined ? undefined : routes.findBrokerAddressInPublish(queue.brokerName)
     if (queue === undefined || address === undefined) {
       return call.counted++ > 0
-        ? fail(
-            call,
-            new BrokerNotExist({ topic: call.outgoing.topic, brokerName: queue?.brokerName ?? "(no queue to write)" })
-          )
+        ? fail(call, notExist(call, queue?.brokerName ?? "(no queue to write)"))
         : lookup(call.outgoing.topic).pipe(
             Effect.timeoutOrElse({
               duration: Math.max(1, call.deadline - now()),

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Exit, Layer } from "effect"
 import { RouteProblem, type StartError } from "../../src/client/ClientError.ts"
+import { CredentialsUnavailable } from "../../src/client/SessionCredentials.ts"
 import { EmbeddedCluster, type EmbeddedClusterOptions, FaultScript } from "../../src/embedded/index.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
@@ -372,6 +373,29 @@ describe("no route: which of the causes it is", () => {
       yield* stopBroker("broker-a", { id: 0 })
       cause("no-master", "fail-over", yield* problem({}))
     }).pipe(onMemory({ topics, brokers: [{ name: "broker-a" }, { name: "broker-a", id: 1 }] }))
+  )
+
+  it.effect("no TLS connection to a name server", () =>
+    Effect.gen(function* () {
+      const found = yield* problem({ tls: {} })
+      cause("name-server-tls", "no-tls-here", found)
+      assert.deepStrictEqual(found.tries, ["tls-failed"])
+    }).pipe(onMemory({ topics }))
+  )
+
+  it.effect("credentials that cannot be had", () =>
+    Effect.gen(function* () {
+      const get = Effect.fail(new CredentialsUnavailable({ detail: "the vault is closed" }))
+      cause("request-not-signed", "credentials", yield* problem({ credentials: { get } }))
+    }).pipe(onMemory({ topics }))
+  )
+
+  it.effect("addresses that are not allowed", () =>
+    Effect.gen(function* () {
+      const { brokers } = yield* EmbeddedCluster
+      const found = yield* problem({ allowAddress: () => false })
+      cause("address-not-allowed", brokers[0]?.address ?? "no broker", found)
+    }).pipe(onMemory({ topics }))
   )
 
   it.effect(
