@@ -1,4 +1,4 @@
-import { explainBy, type Explainers, type Explanation } from "../client/Explain.ts"
+import { type ByTag, explainBy, type Explainers, type Explanation } from "../client/Explain.ts"
 import { type ExplainedError, explain as explainError, producerExplainers } from "../producer/Explain.ts"
 import type { AdminError, AdminReason } from "./AdminError.ts"
 
@@ -6,7 +6,7 @@ import type { AdminError, AdminReason } from "./AdminError.ts"
 export type AnyError = ExplainedError | AdminError | AdminReason
 
 /** How every reason is explained: one that has no entry does not compile. */
-export const explainers: typeof producerExplainers & Explainers<AdminReason> = {
+export const explainers: typeof producerExplainers & Explainers<ByTag<AdminReason>> = {
   ...producerExplainers,
   UnknownCluster: (e) => ({
     cause: e.clusterName === undefined ? "there are several clusters" : `the name server knows no such cluster`,
@@ -45,7 +45,7 @@ export const explainers: typeof producerExplainers & Explainers<AdminReason> = {
 export const explain = (error: AnyError): Explanation => {
   switch (error._tag) {
     case "AdminError": {
-      const inner = explainBy(explainers, error.reason)
+      const inner = explainBy(explainers, error.reason._tag, error.reason)
       return {
         ...inner,
         evidence: [
@@ -58,7 +58,7 @@ export const explain = (error: AnyError): Explanation => {
     case "UnknownCluster":
     case "NoMaster":
     case "InvalidMessageId":
-      return explainBy(explainers, error)
+      return explainBy(explainers, error._tag, error)
     default:
       return explainError(error)
   }

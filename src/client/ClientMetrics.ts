@@ -22,6 +22,8 @@ export interface ObservedSeries {
   readonly read: () => number
 }
 
+const nothing = () => {}
+
 /** Shows series for as long as the scope is open, each with the given attributes and its own. */
 export const observe = (
   attributes: Readonly<Record<string, string>>,
@@ -33,7 +35,6 @@ export const observe = (
         Effect.sync(() =>
           series.map(({ attributes: own, description, kind, name, read, unit }) => {
             const options = { description, attributes: { ...attributes, ...own, unit } }
-            const nothing = () => {}
             return kind === "gauge"
               ? Metric.registerUnsafe(Metric.gauge(name, options), context, {
                   get: () => ({ value: read() }),
@@ -73,13 +74,14 @@ export const timerLagMillis = (timer: TimerState, now: number): number => {
   return since === undefined || (timer.lastEnd ?? 0) > since ? 0 : Math.max(0, now - since - timer.periodMillis)
 }
 
+const sum = (numbers: ReadonlyArray<number>) => numbers.reduce((total, one) => total + one, 0)
+const largest = (numbers: ReadonlyArray<number>) => numbers.reduce((most, one) => Math.max(most, one), 0)
+
 /** The series of a client instance. */
 export const instanceSeries = (sources: InstanceSources): ReadonlyArray<ObservedSeries> => {
   const { heartbeat, monotonicMillis, nowMillis, phase, remoting, routes, timers } = sources
   const sockets = () => Effect.runSync(remoting.connections)
   const counters = () => Effect.runSync(remoting.counters)
-  const sum = (numbers: ReadonlyArray<number>) => numbers.reduce((total, one) => total + one, 0)
-  const largest = (numbers: ReadonlyArray<number>) => numbers.reduce((most, one) => Math.max(most, one), 0)
   const connectionStates = ["open", "connecting", "backing-off"] as const
   return [
     {

@@ -18,26 +18,29 @@ export interface Explanation {
   readonly remedy: string
 }
 
-/** How each error of a union is explained: a tag without an entry does not compile. */
-export type Explainers<E extends { readonly _tag: string }> = {
-  readonly [K in E["_tag"]]: (error: Extract<E, { readonly _tag: K }>) => Omit<Explanation, "tag">
+/** The members of a union of errors by their tags. */
+export type ByTag<E extends { readonly _tag: string }> = {
+  readonly [K in E["_tag"]]: Extract<E, { readonly _tag: K }>
+}
+
+/** How each error is explained: a tag without an entry does not compile. */
+export type Explainers<M extends object> = {
+  readonly [K in keyof M]: (error: M[K]) => Omit<Explanation, "tag">
 }
 
 /** Every error that the client itself, or what lies below it, can give a user. */
 export type ClientReason = StartReason | ApiError | AccessDenied | WireError | AddressError
 
-/** Explains an error by its entry. */
-export const explainBy = <E extends { readonly _tag: string }>(entries: Explainers<E>, error: E): Explanation => {
-  // The entry under an error's tag takes that error: the type of the table holds it for all tags, one by one it cannot be said.
-  const byTag: { readonly [tag: string]: unknown } = entries
-  const entry = byTag[error._tag]
-  const told = typeof entry === "function" ? (entry as (error: E) => Omit<Explanation, "tag">)(error) : unknown(error)
-  return { tag: error._tag, ...told }
-}
+/** Explains an error by the entry of its tag. */
+export const explainBy = <M extends object, K extends keyof M & string>(
+  entries: Explainers<M>,
+  tag: K,
+  error: M[K]
+): Explanation => ({ tag, ...(tag in entries ? entries[tag](error) : unknown(error)) })
 
 /** An error from another version of this library: its message is all that there is. */
-const unknown = (error: object): Omit<Explanation, "tag"> => ({
-  cause: "message" in error ? String(error.message) : "something unknown went wrong",
+const unknown = (error: unknown): Omit<Explanation, "tag"> => ({
+  cause: error instanceof Error ? error.message : "something unknown went wrong",
   evidence: [],
   remedy: "See the message."
 })
@@ -146,7 +149,7 @@ const accessRemedy: { readonly [K in AccessDenied["problem"]]: string } = {
 const sentFact = (sent: boolean) => (sent ? "the request had been sent" : "the request had not been sent")
 
 /** How the errors of the client are explained. */
-export const clientExplainers: Explainers<ClientReason> = {
+export const clientExplainers: Explainers<ByTag<ClientReason>> = {
   IllegalServiceState: (e) => ({
     cause: `${e.subject} cannot ${e.action} in its state`,
     evidence: [`state: ${e.actual}`, `needed: ${e.expected}`],
@@ -198,7 +201,7 @@ export const clientExplainers: Explainers<ClientReason> = {
     remedy: routes[e.problem][1]
   }),
   BrokerNotRegistered: (e) => {
-    const inner = explainBy(clientExplainers, e.cause)
+    const inner = explainBy(clientExplainers, e.cause._tag, e.cause)
     return {
       cause: `the broker did not acknowledge the heartbeat: ${inner.cause}`,
       evidence: [`broker: ${e.brokerName} at ${e.address}`, ...inner.evidence],

@@ -1,5 +1,12 @@
 import type { StartError } from "../client/ClientError.ts"
-import { clientExplainers, type ClientReason, explainBy, type Explainers, type Explanation } from "../client/Explain.ts"
+import {
+  type ByTag,
+  clientExplainers,
+  type ClientReason,
+  explainBy,
+  type Explainers,
+  type Explanation
+} from "../client/Explain.ts"
 import type { SendError, SendReason } from "./SendError.ts"
 
 /** What only a producer can fail with. */
@@ -9,7 +16,7 @@ type OwnReason = Exclude<SendReason, ClientReason>
 export type ExplainedError = StartError | SendError | SendReason | ClientReason
 
 /** How the reasons of a producer and of its client are explained. */
-export const producerExplainers: Explainers<OwnReason | ClientReason> = {
+export const producerExplainers: Explainers<ByTag<OwnReason | ClientReason>> = {
   ...clientExplainers,
   InvalidMessage: (e) => ({
     cause: "the message is not one that RocketMQ takes",
@@ -43,11 +50,11 @@ const outcomes: { readonly [K in SendError["outcome"]]: string } = {
 export const explain = (error: ExplainedError): Explanation => {
   switch (error._tag) {
     case "StartError": {
-      const inner = explainBy(producerExplainers, error.reason)
+      const inner = explainBy(producerExplainers, error.reason._tag, error.reason)
       return { ...inner, evidence: [`start-up step ${error.step}: ${error.name}`, ...inner.evidence] }
     }
     case "SendError": {
-      const inner = explainBy(producerExplainers, error.reason)
+      const inner = explainBy(producerExplainers, error.reason._tag, error.reason)
       return {
         ...inner,
         evidence: [
@@ -62,6 +69,6 @@ export const explain = (error: ExplainedError): Explanation => {
       }
     }
     default:
-      return explainBy(producerExplainers, error)
+      return explainBy(producerExplainers, error._tag, error)
   }
 }

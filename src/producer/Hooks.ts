@@ -87,10 +87,7 @@ const outcomeOf = (exit: Exit.Exit<SendResult | void, SendError>): SendMessageOu
   Exit.map(exit, (value) => (typeof value === "object" ? value : undefined))
 
 /** Takes the hooks from the context; undefined when there are none, so that sends go by without a look. */
-export const make = Effect.fnUntraced(function* (
-  producerGroup: string,
-  topicOf: (wireTopic: string) => string
-): Effect.fn.Return<HookRunner | undefined> {
+export const make = Effect.fnUntraced(function* (producerGroup: string): Effect.fn.Return<HookRunner | undefined> {
   const hooks = yield* SendMessageHooks
   const checks = yield* CheckForbiddenHooks
   if (hooks.length === 0 && checks.length === 0) return undefined
@@ -144,7 +141,7 @@ export const make = Effect.fnUntraced(function* (
     const deadline = now() + send.timeoutMillis
     const context: SendMessageContext = {
       producerGroup,
-      topic: topicOf(send.outgoing.topic),
+      topic: send.outgoing.topic,
       msgId: send.outgoing.msgId,
       messageType: facts.type,
       tags: facts.tags,

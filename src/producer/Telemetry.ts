@@ -45,19 +45,17 @@ export const make = Effect.fnUntraced(function* (
   uniqueIds: UniqueIds
 ): Effect.fn.Return<Telemetry, never, Scope.Scope> {
   const { producerGroup } = config
-  const context = yield* Effect.context<never>()
+  const context = yield* Effect.context()
   const clock = yield* Clock.Clock
   const nowMillis = () => clock.currentTimeMillisUnsafe()
-  const topicOf = (wireTopic: string) => wireTopic
   const addressOf = instance.routes.findBrokerAddressInPublish
   const source: TelemetrySpans.SpanSource = {
     clientId: instance.clientId,
     producerGroup,
-    namespace: "",
-    topicOf,
+    namespace: config.namespace ?? config.namespaceV2 ?? "",
     addressOf
   }
-  const hooks = yield* Hooks.make(producerGroup, topicOf)
+  const hooks = yield* Hooks.make(producerGroup)
   const trace = config.enableTrace ? yield* makeTrace(config, instance, table, uniqueIds) : undefined
 
   /** Records the trace of a send that a broker answered. */
@@ -76,7 +74,7 @@ export const make = Effect.fnUntraced(function* (
             timeStamp: begin,
             regionId: result.regionId,
             groupName: producerGroup,
-            topic: topicOf(outgoing.topic),
+            topic: outgoing.topic,
             msgId: result.msgId,
             tags: facts.tags,
             keys: facts.keys.length === 0 ? undefined : facts.keys.join(" "),
@@ -104,7 +102,7 @@ export const make = Effect.fnUntraced(function* (
         ? TelemetrySpans.around(source, send, facts, hooked)
         : hooked(send.outgoing)
     },
-    ended: config.metrics ? TelemetryMetrics.make(context, topicOf) : undefined
+    ended: config.metrics ? TelemetryMetrics.make(context) : undefined
   }
   const hookCounters = hooks?.counters ?? { failures: 0, refused: 0 }
 

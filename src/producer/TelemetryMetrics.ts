@@ -43,17 +43,14 @@ export type RecordSend = (outgoing: Outgoing, exit: Exit.Exit<unknown, SendError
  * Makes the recorder of a producer. A series is made for the first send of its topic and outcome and kept; an update
  * then is a look-up, a bucket and two additions. Producers with one metric registry share the series.
  */
-export const make = (context: Context.Context<never>, topicOf: (wireTopic: string) => string): RecordSend => {
+export const make = (context: Context.Context<never>): RecordSend => {
   const succeeded = new Map<string, Series>()
   const failed = new Map<string, Map<string, Series>>()
 
-  const nameOf = (wireTopic: string, known: ReadonlyMap<string, unknown>) =>
-    known.size < MAX_TOPICS ? topicOf(wireTopic) : "_OTHER"
-
   const successOf = (topic: string): Series => {
-    const name = nameOf(topic, succeeded)
-    const series = (name === "_OTHER" ? succeeded.get(name) : undefined) ?? makeSeries(name, undefined)
-    succeeded.set(name === "_OTHER" ? name : topic, series)
+    const key = succeeded.size < MAX_TOPICS ? topic : "_OTHER"
+    const series = succeeded.get(key) ?? makeSeries(key, undefined)
+    succeeded.set(key, series)
     return series
   }
 
@@ -61,7 +58,7 @@ export const make = (context: Context.Context<never>, topicOf: (wireTopic: strin
     const key = failed.has(topic) || failed.size < MAX_TOPICS ? topic : "_OTHER"
     const byError = failed.get(key) ?? new Map<string, Series>()
     failed.set(key, byError)
-    const series = byError.get(error) ?? makeSeries(key === "_OTHER" ? key : topicOf(key), error)
+    const series = byError.get(error) ?? makeSeries(key, error)
     byError.set(error, series)
     return series
   }

@@ -18,8 +18,6 @@ export interface SpanSource {
   readonly producerGroup: string
   /** The namespace of the topics; the empty text when there is none. */
   readonly namespace: string
-  /** A topic on the wire as the user knows it. */
-  readonly topicOf: (wireTopic: string) => string
   /** The address of a broker's master. */
   readonly addressOf: (brokerName: string) => string | undefined
 }
@@ -83,7 +81,7 @@ const startAttributes = (source: SpanSource, send: ObservedSend, facts: MessageF
     "messaging.system": "rocketmq",
     "messaging.operation.name": "send",
     "messaging.operation.type": "send",
-    "messaging.destination.name": source.topicOf(send.outgoing.topic),
+    "messaging.destination.name": send.outgoing.topic,
     "messaging.rocketmq.namespace": source.namespace,
     "messaging.rocketmq.message.type": facts.type,
     "messaging.client.id": source.clientId
@@ -146,7 +144,7 @@ export const around = <A extends SendResult | void>(
   const own = facts.properties[TRACEPARENT]
   const creation = own === undefined ? undefined : parseTraceparent(own)
   return Effect.useSpan(
-    `send ${source.topicOf(send.outgoing.topic)}`,
+    `send ${send.outgoing.topic}`,
     {
       kind: facts.count > 1 ? "client" : "producer",
       attributes: startAttributes(source, send, facts),

@@ -121,20 +121,21 @@ describe("metrics of a client instance", () => {
   )
 })
 
+const timer = (change: Partial<TimerState>): TimerState => ({
+  number: 1,
+  name: "t",
+  initialDelayMillis: 0,
+  periodMillis: 1_000,
+  runs: 0,
+  failures: 0,
+  lastStart: undefined,
+  lastEnd: undefined,
+  lastFailure: undefined,
+  next: undefined,
+  ...change
+})
+
 describe("the lag of a timer", () => {
-  const timer = (change: Partial<TimerState>): TimerState => ({
-    number: 1,
-    name: "t",
-    initialDelayMillis: 0,
-    periodMillis: 1_000,
-    runs: 0,
-    failures: 0,
-    lastStart: undefined,
-    lastEnd: undefined,
-    lastFailure: undefined,
-    next: undefined,
-    ...change
-  })
   const cases: ReadonlyArray<readonly [string, Partial<TimerState>, number]> = [
     ["is none before its time", { next: 5_001 }, 0],
     ["counts from when it should have run", { next: 4_000 }, 1_000],

@@ -147,6 +147,8 @@ describe("message traces on a cluster", () => {
   )
 })
 
+const ids = (n: number) => Array.from({ length: 200 }, (_, i) => `${n}-${i}`.padEnd(32, "0")).join(",")
+
 /** A dispatcher whose sends are kept, and hang until `answer` is called. */
 const rig = Effect.gen(function* () {
   const sent: Array<Message.Message> = []
@@ -232,7 +234,6 @@ describe("the dispatcher", () => {
   it.effect("splits texts and keys that would not fit a message", () =>
     Effect.gen(function* () {
       const { close, dispatcher, sent } = yield* rig
-      const ids = (n: number) => Array.from({ length: 200 }, (_, i) => `${n}-${i}`.padEnd(32, "0")).join(",")
       for (let i = 0; i < 10; i++) dispatcher.append(pub(ids(i)))
       yield* settle
       assert.strictEqual(sent.length, 10)
