@@ -25,6 +25,8 @@ export interface RocketMQOptions {
   readonly clusterName?: string
   /** JVM options of every server, after the rig's own. */
   readonly jvmOptions?: ReadonlyArray<string>
+  /** Further files of every server: path in its folder (which is its ROCKETMQ_HOME), and text. */
+  readonly files?: Readonly<Record<string, string>>
 }
 
 /** A running RocketMQ cluster. */
@@ -64,6 +66,7 @@ const startCluster = Effect.fnUntraced(function* (options: RocketMQOptions) {
     }
   ) {
     const folder = yield* Effect.promise(() => makeFolder(home, name))
+    yield* Effect.promise(() => writeFiles(folder, options.files ?? {}))
     return yield* makeNode({
       ...node,
       operation: `start ${name} of RocketMQ ${version}`,
@@ -143,6 +146,14 @@ const makeFolder = async (home: string, name: string): Promise<string> => {
     const folder = Path.join(home, index === 0 ? name : `${name}-${index}`)
     // Two brokers of one name are master and slave; `mkdir` of an existing folder gives undefined when recursive.
     if ((await Fs.mkdir(folder, { recursive: true })) !== undefined) return folder
+  }
+}
+
+const writeFiles = async (folder: string, files: Readonly<Record<string, string>>): Promise<void> => {
+  for (const [name, text] of Object.entries(files)) {
+    const path = Path.join(folder, name)
+    await Fs.mkdir(Path.dirname(path), { recursive: true })
+    await Fs.writeFile(path, text)
   }
 }
 
