@@ -1,5 +1,6 @@
 import * as MixAll from "../message/MixAll.ts"
 import { MQVersion } from "../protocol/MQVersion.ts"
+import { DEFAULT_MESSAGE_DELAY_LEVEL } from "./DelayLevels.ts"
 
 /** Settings of one embedded broker, by their RocketMQ names. Source: RocketMQ `BrokerConfig`, `MessageStoreConfig`. */
 export interface BrokerConfig {
@@ -29,6 +30,32 @@ export interface BrokerConfig {
   readonly maxTransferBytes: number
   /** Bytes the broker keeps before it forgets its oldest messages; default 512 MiB. */
   readonly maxStoreBytes: number
+  /** How long each delay level waits, from level 1 on: numbers with one of the units s, m, h, d. Default 18 levels. */
+  readonly messageDelayLevel: string
+  /** Whether messages with a time of delivery are taken (5.x only); default true. */
+  readonly timerWheelEnable: boolean
+  /** Seconds ahead that a time of delivery may lie; default 259200 (three days). */
+  readonly timerMaxDelaySec: number
+  /** Milliseconds between two ticks of the timers; default 1000. */
+  readonly timerPrecisionMs: number
+  /** Whether a timer message can be recalled; default false, as on a real broker. */
+  readonly recallMessageEnable: boolean
+  /** Whether half messages are refused; default false. */
+  readonly rejectTransactionMessage: boolean
+  /** Milliseconds after its birth before a producer is asked about a half message; default 6000. */
+  readonly transactionTimeOut: number
+  /** How often a producer is asked before a half message is given up; default 15. */
+  readonly transactionCheckMax: number
+  /** Milliseconds between two rounds of checks of half messages, counted from the broker's start; default 30000. */
+  readonly transactionCheckInterval: number
+  /** Hours after which a half message is given up whatever its checks; default 72. */
+  readonly fileReservedTime: number
+  /** Whether replies to requests are also stored in the reply topic; default true. */
+  readonly storeReplyMessageEnable: boolean
+  /** Whether the broker itself tells consumers where to read on after a reset; default true. */
+  readonly useServerSideResetOffset: boolean
+  /** Whether the topic for message traces exists from the start; default false. */
+  readonly traceTopicEnable: boolean
   /** The release the broker speaks as, see `MQVersion`; below 5.0.0 it answers as 4.9.7 does. Default 513 (5.5.0). */
   readonly version: number
 }
@@ -48,6 +75,19 @@ export const defaults: BrokerConfig = {
   maxTransferCount: 32,
   maxTransferBytes: 262_144,
   maxStoreBytes: 512 * 1024 * 1024,
+  messageDelayLevel: DEFAULT_MESSAGE_DELAY_LEVEL,
+  timerWheelEnable: true,
+  timerMaxDelaySec: 259_200,
+  timerPrecisionMs: 1_000,
+  recallMessageEnable: false,
+  rejectTransactionMessage: false,
+  transactionTimeOut: 6_000,
+  transactionCheckMax: 15,
+  transactionCheckInterval: 30_000,
+  fileReservedTime: 72,
+  storeReplyMessageEnable: true,
+  useServerSideResetOffset: true,
+  traceTopicEnable: false,
   version: MQVersion.V5_5_0
 }
 

@@ -3,28 +3,40 @@ import { ResponseCode } from "../protocol/ResponseCode.ts"
 import * as AdminProcessor from "./AdminProcessor.ts"
 import type { Broker, Handler, Handlers } from "./Broker.ts"
 import * as ClientProcessor from "./ClientProcessor.ts"
+import * as ConsumptionProcessor from "./ConsumptionProcessor.ts"
 import * as LockProcessor from "./LockProcessor.ts"
 import * as OffsetProcessor from "./OffsetProcessor.ts"
 import * as PullProcessor from "./PullProcessor.ts"
 import * as QueryProcessor from "./QueryProcessor.ts"
 import * as Remarks from "./Remarks.ts"
+import * as RecallProcessor from "./RecallProcessor.ts"
+import * as ReplyProcessor from "./ReplyProcessor.ts"
+import * as ResetOffsetProcessor from "./ResetOffsetProcessor.ts"
+import * as SendBackProcessor from "./SendBackProcessor.ts"
 import * as SendProcessor from "./SendProcessor.ts"
 import * as SubscriptionGroupProcessor from "./SubscriptionGroupProcessor.ts"
 import * as TopicProcessor from "./TopicProcessor.ts"
+import * as TransactionProcessor from "./TransactionProcessor.ts"
 
 /** Everything a broker answers; any other code gets 3. Source: RocketMQ `BrokerController.registerProcessor`. */
 export const make = (broker: Broker): Handler => {
   const handlers: Handlers = new Map(
     [
       SendProcessor,
+      SendBackProcessor,
+      ReplyProcessor,
+      RecallProcessor,
+      TransactionProcessor,
       PullProcessor,
       ClientProcessor,
       OffsetProcessor,
+      ResetOffsetProcessor,
       LockProcessor,
       QueryProcessor,
       TopicProcessor,
       SubscriptionGroupProcessor,
-      AdminProcessor
+      AdminProcessor,
+      ConsumptionProcessor
     ].flatMap((processor) => [...processor.handlers(broker)])
   )
   return (request, channel) => {

@@ -1,6 +1,10 @@
 import type { TopicConfig } from "../protocol/TopicConfig.ts"
+import { MQVersion } from "../protocol/MQVersion.ts"
 import type { BrokerConfig } from "./BrokerConfig.ts"
 import * as ConsumerOffsets from "./ConsumerOffsets.ts"
+import * as DelayedMessages from "./DelayedMessages.ts"
+import * as DelayLevels from "./DelayLevels.ts"
+import * as HalfMessages from "./HalfMessages.ts"
 import * as MessageStore from "./MessageStore.ts"
 import * as SubscriptionGroups from "./SubscriptionGroups.ts"
 import * as TopicTable from "./TopicTable.ts"
@@ -16,6 +20,10 @@ export interface BrokerState {
   readonly topics: TopicTable.TopicTable
   readonly groups: SubscriptionGroups.SubscriptionGroups
   readonly offsets: ConsumerOffsets.ConsumerOffsets
+  readonly delayed: DelayedMessages.DelayedMessages
+  readonly halves: HalfMessages.HalfMessages
+  /** Has a listener told when something may be due earlier than before; returns the way to stop that. */
+  readonly onDueChange: (listener: () => void) => () => void
 }
 
 /** Builds the state of a broker that never ran. `onTopicChange` is told of every topic it creates or changes. */
@@ -23,21 +31,52 @@ export const make = (options: {
   readonly clusterName: string
   readonly brokerName: string
   readonly config: BrokerConfig
+  /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** The next random number, 0 to 1. */
+  readonly draw: () => number
   readonly onTopicChange: (config: TopicConfig) => void
-}): BrokerState => ({
-  clusterName: options.clusterName,
-  brokerName: options.brokerName,
-  store: MessageStore.make({ maxBytes: options.config.maxStoreBytes }),
-  topics: TopicTable.make({
-    clusterName: options.clusterName,
-    brokerName: options.brokerName,
-    version: options.config.version,
-    autoCreateTopicEnable: options.config.autoCreateTopicEnable,
-    defaultTopicQueueNums: options.config.defaultTopicQueueNums,
-    now: options.now,
+}): BrokerState => {
+  const { brokerName, clusterName, config, draw, now } = options
+  const listeners = new Set<() => void>()
+  const changed = (): void => {
+    for (const listener of listeners) listener()
+  }
+  const store = MessageStore.make({ maxBytes: config.maxStoreBytes })
+  const topics = TopicTable.make({
+    clusterName,
+    brokerName,
+    version: config.version,
+    autoCreateTopicEnable: config.autoCreateTopicEnable,
+    defaultTopicQueueNums: config.defaultTopicQueueNums,
+    traceTopicEnable: config.traceTopicEnable,
+    now,
     onChange: options.onTopicChange
-  }),
-  groups: SubscriptionGroups.make({ autoCreate: options.config.autoCreateSubscriptionGroup, now: options.now }),
-  offsets: ConsumerOffsets.make()
-})
+  })
+  const delayed = DelayedMessages.make({
+    store,
+    levels: DelayLevels.parse(config.messageDelayLevel),
+    timers: config.version >= MQVersion.V5_0_0,
+    timerWheelEnable: config.timerWheelEnable,
+    timerMaxDelaySec: config.timerMaxDelaySec,
+    timerPrecisionMs: config.timerPrecisionMs,
+    now,
+    onWaiting: changed
+  })
+  return {
+    clusterName,
+    brokerName,
+    store,
+    topics,
+    groups: SubscriptionGroups.make({ autoCreate: config.autoCreateSubscriptionGroup, now }),
+    offsets: ConsumerOffsets.make(),
+    delayed,
+    halves: HalfMessages.make({ config, store, topics, delayed, now, draw, onPending: changed }),
+    onDueChange: (listener) => {
+      listeners.add(listener)
+      return () => {
+        listeners.delete(listener)
+      }
+    }
+  }
+}

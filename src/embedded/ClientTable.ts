@@ -54,6 +54,8 @@ export interface ClientTable {
   }
   /** When the next client expires unless it sends a heartbeat; `undefined` without clients. */
   readonly nextExpiry: () => number | undefined
+  /** The connection of the producer with that client id, the latest if there are several. */
+  readonly producerChannel: (clientId: string) => Channel | undefined
   readonly producerGroups: () => ReadonlyMap<string, ReadonlyArray<ClientChannel>>
   readonly consumerGroups: () => ReadonlyArray<ConsumerGroup>
   readonly consumerGroup: (group: string) => ConsumerGroup | undefined
@@ -196,6 +198,17 @@ export const make = (): ClientTable => {
         if (oldest === undefined || lastUpdate < oldest) oldest = lastUpdate
       }
       return oldest === undefined ? undefined : oldest + CHANNEL_EXPIRED_MILLIS
+    },
+    producerChannel: (clientId) => {
+      let found: ClientChannel | undefined
+      for (const clients of producers.values()) {
+        for (const client of clients.values()) {
+          if (client.clientId === clientId && (found === undefined || client.lastUpdate >= found.lastUpdate)) {
+            found = client
+          }
+        }
+      }
+      return found?.channel
     },
     producerGroups: () => new Map([...producers].map(([group, clients]) => [group, [...clients.values()]])),
     consumerGroups: () => [...consumers.values()].map(view),

@@ -3,6 +3,8 @@ import type { Scope } from "effect"
 import * as NotifyConsumerIdsChanged from "../protocol/push/NotifyConsumerIdsChanged.ts"
 import type { Channel } from "../transport/RemotingServer.ts"
 import type { Wire, WireError } from "../transport/Wire.ts"
+import * as MixAll from "../message/MixAll.ts"
+import * as Alarm from "./Alarm.ts"
 import type { Broker } from "./Broker.ts"
 import type { BrokerConfig } from "./BrokerConfig.ts"
 import * as BrokerProcessor from "./BrokerProcessor.ts"
@@ -14,6 +16,7 @@ import type { MessageStore } from "./MessageStore.ts"
 import * as RebalanceLocks from "./RebalanceLocks.ts"
 import * as RestartableServer from "./RestartableServer.ts"
 import type { TrafficRecorder } from "./Traffic.ts"
+import * as TransactionChecks from "./TransactionChecks.ts"
 
 /** What becomes of a broker's routes when it stops. */
 export interface StopOptions {
@@ -138,6 +141,21 @@ export const make = (options: {
       })
     }
 
+    const ask = TransactionChecks.make({ brokerName: name, version: config.version, clients })
+
+    /** What the master does when its time comes: slaves share its state and do nothing. */
+    const alarm = Alarm.make({
+      now,
+      next: () => {
+        const due = [state.delayed.next(), state.halves.next()].filter((time) => time !== undefined)
+        return due.length === 0 ? undefined : Math.min(...due)
+      },
+      work: Effect.suspend(() => {
+        state.delayed.deliver()
+        return ask(state.halves.check())
+      })
+    })
+
     const onClose = (channel: Channel): Effect.Effect<void> =>
       Effect.suspend(() => {
         polling.drop(channel.id)
@@ -156,17 +174,21 @@ export const make = (options: {
       onClose
     })
 
-    let unsubscribe: (() => void) | undefined
+    const subscriptions: Array<() => void> = []
 
     const start: EmbeddedBroker["start"] = (startOptions) =>
       Effect.suspend(() => {
         if (server.running()) return Effect.void
         return Effect.tap(server.start(startOptions), () =>
-          Effect.sync(() => {
+          Effect.suspend(() => {
             starts += 1
             bootTimestamp = now()
-            unsubscribe = state.store.subscribe(polling.notify)
+            subscriptions.push(state.store.subscribe(polling.notify))
             registry.register(node)
+            if (id !== MixAll.MASTER_ID) return Effect.void
+            subscriptions.push(state.onDueChange(alarm.ring))
+            state.halves.started(bootTimestamp)
+            return server.fork(alarm.run)
           })
         )
       })
@@ -187,7 +209,7 @@ export const make = (options: {
     const stop: EmbeddedBroker["stop"] = (stopOptions) =>
       Effect.suspend(() => {
         if (!server.running()) return Effect.void
-        unsubscribe?.()
+        for (const unsubscribe of subscriptions.splice(0)) unsubscribe()
         // First the routes, as a real broker's shutdown does, so that no client is sent to a port that is closing.
         return unregister(stopOptions?.unregister ?? "immediate").pipe(
           Effect.andThen(server.stop),

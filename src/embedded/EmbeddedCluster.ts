@@ -9,6 +9,8 @@ import * as TcpWire from "../transport/TcpWire.ts"
 import type { Wire, WireError } from "../transport/Wire.ts"
 import * as BrokerConfig from "./BrokerConfig.ts"
 import * as BrokerState from "./BrokerState.ts"
+import type { DelayedMessage, HalfMessage, LiveClient } from "./ClusterView.ts"
+import * as ClusterView from "./ClusterView.ts"
 import type { BrokerNode, EmbeddedBroker, Registry, StopOptions } from "./EmbeddedBroker.ts"
 import * as EmbeddedBrokers from "./EmbeddedBroker.ts"
 import type { EmbeddedNameServer, NameServerNode } from "./EmbeddedNameServer.ts"
@@ -27,6 +29,8 @@ export interface TopicOptions {
   /** Bits of `PermName`; 6 is read and write. */
   readonly perm?: number | undefined
   readonly order?: boolean | undefined
+  /** For instance `{ "message.type": "DELAY" }`. A broker keeps them; it does not check sends by them. */
+  readonly attributes?: Readonly<Record<string, string>> | undefined
 }
 
 /** A broker to start. */
@@ -56,27 +60,17 @@ export interface EmbeddedClusterOptions {
   readonly listen?: { readonly host?: string; readonly namesrvPort?: number; readonly brokerPort?: number } | undefined
   /** The release the servers speak as, see `MQVersion`; default 513 (5.5.0). Below 5.0.0 they answer as 4.9.7 does. */
   readonly version?: number | undefined
+  /**
+   * Whether routes carry the configuration of ordered topics, namespace ORDER_TOPIC_CONFIG of the name servers' key-value
+   * store (Java `orderMessageEnable` of the name server); default false.
+   */
+  readonly orderMessageEnable?: boolean | undefined
   /** Faults in force from the start. */
   readonly faults?: FaultScript | undefined
   /** Makes the servers' random choices repeat themselves; default: drawn from the `Random` service. */
   readonly seed?: string | number | undefined
   /** Whether the servers record requests, how many (default 10000), and whether with their bodies. Default true. */
   readonly recordTraffic?: boolean | { readonly limit?: number; readonly bodies?: boolean } | undefined
-}
-
-/** A client some broker knows by its heartbeats. */
-export interface LiveClient {
-  readonly broker: string
-  readonly brokerId: number
-  readonly kind: "producer" | "consumer"
-  readonly group: string
-  readonly clientId: string
-  /** Its `host:port` as the broker sees it. */
-  readonly address: string
-  readonly language: string
-  readonly version: number
-  /** Milliseconds since the epoch of its last heartbeat. */
-  readonly lastHeartbeat: number
 }
 
 /** A name that belongs to no broker of the cluster. */
@@ -104,7 +98,9 @@ export interface ClusterFaults {
  * Name servers and brokers of RocketMQ inside this process. They speak the real protocol over the `Wire` they are given:
  * TCP, where any client can use them, or memory, where they share the virtual clock of a test.
  *
- * Delayed, timed and transactional messages are refused, pop consumption and access control are not served.
+ * Delayed, timed and half messages wait on the `Clock`: on a test's clock a message delayed by a day arrives as soon as the
+ * test turns it by a day. Nothing polls; a broker sleeps until whatever is due first. Pop consumption and filters other
+ * than tags are not served.
  */
 export class EmbeddedCluster extends Context.Service<
   EmbeddedCluster,
@@ -125,6 +121,10 @@ export class EmbeddedCluster extends Context.Service<
     readonly setPermission: (topic: string, perm: number, broker?: string) => Effect.Effect<void, UnknownBroker>
     /** Every message of a topic that can still be read: by broker, in the order it was stored, the body as it is stored. */
     readonly messages: (topic: string) => Effect.Effect<ReadonlyArray<MessageExt>>
+    /** The messages that wait for their time: by broker, the next first. */
+    readonly delayedMessages: Effect.Effect<ReadonlyArray<DelayedMessage>>
+    /** The half messages that nobody ended yet: by broker, in the order of their offsets. */
+    readonly halfMessages: Effect.Effect<ReadonlyArray<HalfMessage>>
     /** The live clients of every broker. */
     readonly clients: Effect.Effect<ReadonlyArray<LiveClient>>
     /** Stops a broker: its master unless an id is given. */
@@ -249,6 +249,7 @@ const start = (
           brokerName: name,
           config,
           now,
+          draw,
           onTopicChange: (topic) => onTopicChange(name, topic)
         })
       states.set(name, state)
@@ -265,6 +266,7 @@ const start = (
           host,
           port: portOf(options.listen?.namesrvPort, index),
           version,
+          orderMessageEnable: options.orderMessageEnable ?? false,
           now,
           faults,
           recorder,
@@ -328,7 +330,9 @@ const start = (
         Effect.sync(() =>
           [...states.values()].flatMap((state) => state.store.entries(topic).flatMap(StoredMessage.decode))
         ),
-      clients: Effect.sync(() => nodes.flatMap(liveClients)),
+      delayedMessages: Effect.sync(() => [...states.values()].flatMap(ClusterView.delayedMessages)),
+      halfMessages: Effect.sync(() => [...states.values()].flatMap(ClusterView.halfMessages)),
+      clients: Effect.sync(() => nodes.flatMap(ClusterView.liveClients)),
       stopBroker: (name, stopOptions) =>
         Effect.flatMap(nodeOf(name, stopOptions?.id), (node) => node.stop(stopOptions)),
       startBroker: (name, startOptions) =>
@@ -347,24 +351,3 @@ const start = (
       traffic: recorder.traffic
     })
   })
-
-const liveClients = (node: BrokerNode): ReadonlyArray<LiveClient> => {
-  const { clients } = node.broker
-  const row =
-    (kind: LiveClient["kind"], group: string) =>
-    (client: ReturnType<typeof clients.consumerGroups>[number]["channels"][number]): LiveClient => ({
-      broker: node.name,
-      brokerId: node.id,
-      kind,
-      group,
-      clientId: client.clientId,
-      address: client.channel.remoteAddress,
-      language: client.language,
-      version: client.version,
-      lastHeartbeat: client.lastUpdate
-    })
-  return [
-    ...[...clients.producerGroups()].flatMap(([group, channels]) => channels.map(row("producer", group))),
-    ...clients.consumerGroups().flatMap(({ channels, group }) => channels.map(row("consumer", group)))
-  ]
-}

@@ -33,6 +33,7 @@ export const make = (options: {
   readonly host: string
   readonly port: number
   readonly version: number
+  readonly orderMessageEnable: boolean
   readonly now: () => number
   readonly faults: FaultEngine
   readonly recorder: TrafficRecorder
@@ -44,6 +45,7 @@ export const make = (options: {
       routes,
       kv: KVConfig.make(),
       version: options.version,
+      orderMessageEnable: options.orderMessageEnable,
       now: options.now,
       fork: (effect) => server.fork(effect)
     })

@@ -8,6 +8,7 @@ import * as DeleteTopic from "../protocol/request/DeleteTopic.ts"
 import * as GetBrokerClusterInfo from "../protocol/request/GetBrokerClusterInfo.ts"
 import * as GetRouteInfoByTopic from "../protocol/request/GetRouteInfoByTopic.ts"
 import * as GetTopicList from "../protocol/request/GetTopicList.ts"
+import * as WritePermOfBroker from "../protocol/request/WritePermOfBroker.ts"
 import type { Channel } from "../transport/RemotingServer.ts"
 import type { Handler, Handlers } from "./Broker.ts"
 import * as ForeignBrokers from "./ForeignBrokers.ts"
@@ -23,6 +24,8 @@ export interface NameServer {
   readonly kv: KVConfig
   /** The release it speaks as. */
   readonly version: number
+  /** Whether routes carry the configuration of ordered topics. */
+  readonly orderMessageEnable: boolean
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** Runs an effect in the background until the server stops. */
@@ -35,7 +38,10 @@ export interface NameServerProcessor {
   readonly onClose: (channel: Channel) => Effect.Effect<void>
 }
 
-const routeHandlers = ({ routes }: NameServer): Handlers => {
+/** The namespace of the configuration of ordered topics: topic -> `broker-a:4;broker-b:4`. */
+const ORDER_TOPIC_CONFIG = "ORDER_TOPIC_CONFIG"
+
+const routeHandlers = ({ kv, orderMessageEnable, routes }: NameServer): Handlers => {
   const route = Reply.sync((request) => {
     const header = GetRouteInfoByTopic.decodeRequest(request)
     const topic = header instanceof DecodeError ? "null" : header.topic
@@ -44,7 +50,10 @@ const routeHandlers = ({ routes }: NameServer): Handlers => {
       return { code: ResponseCode.TOPIC_NOT_EXIST, remark: Remarks.noTopicRoute(topic) }
     }
     const standardJson = request.version >= MQVersion.V4_9_4 || header.acceptStandardJsonOnly === true
-    return GetRouteInfoByTopic.response(found, { standardJson })
+    const orderTopicConf = orderMessageEnable ? kv.get(ORDER_TOPIC_CONFIG, topic) : undefined
+    return GetRouteInfoByTopic.response(orderTopicConf === undefined ? found : { ...found, orderTopicConf }, {
+      standardJson
+    })
   })
 
   const topics = Reply.sync((request): Response => {
@@ -66,7 +75,16 @@ const routeHandlers = ({ routes }: NameServer): Handlers => {
     return DeleteTopic.response()
   })
 
+  const writePerm = Reply.sync((request) => {
+    const header = WritePermOfBroker.decodeRequest(request)
+    if (header instanceof DecodeError) return Reply.malformed(header)
+    const topicCount = routes.setWritePerm(header.brokerName, header.writable)
+    return WritePermOfBroker.response({ topicCount }, header.writable)
+  })
+
   return new Map([
+    [RequestCode.WIPE_WRITE_PERM_OF_BROKER, writePerm],
+    [RequestCode.ADD_WRITE_PERM_OF_BROKER, writePerm],
     [RequestCode.GET_ROUTEINFO_BY_TOPIC, route],
     [RequestCode.GET_BROKER_CLUSTER_INFO, Reply.sync(() => GetBrokerClusterInfo.response(routes.clusterInfo()))],
     [RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER, topics],

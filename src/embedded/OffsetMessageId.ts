@@ -17,3 +17,10 @@ export const encode = (storeHost: string, commitLogOffset: number): string => {
   out.writeBigInt64BE(BigInt(commitLogOffset), ip.length + 4)
   return out.toString("hex").toUpperCase()
 }
+
+/** The commit log offset in such an id; `undefined` when it is none. */
+export const commitLogOffset = (id: string): number | undefined => {
+  if (!/^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{56})$/.test(id)) return undefined
+  const offset = Number(BigInt(`0x${id.slice(-16)}`))
+  return Number.isSafeInteger(offset) ? offset : undefined
+}

@@ -49,6 +49,10 @@ export const handlers = (broker: Broker): Handlers => {
     if (topics.get(topic) === undefined) {
       return { code: ResponseCode.TOPIC_NOT_EXIST, remark: `Topic ${topic} not exist!` }
     }
+    // What a consumer committed before it heard of a reset is out of date.
+    if (offsets.pendingReset(consumerGroup, topic, queueId) !== undefined) {
+      return { ...UpdateConsumerOffset.response(), remark: "Offset has been previously reset" }
+    }
     offsets.commit(consumerGroup, topic, queueId, commitOffset)
     return UpdateConsumerOffset.response()
   })

@@ -147,6 +147,12 @@ export const handlers = (broker: Broker): Handlers => {
     return scan(header, max, filter)
   }
 
+  /** Where the group shall read on instead, if an administrator said so since its last pull. */
+  const reset = ({ consumerGroup, queueId, topic }: PullMessageHeader): Found | undefined => {
+    const offset = state.offsets.takeReset(consumerGroup, topic, queueId)
+    return offset === undefined ? undefined : nothing("OFFSET_ILLEGAL", "OFFSET_RESET", offset)
+  }
+
   const respond = (header: PullMessageHeader, found: Found): Response => {
     const { max, min } = state.store.offsets(header.topic, header.queueId)
     return PullMessage.response(
@@ -181,7 +187,7 @@ export const handlers = (broker: Broker): Handlers => {
           counters.heldPulls -= 1
         })
       ),
-      Effect.map(() => respond(header, read(header, filter)))
+      Effect.map(() => respond(header, reset(header) ?? read(header, filter)))
     )
 
   const commit = (header: PullMessageHeader): void => {
@@ -196,8 +202,8 @@ export const handlers = (broker: Broker): Handlers => {
       if (header instanceof DecodeError) return Effect.succeed(Reply.malformed(header))
       const filter = check(request, header, channel)
       if (!TagFilter.isTagFilter(filter)) return Effect.succeed(filter)
-      const found = read(header, filter)
-      commit(header)
+      const found = reset(header) ?? read(header, filter)
+      if (found.remark !== "OFFSET_RESET") commit(header)
       return found.status === "NO_NEW_MSG" && (header.sysFlag & PullSysFlag.SUSPEND) !== 0
         ? hold(header, filter, channel)
         : Effect.succeed(respond(header, found))

@@ -56,3 +56,25 @@ export const conflictWithSystemTopic = (topic: string): string => `The topic[${t
 
 /** A send without a body. Source: RocketMQ 5.5.0, which runs into a `NullPointerException`. */
 export const EMPTY_BODY = "java.lang.NullPointerException: the message body is empty"
+
+/** A timer message is refused for its time. Source: RocketMQ `SendMessageProcessor`. */
+export const timerIllegal = (maxDelaySec: number): string =>
+  `timer message illegal, the delay time should not be bigger than the max delay ${maxDelaySec * 1_000}ms; or if set del msg, the delay time should be bigger than the current time`
+
+/** Timer messages are switched off. Source: RocketMQ `SendMessageProcessor`. */
+export const TIMER_NOT_ENABLED = "accurate timer message is not enabled, timerWheelEnable is false"
+
+/** A transaction is ended by another group than the half message's. Source: RocketMQ `EndTransactionProcessor`. */
+export const PRODUCER_GROUP_WRONG = "The producer group wrong"
+
+/** A transaction is ended under another offset in the queue of half messages. Source: RocketMQ `EndTransactionProcessor`. */
+export const STATE_TABLE_OFFSET_WRONG = "The transaction state table offset wrong"
+
+/** There is no half message at the offset in the log. Source: RocketMQ `TransactionalMessageServiceImpl`. */
+export const NO_PREPARED_MESSAGE = "Find prepared transaction message failed"
+
+/** A half message cannot be put back. Source: RocketMQ `AdminBrokerProcessor`. */
+export const RESUME_FAILED = "Exception was thrown when putting message back to RMQ_SYS_TRANS_HALF_TOPIC."
+
+/** A group that does not exist and may not be created. Source: RocketMQ `AbstractSendMessageProcessor`. */
+export const groupNotExist = (group: string): string => `subscription group not exist, ${group} \n${SEE_FAQ}`

@@ -14,6 +14,9 @@ export const malformed = (error: DecodeError): Response => ({
   remark: Remarks.missingField(error.field)
 })
 
+/** A refusal that says nothing but why. */
+export const refuse = (code: number, remark: string): Response => ({ code, remark })
+
 /** Success without anything more. */
 export const success: Response = { code: ResponseCode.SUCCESS }
 

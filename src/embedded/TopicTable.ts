@@ -39,6 +39,8 @@ export interface TopicTableOptions {
   readonly autoCreateTopicEnable: boolean
   /** Queues of TBW102 (Java `defaultTopicQueueNums`, 8 on the broker). */
   readonly defaultTopicQueueNums: number
+  /** Whether RMQ_SYS_TRACE_TOPIC exists. */
+  readonly traceTopicEnable: boolean
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** Told of every topic that was created or changed. */
@@ -56,6 +58,7 @@ export const topicConfig = (
     readonly perm?: number | undefined
     readonly order?: boolean | undefined
     readonly topicSysFlag?: number | undefined
+    readonly attributes?: Readonly<Record<string, string>> | undefined
   }
 ): TopicConfig => ({
   topicName,
@@ -65,7 +68,7 @@ export const topicConfig = (
   topicFilterType: "SINGLE_TAG",
   topicSysFlag: options?.topicSysFlag ?? 0,
   order: options?.order ?? false,
-  attributes: {}
+  attributes: options?.attributes ?? {}
 })
 
 const same = (topicName: string, queueNums: number, perm: number): TopicConfig =>
@@ -85,6 +88,7 @@ const systemTopics = (options: TopicTableOptions): ReadonlyArray<TopicConfig> =>
   same(`${options.clusterName}_REPLY_TOPIC`, 1, READ_WRITE),
   same("RMQ_SYS_TRANS_HALF_TOPIC", 1, READ_WRITE),
   same("RMQ_SYS_TRANS_OP_HALF_TOPIC", 1, READ_WRITE),
+  ...(options.traceTopicEnable ? [same("RMQ_SYS_TRACE_TOPIC", 1, READ_WRITE)] : []),
   // 4.x has no pop consumption, no controller and no timer wheel.
   ...(options.version < MQVersion.V5_0_0
     ? []
@@ -150,4 +154,9 @@ export const permToString = (perm: number): string =>
 export const describe = (config: TopicConfig, legacy: boolean): string =>
   `TopicConfig [topicName=${config.topicName}, readQueueNums=${config.readQueueNums}, writeQueueNums=${config.writeQueueNums}, ` +
   `perm=${permToString(config.perm)}, topicFilterType=${config.topicFilterType}, topicSysFlag=${config.topicSysFlag}, ` +
-  `order=${config.order}${legacy ? "" : ", attributes={}"}]`
+  `order=${config.order}${legacy ? "" : `, attributes=${describeAttributes(config.attributes)}`}]`
+
+const describeAttributes = (attributes: TopicConfig["attributes"]): string =>
+  `{${Object.entries(attributes)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(", ")}}`

@@ -4,15 +4,10 @@
  */
 export * as Arbitraries from "./Arbitraries.ts"
 export type { BrokerConfig } from "./BrokerConfig.ts"
+export type { DelayedMessage, HalfMessage, LiveClient } from "./ClusterView.ts"
 export type { EmbeddedBroker, StopOptions } from "./EmbeddedBroker.ts"
 export { EmbeddedCluster, UnknownBroker } from "./EmbeddedCluster.ts"
-export type {
-  BrokerOptions,
-  ClusterFaults,
-  EmbeddedClusterOptions,
-  LiveClient,
-  TopicOptions
-} from "./EmbeddedCluster.ts"
+export type { BrokerOptions, ClusterFaults, EmbeddedClusterOptions, TopicOptions } from "./EmbeddedCluster.ts"
 export type { EmbeddedNameServer } from "./EmbeddedNameServer.ts"
 export * as FaultScript from "./FaultScript.ts"
 export * as LeakCheck from "./LeakCheck.ts"

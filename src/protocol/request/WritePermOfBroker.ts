@@ -51,8 +51,8 @@ export const response = (value: WritePermOfBrokerAnswer, writable: boolean): Res
   extFields: (writable ? added : wiped).encode(value)
 })
 
-/** What a client reads of an answer with code 0. */
-export const decodeResponse = (cmd: RemotingCommand, writable: boolean): WritePermOfBrokerAnswer | DecodeError =>
-  writable
-    ? added.decode(RequestCode.ADD_WRITE_PERM_OF_BROKER, cmd.extFields)
-    : wiped.decode(RequestCode.WIPE_WRITE_PERM_OF_BROKER, cmd.extFields)
+/** What a client reads of an answer with code 0 to either. */
+export const decodeResponse = (cmd: RemotingCommand): WritePermOfBrokerAnswer | DecodeError => {
+  const answer = wiped.decode(RequestCode.WIPE_WRITE_PERM_OF_BROKER, cmd.extFields)
+  return answer instanceof DecodeError ? added.decode(RequestCode.ADD_WRITE_PERM_OF_BROKER, cmd.extFields) : answer
+}

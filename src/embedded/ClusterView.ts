@@ -1,0 +1,82 @@
+import type { MessageExt } from "../message/MessageExt.ts"
+import type { BrokerState } from "./BrokerState.ts"
+import type { ClientChannel } from "./ClientTable.ts"
+import type { BrokerNode } from "./EmbeddedBroker.ts"
+import * as HalfMessages from "./HalfMessages.ts"
+import * as StoredMessage from "./StoredMessage.ts"
+
+/** What a test looks at in an embedded cluster, besides the messages themselves. */
+
+/** A client some broker knows by its heartbeats. */
+export interface LiveClient {
+  readonly broker: string
+  readonly brokerId: number
+  readonly kind: "producer" | "consumer"
+  readonly group: string
+  readonly clientId: string
+  /** Its `host:port` as the broker sees it. */
+  readonly address: string
+  readonly language: string
+  readonly version: number
+  /** Milliseconds since the epoch of its last heartbeat. */
+  readonly lastHeartbeat: number
+}
+
+/** A message that waits on a broker for its delay level or its time of delivery. */
+export interface DelayedMessage {
+  readonly broker: string
+  /** Milliseconds since the epoch at which it is delivered. */
+  readonly deliverAt: number
+  /** As it lies under the topic of waiting messages; its properties REAL_TOPIC and REAL_QID say where it goes. */
+  readonly message: MessageExt
+}
+
+/** A half message that is neither committed nor rolled back. */
+export interface HalfMessage {
+  readonly broker: string
+  /** How often the broker asked about it. */
+  readonly checks: number
+  /** As it lies under the topic of half messages; its properties REAL_TOPIC and REAL_QID say where it goes. */
+  readonly message: MessageExt
+}
+
+/** The clients one broker knows. */
+export const liveClients = (node: BrokerNode): ReadonlyArray<LiveClient> => {
+  const { clients } = node.broker
+  const row =
+    (kind: LiveClient["kind"], group: string) =>
+    (client: ClientChannel): LiveClient => ({
+      broker: node.name,
+      brokerId: node.id,
+      kind,
+      group,
+      clientId: client.clientId,
+      address: client.channel.remoteAddress,
+      language: client.language,
+      version: client.version,
+      lastHeartbeat: client.lastUpdate
+    })
+  return [
+    ...[...clients.producerGroups()].flatMap(([group, channels]) => channels.map(row("producer", group))),
+    ...clients.consumerGroups().flatMap(({ channels, group }) => channels.map(row("consumer", group)))
+  ]
+}
+
+/** What waits on one broker for its time. */
+export const delayedMessages = (state: BrokerState): ReadonlyArray<DelayedMessage> =>
+  state.delayed
+    .waiting()
+    .flatMap(({ deliverAt, entry }) =>
+      StoredMessage.decode(entry).map((message) => ({ broker: state.brokerName, deliverAt, message }))
+    )
+
+/** The half messages of one broker that nobody ended. */
+export const halfMessages = (state: BrokerState): ReadonlyArray<HalfMessage> =>
+  state.halves
+    .pending()
+    .flatMap(StoredMessage.decode)
+    .map((message) => ({
+      broker: state.brokerName,
+      checks: HalfMessages.checkTimes(message.properties),
+      message
+    }))
