@@ -88,6 +88,9 @@ const wordings2: ReadonlyArray<Wording> = [
   { pattern: /^(?:authentication|authorization) /i, problem: "other" }
 ]
 
+/** What a broker of 4.x puts around its words: the class of the exception, and the line that threw it. */
+const JAVA_AROUND = /^[\w.$]*\bAclException: (.*?)(?:, [\w.$]+\([\w.]+:\d+\))?$/
+
 const users = [/^User:(\S+)/, /accessKey=([^,\s]+)/, /No acl config for ([^,\s]+)/]
 
 const userIn = (remark: string): string | undefined => {
@@ -115,7 +118,7 @@ export const accessDenied = (
   remark: string
 ): AccessDenied | undefined => {
   const problem = accessProblemOf(code, remark)
-  return problem === undefined
-    ? undefined
-    : new AccessDenied({ address, request, code, problem, user: userIn(remark), remark })
+  if (problem === undefined) return undefined
+  const words = JAVA_AROUND.exec(remark)?.[1] ?? remark
+  return new AccessDenied({ address, request, code, problem, user: userIn(words), remark: words })
 }

@@ -2,7 +2,9 @@ import { Effect } from "effect"
 import type { Scope } from "effect"
 import * as NotifyConsumerIdsChanged from "../protocol/push/NotifyConsumerIdsChanged.ts"
 import type { Channel } from "../transport/RemotingServer.ts"
+import type { TlsServerOptions } from "../transport/Tls.ts"
 import type { Wire, WireError } from "../transport/Wire.ts"
+import type { AccessControl } from "./AccessControl.ts"
 import * as MixAll from "../message/MixAll.ts"
 import * as Alarm from "./Alarm.ts"
 import type { Broker } from "./Broker.ts"
@@ -75,6 +77,8 @@ export const make = (options: {
   readonly draw: () => number
   readonly faults: FaultEngine
   readonly recorder: TrafficRecorder
+  readonly access: AccessControl | undefined
+  readonly tls: TlsServerOptions | undefined
   readonly registry: Registry
 }): Effect.Effect<BrokerNode, never, Wire | Scope.Scope> =>
   Effect.gen(function* () {
@@ -170,6 +174,8 @@ export const make = (options: {
       version: config.version,
       faults: options.faults,
       recorder: options.recorder,
+      access: options.access,
+      tls: options.tls,
       handler: BrokerProcessor.make(broker),
       onClose
     })

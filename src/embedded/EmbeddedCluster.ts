@@ -6,7 +6,9 @@ import { MQVersion } from "../protocol/MQVersion.ts"
 import type { TopicConfig } from "../protocol/TopicConfig.ts"
 import * as MemoryWire from "../transport/MemoryWire.ts"
 import * as TcpWire from "../transport/TcpWire.ts"
+import type { TlsServerOptions } from "../transport/Tls.ts"
 import type { Wire, WireError } from "../transport/Wire.ts"
+import * as AccessControl from "./AccessControl.ts"
 import * as BrokerConfig from "./BrokerConfig.ts"
 import * as BrokerState from "./BrokerState.ts"
 import type { DelayedMessage, HalfMessage, LiveClient } from "./ClusterView.ts"
@@ -65,6 +67,10 @@ export interface EmbeddedClusterOptions {
    * store (Java `orderMessageEnable` of the name server); default false.
    */
   readonly orderMessageEnable?: boolean | undefined
+  /** The users of the cluster, whose signatures are checked then; by default everybody may do everything. */
+  readonly acl?: AccessControl.AclOptions | undefined
+  /** Speaks TLS; only on a wire that has it, which the one in memory has not. */
+  readonly tls?: TlsServerOptions | undefined
   /** Faults in force from the start. */
   readonly faults?: FaultScript | undefined
   /** Makes the servers' random choices repeat themselves; default: drawn from the `Random` service. */
@@ -202,6 +208,7 @@ const start = (
         )
     const now = () => clock.currentTimeMillisUnsafe()
     const draw = () => random.nextDoubleUnsafe()
+    const { acl, tls } = options
     const clusterName = options.clusterName ?? "DefaultCluster"
     const version = options.version ?? MQVersion.V5_5_0
     const host = options.listen?.host ?? "127.0.0.1"
@@ -255,7 +262,21 @@ const start = (
       states.set(name, state)
       const port = portOf(options.listen?.brokerPort, index)
       nodes.push(
-        yield* EmbeddedBrokers.make({ name, id, config, state, host, port, now, draw, faults, recorder, registry })
+        yield* EmbeddedBrokers.make({
+          name,
+          id,
+          config,
+          state,
+          host,
+          port,
+          now,
+          draw,
+          faults,
+          recorder,
+          registry,
+          access: acl === undefined ? undefined : AccessControl.make(acl, clusterName, config.version),
+          tls
+        })
       )
     }
 
@@ -270,6 +291,8 @@ const start = (
           now,
           faults,
           recorder,
+          access: acl?.nameServer === true ? AccessControl.make(acl, clusterName, version) : undefined,
+          tls,
           onStarted: (routes) => {
             for (const node of nodes) if (node.running) register(routes, node, node.state.topics.all())
           }

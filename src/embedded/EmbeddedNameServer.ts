@@ -1,6 +1,8 @@
 import { Effect } from "effect"
 import type { Scope } from "effect"
+import type { TlsServerOptions } from "../transport/Tls.ts"
 import type { Wire, WireError } from "../transport/Wire.ts"
+import type { AccessControl } from "./AccessControl.ts"
 import type { FaultEngine } from "./FaultScript.ts"
 import * as KVConfig from "./KVConfig.ts"
 import * as NameServerProcessor from "./NameServerProcessor.ts"
@@ -37,6 +39,8 @@ export const make = (options: {
   readonly now: () => number
   readonly faults: FaultEngine
   readonly recorder: TrafficRecorder
+  readonly access: AccessControl | undefined
+  readonly tls: TlsServerOptions | undefined
   readonly onStarted: (routes: RouteInfo) => void
 }): Effect.Effect<NameServerNode, never, Wire | Scope.Scope> =>
   Effect.gen(function* () {
@@ -57,6 +61,8 @@ export const make = (options: {
       version: options.version,
       faults: options.faults,
       recorder: options.recorder,
+      access: options.access,
+      tls: options.tls,
       handler: processor.handle,
       onClose: processor.onClose
     })

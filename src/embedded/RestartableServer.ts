@@ -3,8 +3,10 @@ import type { Response, RemotingCommand } from "../protocol/RemotingCommand.ts"
 import * as Address from "../transport/Address.ts"
 import type { Channel } from "../transport/RemotingServer.ts"
 import * as RemotingServer from "../transport/RemotingServer.ts"
+import type { TlsServerOptions } from "../transport/Tls.ts"
 import { Wire } from "../transport/Wire.ts"
 import type { WireError } from "../transport/Wire.ts"
+import type { AccessControl } from "./AccessControl.ts"
 import type { Handler } from "./Broker.ts"
 import type { FaultEngine, FaultServer } from "./FaultScript.ts"
 import { counters } from "./LiveCounters.ts"
@@ -35,6 +37,9 @@ export interface RestartableServerOptions {
   readonly version: number
   readonly faults: FaultEngine
   readonly recorder: TrafficRecorder
+  /** Who may do what; undefined lets everybody do everything. */
+  readonly access: AccessControl | undefined
+  readonly tls: TlsServerOptions | undefined
   readonly handler: Handler
   readonly onClose: (channel: Channel) => Effect.Effect<void>
 }
@@ -67,16 +72,22 @@ export const make = (options: RestartableServerOptions): Effect.Effect<Restartab
 
     const identity = (): FaultServer => ({ name: options.name, kind: options.kind, address })
 
-    const handle = (request: RemotingCommand, channel: Channel): Effect.Effect<Response | undefined> =>
-      Effect.map(options.handler(request, channel), (response) => {
-        if (response !== undefined) options.recorder.answered(request, response)
-        return response
-      })
+    const handle = (request: RemotingCommand, channel: Channel): Effect.Effect<Response | undefined> => {
+      const refusal = options.access?.(request, channel.remoteAddress)
+      return Effect.map(
+        refusal === undefined ? options.handler(request, channel) : Effect.succeed(refusal),
+        (response) => {
+          if (response !== undefined) options.recorder.answered(request, response)
+          return response
+        }
+      )
+    }
 
     const listen = (newPort: boolean) =>
       RemotingServer.listen({
         address: newPort ? Address.format({ host: options.host, port: 0 }) : withHost(address, options.host),
         version: options.version,
+        tls: options.tls,
         handler: handle,
         intercept: {
           onAccept: (remoteAddress) => options.faults.onAccept(identity(), remoteAddress),
