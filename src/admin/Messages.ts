@@ -130,7 +130,7 @@ export const make = ({ instance, timeoutMillis, translate }: AdminContext): Mess
                 MessageQueues.make(topic, queue.brokerName, queueId)
               )
             )
-            .sort(MessageQueues.compare)
+            .toSorted(MessageQueues.compare)
         ),
         failing(`list the queues of topic ${topic}`)
       ),

@@ -63,14 +63,14 @@ export const make = ({ instance, timeoutMillis, translate }: AdminContext): Topi
       timeoutMillis,
       GetBrokerClusterInfo.decodeResponse
     )
-    const clusters = [...info.clusterAddrTable.keys()].sort()
+    const clusters = [...info.clusterAddrTable.keys()].toSorted()
     const clusterName = wanted ?? (clusters.length === 1 ? clusters[0] : undefined)
     const names = clusterName === undefined ? undefined : info.clusterAddrTable.get(clusterName)
     if (clusterName === undefined || names === undefined) {
       return yield* new UnknownCluster({ clusterName: wanted, clusters })
     }
     const brokers: Array<{ readonly brokerName: string; readonly address: string }> = []
-    for (const brokerName of [...names].sort()) {
+    for (const brokerName of names.toSorted()) {
       const address = info.brokerAddrTable.get(brokerName)?.brokerAddrs.get(MASTER_ID)
       if (address === undefined) continue
       brokers.push({ brokerName, address: yield* translate({ brokerName, brokerId: MASTER_ID, address }) })
@@ -146,7 +146,7 @@ export const make = ({ instance, timeoutMillis, translate }: AdminContext): Topi
 
   return {
     fetchAllTopicList: api.callNameServer(GetTopicList.request(), timeoutMillis, GetTopicList.decodeResponse).pipe(
-      Effect.map(({ topicList }) => [...topicList].sort()),
+      Effect.map(({ topicList }) => topicList.toSorted()),
       failing("list the topics")
     ),
     examineTopicRouteInfo: (topic) =>

@@ -1,4 +1,4 @@
-import { Effect, Metric } from "effect"
+import { Clock, Effect, type Metric } from "effect"
 
 /** What a process holds, as far as it can be counted. */
 export interface Holdings {
@@ -20,7 +20,8 @@ const turn = Effect.callback<void>((resume) => {
   return Effect.sync(() => clearImmediate(handle))
 })
 
-const TURNS = 50
+/** How long that may take, in milliseconds. */
+const PATIENCE_MILLIS = 500
 
 /** What the process holds more than `before`, once closed handles had time to go. */
 export const leftovers = Effect.fnUntraced(function* (before: Holdings) {
@@ -32,12 +33,14 @@ export const leftovers = Effect.fnUntraced(function* (before: Holdings) {
       timers: Math.max(0, now.timers - before.timers)
     }
   }
-  for (let i = 0; i < TURNS; i++) {
+  const clock = yield* Clock.Clock
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const deadline = now() + PATIENCE_MILLIS
+  for (;;) {
     const left = more()
-    if (left.sockets + left.listeners + left.timers === 0) break
+    if (left.sockets + left.listeners + left.timers === 0 || now() > deadline) return left
     yield* turn
   }
-  return more()
 })
 
 /** Counts the fibers that begin and end while an effect runs with its `service`. */

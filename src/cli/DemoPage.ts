@@ -16,12 +16,13 @@ export interface Page {
 
 const LABEL_WIDTH = 42
 
+const line: Page["line"] = (text) => Console.log(`  ${text.trimEnd()}`)
+
 /** A page on standard output. */
 export const make = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const colors = palette((yield* Screen).stdout)
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-  const line: Page["line"] = (text) => Console.log(`  ${text.trimEnd()}`)
   const fact: Page["fact"] = (label, value) => line(`${label.padEnd(LABEL_WIDTH)}  ${value}`)
   const page: Page = {
     colors,

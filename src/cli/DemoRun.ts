@@ -245,7 +245,7 @@ export const demo = (options: DemoOptions = defaults) =>
     yield* Console.log("")
     if (faults.length > 0) {
       yield* Console.log(`${colors.bad("failed")} after ${took}: ${faults.join("; ")}`)
-      return yield* new CommandFailed({ exitCode: ExitCode.failed, summary: faults.join("; ") })
+      yield* new CommandFailed({ exitCode: ExitCode.failed, summary: faults.join("; ") })
     }
     yield* Console.log(
       `${colors.good("ok")} ${number(result.acknowledged)} messages sent, read back and equal; nothing is left. ${took}`

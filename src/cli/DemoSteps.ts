@@ -20,14 +20,15 @@ interface Line {
 
 const NAME_WIDTH = 58
 
+/** Whether it is a step of the client instance, within one of the producer's. */
+const inner = ({ id }: StartStep) => id.startsWith("3.")
+
 /** A {@link StepPrinter}. A step of the client instance is printed below the producer's step that it is part of. */
 export const make = Effect.fnUntraced(function* (colors: Palette) {
   const clock = yield* Clock.Clock
   let watching = false
   let lines: Array<Line> = []
   const over = new Set<string>()
-
-  const inner = ({ id }: StartStep) => id.startsWith("3.")
 
   const flush = Effect.suspend(() => {
     const ready = lines

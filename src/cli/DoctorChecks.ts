@@ -123,7 +123,7 @@ const brokersOf = (info: ClusterInfo): ReadonlyArray<string> =>
 
 /** Whether the cluster has brokers and masters, and whether the name servers agree on them. */
 export const cluster = (infos: ReadonlyArray<ClusterInfo>): Finding => {
-  const views = infos.map((info) => [...brokersOf(info)].sort().join("; "))
+  const views = infos.map((info) => brokersOf(info).toSorted().join("; "))
   const [info] = infos
   if (info === undefined || info.brokerAddrTable.size === 0) {
     return failed("no broker is registered", Remedies.NO_BROKERS, ExitCode.cannotConnect)

@@ -163,11 +163,13 @@ export const tell = Effect.fnUntraced(function* ({ message, remedy }: Explained)
 export const reporting =
   (hints: Hints = {}) =>
   <A, R>(self: Effect.Effect<A, CliFailure | CommandFailed, R>): Effect.Effect<A, CommandFailed, R> =>
-    Effect.catch(self, (error) => {
-      if (error._tag === "CommandFailed") return Effect.fail(error)
-      const explained = explain(error, hints)
-      return Effect.andThen(
-        tell(explained),
-        new CommandFailed({ exitCode: explained.exitCode, summary: explained.message })
-      )
-    })
+    self.pipe(
+      Effect.catch((error) => {
+        if (error._tag === "CommandFailed") return Effect.fail(error)
+        const explained = explain(error, hints)
+        return Effect.andThen(
+          tell(explained),
+          new CommandFailed({ exitCode: explained.exitCode, summary: explained.message })
+        )
+      })
+    )

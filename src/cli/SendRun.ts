@@ -39,7 +39,7 @@ export const emptyStats = (): SendStats => ({
 
 /** The latency that a share of the sends stayed below, in milliseconds; undefined without sends. */
 export const percentile = (latencies: ReadonlyArray<number>, share: number): number | undefined => {
-  const sorted = Float64Array.from(latencies).sort()
+  const sorted = Float64Array.from(latencies).toSorted()
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))]
 }
 
@@ -85,7 +85,7 @@ export const sendAll = Effect.fnUntraced(function* <E>(
     })
 
   const worker: Effect.Effect<void, E> = Effect.gen(function* () {
-    while (!stopped) {
+    for (;;) {
       const message = yield* next
       if (message === undefined || stopped) return
       yield* one(message)

@@ -15,7 +15,7 @@ export const duration = (millis: number): string => {
 export const count = (n: number, what: string): string => `${number(n)} ${what}${n === 1 ? "" : "s"}`
 
 // Left as they are by JSON.stringify, but a terminal acts on C1 controls.
-const unsafe = /[\u007f-\u009f\u2028\u2029]/g
+const unsafe = new RegExp("[\\u007f-\\u009f\\u2028\\u2029]", "g")
 
 /** One line of JSON that is safe to print. */
 export const json = (value: unknown): string =>
@@ -24,7 +24,8 @@ export const json = (value: unknown): string =>
 /** A text from outside, on one line and without control characters. */
 export const clean = (text: string, max = 2_000): string => cleanRemark(text, max)
 
-const controls = new RegExp("[\\u0000-\\u001f\\u007f-\\u009f]", "g")
+// C0 controls, DEL and C1, as a class of code points: \p{Cc} is exactly these.
+const controls = /\p{Cc}/gu
 
 /** A text from outside in which a terminal finds nothing to act on; each control character becomes a space. */
 export const printable = (text: string): string => text.replace(controls, " ")

@@ -17,20 +17,24 @@ export const run = ({ json: asJson, namesrv }: ClusterListInput) =>
     const admin = yield* MQAdmin
     const { brokerAddrTable, clusterAddrTable } = yield* admin.examineBrokerClusterInfo
     const clusters = [...clusterAddrTable]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([name, brokerNames]) => ({
         name,
-        brokers: [...brokerNames]
-          .sort()
+        brokers: brokerNames
+          .toSorted()
           .flatMap((brokerName) =>
             [...(brokerAddrTable.get(brokerName)?.brokerAddrs ?? [])]
-              .sort(([a], [b]) => a - b)
+              .toSorted(([a], [b]) => a - b)
               .map(([brokerId, address]) => ({ brokerName, brokerId, address }))
           )
       }))
-    if (asJson) return yield* Console.log(json({ clusters }))
+    if (asJson) {
+      yield* Console.log(json({ clusters }))
+      return
+    }
     if (clusters.length === 0) {
-      return yield* Console.error("the name server knows no broker; brokers register within 30 s of their start")
+      yield* Console.error("the name server knows no broker; brokers register within 30 s of their start")
+      return
     }
     const colors = palette((yield* Screen).stdout)
     const [head = "", ...lines] = table([

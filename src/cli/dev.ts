@@ -41,7 +41,7 @@ const announce = Effect.fnUntraced(function* (input: DevInput, millis: number) {
     )
   }
   if (input.json) {
-    return yield* Console.log(
+    yield* Console.log(
       json({
         namesrvAddr,
         clusterName: cluster.clusterName,
@@ -49,6 +49,7 @@ const announce = Effect.fnUntraced(function* (input: DevInput, millis: number) {
         brokers: cluster.brokers.map(({ address, id, name }) => ({ name, id, address }))
       })
     )
+    return
   }
   const colors = palette(screen.stdout)
   yield* Console.log(`${colors.good("ready")} in ${duration(millis)}: RocketMQ in this process, kept in memory only`)

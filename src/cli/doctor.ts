@@ -229,7 +229,7 @@ const conclude = Effect.fnUntraced(function* (report: Report, asJson: boolean) {
     }
   }
   if (failure !== undefined) {
-    return yield* new CommandFailed({ exitCode: failure.exitCode ?? ExitCode.failed, summary: failure.detail })
+    yield* new CommandFailed({ exitCode: failure.exitCode ?? ExitCode.failed, summary: failure.detail })
   }
 })
 

@@ -275,10 +275,14 @@ export const root = Command.make("effect-rocketmq").pipe(
 const presenter: CliOutput.Presenter = {
   present: Effect.fnUntraced(function* (event) {
     const screen = yield* Screen
-    if (event._tag === "Version") return yield* Console.log(`${event.name} ${event.version}`)
+    if (event._tag === "Version") {
+      yield* Console.log(`${event.name} ${event.version}`)
+      return
+    }
     if (event._tag === "Help") {
       const formatter = CliOutput.defaultFormatter({ colors: screen.stdout.color, globalFlags: "summary" })
-      return yield* Console.log(formatter.formatHelpDoc(event.helpDoc))
+      yield* Console.log(formatter.formatHelpDoc(event.helpDoc))
+      return
     }
     const colors = palette(screen.stderr)
     for (const error of event.errors) {

@@ -117,7 +117,7 @@ export const read = Effect.fnUntraced(function* <E, R>(
   const all = yield* admin.fetchSubscribeMessageQueues(input.topic)
   const queues = selected(all, input.queue)
   if (queues.length === 0 && input.queue !== undefined) {
-    return yield* new UsageError({
+    yield* new UsageError({
       problem: `Topic "${input.topic}" has no readable queue ${input.queue}.`,
       remedy: `It has ${all.map((q) => `${q.brokerName}:${q.queueId}`).join(", ")}.`
     })
@@ -134,7 +134,8 @@ export const read = Effect.fnUntraced(function* <E, R>(
         })),
       { concurrency: 8 }
     )
-    return yield* merged(admin, ranges, input.count, emit)
+    yield* merged(admin, ranges, input.count, emit)
+    return
   }
   // The newest of all queues are among the newest of each; what is older falls off the front.
   const ranges = yield* Effect.forEach(

@@ -87,10 +87,11 @@ const source = Effect.fnUntraced(function* (input: SendInput, onBlank: () => voi
   return { next, total }
 })
 
+const round = (n: number | undefined) => (n === undefined ? null : Math.round(n * 1_000) / 1_000)
+
 /** The object that `send --json` ends with; the shape is frozen. */
 export const toJson = (stats: SendStats, retries: number, error: Explained | undefined) => {
   const seconds = stats.elapsedMillis / 1_000
-  const round = (n: number | undefined) => (n === undefined ? null : Math.round(n * 1_000) / 1_000)
   return {
     sent: stats.sent,
     acknowledged: stats.acknowledged,
@@ -188,7 +189,7 @@ export const run = Effect.fnUntraced(function* (input: SendInput) {
     if (explained !== interrupted) yield* tell(explained)
     // Some got through: that is what the exit code says, whatever stopped the others.
     const exitCode = stats.acknowledged > 0 ? ExitCode.failed : explained.exitCode
-    return yield* new CommandFailed({ exitCode, summary: explained.message })
+    yield* new CommandFailed({ exitCode, summary: explained.message })
   })
 
   if (input.count !== undefined && input.count < 1) {

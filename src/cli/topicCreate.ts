@@ -21,7 +21,10 @@ export const run = ({ cluster, json: asJson, namesrv, perm, queues, topic }: Top
   Effect.gen(function* () {
     const admin = yield* MQAdmin
     const created = yield* admin.createTopic({ topic, clusterName: cluster, readQueueNums: queues, perm })
-    if (asJson) return yield* Console.log(json(created))
+    if (asJson) {
+      yield* Console.log(json(created))
+      return
+    }
     const screen = yield* Screen
     const names = created.brokers.map(({ brokerName }) => brokerName).join(", ")
     yield* Console.log(

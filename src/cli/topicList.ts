@@ -28,7 +28,10 @@ export const run = ({ all, json: asJson, namesrv }: TopicListInput) =>
     const names = new Set([...brokerAddrTable.keys(), ...clusterAddrTable.keys()])
     const every = yield* admin.fetchAllTopicList
     const topics = all ? every : every.filter((topic) => !isOfSystem(topic, names))
-    if (asJson) return yield* Console.log(json({ topics }))
+    if (asJson) {
+      yield* Console.log(json({ topics }))
+      return
+    }
     for (const topic of topics) yield* Console.log(printable(topic))
     const hidden = every.length - topics.length
     if (hidden > 0) yield* Console.error(`${count(hidden, "topic")} of the system not shown (--all shows them)`)

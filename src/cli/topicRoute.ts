@@ -28,9 +28,9 @@ export const run = ({ json: asJson, namesrv, topic }: TopicRouteInput) =>
   Effect.gen(function* () {
     const admin = yield* MQAdmin
     const { brokerDatas, orderTopicConf, queueDatas } = yield* admin.examineTopicRouteInfo(topic)
-    const brokers = [...brokerDatas].sort((a, b) => (a.brokerName < b.brokerName ? -1 : 1))
+    const brokers = brokerDatas.toSorted((a, b) => (a.brokerName < b.brokerName ? -1 : 1))
     if (asJson) {
-      return yield* Console.log(
+      yield* Console.log(
         json({
           topic,
           orderTopicConf: orderTopicConf ?? null,
@@ -47,6 +47,7 @@ export const run = ({ json: asJson, namesrv, topic }: TopicRouteInput) =>
           }))
         })
       )
+      return
     }
     const colors = palette((yield* Screen).stdout)
     const rows = brokers.flatMap(({ brokerAddrs, brokerName, cluster }) =>

@@ -38,7 +38,7 @@ describe("MQAdmin: topics", () => {
       const { fetchAllTopicList } = yield* MQAdmin
       const topics = yield* fetchAllTopicList
       assert.includeMembers([...topics], ["TBW102", "alpha", "zeta"])
-      assert.deepStrictEqual([...topics], [...topics].sort())
+      assert.deepStrictEqual([...topics], topics.toSorted())
     }).pipe(onCluster({ topics: { zeta: {}, alpha: {} } }))
   )
 

@@ -11,7 +11,7 @@ const cluster = (options: Parameters<typeof EmbeddedCluster.layerMemory>[0] = { 
 
 const stored = (topic: string) =>
   Effect.flatMap(EmbeddedCluster, (self) =>
-    Effect.map(self.messages(topic), (messages) => messages.map((message) => textOf(message.body)).sort())
+    Effect.map(self.messages(topic), (messages) => messages.map((message) => textOf(message.body)).toSorted())
   )
 
 describe("send --json", () => {
@@ -142,7 +142,7 @@ describe("send", () => {
       yield* onCluster(["send", "-t", "one", "--count", "20", "--size", "12", "--concurrency", "1"])
       const messages = yield* Effect.flatMap(EmbeddedCluster, (self) => self.messages("one"))
       assert.deepStrictEqual(
-        [...messages].sort((a, b) => a.commitLogOffset - b.commitLogOffset).map((m) => textOf(m.body).slice(0, 10)),
+        messages.toSorted((a, b) => a.commitLogOffset - b.commitLogOffset).map((m) => textOf(m.body).slice(0, 10)),
         Array.from({ length: 20 }, (_, i) => `message ${i} `.slice(0, 10).padEnd(10))
       )
     }).pipe(cluster())
@@ -159,7 +159,7 @@ describe("send", () => {
   it.effect("colours what it says only where colours are wanted", () =>
     Effect.gen(function* () {
       const args = ["send", "-t", "orders", "--body", "x"]
-      assert.match((yield* onCluster(args, { color: true })).out[0] ?? "", /^\u001b\[32mok\u001b\[0m 1 message/)
+      assert.isTrue((yield* onCluster(args, { color: true })).out[0]?.startsWith("\u001b[32mok\u001b[0m 1 message"))
       assert.match((yield* onCluster(args)).out[0] ?? "", /^ok 1 message/)
     }).pipe(cluster())
   )

@@ -43,13 +43,14 @@ export const cli = (args: ReadonlyArray<string>, options: CallOptions = {}): Eff
       Effect.provideService(Console.Console, console),
       Effect.exit
     )
-    const text = (lines: ReadonlyArray<unknown>) => lines.flatMap((line) => String(line).split("\n"))
     return {
       exitCode: Exit.isSuccess(exit) ? 0 : exitCodeOf(causeOf(exit)),
       out: text(yield* console.logLines),
       talk: text(yield* console.errorLines)
     }
   })
+
+const text = (lines: ReadonlyArray<unknown>) => lines.flatMap((line) => String(line).split("\n"))
 
 const causeOf = (exit: Exit.Failure<unknown, unknown>): unknown => {
   const [reason] = exit.cause.reasons

@@ -1,0 +1,70 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { VERSION } from "../../src/cli/Version.ts"
+import * as MemoryWire from "../../src/transport/MemoryWire.ts"
+import { cli } from "./support.ts"
+
+const offline = Effect.provide(MemoryWire.layer)
+
+describe("the command line", () => {
+  it.effect("tells its version and its help on standard output", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* cli(["--version"]), {
+        exitCode: 0,
+        out: [`effect-rocketmq ${VERSION}`],
+        talk: []
+      })
+      const help = yield* cli(["--help"])
+      assert.strictEqual(help.exitCode, 0)
+      for (const command of ["dev", "doctor", "send", "peek", "topic", "cluster"]) {
+        assert.match(help.out.join("\n"), new RegExp(`^  ${command} `, "m"))
+      }
+      assert.deepStrictEqual(yield* cli([]), help)
+    }).pipe(offline)
+  )
+
+  it.effect("names mqadmin's counterpart in every command's help", () =>
+    Effect.gen(function* () {
+      const commands = ["send", "peek", "doctor", "topic list", "topic route", "topic create", "cluster list"]
+      for (const command of commands) {
+        const { out } = yield* cli([...command.split(" "), "--help"])
+        assert.match(out.join("\n"), /mqadmin/, command)
+      }
+      assert.match((yield* cli(["dev", "--help"])).out.join("\n"), /mqnamesrv and mqbroker/)
+    }).pipe(offline)
+  )
+
+  it.effect("answers wrong usage briefly on standard error, with exit code 2", () =>
+    Effect.gen(function* () {
+      const wrong: ReadonlyArray<readonly [args: string, talk: RegExp]> = [
+        ["send --topc x", /Unrecognized flag: --topc[^]*--topic/],
+        ["send --topic x", /Missing required flag: --namesrv, and NAMESRV_ADDR is not set/],
+        ["send --topic x --namesrv a:1 --count many", /count/],
+        ["send --topic x --namesrv a:1 --count 0", /count/],
+        ["send --topic x --namesrv a:1 --size 5000000", /size/],
+        ["send --topic x --namesrv a:1 --property novalue", /property/],
+        ["dev --port 70000", /port/],
+        ["dev --brokers 0", /brokers/],
+        ["topic create x --namesrv a:1 --perm rwx", /perm/],
+        ["nonsense", /nonsense/]
+      ]
+      for (const [args, expected] of wrong) {
+        const call = yield* cli(args.split(" "))
+        assert.strictEqual(call.exitCode, 2, args)
+        assert.deepStrictEqual(call.out, [], args)
+        assert.match(call.talk.join("\n"), expected)
+        assert.match(call.talk.at(-1) ?? "", /^ {3}try: effect-rocketmq.* --help$/)
+      }
+    }).pipe(offline)
+  )
+
+  it.effect("prints completions", () =>
+    Effect.gen(function* () {
+      for (const shell of ["bash", "zsh", "fish"]) {
+        const { exitCode, out } = yield* cli(["--completions", shell])
+        assert.strictEqual(exitCode, 0)
+        assert.match(out.join("\n"), /doctor/)
+      }
+    }).pipe(offline)
+  )
+})
