@@ -294,7 +294,7 @@ export class StartError extends Schema.TaggedError<StartError>()("StartError", {
 }
 
 // ESC, other C0 controls, DEL and C1: a terminal would act on them.
-const controls = new RegExp("[\\u0000-\\u001f\\u007f-\\u009f]+", "g")
+const controls = /\p{Cc}+/gu
 
 /**
  * A server's text made fit for a log or a terminal: control characters become spaces, and at most `max` characters stay

@@ -56,7 +56,9 @@ const resolveNamesrv = Effect.fnUntraced(function* (config: ClientConfig) {
   const { problems } = ClientConfigs.parseNamesrvAddr(fromEnvironment.value)
   if (problems.length > 0) {
     return yield* invalid(
-      problems.map((p) => new ConfigProblem({ ...p, path: p.path.replace("namesrvAddr", "NAMESRV_ADDR") }))
+      problems.map(
+        ({ path, problem }) => new ConfigProblem({ problem, path: path.replace("namesrvAddr", "NAMESRV_ADDR") })
+      )
     )
   }
   return { ...config, namesrvAddr: fromEnvironment.value }

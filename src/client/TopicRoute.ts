@@ -76,6 +76,9 @@ const problemOfTries = (tries: ReadonlyArray<NameServerTry>): RouteProblem => {
   return problems.includes("silent") ? "name-server-silent" : "name-server-refused"
 }
 
+// Somebody who may not borrow must not be given what somebody who may is waiting for, nor the other way round.
+const flightKey = (topic: string, borrow: Borrow | undefined) => `${topic} ${borrow?.defaultTopicQueueNums ?? ""}`
+
 /**
  * Makes the route tables of an instance.
  *
@@ -212,9 +215,6 @@ export const make = Effect.fnUntraced(function* (
       ? Effect.void
       : Effect.annotateLogs(Effect.logWarning(`no route to topic ${topic}: ${problem}`), { topic })
   }
-
-  // Somebody who may not borrow must not be given what somebody who may is waiting for, nor the other way round.
-  const flightKey = (topic: string, borrow: Borrow | undefined) => `${topic} ${borrow?.defaultTopicQueueNums ?? ""}`
 
   const run = (topic: string, borrow: Borrow | undefined) =>
     lookup(topic, borrow).pipe(

@@ -30,11 +30,12 @@ const parseV4 = (ip: string): ReadonlyArray<number> | undefined => {
   return parts.every((p) => p <= 255) ? parts : undefined
 }
 
+const groups = (part: string): ReadonlyArray<string> => (part === "" ? [] : part.split(":"))
+
 const parseV6 = (text: string): ReadonlyArray<number> | undefined => {
   const ip = text.replace(/^\[|\]$/g, "").replace(/%.*$/, "")
   const [head = "", tail, more] = ip.split("::")
   if (more !== undefined) return undefined
-  const groups = (part: string) => (part === "" ? [] : part.split(":"))
   const left = groups(head)
   const right = tail === undefined ? [] : groups(tail)
   const missing = 8 - left.length - right.length

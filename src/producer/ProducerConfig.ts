@@ -113,7 +113,12 @@ export const problems = (config: ProducerConfig): ReadonlyArray<ConfigProblem> =
   for (const [path, least] of atLeast) {
     const value = config[path]
     if (typeof value !== "number" || !Number.isFinite(value) || value < least) {
-      found.push(new ConfigProblem({ path, problem: `must be a number of at least ${least}, is ${String(value)}` }))
+      found.push(
+        new ConfigProblem({
+          path,
+          problem: `must be a number of at least ${least}, is ${JSON.stringify(value) ?? "undefined"}`
+        })
+      )
     }
   }
   if (config.namespace !== undefined) {
@@ -128,7 +133,7 @@ export const problems = (config: ProducerConfig): ReadonlyArray<ConfigProblem> =
     found.push(new ConfigProblem({ path: "sendMsgMaxTimeoutPerRequest", problem: "must be above 0" }))
   }
   if (!readinessLevels.includes(config.readiness)) {
-    const problem = `must be one of ${readinessLevels.join(", ")}, is ${String(config.readiness)}`
+    const problem = `must be one of ${readinessLevels.join(", ")}, is ${config.readiness}`
     found.push(new ConfigProblem({ path: "readiness", problem }))
   }
   if (config.traceTopic.length > TOPIC_MAX_LENGTH || !isValidName(config.traceTopic)) {

@@ -97,6 +97,9 @@ const statusOf = (code: number): SendStatus => {
   }
 }
 
+const timeout = (call: Call, during: string) =>
+  new SendTimeout({ topic: call.outgoing.topic, timeoutMillis: call.timeoutMillis, during })
+
 /**
  * Makes the sends of a producer that has its instance.
  *
@@ -144,9 +147,6 @@ export const make = Effect.fnUntraced(function* (
     counters.failed++
     return Effect.fail(new SendError({ topic, msgId: undefined, outcome: "not-sent", attempts: [], reason }))
   }
-
-  const timeout = (call: Call, during: string) =>
-    new SendTimeout({ topic: call.outgoing.topic, timeoutMillis: call.timeoutMillis, during })
 
   const succeed = (
     call: Call,
@@ -244,18 +244,20 @@ export const make = Effect.fnUntraced(function* (
     stored?: SendResult
   ): Effect.Effect<SendResult, SendError> => {
     call.lastBroker = brokerName
-    const next = Effect.andThen(
+    const repeated = Effect.andThen(
       pause,
       Effect.suspend(() => attempt(call))
     )
-    if (stored === undefined) return next
+    if (stored === undefined) return repeated
     counters.acknowledged--
-    return Effect.catch(next, (error) => {
-      counters.failed--
-      if (error.outcome === "unknown") counters.unknown--
-      counters.acknowledged++
-      return Effect.succeed(stored)
-    })
+    return repeated.pipe(
+      Effect.catch((error) => {
+        counters.failed--
+        if (error.outcome === "unknown") counters.unknown--
+        counters.acknowledged++
+        return Effect.succeed(stored)
+      })
+    )
   }
 
   /** Writes a failed attempt down. */

@@ -64,7 +64,7 @@ export const fromRoute = (before: TopicPublishInfo, route: PublishedRoute): Topi
             MessageQueue.make(topic, q.brokerName, id)
           )
         )
-        .sort(MessageQueue.compare)
+        .toSorted(MessageQueue.compare)
   return {
     topic,
     queues,

@@ -31,8 +31,9 @@ export const checkGroup = (group: string): InvalidGroup | undefined => {
   return undefined
 }
 
-const separators = /[\u0001\u0002]/
-const everySeparator = /[\u0001\u0002]/g
+const NAME_END = "\u0001"
+const VALUE_END = "\u0002"
+const hasSeparator = (text: string): boolean => text.includes(NAME_END) || text.includes(VALUE_END)
 
 const bad = (topic: string, field: string, problem: string) => new InvalidMessage({ topic, field, problem })
 
@@ -53,10 +54,10 @@ const checkProperties = (topic: string, properties: Readonly<Record<string, stri
     if (name.trim() === "") return bad(topic, "properties", "has a blank name")
     if (isReserved(name)) return bad(topic, `properties.${name}`, "is a name that RocketMQ reserves")
     if (typeof value !== "string" || value.trim() === "") return bad(topic, `properties.${name}`, "has no value")
-    if (separators.test(name) || separators.test(value)) {
+    if (hasSeparator(name) || hasSeparator(value)) {
       return bad(
         topic,
-        `properties.${name.replace(everySeparator, "?")}`,
+        `properties.${name.replaceAll(NAME_END, "?").replaceAll(VALUE_END, "?")}`,
         "contains U+0001 or U+0002, which separate properties"
       )
     }
@@ -69,7 +70,7 @@ const checkKeys = (topic: string, keys: ReadonlyArray<string>): InvalidMessage |
   for (const key of keys) {
     if (typeof key !== "string") return bad(topic, "keys", "has a key that is no text")
     if (key.trim() === "") return bad(topic, "keys", "has a blank key")
-    if (separators.test(key)) return bad(topic, "keys", "contains U+0001 or U+0002, which separate properties")
+    if (hasSeparator(key)) return bad(topic, "keys", "contains U+0001 or U+0002, which separate properties")
     if (key.includes(" ")) return bad(topic, "keys", `has a space in "${key}"; a space separates keys`)
   }
   return undefined
@@ -94,7 +95,7 @@ export const checkMessage = (message: Message, maxMessageSize: number): InvalidM
   if (tags !== undefined) {
     if (typeof tags !== "string") return bad(topic, "tags", "is no text")
     if (tags.trim() === "") return bad(topic, "tags", "is blank; leave it out instead")
-    if (separators.test(tags)) return bad(topic, "tags", "contains U+0001 or U+0002, which separate properties")
+    if (hasSeparator(tags)) return bad(topic, "tags", "contains U+0001 or U+0002, which separate properties")
   }
   const keyProblem = keys === undefined ? undefined : checkKeys(topic, keys)
   if (keyProblem !== undefined) return keyProblem

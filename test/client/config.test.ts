@@ -1,25 +1,36 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
+import type * as os from "node:os"
 import * as AddressServer from "../../src/client/AddressServer.ts"
 import * as ClientConfig from "../../src/client/ClientConfig.ts"
 import { cleanRemark } from "../../src/client/ClientError.ts"
 import { buildMQClientId, changeInstanceNameToPID, HostInfo, localAddress } from "../../src/client/ClientId.ts"
 import * as ProducerConfig from "../../src/producer/ProducerConfig.ts"
+import { runs } from "../support/rig.ts"
 
 const { defaults, parseNamesrvAddr, sharingKey, withDefaults } = ClientConfig
 
-describe("parseNamesrvAddr", () => {
-  const addresses = (input: string | ReadonlyArray<string>) => parseNamesrvAddr(input).addresses
+const addressesOf = (input: string | ReadonlyArray<string>) => parseNamesrvAddr(input).addresses
 
+const keyOf = (options: ClientConfig.ClientOptions) => sharingKey(withDefaults(defaults, options))
+
+const face = (address: string, family: "IPv4" | "IPv6", internal = false): os.NetworkInterfaceInfo => {
+  const rest = { address, internal, netmask: "", mac: "", cidr: null }
+  return family === "IPv6" ? { ...rest, family, scopeid: 0 } : { ...rest, family }
+}
+
+const urlOf = (options: ClientConfig.ClientOptions) => AddressServer.url(withDefaults(defaults, options))
+
+describe("parseNamesrvAddr", () => {
   it("splits a list, skips blanks and doubles, keeps the order", () => {
-    assert.deepStrictEqual(addresses("b:9876; a:9876 ;;b:9876;"), ["b:9876", "a:9876"])
-    assert.deepStrictEqual(addresses(["[::1]:9876", " ns.example:1 "]), ["[::1]:9876", "ns.example:1"])
-    assert.deepStrictEqual(addresses(""), [])
+    assert.deepStrictEqual(addressesOf("b:9876; a:9876 ;;b:9876;"), ["b:9876", "a:9876"])
+    assert.deepStrictEqual(addressesOf(["[::1]:9876", " ns.example:1 "]), ["[::1]:9876", "ns.example:1"])
+    assert.deepStrictEqual(addressesOf(""), [])
   })
 
   it("takes the address out of a URL, as Java does", () => {
-    assert.deepStrictEqual(addresses("http://MQ_INST_1_BX.ons.example:8080"), ["MQ_INST_1_BX.ons.example:8080"])
-    assert.deepStrictEqual(addresses("https://ns.example:9876/"), ["ns.example:9876"])
+    assert.deepStrictEqual(addressesOf("http://MQ_INST_1_BX.ons.example:8080"), ["MQ_INST_1_BX.ons.example:8080"])
+    assert.deepStrictEqual(addressesOf("https://ns.example:9876/"), ["ns.example:9876"])
   })
 
   it("reports every bad item with its place", () => {
@@ -37,9 +48,9 @@ describe("parseNamesrvAddr", () => {
     { text: Arbitrary.schema(Schema.String) },
     ({ text }) =>
       Effect.sync(() => {
-        for (const address of addresses(text)) assert.match(address, /^(\[[^\]]+\]|[^\s:[\]/]+):\d{1,5}$/)
+        for (const address of addressesOf(text)) assert.match(address, /^(\[[^\]]+\]|[^\s:[\]/]+):\d{1,5}$/)
       }),
-    { arbitrary: { runs: 300 } }
+    runs(300)
   )
 })
 
@@ -71,7 +82,7 @@ describe("options", () => {
     assert.deepStrictEqual(
       ProducerConfig.problems(config)
         .map((p) => p.path)
-        .sort(),
+        .toSorted(),
       [
         "createTopicKey",
         "defaultTopicQueueNums",
@@ -98,7 +109,7 @@ describe("options", () => {
       ProducerConfig.problems(options).map((p) => p.path),
       ["topics[1]", "topics[2]"]
     )
-    const readiness = JSON.parse('{"readiness":"soon"}') as { readonly readiness: ProducerConfig.Readiness }
+    const readiness: { readonly readiness: ProducerConfig.Readiness } = JSON.parse('{"readiness":"soon"}')
     assert.deepStrictEqual(
       ProducerConfig.problems({ ...ProducerConfig.defaults, producerGroup: "pg", ...readiness }).map((p) => p.path),
       ["readiness"]
@@ -107,11 +118,9 @@ describe("options", () => {
 })
 
 describe("sharingKey", () => {
-  const key = (options: ClientConfig.ClientOptions) => sharingKey(withDefaults(defaults, options))
-
   it("is equal for the same name servers in any spelling, and does not mind the rest", () => {
-    assert.strictEqual(key({ namesrvAddr: "a:1;b:2" }), key({ namesrvAddr: ["b:2", "a:1", "a:1"] }))
-    assert.strictEqual(key({ namesrvAddr: "a:1" }), key({ namesrvAddr: "a:1", pollNameServerInterval: 1_000 }))
+    assert.strictEqual(keyOf({ namesrvAddr: "a:1;b:2" }), keyOf({ namesrvAddr: ["b:2", "a:1", "a:1"] }))
+    assert.strictEqual(keyOf({ namesrvAddr: "a:1" }), keyOf({ namesrvAddr: "a:1", pollNameServerInterval: 1_000 }))
   })
 
   it("differs where instances must not be mixed", () => {
@@ -126,7 +135,7 @@ describe("sharingKey", () => {
       { namesrvDomain: "d" },
       { namesrvDomain: "d", namesrvDomainSubgroup: "s" }
     ]
-    assert.strictEqual(new Set(variants.map(key)).size, variants.length)
+    assert.strictEqual(new Set(variants.map(keyOf)).size, variants.length)
   })
 })
 
@@ -147,17 +156,7 @@ describe("client id", () => {
   )
 
   it("takes the machine's public address, else a private one, else IPv6", () => {
-    const face = (address: string, family: "IPv4" | "IPv6", internal = false) => ({
-      address,
-      family,
-      internal,
-      netmask: "",
-      mac: "",
-      cidr: null,
-      ...(family === "IPv6" ? { scopeid: 0 } : {})
-    })
-    const of = (...list: ReadonlyArray<ReturnType<typeof face>>) =>
-      localAddress({ eth0: list } as unknown as Parameters<typeof localAddress>[0])
+    const of = (...list: ReadonlyArray<ReturnType<typeof face>>) => localAddress({ eth0: [...list] })
     assert.strictEqual(
       of(
         face("127.0.0.1", "IPv4", true),
@@ -175,15 +174,13 @@ describe("client id", () => {
 })
 
 describe("AddressServer.url", () => {
-  const url = (options: ClientConfig.ClientOptions) => AddressServer.url(withDefaults(defaults, options))
-
   it("is built as RocketMQ builds it", () => {
-    assert.strictEqual(url({}), undefined)
-    assert.strictEqual(url({ namesrvDomain: " " }), undefined)
-    assert.strictEqual(url({ namesrvDomain: "ns.example" }), "http://ns.example:8080/rocketmq/nsaddr")
-    assert.strictEqual(url({ namesrvDomain: "ns.example:80" }), "http://ns.example:80/rocketmq/nsaddr")
+    assert.strictEqual(urlOf({}), undefined)
+    assert.strictEqual(urlOf({ namesrvDomain: " " }), undefined)
+    assert.strictEqual(urlOf({ namesrvDomain: "ns.example" }), "http://ns.example:8080/rocketmq/nsaddr")
+    assert.strictEqual(urlOf({ namesrvDomain: "ns.example:80" }), "http://ns.example:80/rocketmq/nsaddr")
     assert.strictEqual(
-      url({ namesrvDomain: "d", namesrvDomainSubgroup: "group", unitName: "u1" }),
+      urlOf({ namesrvDomain: "d", namesrvDomainSubgroup: "group", unitName: "u1" }),
       "http://d:8080/rocketmq/group-u1?nofix=1"
     )
   })
@@ -205,8 +202,8 @@ describe("cleanRemark", () => {
       Effect.sync(() => {
         const clean = cleanRemark(text, 20)
         assert.isAtMost(clean.length, 23)
-        assert.isFalse([...clean].some((c) => c < " " || (c >= "\u007f" && c <= "\u009f")))
+        assert.notMatch(clean, /\p{Cc}/u)
       }),
-    { arbitrary: { runs: 300 } }
+    runs(300)
   )
 })

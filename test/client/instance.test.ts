@@ -12,7 +12,17 @@ import { EmbeddedCluster } from "../../src/embedded/index.ts"
 import * as NotifyConsumerIdsChanged from "../../src/protocol/push/NotifyConsumerIdsChanged.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { MemoryNetwork } from "../../src/transport/MemoryWire.ts"
-import { advance, connections, countFibers, failureOf, onMemory, ownScope, settle, until } from "../support/rig.ts"
+import {
+  advance,
+  connections,
+  countFibers,
+  failureOf,
+  onMemory,
+  ownScope,
+  settle,
+  sorted,
+  until
+} from "../support/rig.ts"
 
 const HOUR = 3_600_000
 
@@ -46,6 +56,12 @@ const consumer = (over: Partial<MQConsumerInner> = {}): MQConsumerInner => ({
 
 const runsOf = (client: MQClientInstance["Service"]) =>
   Effect.map(client.state, (state) => state.timers.map((timer) => timer.runs))
+
+const producerOf = (producerGroup: string) => ({
+  producerGroup,
+  publishTopicList: () => [],
+  updateTopicPublishInfo: () => {}
+})
 
 describe("MQClientInstance", () => {
   it.effect("runs its timers 0, 120, 120, 719 and 60 times an hour where addresses are set", () =>
@@ -162,13 +178,8 @@ describe("MQClientInstance", () => {
   it.effect("refuses a producer group that is taken, and a consumer group too", () =>
     Effect.gen(function* () {
       const client = yield* instance()
-      const producer = (producerGroup: string) => ({
-        producerGroup,
-        publishTopicList: () => [],
-        updateTopicPublishInfo: () => {}
-      })
-      const first = yield* ownScope(client.registerProducer(producer("pg")))
-      const second = failureOf(yield* Effect.exit(Effect.scoped(client.registerProducer(producer("pg")))))
+      const first = yield* ownScope(client.registerProducer(producerOf("pg")))
+      const second = failureOf(yield* Effect.exit(Effect.scoped(client.registerProducer(producerOf("pg")))))
       assert.strictEqual(second._tag, "DuplicateProducerGroup")
       assert.include(second.message, '"pg"')
       assert.include(second.message, client.clientId)
@@ -176,7 +187,7 @@ describe("MQClientInstance", () => {
       assert.deepStrictEqual(yield* groups(), ["CLIENT_INNER_PRODUCER", "pg"])
       yield* first.close
       assert.deepStrictEqual(yield* groups(), ["CLIENT_INNER_PRODUCER"])
-      yield* Effect.scoped(client.registerProducer(producer("pg")))
+      yield* Effect.scoped(client.registerProducer(producerOf("pg")))
       assert.isTrue(yield* client.registerConsumer(consumer()))
       assert.isFalse(yield* Effect.scoped(client.registerConsumer(consumer())))
       assert.deepStrictEqual((yield* client.state).consumerGroups, ["cg"])
@@ -261,8 +272,8 @@ describe("MQClientInstance", () => {
         }
       ])
       assert.deepStrictEqual(
-        state.sockets.map((s) => [s.address, s.state, s.inFlight]).sort(),
-        [cluster.namesrvAddr, address].map((a) => [a, "open", 0]).sort()
+        sorted(state.sockets.map((s) => [s.address, s.state, s.inFlight])),
+        sorted([cluster.namesrvAddr, address].map((a) => [a, "open", 0]))
       )
       assert.strictEqual(state.inFlight, 0)
       assert.isAbove(state.counters.framesOut, 1)

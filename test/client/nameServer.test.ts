@@ -20,6 +20,7 @@ import {
   onMemory,
   onTcp,
   settle,
+  sorted,
   startProducer,
   text,
   timed,
@@ -38,7 +39,7 @@ describe("the chosen name server", () => {
         const producer = yield* startProducer({ producerGroup: `pg-${i}`, instanceName: `${i}` })
         chosen.add((yield* producer.state).instance?.nameServers.chosen)
       }
-      assert.deepStrictEqual([...chosen].sort(), nameServers.map((server) => server.address).sort())
+      assert.deepStrictEqual(sorted(chosen), sorted(nameServers.map((server) => server.address)))
     }).pipe(onMemory(three))
   )
 
@@ -234,7 +235,7 @@ describe("a resolver", () => {
       // An equal list in another order changes nothing.
       yield* Ref.set(list, [...addresses, ...addresses])
       yield* advance(120_000, 10_000)
-      assert.deepStrictEqual([...((yield* view)?.nameServers.addresses ?? [])].sort(), [...addresses].sort())
+      assert.deepStrictEqual(sorted((yield* view)?.nameServers.addresses ?? []), sorted(addresses))
     }).pipe(onMemory(three))
   )
 })
@@ -384,17 +385,11 @@ describe("routes", () => {
       yield* createTopic("c", { writeQueueNums: 16, readQueueNums: 16 })
       yield* advance(31_000, 1_000)
       const routes = (yield* producer.state).instance?.routes ?? []
-      assert.deepStrictEqual(
-        routes
-          .filter((r) => r.topic !== "TBW102")
-          .map((r) => [r.topic, r.writeQueues])
-          .sort(),
-        [
-          ["a", 4],
-          ["b", 4],
-          ["c", 16]
-        ]
-      )
+      assert.deepStrictEqual(sorted(routes.filter((r) => r.topic !== "TBW102").map((r) => [r.topic, r.writeQueues])), [
+        ["a", 4],
+        ["b", 4],
+        ["c", 16]
+      ])
     }).pipe(onMemory({ topics: { a: {}, b: {}, c: {} } }))
   )
 

@@ -94,7 +94,7 @@ describe("Timers", () => {
     ["hangs", Effect.never],
     ["fails", Effect.fail(new Error("no"))],
     ["dies", Effect.die(new Error("bug"))],
-    ["throws", Effect.sync(() => JSON.parse("{") as undefined)],
+    ["throws", Effect.sync(() => void JSON.parse("{"))],
     ["interrupts itself", Effect.interrupt]
   ]
   for (const [what, run] of troubles) {
@@ -138,7 +138,10 @@ describe("Timers", () => {
         assert.isAtLeast(fibers.live(), before + 5)
         const begin = clock.currentTimeMillisUnsafe()
         yield* timers.close
-        assert.deepStrictEqual(interrupted.toSorted(), [1, 2, 3])
+        assert.deepStrictEqual(
+          interrupted.toSorted((a, b) => a - b),
+          [1, 2, 3]
+        )
         assert.strictEqual(clock.currentTimeMillisUnsafe(), begin)
         yield* settle
         assert.strictEqual(fibers.live(), before)

@@ -28,13 +28,63 @@ import {
   startProducer,
   text,
   timed,
-  valueOf
+  valueOf,
+  runs
 } from "../support/rig.ts"
 
 const cluster = { topics: { orders: {} } }
 
 /** The reason of a failed start. */
 const reasonOf = (exit: Exit.Exit<unknown, StartError>) => failureOf(exit).reason
+
+const sendFive = (producer: DefaultMQProducerShape) =>
+  Effect.forEach(Array.from({ length: 5 }), () => producer.send(text("orders")), { discard: true })
+
+const signed = (key: string) => ({
+  rpcHook: {
+    doBeforeRequest: (
+      _: string,
+      request: { readonly code: number; readonly extFields: Record<string, string> | undefined }
+    ) => ({
+      ...request,
+      extFields: { ...request.extFields, AccessKey: key }
+    })
+  }
+})
+
+// Its routes, its place in the round robin and its record of steps are the first start's.
+/** Yields so many turns before it runs. */
+const afterTurns = <A, E, R>(turns: number, effect: Effect.Effect<A, E, R>) =>
+  Effect.andThen(Effect.repeat(Effect.yieldNow, { times: turns }), effect)
+
+const startOn = (target: EmbeddedCluster["Service"], instanceName?: string) =>
+  Effect.gen(function* () {
+    const producer = yield* DefaultMQProducer.make({
+      producerGroup: "pg",
+      namesrvAddr: target.namesrvAddr,
+      instanceName
+    })
+    yield* producer.start
+    yield* Effect.addFinalizer(() => producer.shutdown)
+    return producer
+  })
+
+const startByResolver = (target: EmbeddedCluster["Service"]) =>
+  Effect.gen(function* () {
+    const producer = yield* DefaultMQProducer.make({ producerGroup: `pg-${target.clusterName}` })
+    yield* producer.start.pipe(
+      Effect.provide(NameServerResolver.layer(target.clusterName, Effect.succeed([target.namesrvAddr])))
+    )
+    yield* Effect.addFinalizer(() => producer.shutdown)
+    return producer
+  })
+
+/** Begins an effect when the scheduler lets it. */
+const scheduled = <A, E>(scheduler: fc.Scheduler, name: string, effect: Effect.Effect<A, E, MQClientManager>) =>
+  Effect.andThen(
+    Effect.promise(() => scheduler.schedule(Promise.resolve(), name)),
+    effect
+  ).pipe(Effect.exit, Effect.forkChild({ startImmediately: true }))
 
 describe("one client instance for many", () => {
   it.effect("1,000 concurrent acquisitions give one instance, one set of timers, one socket per address", () =>
@@ -176,26 +226,12 @@ const twoClusters = Effect.gen(function* () {
 const onNetwork = Effect.provide(MQClientManager.layer.pipe(Layer.provideMerge(MemoryWire.layer)))
 
 describe("several clusters in one process", () => {
-  const sendFive = (producer: DefaultMQProducerShape) =>
-    Effect.forEach(Array.from({ length: 5 }), () => producer.send(text("orders")), { discard: true })
-
   it.effect("are never mixed, whatever the instances are called", () =>
     Effect.gen(function* () {
       const manager = yield* MQClientManager
       const { east, west } = yield* twoClusters
-      const make = (it: EmbeddedCluster["Service"], instanceName?: string) =>
-        Effect.gen(function* () {
-          const producer = yield* DefaultMQProducer.make({
-            producerGroup: "pg",
-            namesrvAddr: it.namesrvAddr,
-            instanceName
-          })
-          yield* producer.start
-          yield* Effect.addFinalizer(() => producer.shutdown)
-          return producer
-        })
-      const a = yield* make(east, "same")
-      const b = yield* make(west, "same")
+      const a = yield* startOn(east, "same")
+      const b = yield* startOn(west, "same")
       assert.strictEqual(yield* manager.size, 2)
       yield* sendFive(a)
       assert.strictEqual((yield* east.messages("orders")).length, 5)
@@ -212,17 +248,8 @@ describe("several clusters in one process", () => {
     Effect.gen(function* () {
       const manager = yield* MQClientManager
       const { east, west } = yield* twoClusters
-      const make = (it: EmbeddedCluster["Service"]) =>
-        Effect.gen(function* () {
-          const producer = yield* DefaultMQProducer.make({ producerGroup: `pg-${it.clusterName}` })
-          yield* producer.start.pipe(
-            Effect.provide(NameServerResolver.layer(it.clusterName, Effect.succeed([it.namesrvAddr])))
-          )
-          yield* Effect.addFinalizer(() => producer.shutdown)
-          return producer
-        })
-      const a = yield* make(east)
-      const b = yield* make(west)
+      const a = yield* startByResolver(east)
+      const b = yield* startByResolver(west)
       assert.strictEqual(yield* manager.size, 2)
       yield* sendFive(a)
       yield* sendFive(b)
@@ -234,17 +261,6 @@ describe("several clusters in one process", () => {
   it.effect("nor are requests that are signed by different hooks", () =>
     Effect.gen(function* () {
       const manager = yield* MQClientManager
-      const signed = (key: string) => ({
-        rpcHook: {
-          doBeforeRequest: (
-            _: string,
-            request: { readonly code: number; readonly extFields: Record<string, string> | undefined }
-          ) => ({
-            ...request,
-            extFields: { ...request.extFields, AccessKey: key }
-          })
-        }
-      })
       const { traffic } = yield* EmbeddedCluster
       const alice = yield* startProducer({ producerGroup: "alice", remoting: signed("alice") })
       const bob = yield* startProducer({ producerGroup: "bob", remoting: signed("bob") })
@@ -327,7 +343,6 @@ describe("start", () => {
       assert.include(reason.message, "was started already")
       assert.isFalse(error.retryable)
       assert.strictEqual(yield* producer.serviceState, "RUNNING")
-      // Its routes, its place in the round robin and its record of steps are the first start's.
       const after = yield* producer.state
       assert.deepStrictEqual(after.topics, before.topics)
       assert.deepStrictEqual(after.steps, before.steps)
@@ -457,10 +472,6 @@ describe("the layers", () => {
 })
 
 describe("start racing shutdown", () => {
-  /** Yields so many turns before it runs. */
-  const after = <A, E, R>(turns: number, effect: Effect.Effect<A, E, R>) =>
-    Effect.andThen(Effect.repeat(Effect.yieldNow, { times: turns }), effect)
-
   it.effect.prop(
     "ends RUNNING or SHUTDOWN_ALREADY, never between, in any interleaving of several of each",
     {
@@ -478,8 +489,8 @@ describe("start racing shutdown", () => {
         const producer = yield* makeProducer({ readiness: "registered", topics: ["orders"] })
         const outcomes = yield* Effect.all(
           [
-            ...starts.map((turns) => Effect.exit(after(turns, producer.start))),
-            ...shutdowns.map((turns) => Effect.exit(after(turns, producer.shutdown)))
+            ...starts.map((turns) => Effect.exit(afterTurns(turns, producer.start))),
+            ...shutdowns.map((turns) => Effect.exit(afterTurns(turns, producer.shutdown)))
           ],
           { concurrency: "unbounded" }
         )
@@ -495,7 +506,7 @@ describe("start racing shutdown", () => {
         assert.strictEqual(yield* producer.serviceState, "SHUTDOWN_ALREADY")
         assert.deepStrictEqual(yield* held, nothing)
       }).pipe(onMemory(cluster)),
-    { arbitrary: { runs: 150 } }
+    runs(150)
   )
 
   it("holds under fast-check's scheduler too, with a name server that answers when it likes", () =>
@@ -513,14 +524,11 @@ describe("start racing shutdown", () => {
                 )
               )
             )
-            const scheduled = <A, E>(name: string, effect: Effect.Effect<A, E, MQClientManager>) =>
-              Effect.andThen(
-                Effect.promise(() => scheduler.schedule(Promise.resolve(), name)),
-                effect
-              ).pipe(Effect.exit, Effect.forkChild({ startImmediately: true }))
             const fibers = [
-              ...(yield* Effect.forEach(Array.from({ length: starters }), (_, i) => scheduled(`start ${i}`, start))),
-              yield* scheduled("shutdown", producer.shutdown)
+              ...(yield* Effect.forEach(Array.from({ length: starters }), (_, i) =>
+                scheduled(scheduler, `start ${i}`, start)
+              )),
+              yield* scheduled(scheduler, "shutdown", producer.shutdown)
             ]
             yield* Effect.promise(() => scheduler.waitFor(Effect.runPromise(Effect.forEach(fibers, Fiber.await))))
             const state = yield* producer.serviceState
@@ -627,6 +635,6 @@ describe("the model of ServiceState", () => {
         const left = yield* held
         assert.deepStrictEqual(left, nothing)
       }).pipe(onMemory(cluster)),
-    { arbitrary: { runs: 120 } }
+    runs(120)
   )
 })

@@ -5,6 +5,7 @@ import { Arbitraries } from "../../src/embedded/index.ts"
 import type { TopicRouteData } from "../../src/protocol/TopicRouteData.ts"
 import { selectOneMessageQueue } from "../../src/producer/FaultStrategy.ts"
 import * as TopicPublishInfo from "../../src/producer/TopicPublishInfo.ts"
+import { runs } from "../support/rig.ts"
 
 const int = (minimum: number, maximum: number) =>
   Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
@@ -90,7 +91,7 @@ describe("TopicPublishInfo", () => {
       Effect.sync(() => {
         assert.strictEqual(problemOfRoute(data) === undefined, info(data).queues.length > 0)
       }),
-    { arbitrary: { runs: 300 } }
+    runs(300)
   )
 })
 
@@ -117,7 +118,7 @@ describe("selectOneMessageQueue", () => {
         assert.isAtMost(Math.max(...all) - Math.min(...all), 1)
         if (extra % n === 0) assert.isTrue(all.every((count) => count === rounds))
       }),
-    { arbitrary: { runs: 300 } }
+    runs(300)
   )
 
   it.effect.prop(
@@ -132,7 +133,7 @@ describe("selectOneMessageQueue", () => {
           if (specs.length > 1) assert.notStrictEqual(queue?.brokerName, `broker-${last}`)
         }
       }),
-    { arbitrary: { runs: 300 } }
+    runs(300)
   )
 
   it("gives nothing only when there is nothing", () => {

@@ -18,6 +18,7 @@ import {
   nothing,
   onMemory,
   settle,
+  sorted,
   startProducer,
   text,
   timed,
@@ -60,6 +61,24 @@ const onMemoryWithDns = (options: EmbeddedClusterOptions) =>
     )
   )
 
+const environment = (value: string) =>
+  Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ NAMESRV_ADDR: value })))
+
+/** The problem that a send to the topic meets, with its message. */
+const routeProblem = (given: Partial<ProducerOptions>, topic = "orders") =>
+  Effect.gen(function* () {
+    const producer = yield* startProducer({ readiness: "lazy", ...given })
+    const { exit } = yield* timed(producer.send(text(topic)))
+    const error = failureOf(exit)
+    if (error.reason._tag !== "RouteUnavailable") throw new Error(`${error.reason._tag}: ${error.message}`)
+    assert.strictEqual(error.outcome, "not-sent")
+    assert.deepStrictEqual(error.attempts, [])
+    assert.strictEqual(error.reason.topic, topic)
+    assert.strictEqual(error.retryable, error.reason.retryable)
+    yield* producer.shutdown
+    return { problem: error.reason.problem, message: error.message, tries: error.reason.tries.map((t) => t.problem) }
+  })
+
 describe("readiness lazy", () => {
   it.effect("asks nobody anything, and starts when nothing is there", () =>
     Effect.gen(function* () {
@@ -101,7 +120,7 @@ describe("readiness nameServer", () => {
     Effect.gen(function* () {
       const { millis, reason, error } = yield* failedStart({ namesrvAddr: "127.0.0.1:1;127.0.0.1:2" })
       if (reason._tag !== "NameServerUnavailable") throw new Error(reason._tag)
-      assert.deepStrictEqual(reason.tries.map((t) => [t.address, t.problem]).sort(), [
+      assert.deepStrictEqual(sorted(reason.tries.map((t) => [t.address, t.problem])), [
         ["127.0.0.1:1", "refused"],
         ["127.0.0.1:2", "refused"]
       ])
@@ -159,8 +178,6 @@ describe("readiness nameServer", () => {
   it.effect("the environment's address is used, and its problems are reported", () =>
     Effect.gen(function* () {
       const { namesrvAddr } = yield* EmbeddedCluster
-      const environment = (value: string) =>
-        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ NAMESRV_ADDR: value })))
       const producer = yield* startProducer({ namesrvAddr: undefined }).pipe(environment(`${namesrvAddr};`))
       assert.deepStrictEqual((yield* producer.state).instance?.nameServers.addresses, [namesrvAddr])
       assert.deepStrictEqual(
@@ -186,7 +203,10 @@ describe("readiness routes", () => {
     Effect.gen(function* () {
       const { traffic } = yield* EmbeddedCluster
       const producer = yield* startProducer({ readiness: "routes", topics: ["orders", "bills"] })
-      assert.deepStrictEqual((yield* producer.state).instance?.routes.map((r) => r.topic).sort(), ["bills", "orders"])
+      assert.deepStrictEqual((yield* producer.state).instance?.routes.map((r) => r.topic).toSorted(), [
+        "bills",
+        "orders"
+      ])
       yield* traffic.clear
       assert.isTrue(yield* canSend(producer))
       yield* traffic.expect({ code: RequestCode.GET_ROUTEINFO_BY_TOPIC }, { exactly: 0 })
@@ -224,10 +244,10 @@ describe("readiness routes", () => {
 describe("readiness registered", () => {
   it.effect("waits until every master has acknowledged a heartbeat", () =>
     Effect.gen(function* () {
-      const it = yield* EmbeddedCluster
+      const { clients } = yield* EmbeddedCluster
       const producer = yield* startProducer({ readiness: "registered", topics: ["orders"] })
       assert.deepStrictEqual(
-        (yield* it.clients).filter((c) => c.group === "pg").map((c) => [c.broker, c.brokerId]),
+        (yield* clients).filter((c) => c.group === "pg").map((c) => [c.broker, c.brokerId]),
         [
           ["broker-a", 0],
           ["broker-b", 0]
@@ -259,7 +279,8 @@ describe("readiness registered", () => {
       const silent = yield* failedStart({ readiness: "registered", topics: ["orders"] })
       if (silent.reason._tag !== "BrokerNotRegistered") throw new Error(silent.reason._tag)
       assert.strictEqual(silent.reason.cause._tag, "RequestTimeout")
-      assert.isAtMost(silent.millis, 3_005)
+      // The roll-back takes its leave of the broker twice, half a second each at most.
+      assert.isAtMost(silent.millis, 3_005 + 1_000)
       yield* faults.clear
       yield* faults.add({ match: { code: RequestCode.HEART_BEAT }, actions: [FaultScript.answer(16, "no")] })
       const refused = yield* failedStart({ readiness: "registered", topics: ["orders"] })
@@ -279,7 +300,8 @@ describe("readiness registered", () => {
         startTimeoutMillis: 1_000
       })
       assert.deepInclude(reason, { _tag: "StartTimeout", timeoutMillis: 1_000 })
-      assert.isAtMost(millis, 1_005)
+      // And the roll-back, which takes its leave of the broker twice, half a second each at most.
+      assert.isAtMost(millis, 1_005 + 1_000)
       assert.strictEqual(error.step, "2.5")
       assert.include(error.message, "ready: registered")
     }).pipe(onMemory({ topics }))
@@ -287,21 +309,6 @@ describe("readiness registered", () => {
 })
 
 describe("no route: which of the causes it is", () => {
-  /** The problem that a send to the topic meets, with its message. */
-  const problem = (given: Partial<ProducerOptions>, topic = "orders") =>
-    Effect.gen(function* () {
-      const producer = yield* startProducer({ readiness: "lazy", ...given })
-      const { exit } = yield* timed(producer.send(text(topic)))
-      const error = failureOf(exit)
-      if (error.reason._tag !== "RouteUnavailable") throw new Error(`${error.reason._tag}: ${error.message}`)
-      assert.strictEqual(error.outcome, "not-sent")
-      assert.deepStrictEqual(error.attempts, [])
-      assert.strictEqual(error.reason.topic, topic)
-      assert.strictEqual(error.retryable, error.reason.retryable)
-      yield* producer.shutdown
-      return { problem: error.reason.problem, message: error.message, tries: error.reason.tries.map((t) => t.problem) }
-    })
-
   const told = new Set<string>()
   const cause = (
     expected: RouteProblem,
@@ -316,7 +323,7 @@ describe("no route: which of the causes it is", () => {
 
   it.effect("a host name without an address", () =>
     Effect.gen(function* () {
-      const found = yield* problem({ namesrvAddr: "ns.invalid:9876" })
+      const found = yield* routeProblem({ namesrvAddr: "ns.invalid:9876" })
       cause("name-not-resolved", "DNS", found)
       assert.deepStrictEqual(found.tries, ["name-not-resolved"])
     }).pipe(onMemoryWithDns({ topics }))
@@ -324,7 +331,7 @@ describe("no route: which of the causes it is", () => {
 
   it.effect("nothing listens", () =>
     Effect.gen(function* () {
-      cause("name-server-refused", "Nothing listens", yield* problem({ namesrvAddr: "127.0.0.1:1" }))
+      cause("name-server-refused", "Nothing listens", yield* routeProblem({ namesrvAddr: "127.0.0.1:1" }))
     }).pipe(onMemory({ topics }))
   )
 
@@ -333,9 +340,9 @@ describe("no route: which of the causes it is", () => {
       const { faults, namesrvAddr } = yield* EmbeddedCluster
       const network = yield* MemoryNetwork
       yield* faults.add({ match: { broker: "namesrv" }, actions: [FaultScript.dropRequest] })
-      cause("name-server-silent", "firewalls", yield* problem({ mqClientApiTimeout: 1_000 }))
+      cause("name-server-silent", "firewalls", yield* routeProblem({ mqClientApiTimeout: 1_000 }))
       yield* network.setReachable(namesrvAddr, "blackhole")
-      cause("name-server-silent", "firewalls", yield* problem({ mqClientApiTimeout: 1_000 }))
+      cause("name-server-silent", "firewalls", yield* routeProblem({ mqClientApiTimeout: 1_000 }))
     }).pipe(onMemory({ topics }))
   )
 
@@ -344,26 +351,26 @@ describe("no route: which of the causes it is", () => {
       const { faults } = yield* EmbeddedCluster
       const refusal = FaultScript.answer(ResponseCode.SYSTEM_ERROR, "out of order")
       yield* faults.add({ match: { broker: "namesrv" }, actions: [refusal] })
-      const found = yield* problem({})
+      const found = yield* routeProblem({})
       cause("name-server-rejected", "out of order", found)
     }).pipe(onMemory({ topics }))
   )
 
   it.effect("a topic that nobody has and nobody may create", () =>
     Effect.gen(function* () {
-      cause("topic-absent", "topic create", yield* problem({}, "new"))
+      cause("topic-absent", "topic create", yield* routeProblem({}, "new"))
     }).pipe(onMemory({ topics, autoCreateTopicEnable: false }))
   )
 
   it.effect("a topic that nobody has, and the producer does not borrow", () =>
     Effect.gen(function* () {
-      cause("topic-absent", "topic create", yield* problem({ borrowRoute: false }, "new"))
+      cause("topic-absent", "topic create", yield* routeProblem({ borrowRoute: false }, "new"))
     }).pipe(onMemory({ topics }))
   )
 
   it.effect("a topic that may only be read", () =>
     Effect.gen(function* () {
-      cause("no-writable-queue", "write permission", yield* problem({}))
+      cause("no-writable-queue", "write permission", yield* routeProblem({}))
     }).pipe(onMemory({ topics: { orders: { perm: 4 } } }))
   )
 
@@ -371,13 +378,13 @@ describe("no route: which of the causes it is", () => {
     Effect.gen(function* () {
       const { stopBroker } = yield* EmbeddedCluster
       yield* stopBroker("broker-a", { id: 0 })
-      cause("no-master", "fail-over", yield* problem({}))
+      cause("no-master", "fail-over", yield* routeProblem({}))
     }).pipe(onMemory({ topics, brokers: [{ name: "broker-a" }, { name: "broker-a", id: 1 }] }))
   )
 
   it.effect("no TLS connection to a name server", () =>
     Effect.gen(function* () {
-      const found = yield* problem({ tls: {} })
+      const found = yield* routeProblem({ tls: {} })
       cause("name-server-tls", "no-tls-here", found)
       assert.deepStrictEqual(found.tries, ["tls-failed"])
     }).pipe(onMemory({ topics }))
@@ -386,14 +393,14 @@ describe("no route: which of the causes it is", () => {
   it.effect("credentials that cannot be had", () =>
     Effect.gen(function* () {
       const get = Effect.fail(new CredentialsUnavailable({ detail: "the vault is closed" }))
-      cause("request-not-signed", "credentials", yield* problem({ credentials: { get } }))
+      cause("request-not-signed", "credentials", yield* routeProblem({ credentials: { get } }))
     }).pipe(onMemory({ topics }))
   )
 
   it.effect("addresses that are not allowed", () =>
     Effect.gen(function* () {
       const { brokers } = yield* EmbeddedCluster
-      const found = yield* problem({ allowAddress: () => false })
+      const found = yield* routeProblem({ allowAddress: () => false })
       cause("address-not-allowed", brokers[0]?.address ?? "no broker", found)
     }).pipe(onMemory({ topics }))
   )
@@ -409,7 +416,7 @@ describe("no route: which of the causes it is", () => {
   )
 
   it("and that is all of them", () => {
-    assert.deepStrictEqual([...told].sort(), [...RouteProblem.literals].sort())
+    assert.deepStrictEqual(sorted(told), sorted(RouteProblem.literals))
   })
 })
 

@@ -2,13 +2,25 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Clock, Effect, Exit, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Arbitraries, EmbeddedCluster, type EmbeddedClusterOptions, FaultScript } from "../../src/embedded/index.ts"
+import * as MessageProperties from "../../src/protocol/MessageProperties.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
 import type { ProducerOptions } from "../../src/producer/ProducerConfig.ts"
 import type { SendError } from "../../src/producer/SendError.ts"
 import type { SendResult } from "../../src/message/SendResult.ts"
 import { MemoryNetwork } from "../../src/transport/MemoryWire.ts"
-import { advance, canSend, failureOf, onMemory, settle, startProducer, text, timed, valueOf } from "../support/rig.ts"
+import {
+  advance,
+  canSend,
+  failureOf,
+  onMemory,
+  settle,
+  startProducer,
+  text,
+  timed,
+  valueOf,
+  runs
+} from "../support/rig.ts"
 
 const topics = { orders: {} }
 const SEND = RequestCode.SEND_MESSAGE_V2
@@ -18,21 +30,90 @@ const ROUTE = RequestCode.GET_ROUTEINFO_BY_TOPIC
 const warm = (given: Partial<ProducerOptions> = {}) =>
   Effect.tap(startProducer({ readiness: "registered", topics: ["orders"], ...given }), () => settle)
 
-describe("the retry table", () => {
-  /** Answers sends with a code so many times; gives the exit and what the broker saw. */
-  const answered = (code: number, times: number, given: Partial<ProducerOptions> = {}) =>
-    Effect.gen(function* () {
-      const { faults, traffic } = yield* EmbeddedCluster
-      const producer = yield* warm(given)
-      yield* faults.add({ match: { code: SEND }, actions: [FaultScript.answer(code, "told to")], times })
-      yield* traffic.clear
-      const { exit, millis } = yield* timed(producer.send(text("orders")))
-      const sends = yield* traffic.ofCode(SEND)
-      const ids = new Set(sends.map((r) => /UNIQ_KEY\u0001([^\u0002]+)/.exec(r.extFields?.["i"] ?? "")?.[1]))
-      assert.strictEqual(ids.size, 1, "the unique id is the same over all attempts")
-      return { exit, millis, sends, routes: (yield* traffic.ofCode(ROUTE)).length, msgId: [...ids][0] }
-    })
+/** Answers sends with a code so many times; gives the exit and what the broker saw. */
+const answered = (code: number, times: number, given: Partial<ProducerOptions> = {}) =>
+  Effect.gen(function* () {
+    const { faults, traffic } = yield* EmbeddedCluster
+    const producer = yield* warm(given)
+    yield* faults.add({ match: { code: SEND }, actions: [FaultScript.answer(code, "told to")], times })
+    yield* traffic.clear
+    const { exit, millis } = yield* timed(producer.send(text("orders")))
+    const sends = yield* traffic.ofCode(SEND)
+    const ids = new Set(sends.map((r) => MessageProperties.decode(r.extFields?.["i"] ?? "")["UNIQ_KEY"]))
+    assert.strictEqual(ids.size, 1, "the unique id is the same over all attempts")
+    return { exit, millis, sends, routes: (yield* traffic.ofCode(ROUTE)).length, msgId: [...ids][0] }
+  })
 
+const silent = (broker?: string) => ({
+  match: { code: SEND, ...(broker === undefined ? {} : { broker }) },
+  actions: [FaultScript.dropRequest]
+})
+
+const verdicts = (
+  given: EmbeddedClusterOptions,
+  producerOptions: Partial<ProducerOptions>,
+  script: FaultScript.FaultScript,
+  count: number
+) =>
+  Effect.gen(function* () {
+    const { faults, messages } = yield* EmbeddedCluster
+    const clock = yield* Clock.Clock
+    const producer = yield* warm(producerOptions)
+    const onlySends = script.map((rule) => ({ ...rule, match: { ...rule.match, code: SEND } }))
+    yield* faults.add(...onlySends)
+    const { exit } = yield* timed(
+      Effect.forEach(
+        Array.from({ length: count }, (_, i) => i),
+        (i) =>
+          Effect.gen(function* () {
+            const begin = clock.currentTimeMillisUnsafe()
+            const sent = yield* Effect.exit(producer.send(text("orders", `message ${i}`)))
+            return { i, sent, millis: clock.currentTimeMillisUnsafe() - begin }
+          }),
+        { concurrency: 8 }
+      ),
+      600_000,
+      25
+    )
+    yield* faults.clear
+    // What a broker still holds back comes to light.
+    yield* advance(6_000, 500)
+    const log = yield* messages("orders")
+    return { log, sends: valueOf(exit), state: yield* producer.state }
+  }).pipe(onMemory(given))
+
+const checkOutcome = (
+  log: ReadonlyArray<{
+    readonly body: Uint8Array
+    readonly queueId: number
+    readonly queueOffset: number
+    readonly storeHost: string
+    readonly properties: Readonly<Record<string, string>>
+  }>,
+  sent: Exit.Exit<SendResult, SendError>,
+  i: number
+) => {
+  const mine = log.filter((m) => new TextDecoder().decode(m.body) === `message ${i}`)
+  const ids = new Set(mine.map((m) => m.properties["UNIQ_KEY"]))
+  if (Exit.isSuccess(sent)) {
+    const { attempts, msgId, queue, queueOffset, status } = sent.value
+    assert.strictEqual(status, "SEND_OK")
+    const at = mine.filter((m) => m.queueId === queue.queueId && m.queueOffset === queueOffset)
+    assert.isAtLeast(at.length, 1, "what was acknowledged is where it was said to be")
+    assert.isAtMost(mine.length, attempts)
+    assert.deepStrictEqual([...ids], [msgId])
+    return
+  }
+  const error = failureOf(sent)
+  if (error.outcome === "unknown") {
+    assert.isAtMost(mine.length, error.attempts.length)
+    assert.isTrue(ids.size === 0 || (ids.size === 1 && ids.has(error.msgId ?? "")))
+  } else {
+    assert.strictEqual(mine.length, 0, `${error.outcome}: ${error.message}`)
+  }
+}
+
+describe("the retry table", () => {
   const retried = [1, 14, 16, 17, 204, 205, 501] as const
   for (const code of retried) {
     it.effect(`code ${code} is tried again, elsewhere`, () =>
@@ -217,11 +298,6 @@ describe("busy brokers", () => {
 })
 
 describe("the deadline", () => {
-  const silent = (broker?: string) => ({
-    match: { code: SEND, ...(broker === undefined ? {} : { broker }) },
-    actions: [FaultScript.dropRequest]
-  })
-
   it.effect("holds over all attempts when nobody answers, on one broker", () =>
     Effect.gen(function* () {
       const { faults } = yield* EmbeddedCluster
@@ -369,70 +445,6 @@ describe("an interrupted send", () => {
 })
 
 describe("the outcome of a send is honest", () => {
-  const verdicts = (
-    given: EmbeddedClusterOptions,
-    producerOptions: Partial<ProducerOptions>,
-    script: FaultScript.FaultScript,
-    count: number
-  ) =>
-    Effect.gen(function* () {
-      const { faults, messages } = yield* EmbeddedCluster
-      const clock = yield* Clock.Clock
-      const producer = yield* warm(producerOptions)
-      const onlySends = script.map((rule) => ({ ...rule, match: { ...rule.match, code: SEND } }))
-      yield* faults.add(...onlySends)
-      const { exit } = yield* timed(
-        Effect.forEach(
-          Array.from({ length: count }, (_, i) => i),
-          (i) =>
-            Effect.gen(function* () {
-              const begin = clock.currentTimeMillisUnsafe()
-              const sent = yield* Effect.exit(producer.send(text("orders", `message ${i}`)))
-              return { i, sent, millis: clock.currentTimeMillisUnsafe() - begin }
-            }),
-          { concurrency: 8 }
-        ),
-        600_000,
-        25
-      )
-      yield* faults.clear
-      // What a broker still holds back comes to light.
-      yield* advance(6_000, 500)
-      const log = yield* messages("orders")
-      return { log, sends: valueOf(exit), state: yield* producer.state }
-    }).pipe(onMemory(given))
-
-  const check = (
-    log: ReadonlyArray<{
-      readonly body: Uint8Array
-      readonly queueId: number
-      readonly queueOffset: number
-      readonly storeHost: string
-      readonly properties: Readonly<Record<string, string>>
-    }>,
-    sent: Exit.Exit<SendResult, SendError>,
-    i: number
-  ) => {
-    const mine = log.filter((m) => new TextDecoder().decode(m.body) === `message ${i}`)
-    const ids = new Set(mine.map((m) => m.properties["UNIQ_KEY"]))
-    if (Exit.isSuccess(sent)) {
-      const { attempts, msgId, queue, queueOffset, status } = sent.value
-      assert.strictEqual(status, "SEND_OK")
-      const at = mine.filter((m) => m.queueId === queue.queueId && m.queueOffset === queueOffset)
-      assert.isAtLeast(at.length, 1, "what was acknowledged is where it was said to be")
-      assert.isAtMost(mine.length, attempts)
-      assert.deepStrictEqual([...ids], [msgId])
-      return
-    }
-    const error = failureOf(sent)
-    if (error.outcome === "unknown") {
-      assert.isAtMost(mine.length, error.attempts.length)
-      assert.isTrue(ids.size === 0 || (ids.size === 1 && ids.has(error.msgId ?? "")))
-    } else {
-      assert.strictEqual(mine.length, 0, `${error.outcome}: ${error.message}`)
-    }
-  }
-
   it.effect.prop(
     "under any script of faults: refused is never stored, acknowledged always is, and the time is kept",
     {
@@ -449,7 +461,7 @@ describe("the outcome of a send is honest", () => {
           40
         )
         for (const { i, millis, sent } of sends) {
-          check(log, sent, i)
+          checkOutcome(log, sent, i)
           // One step of the test's clock more than the deadline.
           assert.isAtMost(millis, 3_000 + 25)
         }
@@ -461,7 +473,7 @@ describe("the outcome of a send is honest", () => {
         const places = new Set(log.map((m) => `${m.storeHost} ${m.queueId} ${m.queueOffset}`))
         assert.strictEqual(places.size, log.length, "a place holds one message")
       }),
-    { arbitrary: { runs: 40 } }
+    runs(40)
   )
 
   it.effect("when the connection is cut before and after the message was handled", () =>
@@ -477,7 +489,7 @@ describe("the outcome of a send is honest", () => {
         if (only === undefined) throw new Error("no send")
         assert.strictEqual(failureOf(only.sent).outcome, "unknown")
         assert.strictEqual(log.length, when === "before" ? 0 : 1)
-        check(log, only.sent, only.i)
+        checkOutcome(log, only.sent, only.i)
       }
     })
   )

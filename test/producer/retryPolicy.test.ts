@@ -11,6 +11,7 @@ import {
   RequestTimeout,
   TooManyRequests
 } from "../../src/transport/RemotingError.ts"
+import { runs } from "../support/rig.ts"
 
 const rejected = (code: number, remark = "") =>
   new BrokerRejected({
@@ -88,7 +89,7 @@ describe("RetryPolicy", () => {
           }
         }
       }),
-    { arbitrary: { runs: 500 } }
+    runs(500)
   )
 
   it("keeps the worst of what is known", () => {

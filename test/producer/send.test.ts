@@ -16,7 +16,9 @@ import {
   knownGroups,
   makeProducer,
   onMemory,
+  runs,
   settle,
+  sorted,
   startProducer,
   text,
   timed,
@@ -26,6 +28,12 @@ import {
 const topics = { orders: {} }
 const SEND = RequestCode.SEND_MESSAGE_V2
 const ROUTE = RequestCode.GET_ROUTEINFO_BY_TOPIC
+
+const groupsIn = (body: Uint8Array | undefined): ReadonlyArray<string> => {
+  const data = HeartbeatData.decode(body ?? new Uint8Array(0))
+  if (data instanceof DecodeError) throw data
+  return data.producerDataSet.map((p) => p.groupName)
+}
 
 describe("send", () => {
   it.effect("stores what was given, and the result says where", () =>
@@ -98,7 +106,7 @@ describe("send", () => {
         failureOf(yield* Effect.exit(producer.send(frozen)))
         assert.deepStrictEqual({ ...frozen }, { ...copy })
       }).pipe(onMemory()),
-    { arbitrary: { runs: 60 } }
+    runs(60)
   )
 
   it.effect("goes round the queues of all brokers", () =>
@@ -142,7 +150,7 @@ describe("send", () => {
         concurrency: "unbounded"
       })
       assert.isTrue(results.every((r) => r.borrowedRoute))
-      assert.deepStrictEqual([...new Set(results.map((r) => r.queue.queueId))].sort(), [0, 1, 2])
+      assert.deepStrictEqual(sorted(new Set(results.map((r) => r.queue.queueId))), [0, 1, 2])
       assert.deepStrictEqual(
         (yield* traffic.ofCode(ROUTE)).map((r) => r.topic),
         ["new", "TBW102"]
@@ -290,20 +298,9 @@ describe("sendOneway", () => {
 })
 
 describe("heartbeats", () => {
-  const groupsIn = (body: Uint8Array | undefined): ReadonlyArray<string> => {
-    const data = HeartbeatData.decode(body ?? new Uint8Array(0))
-    if (data instanceof DecodeError) throw data
-    return data.producerDataSet.map((p) => p.groupName)
-  }
-
   it.effect("are the first frame on every new connection to a broker, and name all groups", () =>
     Effect.gen(function* () {
-      const { brokers, restartAll, traffic } = yield* Effect.map(EmbeddedCluster, (it) => ({
-        ...it,
-        brokers: it.brokers,
-        traffic: it.traffic,
-        restartAll: Effect.forEach(it.brokers, (broker) => broker.restart())
-      }))
+      const { brokers, traffic } = yield* EmbeddedCluster
       const producer = yield* startProducer()
       const check = Effect.gen(function* () {
         yield* Effect.forEach(Array.from({ length: 12 }), () => producer.send(text("orders")), {
@@ -320,7 +317,7 @@ describe("heartbeats", () => {
       })
       yield* check
       assert.strictEqual(brokers.length, 2)
-      yield* restartAll
+      yield* Effect.forEach(brokers, (broker) => broker.restart())
       yield* advance(500)
       yield* traffic.clear
       yield* check

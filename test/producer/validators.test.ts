@@ -6,10 +6,18 @@ import * as MixAll from "../../src/message/MixAll.ts"
 import * as MessageProperties from "../../src/protocol/MessageProperties.ts"
 import * as SendRequest from "../../src/producer/SendRequest.ts"
 import { checkGroup, checkMessage } from "../../src/producer/Validators.ts"
+import { runs } from "../support/rig.ts"
 
 const int = (minimum: number, maximum: number) =>
   Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
 const MAX = MixAll.MAX_MESSAGE_SIZE
+
+const groupProblem = (group: string) => checkGroup(group)?.problem
+
+const untyped = (text: string): Message.Message => JSON.parse(text)
+
+const propertyText = (value: string) =>
+  SendRequest.properties({ topic: "t", body: Uint8Array.of(1), properties: { n: value } }, "0".repeat(32))
 
 describe("checkGroup", () => {
   it("allows what Java allows", () => {
@@ -19,15 +27,14 @@ describe("checkGroup", () => {
   })
 
   it("refuses the rest, and says which rule it breaks", () => {
-    const problem = (group: string) => checkGroup(group)?.problem
-    assert.strictEqual(problem(""), "blank")
-    assert.strictEqual(problem(" \t"), "blank")
-    assert.strictEqual(problem("g".repeat(121)), "too-long")
-    assert.strictEqual(problem("a b"), "illegal-characters")
-    assert.strictEqual(problem("ä"), "illegal-characters")
-    assert.strictEqual(problem("a\n"), "illegal-characters")
-    assert.strictEqual(problem("DEFAULT_PRODUCER"), "reserved")
-    assert.strictEqual(problem("CLIENT_INNER_PRODUCER"), "reserved")
+    assert.strictEqual(groupProblem(""), "blank")
+    assert.strictEqual(groupProblem(" \t"), "blank")
+    assert.strictEqual(groupProblem("g".repeat(121)), "too-long")
+    assert.strictEqual(groupProblem("a b"), "illegal-characters")
+    assert.strictEqual(groupProblem("ä"), "illegal-characters")
+    assert.strictEqual(groupProblem("a\n"), "illegal-characters")
+    assert.strictEqual(groupProblem("DEFAULT_PRODUCER"), "reserved")
+    assert.strictEqual(groupProblem("CLIENT_INNER_PRODUCER"), "reserved")
     const error = checkGroup("a b")
     assert.include(error?.message ?? "", '"a b"')
     assert.include(error?.message ?? "", "^[%|a-zA-Z0-9_-]+$")
@@ -41,15 +48,7 @@ const refused = (change: Partial<Message.Message>, max = MAX) =>
 describe("checkMessage", () => {
   it("names the field of everything that it refuses", () => {
     assert.strictEqual(refused({}), undefined)
-    for (const topic of [
-      "",
-      "  ",
-      "t".repeat(128),
-      "a b",
-      "a.b",
-      "ß",
-      ...["SCHEDULE_TOPIC_XXXX", "OFFSET_MOVED_EVENT"]
-    ]) {
+    for (const topic of ["", "  ", "t".repeat(128), "a b", "a.b", "ß", "SCHEDULE_TOPIC_XXXX", "OFFSET_MOVED_EVENT"]) {
       assert.strictEqual(refused({ topic }), "topic", topic)
     }
     assert.strictEqual(refused({ topic: "t".repeat(127) }), undefined)
@@ -81,7 +80,6 @@ describe("checkMessage", () => {
   })
 
   it("refuses what only a caller without types can give", () => {
-    const untyped = (text: string): Message.Message => JSON.parse(text) as Message.Message
     assert.strictEqual(checkMessage(untyped('{"topic":"t","body":"text"}'), MAX)?.field, "body")
     assert.strictEqual(checkMessage(untyped('{"topic":"t"}'), MAX)?.field, "body")
     assert.strictEqual(checkMessage(untyped('{"body":"text"}'), MAX)?.field, "topic")
@@ -100,16 +98,14 @@ describe("checkMessage", () => {
   })
 
   it("counts the bytes of keys, tags and properties together, as the broker does", () => {
-    const text = (value: string) =>
-      SendRequest.properties({ topic: "t", body: Uint8Array.of(1), properties: { n: value } }, "0".repeat(32))
-    const room = MixAll.MAX_PROPERTIES_LENGTH - Buffer.byteLength(text(""))
-    assert.strictEqual(SendRequest.checkProperties("t", text("x".repeat(room))), undefined)
-    const tooLong = SendRequest.checkProperties("t", text("x".repeat(room + 1)))
+    const room = MixAll.MAX_PROPERTIES_LENGTH - Buffer.byteLength(propertyText(""))
+    assert.strictEqual(SendRequest.checkProperties("t", propertyText("x".repeat(room))), undefined)
+    const tooLong = SendRequest.checkProperties("t", propertyText("x".repeat(room + 1)))
     assert.strictEqual(tooLong?.field, "properties")
     assert.include(tooLong?.problem ?? "", "32768")
     // Bytes, not characters.
-    assert.strictEqual(SendRequest.checkProperties("t", text("é".repeat(room)))?.field, "properties")
-    assert.strictEqual(SendRequest.checkProperties("t", text("中".repeat(Math.floor(room / 3)))), undefined)
+    assert.strictEqual(SendRequest.checkProperties("t", propertyText("é".repeat(room)))?.field, "properties")
+    assert.strictEqual(SendRequest.checkProperties("t", propertyText("中".repeat(Math.floor(room / 3)))), undefined)
   })
 
   const anyText = Arbitrary.map(
@@ -176,7 +172,7 @@ describe("checkMessage", () => {
           }
         )
       }),
-    { arbitrary: { runs: 500 } }
+    runs(500)
   )
 
   it.effect.prop(
@@ -186,6 +182,6 @@ describe("checkMessage", () => {
       Effect.sync(() => {
         assert.strictEqual(checkMessage(message, MAX), undefined)
       }),
-    { arbitrary: { runs: 300 } }
+    runs(300)
   )
 })

@@ -44,7 +44,11 @@ describe("one virtual day", () => {
         const all = yield* traffic.all
         const count = (code: number) => all.filter((request) => request.code === code).length
         assert.deepStrictEqual(
-          [count(RequestCode.GET_ROUTEINFO_BY_TOPIC), count(RequestCode.HEART_BEAT), count(RequestCode.SEND_MESSAGE_V2)],
+          [
+            count(RequestCode.GET_ROUTEINFO_BY_TOPIC),
+            count(RequestCode.HEART_BEAT),
+            count(RequestCode.SEND_MESSAGE_V2)
+          ],
           [2 * 2_880, 2_880, MINUTES]
         )
         assert.strictEqual(all.length, 3 * 2_880 + MINUTES)

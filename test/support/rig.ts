@@ -1,4 +1,4 @@
-import { Clock, Context, Effect, Exit, Fiber, Layer, Metric, Scope } from "effect"
+import { Clock, Effect, Exit, Fiber, Layer, Metric, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { EmbeddedCluster, type EmbeddedClusterOptions } from "../../src/embedded/index.ts"
 import * as Message from "../../src/message/Message.ts"
@@ -34,11 +34,11 @@ export const advance = (millis: number, stepMillis = 100): Effect.Effect<void> =
 /** Waits, without time going on, until something is the case. */
 export const until = (what: string, condition: Effect.Effect<boolean>): Effect.Effect<void> =>
   Effect.gen(function* () {
-    for (let turn = 0; turn < 2_000; turn++) {
-      if (yield* condition) return
+    let turns = 0
+    while (!(yield* condition)) {
+      if (turns++ > 2_000) yield* Effect.die(new Error(`it never happened: ${what}`))
       yield* Effect.yieldNow
     }
-    return yield* Effect.die(new Error(`it never happened: ${what}`))
   })
 
 /** What an effect came to, and how much virtual time it took. */
@@ -112,7 +112,7 @@ export const connections = Effect.flatMap(MemoryNetwork, (network) => network.co
 /** The groups that the cluster's brokers know, each with its client. */
 export const knownGroups = Effect.gen(function* () {
   const cluster = yield* EmbeddedCluster
-  return (yield* cluster.clients).map((client) => client.group).sort()
+  return (yield* cluster.clients).map((client) => client.group).toSorted()
 })
 
 /** What is held at this moment, as text that two moments can be compared by. */
@@ -146,6 +146,10 @@ export const countFibers = () => {
 export const canSend = (producer: DefaultMQProducerShape, topic = "orders") =>
   Effect.map(Effect.exit(producer.send(text(topic))), Exit.isSuccess)
 
+/** A list in an order that does not depend on where it comes from. */
+export const sorted = <A>(values: Iterable<A>): ReadonlyArray<A> =>
+  [...values].toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
+
 /** A scope that the test closes itself. */
 export const ownScope = <A, E, R>(effect: Effect.Effect<A, E, R | Scope.Scope>) =>
   Effect.gen(function* () {
@@ -154,5 +158,10 @@ export const ownScope = <A, E, R>(effect: Effect.Effect<A, E, R | Scope.Scope>) 
     return { value, close: Scope.close(scope, Exit.void) }
   })
 
-export const contextOf = <S>(layer: Layer.Layer<S>) =>
-  Effect.map(Layer.build(layer), (context: Context.Context<S>) => context)
+/**
+ * How often a property is tried, and from which seed: the same one every time, unless TEST_SEED says otherwise. A
+ * property that fails prints how to replay it.
+ */
+export const runs = (count: number) => ({
+  arbitrary: { runs: count, seed: process.env["TEST_SEED"] ?? "effect-rocketmq" }
+})

@@ -26,6 +26,13 @@ export const recording = (steps: Array<StartStep>) =>
       })
   })
 
+const troubles = (step: StartStep): Readonly<Record<StepFault["kind"], Effect.Effect<never, StartError>>> => ({
+  fail: Effect.fail(injected(step)),
+  die: Effect.die(new Error("injected")),
+  interrupt: Effect.interrupt,
+  hang: Effect.never
+})
+
 /** Makes one step misbehave; the others are left alone. */
 export const injecting = (fault: StepFault, reached: Latch.Latch) =>
   Effect.provideService(StartObserver, {
@@ -33,18 +40,7 @@ export const injecting = (fault: StepFault, reached: Latch.Latch) =>
       if (keyOf(step) !== fault.step) return self
       const trouble: Effect.Effect<never, StartError> = Effect.andThen(
         reached.open,
-        Effect.suspend((): Effect.Effect<never, StartError> => {
-          switch (fault.kind) {
-            case "fail":
-              return Effect.fail(injected(step))
-            case "die":
-              return Effect.die(new Error("injected"))
-            case "interrupt":
-              return Effect.interrupt
-            case "hang":
-              return Effect.never
-          }
-        })
+        Effect.suspend(() => troubles(step)[fault.kind])
       )
       return fault.when === "before" ? trouble : Effect.andThen(self, trouble)
     }
