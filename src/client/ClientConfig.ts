@@ -94,13 +94,13 @@ export const defaults: ClientConfig = {
 /** What a user gives: any part of {@link ClientConfig}; an absent or undefined option means its default. */
 export type ClientOptions = { readonly [K in keyof ClientConfig]?: ClientConfig[K] | undefined }
 
-/** Fills `options` up with `defaults`; undefined counts as absent. */
+/** Fills `options` up with the defaults that are `given`; undefined counts as absent. */
 export const withDefaults = <C extends object>(
-  defaults: C,
+  given: C,
   options: { readonly [K in keyof C]?: C[K] | undefined }
 ): C => {
-  const merged = { ...defaults }
-  for (const key in defaults) {
+  const merged = { ...given }
+  for (const key in given) {
     const value = options[key]
     if (value !== undefined) merged[key] = value
   }
@@ -152,7 +152,10 @@ export const problems = (config: ClientConfig): ReadonlyArray<ConfigProblem> => 
     const value = config[key]
     if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
       found.push(
-        new ConfigProblem({ path: key, problem: `must be a number of milliseconds above 0, is ${String(value)}` })
+        new ConfigProblem({
+          path: key,
+          problem: `must be a number of milliseconds above 0, is ${JSON.stringify(value) ?? "undefined"}`
+        })
       )
     }
   }
@@ -175,7 +178,7 @@ export const check = (config: ClientConfig): InvalidConfig | undefined => {
  */
 export const sharingKey = (config: ClientConfig): string =>
   JSON.stringify([
-    config.namesrvAddr === undefined ? null : [...parseNamesrvAddr(config.namesrvAddr).addresses].sort(),
+    config.namesrvAddr === undefined ? null : parseNamesrvAddr(config.namesrvAddr).addresses.toSorted(),
     config.namesrvDomain ?? null,
     config.namesrvDomainSubgroup,
     config.instanceName,

@@ -101,7 +101,7 @@ export const rejected = (
 }
 
 const unreadable = (address: string, requestCode: number, error: DecodeError) =>
-  new UnreadableAnswer({ address, request: requestCodeName(requestCode), detail: error.message })
+  new UnreadableAnswer({ address, request: requestCodeName(requestCode), detail: cleanRemark(error.message) })
 
 const isDecodeError = (value: unknown): value is DecodeError => value instanceof DecodeError
 
@@ -111,19 +111,19 @@ const isStored = (code: number) =>
   code === ResponseCode.SLAVE_NOT_AVAILABLE ||
   code === ResponseCode.FLUSH_SLAVE_TIMEOUT
 
+const read = <A>(
+  address: string,
+  request: Request,
+  response: RemotingCommand,
+  decode: DecodeAnswer<A>
+): Effect.Effect<A, AccessDenied | BrokerRejected | UnreadableAnswer> => {
+  if (response.code !== ResponseCode.SUCCESS) return Effect.fail(rejected(address, request.code, response))
+  const answer = decode(response)
+  return isDecodeError(answer) ? Effect.fail(unreadable(address, request.code, answer)) : Effect.succeed(answer)
+}
+
 /** Makes the requests over a remoting client. */
 export const make = (remoting: RemotingClient["Service"], nameServer: NameServer): MQClientApi => {
-  const read = <A>(
-    address: string,
-    request: Request,
-    response: RemotingCommand,
-    decode: DecodeAnswer<A>
-  ): Effect.Effect<A, AccessDenied | BrokerRejected | UnreadableAnswer> => {
-    if (response.code !== ResponseCode.SUCCESS) return Effect.fail(rejected(address, request.code, response))
-    const answer = decode(response)
-    return isDecodeError(answer) ? Effect.fail(unreadable(address, request.code, answer)) : Effect.succeed(answer)
-  }
-
   const call: MQClientApi["call"] = (address, request, timeoutMillis, decode) =>
     Effect.flatMap(remoting.invoke(address, request, timeoutMillis), (response) =>
       read(address, request, response, decode)
