@@ -1,5 +1,7 @@
 import type { Effect } from "effect"
+import type { MessageExt } from "../message/MessageExt.ts"
 import type { ConsumerData } from "../protocol/HeartbeatData.ts"
+import type { CheckTransactionStateHeader } from "../protocol/push/CheckTransactionState.ts"
 import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
 
 /** A route as it is handed to producers and consumers. */
@@ -21,6 +23,13 @@ export interface MQProducerInner {
   readonly publishTopicList: () => Iterable<string>
   /** Takes a route that was just read. */
   readonly updateTopicPublishInfo: (route: PublishedRoute) => void
+  /**
+   * Takes a broker's question about a half message of the group, and waits for nothing; `address` is that broker's. Absent
+   * for a producer without transactions.
+   */
+  readonly checkTransactionState?:
+    | ((address: string, header: CheckTransactionStateHeader, message: MessageExt) => Effect.Effect<void>)
+    | undefined
 }
 
 /**

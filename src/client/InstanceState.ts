@@ -1,5 +1,6 @@
 import type { ConnectionInfo, RemotingCounters } from "../transport/RemotingClient.ts"
 import type { HeartbeatState } from "./Heartbeat.ts"
+import type { ReplyCounters } from "./ReplyTable.ts"
 import type { ServiceState } from "./ServiceState.ts"
 import type { StepRecord } from "./StartStep.ts"
 import type { TimerState } from "./Timers.ts"
@@ -33,5 +34,7 @@ export interface InstanceState {
   readonly sockets: ReadonlyArray<ConnectionInfo>
   readonly inFlight: number
   readonly timers: ReadonlyArray<TimerState>
+  /** Requests that wait for a reply now, and what became of the replies so far. */
+  readonly replies: ReplyCounters & { readonly waiting: number }
   readonly counters: RemotingCounters
 }

@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { DecodeError } from "../protocol/DecodeError.ts"
 import type { HeartbeatData } from "../protocol/HeartbeatData.ts"
 import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
+import * as EndTransaction from "../protocol/request/EndTransaction.ts"
 import * as GetRouteInfoByTopic from "../protocol/request/GetRouteInfoByTopic.ts"
 import * as HeartBeat from "../protocol/request/HeartBeat.ts"
 import * as PullMessage from "../protocol/request/PullMessage.ts"
@@ -63,6 +64,13 @@ export interface MQClientApi {
   readonly sendMessageOneway: (
     address: string,
     request: Request,
+    timeoutMillis: number
+  ) => Effect.Effect<void, RemotingError>
+  /** What became of a half message; nobody answers. The remark says why, where there is something to say. */
+  readonly endTransactionOneway: (
+    address: string,
+    header: EndTransaction.EndTransactionHeader,
+    remark: string | undefined,
     timeoutMillis: number
   ) => Effect.Effect<void, RemotingError>
   /** A pull. Every status of a pull is a success, also those without messages; `status` tells them apart. */
@@ -161,6 +169,8 @@ export const make = (remoting: RemotingClient["Service"], nameServer: NameServer
         }
       ),
     sendMessageOneway: remoting.invokeOneway,
+    endTransactionOneway: (address, header, remark, timeoutMillis) =>
+      remoting.invokeOneway(address, { ...EndTransaction.request(header), remark }, timeoutMillis),
     pullMessage: (address, request, timeoutMillis) =>
       Effect.flatMap(
         remoting.invoke(address, request, timeoutMillis),

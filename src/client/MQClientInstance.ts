@@ -13,6 +13,7 @@ import * as Api from "./MQClientApi.ts"
 import * as NameServers from "./NameServer.ts"
 import * as PullMessage from "./PullMessageService.ts"
 import * as Rebalance from "./RebalanceService.ts"
+import * as Replies from "./ReplyTable.ts"
 import * as ServerPush from "./ServerPush.ts"
 import type { ServiceState } from "./ServiceState.ts"
 import { makeJournal, runStep } from "./StartStep.ts"
@@ -29,6 +30,8 @@ export interface MQClientInstanceShape {
   readonly heartbeat: Heartbeats.Heartbeat
   readonly pullMessageService: PullMessage.PullMessageService
   readonly rebalanceService: Rebalance.RebalanceService
+  /** Who waits for a reply that a broker is to push to this client. */
+  readonly replies: Replies.ReplyTable
   /**
    * Registers a producer under its group for as long as the scope is open; closing it tells the brokers. A group that is
    * registered already is refused, and nothing is disturbed.
@@ -115,7 +118,13 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
   const initial =
     addresses.fixed.length > 0 ? addresses.fixed : yield* step("3.2", "fetchNameServerAddr", addresses.ask)
 
-  const pushes = ServerPush.make(() => rebalance)
+  const replies = Replies.make()
+  const pushes = ServerPush.make({
+    rebalance: () => rebalance,
+    members,
+    replies,
+    nowMillis: () => clock.currentTimeMillisUnsafe()
+  })
   let heartbeat: Heartbeats.Heartbeat | undefined
   let broker: Routes.TopicRoute["brokerOf"] | undefined
   const remoting = yield* step(
@@ -300,6 +309,7 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
       sockets,
       inFlight: sockets.reduce((n, socket) => n + socket.inFlight, 0),
       timers: [...timers.values()],
+      replies: { waiting: replies.waiting(), ...replies.counters() },
       counters: yield* remoting.counters
     }
     return self
@@ -314,6 +324,7 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
     heartbeat: beat,
     pullMessageService,
     rebalanceService,
+    replies,
     registerProducer,
     registerConsumer,
     state,

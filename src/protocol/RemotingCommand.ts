@@ -48,6 +48,8 @@ export interface RemotingCommand {
 /** What a sender builds; `opaque`, `flag`, `version` and `language` are the connection's. */
 export interface Request {
   readonly code: number
+  /** Text for people; few requests have one. */
+  readonly remark?: string | undefined
   readonly extFields: ExtFields | undefined
   readonly body?: Uint8Array | undefined
 }

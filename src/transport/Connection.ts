@@ -124,7 +124,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     // Before the append, which may hand over at once.
     pending.handOver = writer.handOver()
     if (pending.oneway) unwrittenOneways.push(pending)
-    const { body, code, extFields } = pending.request
+    const { body, code, extFields, remark } = pending.request
     try {
       writer.append({
         code,
@@ -132,7 +132,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
         version,
         opaque: pending.opaque,
         flag: pending.oneway ? ONEWAY_FLAG : 0,
-        remark: undefined,
+        remark,
         extFields,
         body: body ?? emptyBody,
         serializeType
