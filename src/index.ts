@@ -56,4 +56,8 @@ export type { SendCounters, SendOptions } from "./producer/Send.ts"
 export * from "./producer/SendError.ts"
 export type { TraceState } from "./producer/TraceDispatcher.ts"
 
+export * from "./admin/AdminError.ts"
 export { type AnyError, explain } from "./admin/Explain.ts"
+export type { PullResult } from "./admin/Messages.ts"
+export { type AdminConfig, type AdminOptions, MQAdmin, type MQAdminShape } from "./admin/MQAdmin.ts"
+export type { CreatedTopic, CreateTopicOptions } from "./admin/Topics.ts"
