@@ -1,5 +1,6 @@
 import { Console, Effect, Runtime, Schema } from "effect"
 import type { AdminError, AdminReason } from "../admin/AdminError.ts"
+import { explain as explainError } from "../admin/Explain.ts"
 import type { RouteProblem, StartError, StartReason } from "../client/ClientError.ts"
 import type { SendError, SendReason } from "../producer/SendError.ts"
 import type { WireError } from "../transport/Wire.ts"
@@ -65,12 +66,18 @@ interface Hints {
   readonly topic?: string | undefined
 }
 
-const says = (exitCode: ExitCode, remedy: string) => ({ exitCode, remedy })
+/** An exit code, and what to do where the command line knows better than the error's own explanation. */
+interface Advice {
+  readonly exitCode: ExitCode
+  readonly remedy?: string | undefined
+}
+
+const says = (exitCode: ExitCode, remedy?: string): Advice => ({ exitCode, remedy })
 
 const doctor = ({ namesrv, topic }: Hints) =>
   `effect-rocketmq doctor${namesrv === undefined ? "" : ` --namesrv "${namesrv}"`}${topic === undefined ? "" : ` --topic ${topic}`}`
 
-const ofRoute = (problem: RouteProblem, topic: string, hints: Hints) => {
+const ofRoute = (problem: RouteProblem, topic: string, hints: Hints): Advice => {
   switch (problem) {
     case "no-name-server-address":
       return says(ExitCode.usage, "Pass --namesrv host:9876, or set NAMESRV_ADDR.")
@@ -90,10 +97,7 @@ const ofRoute = (problem: RouteProblem, topic: string, hints: Hints) => {
   }
 }
 
-const ofReason = (
-  reason: StartReason | SendReason | AdminReason | WireError | UsageError,
-  hints: Hints
-): { readonly exitCode: ExitCode; readonly remedy: string } => {
+const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | UsageError, hints: Hints): Advice => {
   switch (reason._tag) {
     case "UsageError":
       return says(ExitCode.usage, reason.remedy)
@@ -114,7 +118,11 @@ const ofReason = (
     case "BrokerNotRegistered":
       return ofReason(reason.cause, hints)
     case "BrokerRejected":
-      return says(ExitCode.refused, "See the server's own words above, and its log.")
+    case "AccessDenied":
+    case "SendForbidden":
+      return says(ExitCode.refused)
+    case "TlsFailed":
+      return says(ExitCode.cannotConnect)
     case "NameServerUnavailable":
     case "AddressServerFailed":
     case "NameServerResolveError":
@@ -140,7 +148,7 @@ const ofReason = (
     case "TooManyRequests":
       return says(ExitCode.failed, "Raise --timeout, or lower --concurrency.")
     default:
-      return says(ExitCode.failed, `See where it ends: ${doctor(hints)}`)
+      return says(ExitCode.failed)
   }
 }
 
@@ -148,7 +156,13 @@ const ofReason = (
 export const explain = (error: CliFailure, hints: Hints = {}): Explained => {
   const reason =
     error._tag === "StartError" || error._tag === "SendError" || error._tag === "AdminError" ? error.reason : error
-  return { tag: reason._tag, message: clean(error.message), ...ofReason(reason, hints) }
+  const { exitCode, remedy } = ofReason(reason, hints)
+  return {
+    tag: reason._tag,
+    message: clean(error.message),
+    remedy: remedy ?? (error._tag === "UsageError" ? "" : explainError(error).remedy),
+    exitCode
+  }
 }
 
 /** Tells a failure on standard error. */
