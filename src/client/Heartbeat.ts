@@ -1,14 +1,15 @@
-import { Effect } from "effect"
+import { Clock, Effect, Fiber, FiberSet } from "effect"
 import { MASTER_ID } from "../message/MixAll.ts"
 import type { HeartbeatData } from "../protocol/HeartbeatData.ts"
 import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
 import * as HeartBeat from "../protocol/request/HeartBeat.ts"
+import { RequestCode } from "../protocol/RequestCode.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { RemotingClient } from "../transport/RemotingClient.ts"
 import type { RemotingError } from "../transport/RemotingError.ts"
 import type { ApiError } from "./ClientError.ts"
 import type { ClientMembers } from "./ClientMembers.ts"
-import type { MQClientApi } from "./MQClientApi.ts"
+import { type MQClientApi, rejected } from "./MQClientApi.ts"
 import type { NameServer } from "./NameServer.ts"
 import type { TopicRoute } from "./TopicRoute.ts"
 
@@ -50,8 +51,11 @@ export interface Heartbeat {
   readonly failures: () => number
 }
 
+/** The least that a farewell gets of the time for it when a heartbeat before it has taken the rest, in milliseconds. */
+const FAREWELL_LEAST_MILLIS = 50
+
 /** Makes the heartbeats of an instance. Source: RocketMQ `MQClientInstance.sendHeartbeatToAllBroker`. */
-export const make = (options: {
+export const make = Effect.fnUntraced(function* (options: {
   readonly clientId: string
   readonly members: ClientMembers
   readonly api: MQClientApi
@@ -60,9 +64,14 @@ export const make = (options: {
   readonly remoting: RemotingClient["Service"]
   readonly timeoutMillis: number
   readonly nowMillis: () => number
-}): Heartbeat => {
+}) {
   const { api, clientId, members, nameServer, nowMillis, remoting, routes, timeoutMillis } = options
+  const clock = yield* Clock.Clock
+  const fork = yield* FiberSet.runtime(yield* FiberSet.make())()
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const table = new Map<string, HeartbeatState>()
+  /** The heartbeats that have not been answered, by address. */
+  const underWay = new Map<string, Set<Fiber.Fiber<unknown, unknown>>>()
   let allFailures = 0
 
   const data = (): HeartbeatData => ({
@@ -101,12 +110,45 @@ export const make = (options: {
         : Effect.void
     })
 
+  // A heartbeat goes on when the one who sent it is interrupted, so that a farewell can wait for its answer.
+  const goingOn = <A, E>(address: string, beat: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.suspend(() => {
+      const fiber = fork(beat)
+      const others = underWay.get(address) ?? new Set()
+      underWay.set(address, others.add(fiber))
+      fiber.addObserver(() => {
+        others.delete(fiber)
+        if (others.size === 0 && underWay.get(address) === others) underWay.delete(address)
+      })
+      return Fiber.join(fiber)
+    })
+
   const sendHeartbeat = (address: string) =>
-    Effect.suspend(() => api.sendHeartbeat(address, data(), timeoutMillis)).pipe(
-      Effect.tap((response) => succeeded(address, response.version)),
-      Effect.tapError((error) => failed(address, error.message)),
-      Effect.asVoid
+    goingOn(
+      address,
+      Effect.suspend(() => api.sendHeartbeat(address, data(), timeoutMillis)).pipe(
+        Effect.tap((response) => succeeded(address, response.version)),
+        Effect.tapError((error) => failed(address, error.message)),
+        Effect.asVoid
+      )
     )
+
+  // A broker handles heartbeats and farewells in different threads. One that is handled after the farewell would bring
+  // the client back, and after the connection's close the broker would keep it for two minutes (Java `lockHeartbeat`).
+  const farewell = Effect.fnUntraced(function* (
+    address: string,
+    group: { readonly producerGroup: string } | { readonly consumerGroup: string },
+    unregisterTimeoutMillis: number
+  ) {
+    const deadline = now() + unregisterTimeoutMillis
+    const answers = Effect.forEach([...(underWay.get(address) ?? [])], Fiber.await, {
+      concurrency: "unbounded",
+      discard: true
+    })
+    yield* Effect.timeoutOption(answers, Math.max(0, unregisterTimeoutMillis - FAREWELL_LEAST_MILLIS))
+    const left = Math.max(FAREWELL_LEAST_MILLIS, Math.ceil(deadline - now()))
+    yield* api.unregisterClient(address, { clientID: clientId, ...group }, left)
+  })
 
   const targets = () => {
     const found: Array<string> = []
@@ -133,7 +175,7 @@ export const make = (options: {
     yield* remoting.retain(new Set([...brokers, ...(yield* nameServer.addresses)]))
   })
 
-  return {
+  const self: Heartbeat = {
     table,
     failures: () => allFailures,
     sendHeartbeat,
@@ -143,13 +185,16 @@ export const make = (options: {
       Effect.suspend(() =>
         routes.brokerOf(address) === undefined || members.producerTable.size + members.consumerTable.size === 0
           ? Effect.void
-          : invoke(HeartBeat.request(data()), timeoutMillis).pipe(
-              Effect.flatMap((response) =>
-                response.code === ResponseCode.SUCCESS
-                  ? succeeded(address, response.version)
-                  : failed(address, `answered ${response.code}`)
-              ),
-              Effect.catch((error) => failed(address, error.message))
+          : goingOn(
+              address,
+              invoke(HeartBeat.request(data()), timeoutMillis).pipe(
+                Effect.flatMap((response) =>
+                  response.code === ResponseCode.SUCCESS
+                    ? succeeded(address, response.version)
+                    : failed(address, rejected(address, RequestCode.HEART_BEAT, response).message)
+                ),
+                Effect.catch((error) => failed(address, error.message))
+              )
             )
       ),
     unregisterClient: (group, unregisterTimeoutMillis) =>
@@ -157,10 +202,10 @@ export const make = (options: {
         const open = (yield* remoting.connections).filter((c) => c.state === "open").map((c) => c.address)
         yield* Effect.forEach(
           open.filter((address) => routes.brokerOf(address) !== undefined),
-          (address) =>
-            Effect.ignore(api.unregisterClient(address, { clientID: clientId, ...group }, unregisterTimeoutMillis)),
+          (address) => Effect.ignore(farewell(address, group, unregisterTimeoutMillis)),
           { concurrency: "unbounded", discard: true }
         )
       })
   }
-}
+  return self
+})

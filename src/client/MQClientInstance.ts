@@ -144,7 +144,7 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
   const api = Api.make(remoting, nameServer)
   const routes = yield* Routes.make(api, members, config.mqClientApiTimeout, config.allowAddress)
   broker = routes.brokerOf
-  heartbeat = Heartbeats.make({
+  heartbeat = yield* Heartbeats.make({
     clientId,
     members,
     api,
