@@ -261,6 +261,18 @@ describe("metrics of sends", () => {
     }).pipe(onMemory(cluster), Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
+  it.effect("of producers with one registry add up", () =>
+    Effect.gen(function* () {
+      const one = yield* startProducer()
+      const two = yield* startProducer({ producerGroup: "other", instanceName: "other" })
+      yield* one.send(text("orders"))
+      yield* two.send(text("orders"))
+      const [sent, ...others] = yield* snapshotOf("messaging.client.sent.messages")
+      assert.deepStrictEqual(sent?.state, { count: 2, incremental: true })
+      assert.deepStrictEqual(others, [])
+    }).pipe(onMemory(cluster), Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
+
   it.effect("are not there when they are switched off", () =>
     Effect.gen(function* () {
       const registry = new Map()
@@ -291,6 +303,7 @@ describe("metrics of sends", () => {
 })
 
 const outgoing = (topic: string): Outgoing => ({
+  message: Message.make({ topic, body: "7" }),
   topic,
   body: new Uint8Array(1),
   sysFlag: 0,
