@@ -296,6 +296,9 @@ export class StartError extends Schema.TaggedError<StartError>()("StartError", {
 // ESC, other C0 controls, DEL and C1: a terminal would act on them.
 const controls = /\p{Cc}+/gu
 
+/** Whether a server's text can stand in a log or on a terminal as it is. */
+export const isClean = (text: string): boolean => !/\p{Cc}/u.test(text)
+
 /**
  * A server's text made fit for a log or a terminal: control characters become spaces, and at most `max` characters stay
  * (default 200). Servers put stack traces and client addresses into remarks.

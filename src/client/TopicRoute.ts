@@ -1,10 +1,11 @@
 import { Clock, Effect, Fiber, FiberSet } from "effect"
 import { AUTO_CREATE_TOPIC_KEY_TOPIC, isRetryTopic, MASTER_ID, PermName } from "../message/MixAll.ts"
 import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
+import * as Address from "../transport/Address.ts"
 import { ClientClosed } from "../transport/RemotingError.ts"
 import { AddressTranslator } from "./AddressTranslator.ts"
 import type { AccessDenied } from "./AccessDenied.ts"
-import { NameServerTry, type RouteProblem, RouteUnavailable } from "./ClientError.ts"
+import { cleanRemark, isClean, NameServerTry, type RouteProblem, RouteUnavailable } from "./ClientError.ts"
 import { type ClientMembers, type PublishedRoute, topicsOf } from "./ClientMembers.ts"
 import type { MQClientApi } from "./MQClientApi.ts"
 
@@ -59,6 +60,19 @@ export const problemOfRoute = (route: TopicRouteData): RouteProblem | undefined 
   return writable.some((q) => masters.has(q.brokerName)) ? undefined : "no-master"
 }
 
+/** A route without the brokers whose names could do something to a terminal. */
+const readable = (route: TopicRouteData): TopicRouteData => {
+  const { brokerDatas, orderTopicConf, queueDatas } = route
+  const names = [...brokerDatas, ...queueDatas].map(({ brokerName }) => brokerName)
+  if (isClean(orderTopicConf ?? "") && names.every(isClean)) return route
+  return {
+    ...route,
+    orderTopicConf: isClean(orderTopicConf ?? "") ? orderTopicConf : undefined,
+    brokerDatas: brokerDatas.filter(({ brokerName }) => isClean(brokerName)),
+    queueDatas: queueDatas.filter(({ brokerName }) => isClean(brokerName))
+  }
+}
+
 const borrowed = (template: TopicRouteData, borrow: Borrow): TopicRouteData => ({
   ...template,
   queueDatas: template.queueDatas.map((queue) => {
@@ -103,8 +117,9 @@ export const make = Effect.fnUntraced(function* (
   const refusedTable = new Map<string, ReadonlyMap<number, string>>()
   const toldRefused = new Set<string>()
 
-  /** A rule that throws allows nothing: what it would have said is not known. */
+  /** Only `host:port`. A rule that throws allows nothing: what it would have said is not known. */
   const mayDial = (address: string): boolean => {
+    if ("_tag" in Address.parse(address)) return false
     try {
       return allowAddress === undefined || allowAddress(address)
     } catch {
@@ -117,7 +132,7 @@ export const make = Effect.fnUntraced(function* (
     if (toldRefused.has(address) || toldRefused.size === MAX_TOLD) return Effect.void
     toldRefused.add(address)
     return Effect.annotateLogs(
-      Effect.logWarning(`the address ${address} of broker ${brokerName} is refused by allowAddress and is not dialled`),
+      Effect.logWarning(`the address ${address} of broker ${brokerName} is not allowed and is not dialled`),
       { broker: address }
     )
   }
@@ -134,8 +149,9 @@ export const make = Effect.fnUntraced(function* (
         if (mayDial(translated)) {
           addresses.set(brokerId, translated)
         } else {
-          refused.set(brokerId, translated)
-          yield* tellRefused(brokerName, translated)
+          const shown = cleanRemark(translated)
+          refused.set(brokerId, shown)
+          yield* tellRefused(brokerName, shown)
         }
       }
       brokerAddrTable.set(brokerName, addresses)
@@ -151,7 +167,7 @@ export const make = Effect.fnUntraced(function* (
 
   const accept = Effect.fnUntraced(function* (read: PublishedRoute) {
     const { topic } = read
-    const route = { ...read, data: yield* takeAddresses(read.data) }
+    const route = { ...read, data: yield* takeAddresses(readable(read.data)) }
     topicRouteTable.set(topic, route)
     for (const producer of members.producerTable.values()) producer.updateTopicPublishInfo(route)
     for (const consumer of members.consumerTable.values()) consumer.updateTopicSubscribeInfo(route)

@@ -1,19 +1,22 @@
 import { Effect } from "effect"
 import * as ClientError from "../client/ClientError.ts"
+import { rejected } from "../client/MQClientApi.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import { problemOfRoute } from "../client/TopicRoute.ts"
 import { MASTER_ID } from "../message/MixAll.ts"
 import * as GetRouteInfoByTopic from "../protocol/request/GetRouteInfoByTopic.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
 
-/** Asks the name servers for anything at all: whoever answers is reachable and speaks the protocol. */
-const nameServerAnswers = (instance: MQClientInstanceShape) =>
-  Effect.asVoid(
-    instance.nameServer.invoke(
-      GetRouteInfoByTopic.request({ topic: instance.config.createTopicKey, acceptStandardJsonOnly: true }),
-      instance.config.mqClientApiTimeout
-    )
-  )
+/**
+ * Asks the name servers for anything at all: whoever answers is reachable and speaks the protocol, and lets this user in.
+ */
+const nameServerAnswers = ({ config, nameServer }: MQClientInstanceShape) => {
+  const request = GetRouteInfoByTopic.request({ topic: config.createTopicKey, acceptStandardJsonOnly: true })
+  return Effect.flatMap(nameServer.invoke(request, config.mqClientApiTimeout), ({ address, response }) => {
+    const refusal = rejected(address, request.code, response)
+    return refusal._tag === "AccessDenied" ? Effect.fail(refusal) : Effect.void
+  })
+}
 
 /** The route of one topic, as a send would find it. */
 const resolve = Effect.fnUntraced(function* (instance: MQClientInstanceShape, config: ProducerConfig, topic: string) {

@@ -28,7 +28,7 @@ export const parse = (address: string): Address | AddressError => {
   const hostText = address.slice(0, colon)
   const bracketed = hostText.startsWith("[") && hostText.endsWith("]")
   const host = bracketed ? hostText.slice(1, -1) : hostText
-  if (host === "" || /[\s[\]/]/.test(host)) return new AddressError({ address, detail: "the host is not valid" })
+  if (host === "" || /[\s[\]/\p{Cc}]/u.test(host)) return new AddressError({ address, detail: "the host is not valid" })
   if (host.includes(":") !== bracketed) {
     return new AddressError({ address, detail: "an IPv6 address, and nothing else, stands in brackets" })
   }
