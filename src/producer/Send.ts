@@ -54,6 +54,12 @@ export interface Sends {
   readonly sendOneway: (message: Message, options?: SendOptions) => Effect.Effect<void, SendError>
   /** {@link send} of something that was made ready already. */
   readonly dispatch: (outgoing: Outgoing, options?: SendOptions) => Effect.Effect<SendResult, SendError>
+  /** {@link send} of a message that is changed after it was made ready: further properties and flags, another form. */
+  readonly sendAs: (
+    message: Message,
+    change: (outgoing: Outgoing) => Outgoing | InvalidMessage,
+    options?: SendOptions
+  ) => Effect.Effect<SendResult, SendError>
   /** The queues of a topic that can be written, looked up when they are not known yet. */
   readonly fetchPublishMessageQueues: (topic: string) => Effect.Effect<ReadonlyArray<MessageQueue>, SendError>
   readonly counters: Readonly<SendCounters>
@@ -405,6 +411,12 @@ export const make = Effect.fnUntraced(function* (
   const dispatch: Sends["dispatch"] = (outgoing, options) =>
     Effect.withFiber((fiber) => begin(fiber, outgoing.topic, outgoing, options, attempt))
 
+  const sendAs: Sends["sendAs"] = (message, change, options) =>
+    Effect.withFiber((fiber) => {
+      const outgoing = prepared(message)
+      return begin(fiber, message.topic, isInvalid(outgoing) ? outgoing : change(outgoing), options, attempt)
+    })
+
   const oneway = (call: Call): Effect.Effect<void, SendError> => {
     const info = table.get(call.outgoing.topic)
     const queue = call.fixedQueue ?? (info === undefined ? undefined : selectOneMessageQueue(info, undefined))
@@ -451,6 +463,7 @@ export const make = Effect.fnUntraced(function* (
     send,
     sendOneway,
     dispatch,
+    sendAs,
     fetchPublishMessageQueues: (topic) =>
       Effect.suspend(() => (refusal === undefined ? lookup(topic) : Effect.fail(refusal()))).pipe(
         Effect.map((info) => info.queues),
