@@ -28,8 +28,7 @@ export interface MQProducerInner {
    * for a producer without transactions.
    */
   readonly checkTransactionState?:
-    | ((address: string, header: CheckTransactionStateHeader, message: MessageExt) => Effect.Effect<void>)
-    | undefined
+    ((address: string, header: CheckTransactionStateHeader, message: MessageExt) => Effect.Effect<void>) | undefined
 }
 
 /**
