@@ -16,6 +16,7 @@ import { ResponseCode, responseCodeName } from "../protocol/ResponseCode.ts"
 import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
 import * as Address from "../transport/Address.ts"
 import type { RemotingClient } from "../transport/RemotingClient.ts"
+import type { RemotingError } from "../transport/RemotingError.ts"
 import { Wire } from "../transport/Wire.ts"
 import type { Finding } from "./DoctorReport.ts"
 import * as Remedies from "./DoctorRemedies.ts"
@@ -68,6 +69,18 @@ export const connects = (address: string): Effect.Effect<Finding, never, Wire> =
     )
   })
 
+/** What went wrong with a request, in a few words. */
+const inShort = (error: RemotingError): string => {
+  switch (error._tag) {
+    case "ConnectFailed":
+      return error.kind
+    case "RequestTimeout":
+      return `connected, and no answer within ${duration(TIMEOUT_MILLIS)}`
+    default:
+      return cleanRemark(error.message, 160)
+  }
+}
+
 /** Asks a server and says how it went in words; an error code is an answer too. */
 const ask = <A>(
   remoting: Remoting,
@@ -105,7 +118,7 @@ export const nameServerAnswers = (
             : failed(`${address} answered ${problem}`, "See the name server's log.", ExitCode.refused),
       onFailure: (error) =>
         failed(
-          `${address}: ${cleanRemark(error.message, 160)}`,
+          `${address}: ${inShort(error)}`,
           error._tag === "ConnectFailed"
             ? Remedies.nameServerUnreachable(address, error.kind)
             : Remedies.nameServerSilent(address),
@@ -251,11 +264,7 @@ export const master = (
                 ExitCode.refused
               ),
         onFailure: (error) =>
-          failed(
-            `${address}: ${error._tag === "ConnectFailed" ? error.kind : cleanRemark(error.message, 120)}`,
-            Remedies.brokerUnreachable(address, error),
-            ExitCode.cannotConnect
-          )
+          failed(`${address}: ${inShort(error)}`, Remedies.brokerUnreachable(address, error), ExitCode.cannotConnect)
       })
     )
 

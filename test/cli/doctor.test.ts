@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as Remedies from "../../src/cli/DoctorRemedies.ts"
 import { type HostKind, hostKind } from "../../src/cli/Hosts.ts"
@@ -98,6 +98,22 @@ describe("doctor", () => {
       const call = yield* onCluster(["doctor"])
       assert.strictEqual(call.exitCode, 3)
       assert.match(last(call).join("\n"), /step 5[^]*no broker is registered[^]*namesrvAddr names this name server/)
+    }).pipe(cluster())
+  )
+
+  it.effect("tells a server that takes the connection and does not answer", () =>
+    Effect.gen(function* () {
+      const { faults } = yield* EmbeddedCluster
+      yield* faults.add({ match: { broker: "namesrv" }, actions: [FaultScript.dropRequest] })
+      const doctor = yield* Effect.forkChild(onCluster(["doctor"]), { startImmediately: true })
+      while ((yield* faults.fired).length === 0) yield* Effect.yieldNow
+      yield* TestClock.adjust("3 seconds")
+      const call = yield* Fiber.join(doctor)
+      assert.strictEqual(call.exitCode, 3)
+      assert.match(
+        last(call).join("\n"),
+        /step 4[^]*:9876: connected, and no answer within 3 s[^]*whether TLS is required/
+      )
     }).pipe(cluster())
   )
 
