@@ -270,6 +270,8 @@ describe("timer messages", () => {
   )
 })
 
+const handle = (text: string) => Buffer.from(text).toString("base64url")
+
 describe("recall", () => {
   const recaller = Effect.gen(function* () {
     const client = yield* rawClient()
@@ -284,8 +286,6 @@ describe("recall", () => {
         })
       )
   })
-
-  const handle = (text: string) => Buffer.from(text).toString("base64url")
 
   it.effect("takes a message back before its time", () =>
     Effect.gen(function* () {
@@ -347,9 +347,12 @@ describe("recall", () => {
   )
 })
 
+const between = (minimum: number, maximum: number) =>
+  Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
+/** The second after a time, at which timer messages leave. */
+const tick = (time: number) => Math.ceil(time / 1_000) * 1_000
+
 describe("every delayed message", () => {
-  const between = (minimum: number, maximum: number) =>
-    Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
   const sends = Arbitrary.array(
     Arbitrary.all({
       kind: Arbitrary.schema(Schema.Literals(["none", "level", "seconds", "millis", "at"])),
@@ -371,7 +374,6 @@ describe("every delayed message", () => {
           1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1_200, 1_800, 3_600, 7_200, 7_200, 7_200
         ]
         const expected: Array<readonly [body: string, at: number]> = []
-        const tick = (time: number) => Math.ceil(time / 1_000) * 1_000
         for (const [index, { kind, level, millis, pause }] of given.entries()) {
           yield* TestClock.adjust(pause)
           const now = yield* Clock.currentTimeMillis

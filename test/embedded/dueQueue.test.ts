@@ -45,6 +45,8 @@ describe("DelayLevels", () => {
   })
 })
 
+const at = (properties: Readonly<Record<string, string>>) => TimerProperties.deliverAt(properties, 1_000)
+
 describe("timers", () => {
   it("the ticks of a real broker: the last one before a time", () => {
     assert.deepStrictEqual(
@@ -54,7 +56,6 @@ describe("timers", () => {
   })
 
   it("which property counts", () => {
-    const at = (properties: Readonly<Record<string, string>>) => TimerProperties.deliverAt(properties, 1_000)
     assert.strictEqual(at({ TIMER_DELAY_SEC: "2", TIMER_DELAY_MS: "5", TIMER_DELIVER_MS: "9" }), 3_000)
     assert.strictEqual(at({ TIMER_DELAY_MS: "5", TIMER_DELIVER_MS: "9" }), 1_005)
     assert.strictEqual(at({ TIMER_DELIVER_MS: "9" }), 9)

@@ -11,6 +11,7 @@ import * as GetTopicList from "../../src/protocol/request/GetTopicList.ts"
 import * as KVConfig from "../../src/protocol/request/KVConfig.ts"
 import * as RegisterBroker from "../../src/protocol/request/RegisterBroker.ts"
 import * as UnregisterBroker from "../../src/protocol/request/UnregisterBroker.ts"
+import * as WritePermOfBroker from "../../src/protocol/request/WritePermOfBroker.ts"
 import { brokerAddress, namesrvAddress, orThrow, rawClient, sendRequest, textOf } from "./support.ts"
 
 const onCluster = (options: EmbeddedClusterOptions = { brokers: 2, topics: { orders: { readQueueNums: 8 } } }) =>
@@ -187,6 +188,53 @@ describe("name server", () => {
       yield* TestClock.adjust(1)
       assert.strictEqual((yield* brokersOf("theirs"))[0], 17)
       assert.deepStrictEqual(yield* brokersOf("orders"), ["broker-a", "broker-b"])
+    }).pipe(onCluster())
+  )
+
+  const putOrder = Effect.gen(function* () {
+    const client = yield* rawClient()
+    const entry = { namespace: "ORDER_TOPIC_CONFIG", key: "orders", value: "broker-a:4;broker-b:2" }
+    yield* client.call(yield* namesrvAddress, KVConfig.request({ operation: "put", ...entry }))
+    const found = yield* route("orders")
+    return "brokerDatas" in found ? found.orderTopicConf : found
+  }).pipe(Effect.scoped)
+
+  it.effect("routes carry the configuration of ordered topics when that is enabled", () =>
+    Effect.gen(function* () {
+      const options: EmbeddedClusterOptions = { brokers: 2, topics: { orders: {} } }
+      assert.isUndefined(yield* putOrder.pipe(onCluster(options)))
+      assert.strictEqual(
+        yield* putOrder.pipe(onCluster({ ...options, orderMessageEnable: true })),
+        "broker-a:4;broker-b:2"
+      )
+    })
+  )
+
+  it.effect("takes the write permission of a broker out of the routes, and puts it back", () =>
+    Effect.gen(function* () {
+      const client = yield* rawClient()
+      const change = Effect.fnUntraced(function* (writable: boolean) {
+        const answer = yield* client.call(
+          yield* namesrvAddress,
+          WritePermOfBroker.request({ brokerName: "broker-a", writable })
+        )
+        const found = yield* route("orders")
+        const perms = "queueDatas" in found ? found.queueDatas.map(({ brokerName, perm }) => [brokerName, perm]) : found
+        return { count: orThrow(WritePermOfBroker.decodeResponse(answer)).topicCount, perms }
+      })
+      const wiped = yield* change(false)
+      assert.isAbove(wiped.count, 10)
+      assert.deepStrictEqual(wiped.perms, [
+        ["broker-a", 4],
+        ["broker-b", 6]
+      ])
+      assert.deepStrictEqual(yield* change(true), {
+        count: wiped.count,
+        perms: [
+          ["broker-a", 6],
+          ["broker-b", 6]
+        ]
+      })
     }).pipe(onCluster())
   )
 
