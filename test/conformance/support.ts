@@ -129,7 +129,10 @@ export const assertTopicHolds = Effect.fnUntraced(function* (
   sent: ReadonlyArray<{ readonly message: Message; readonly result: SendResult }>
 ) {
   const observer = yield* Observer
-  const stored = yield* observer.readTopic(topic)
+  // A broker makes what it has acknowledged readable a moment later.
+  const stored = yield* eventuallyThat(observer.readTopic(topic), (queues) =>
+    assert.isAtLeast([...queues.values()].flat().length, sent.length)
+  )
   for (const { message, result } of sent) {
     assertStored(stored.get(MessageQueue.key(result.queue))?.[result.queueOffset], message, result)
   }

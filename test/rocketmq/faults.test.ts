@@ -49,12 +49,14 @@ const createTopic = Effect.fnUntraced(function* (name: string, brokers: Readonly
   return topic
 })
 
-/** Everything a topic holds, once every one of its brokers is in its route again. */
-const readTopic = Effect.fnUntraced(function* (topic: string, brokers: number) {
+/** Everything a topic holds, once every one of its brokers is in its route again and has indexed what it acknowledged. */
+const readTopic = Effect.fnUntraced(function* (topic: string, brokers: number, acknowledged: number) {
   const { namesrvAddr } = yield* RocketMQ
   const observer = yield* makeObserver(namesrvAddr)
   yield* eventuallyThat(observer.route(topic), (route) => assert.strictEqual(route?.queueDatas.length, brokers))
-  return yield* observer.readTopic(topic)
+  return yield* eventuallyThat(observer.readTopic(topic), (queues) =>
+    assert.isAtLeast([...queues.values()].flat().length, acknowledged)
+  )
 })
 
 /** Sends from 32 places at once until stopped; each sends its next message a moment after its last has ended. */
@@ -139,7 +141,7 @@ layer(twoBrokers, { excludeTestServices: true, timeout: "10 minutes" })("RocketM
           [],
           "broker-a was there all the time"
         )
-        const { stored, duplicated } = audit(load.ledger, yield* readTopic(topic, 2))
+        const { stored, duplicated } = audit(load.ledger, yield* readTopic(topic, 2, acknowledged.length))
         const retried = acknowledged.filter(({ result }) => result.attempts > 1)
         assert.isAbove(retried.length, 0, "the kill must have hit sends")
         assert.isAtMost(duplicated, retried.length)
@@ -198,7 +200,7 @@ layer(twoBrokers, { excludeTestServices: true, timeout: "10 minutes" })("RocketM
           []
         )
         assert.isTrue(acknowledged.every(({ result: sent }) => sent.attempts === 1 && !sent.borrowedRoute))
-        const { duplicated } = audit(load.ledger, yield* readTopic(topic, 2))
+        const { duplicated } = audit(load.ledger, yield* readTopic(topic, 2, acknowledged.length))
         assert.strictEqual(duplicated, 0)
       }),
     TEST_TIMEOUT
@@ -229,7 +231,7 @@ layer(twoBrokers, { excludeTestServices: true, timeout: "10 minutes" })("RocketM
         )
         assert.isTrue(failed.every((error) => error.retryable))
         assert.isTrue(acknowledged.every(({ result }) => !result.borrowedRoute))
-        audit(load.ledger, yield* readTopic(topic, 1))
+        audit(load.ledger, yield* readTopic(topic, 1, acknowledged.length))
         // The broker may keep an entry of a connection that was given up while it was too cold to answer.
         const { instance } = yield* producer.state
         const socket = instance?.sockets.find(({ address }) => address === broker.address)
@@ -342,7 +344,7 @@ const coldBroker = (waitMillis: number, leastBusy: number) => {
           assert.isAtLeast(busy, leastBusy, "the broker must have been busy for this test to say anything")
           const retries = ledger.acknowledged.reduce((n, { result }) => n + result.attempts - 1, 0)
           assert.strictEqual(retries, busy, "every busy answer was retried, and nothing else was")
-          const { duplicated, stored } = audit(ledger, yield* readTopic(topic, 1))
+          const { duplicated, stored } = audit(ledger, yield* readTopic(topic, 1, 3_000))
           assert.strictEqual(stored, 3_000)
           assert.strictEqual(duplicated, 0)
         }),
