@@ -21,6 +21,9 @@ export const onTcp = (options: EmbeddedClusterOptions = {}) =>
 /** Lets everything run that can run without time going on. */
 export const settle: Effect.Effect<void> = Effect.repeat(Effect.yieldNow, { times: 30 })
 
+/** Enough between two small steps of time. */
+const breathe: Effect.Effect<void> = Effect.repeat(Effect.yieldNow, { times: 4 })
+
 /** Lets time go on in steps, everything that a step sets off included. */
 export const advance = (millis: number, stepMillis = 100): Effect.Effect<void> =>
   Effect.gen(function* () {
@@ -64,7 +67,7 @@ export const timed = <A, E, R>(
     for (let spent = 0; fiber.pollUnsafe() === undefined; spent += stepMillis) {
       if (spent > limitMillis) return yield* Effect.die(new Error(`still running after ${limitMillis} ms`))
       yield* TestClock.adjust(stepMillis)
-      yield* settle
+      yield* breathe
     }
     return yield* Fiber.join(fiber)
   })
