@@ -108,7 +108,11 @@ export const make = Effect.fnUntraced(function* (producerGroup: string): Effect.
     })
 
   const succeeded = (name: string) =>
-    Effect.suspend(() => (failing.delete(name) ? Effect.logInfo(`hook ${name} works again`) : Effect.void))
+    Effect.suspend(() =>
+      failing.delete(name)
+        ? Effect.annotateLogs(Effect.logInfo(`hook ${name} works again`), { group: producerGroup })
+        : Effect.void
+    )
 
   /** Lets a hook run for so long, and keeps to itself whatever goes wrong. */
   const contained = (name: string, run: () => Effect.Effect<void, unknown>, limitMillis: number) =>

@@ -66,11 +66,18 @@ const BROKER_PROPERTIES = 512
 const inject = (outgoing: Outgoing, facts: MessageFacts, span: Tracer.AnySpan): Outgoing => {
   if (hasContext(outgoing, facts)) return outgoing
   const entry = `${TRACEPARENT}${NAME}${traceparentOf(span)}${END}`
-  const { properties } = outgoing
-  if (Buffer.byteLength(properties) + entry.length > MAX_PROPERTIES_LENGTH - BROKER_PROPERTIES) return outgoing
-  const joint = properties === "" || properties.endsWith(END) ? "" : END
-  return { ...outgoing, properties: `${properties}${joint}${entry}` }
+  const { legacyProperties, properties } = outgoing
+  const longest = Math.max(Buffer.byteLength(properties), Buffer.byteLength(legacyProperties ?? ""))
+  if (longest + entry.length > MAX_PROPERTIES_LENGTH - BROKER_PROPERTIES) return outgoing
+  return {
+    ...outgoing,
+    properties: append(properties, entry),
+    ...(legacyProperties === undefined ? {} : { legacyProperties: append(legacyProperties, entry) })
+  }
 }
+
+const append = (properties: string, entry: string): string =>
+  `${properties}${properties === "" || properties.endsWith(END) ? "" : END}${entry}`
 
 const numbers = (text: string | undefined): number | undefined =>
   text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Metric, Option, Tracer } from "effect"
+import { Deferred, Effect, Exit, Fiber, Logger, Metric, Option, References, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { EmbeddedCluster } from "../../src/embedded/index.ts"
 import * as Message from "../../src/message/Message.ts"
@@ -8,7 +8,7 @@ import { DURATION_BOUNDARIES, make as makeMetrics, MAX_TOPICS } from "../../src/
 import { parseTraceparent, traceparentOf } from "../../src/producer/TelemetrySpans.ts"
 import type { Outgoing } from "../../src/producer/Outgoing.ts"
 import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
-import { onMemory, settle, startProducer, text, timed } from "../support/rig.ts"
+import { advance, makeProducer, onMemory, settle, startProducer, text, timed } from "../support/rig.ts"
 
 /** A tracer that keeps its spans. */
 const recorder = () => {
@@ -299,6 +299,44 @@ describe("metrics of sends", () => {
         assert.strictEqual(total, 2 * (MAX_TOPICS + 500))
       }).pipe(Effect.provideService(Metric.MetricRegistry, registry))
     })
+  )
+})
+
+describe("log lines", () => {
+  it.effect("tell changes of state and whose they are, never a message", () =>
+    Effect.gen(function* () {
+      const lines: Array<{ readonly level: string; readonly text: string; readonly annotations: object }> = []
+      const logger = Logger.make(({ fiber, logLevel, message }) => {
+        const annotations = fiber.getRef(References.CurrentLogAnnotations)
+        lines.push({ level: logLevel, text: String(message), annotations })
+      })
+      yield* Effect.gen(function* () {
+        const { brokers, startBroker, stopBroker } = yield* EmbeddedCluster
+        const producer = yield* makeProducer({ readiness: "registered", topics: ["orders"] })
+        yield* producer.start
+        const { instance } = yield* producer.state
+        for (let i = 0; i < 100; i++) yield* producer.send(text("orders", "a secret body"))
+        const started = lines.length
+        assert.isAtMost(started, 2, JSON.stringify(lines))
+        assert.isTrue(lines.every(({ level }) => level === "Debug"))
+        yield* stopBroker(brokers[0]?.name ?? "")
+        yield* advance(130_000, 1_000)
+        yield* startBroker(brokers[0]?.name ?? "")
+        yield* advance(70_000, 1_000)
+        const heartbeats = lines.filter(({ text: line }) => line.includes("heartbeat to"))
+        assert.strictEqual(heartbeats.length, 1, JSON.stringify(lines))
+        assert.deepStrictEqual(heartbeats[0]?.annotations, {
+          clientId: instance?.clientId,
+          broker: brokers[0]?.address
+        })
+        yield* producer.shutdown
+        assert.isAtMost(lines.length, started + 8, JSON.stringify(lines))
+        for (const { annotations, text: line } of lines) {
+          assert.notInclude(line, "secret")
+          assert.property(annotations, "clientId", line)
+        }
+      }).pipe(Effect.provide(Logger.layer([logger])), Effect.provideService(References.MinimumLogLevel, "All"))
+    }).pipe(onMemory(cluster))
   )
 })
 
