@@ -10,7 +10,7 @@ import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"
 import * as RemotingServer from "../../src/transport/RemotingServer.ts"
-import { makeProducer, onMemory, text, timed } from "../support/rig.ts"
+import { failureOf, makeProducer, onMemory, text, timed } from "../support/rig.ts"
 
 const control = /\p{Cc}/u
 
@@ -94,7 +94,7 @@ describe("what servers say", () => {
         const sent = (yield* timed(lazy.send(text("orders")))).exit
         const state = JSON.stringify(yield* lazy.state)
         yield* timed(lazy.shutdown)
-        assert.isTrue(Exit.isFailure(sent))
+        assert.strictEqual(failureOf(sent)._tag, "SendError")
         noControls([...failures(started), ...failures(sent), ...lines])
         assert.notMatch(state, /\\u00(?:[01][0-9a-f]|7f|[89][0-9a-f])|\\[bfnrt]/)
       }).pipe(Effect.provide(layer), onMemory({ topics: { orders: {} } }))
@@ -141,7 +141,7 @@ describe("what servers say", () => {
         yield* producer.start
         const { exit } = yield* timed(producer.send(text("orders")))
         yield* timed(producer.shutdown)
-        assert.isTrue(Exit.isFailure(exit))
+        assert.strictEqual(failureOf(exit)._tag, "SendError")
         noControls([...failures(exit), ...lines])
       }).pipe(
         Effect.scoped,

@@ -1,5 +1,5 @@
 /** Certificates for tests, made by openssl in a temporary folder that is gone with the scope. */
-import { Effect, Redacted } from "effect"
+import { Context, Effect, Layer, Redacted } from "effect"
 import { execFile } from "node:child_process"
 import * as Fs from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -133,3 +133,22 @@ subjectAltName = ${options.names ?? "DNS:localhost, IP:127.0.0.1"}
   }
   return certificates
 })
+
+/** {@link Certificates} with one for the server and one, whose key opens with "pass", for a client. */
+export class Certs extends Context.Service<
+  Certs,
+  Certificates & { readonly server: Certificate; readonly client: Certificate }
+>()("effect-rocketmq/test/Certs") {
+  /** Made once, and gone with the tests that share them. */
+  static readonly layer = Layer.effect(
+    Certs,
+    Effect.gen(function* () {
+      const certificates = yield* make
+      return Certs.of({
+        ...certificates,
+        server: yield* certificates.signed(),
+        client: yield* certificates.signed({ passphrase: "pass" })
+      })
+    })
+  )
+}

@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { Clock, Context, Effect, Layer, Queue, Redacted } from "effect"
+import { Clock, Effect, Layer, Queue, Redacted } from "effect"
 import * as Net from "node:net"
 import * as NodeTls from "node:tls"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"
@@ -10,28 +10,11 @@ import type { TlsOptions, TlsReason, TlsServerOptions } from "../../src/transpor
 import { problemOf } from "../../src/transport/TlsSocket.ts"
 import * as TcpWire from "../../src/transport/TcpWire.ts"
 import { Wire, WireError } from "../../src/transport/Wire.ts"
-import * as Certificates from "../support/certificates.ts"
+import { type Certificate, Certs } from "../support/certificates.ts"
 import { request } from "./support.ts"
 
 const DAY = 86_400
 const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
-
-class Certs extends Context.Service<
-  Certs,
-  Certificates.Certificates & { readonly server: Certificates.Certificate; readonly client: Certificates.Certificate }
->()("test/Certs") {
-  static readonly layer = Layer.effect(
-    Certs,
-    Effect.gen(function* () {
-      const certificates = yield* Certificates.make
-      return Certs.of({
-        ...certificates,
-        server: yield* certificates.signed(),
-        client: yield* certificates.signed({ passphrase: "pass" })
-      })
-    })
-  )
-}
 
 /** A server that answers 0 to everything. */
 const serve = (tls: TlsServerOptions | undefined, address = "127.0.0.1:0") =>
@@ -115,7 +98,7 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
       const certs = yield* Certs
       const now = yield* nowSeconds
       const stranger = yield* certs.stranger
-      const cases: ReadonlyArray<readonly [Certificates.Certificate, TlsReason]> = [
+      const cases: ReadonlyArray<readonly [Certificate, TlsReason]> = [
         [yield* certs.signed({ from: now - 3 * DAY, until: now - DAY }), "expired"],
         [yield* certs.signed({ from: now + DAY, until: now + 2 * DAY }), "not-yet-valid"],
         [yield* certs.selfSigned(), "self-signed"],
