@@ -52,8 +52,9 @@ export {
   type SendMessageOutcome
 } from "./producer/Hooks.ts"
 export type { ProducerConfig, ProducerOptions, Readiness } from "./producer/ProducerConfig.ts"
-export type { SendCounters, SendOptions } from "./producer/Send.ts"
+export type { SendCounters } from "./producer/Send.ts"
 export * from "./producer/SendError.ts"
+export type { SendOptions } from "./producer/SendOptions.ts"
 export type { TraceState } from "./producer/TraceDispatcher.ts"
 
 export * from "./admin/AdminError.ts"

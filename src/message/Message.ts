@@ -1,3 +1,5 @@
+import type { MessageDelay } from "./MessageDelay.ts"
+
 /**
  * A message as an application hands it to a producer. The producer never changes it: what a send adds (the unique id,
  * for instance) goes into the frame, not into this value.
@@ -17,6 +19,8 @@ export interface Message {
   readonly flag?: number | undefined
   /** Whether the broker answers only when the message is stored as its flush policy says; default true. */
   readonly waitStoreMsgOK?: boolean | undefined
+  /** When the message is to be delivered, if not at once; batches and transactions take none. */
+  readonly delay?: MessageDelay | undefined
 }
 
 /** What {@link make} accepts: a {@link Message} whose body may be text (sent as UTF-8) and whose keys may be one text. */

@@ -1,5 +1,4 @@
 import type { Message } from "./Message.ts"
-import type { MessageDelay } from "./MessageDelay.ts"
 import { isRetryTopic } from "./MixAll.ts"
 
 /**
@@ -7,9 +6,6 @@ import { isRetryTopic } from "./MixAll.ts"
  *
  * Source: RocketMQ `MessageBatch`, `MessageDecoder.encodeMessages`.
  */
-
-/** A message as a batch takes it: with the delay that it must not have. */
-export type BatchMessage = Message & { readonly delay?: MessageDelay | undefined }
 
 /** Why messages cannot leave in one batch. */
 export interface BatchProblem {
@@ -29,7 +25,7 @@ export interface BatchProblem {
 
 const delayProperties = ["DELAY", "TIMER_DELAY_SEC", "TIMER_DELAY_MS", "TIMER_DELIVER_MS"] as const
 
-const isDelayed = ({ delay, properties }: BatchMessage): boolean =>
+const isDelayed = ({ delay, properties }: Message): boolean =>
   delay !== undefined || (properties !== undefined && delayProperties.some((name) => Object.hasOwn(properties, name)))
 
 /**
@@ -38,7 +34,7 @@ const isDelayed = ({ delay, properties }: BatchMessage): boolean =>
  *
  * Source: RocketMQ `MessageBatch.generateFromList`.
  */
-export const check = (messages: ReadonlyArray<BatchMessage>): BatchProblem | undefined => {
+export const check = (messages: ReadonlyArray<Message>): BatchProblem | undefined => {
   const [first] = messages
   if (first === undefined) return { kind: "empty", index: -1, detail: "has no messages" }
   for (const [index, message] of messages.entries()) {

@@ -65,7 +65,7 @@ export interface DelayLimits {
 export const check = (delay: MessageDelay, limits: DelayLimits): string | undefined => {
   const max = limits.maxDelayMillis ?? MAX_TIMER_DELAY_MILLIS
   const tooLong = (millis: number): string | undefined =>
-    millis > max ? `is ${millis} ms ahead, at most ${max} ms are allowed (timerMaxDelaySec)` : undefined
+    millis > max ? `is ${millis} ms ahead, at most ${max} ms are allowed (timerMaxDelayMillis)` : undefined
   switch (delay._tag) {
     case "Level": {
       const maxLevel = limits.maxLevel ?? LEVELS.length

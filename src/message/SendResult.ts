@@ -33,4 +33,6 @@ export interface SendResult {
   readonly traceOn: boolean
   /** The transaction id; equals `msgId`. Absent when the broker sends none (4.x). */
   readonly transactionId?: string | undefined
+  /** By which a message with an exact time can be recalled (`producer.recallMessage`); brokers from 5.3 on send it. */
+  readonly recallHandle?: string | undefined
 }

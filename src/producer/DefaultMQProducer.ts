@@ -35,6 +35,7 @@ import * as ProducerConfig from "./ProducerConfig.ts"
 import { awaitReadiness } from "./ProducerStart.ts"
 import * as Send from "./Send.ts"
 import { SendError } from "./SendError.ts"
+import type { SendOptions } from "./SendOptions.ts"
 import type { HookCounters } from "./Hooks.ts"
 import * as Telemetry from "./Telemetry.ts"
 import type { TraceState } from "./TraceDispatcher.ts"
@@ -84,10 +85,10 @@ export interface DefaultMQProducerShape {
    * Sends a message and waits until a broker has stored it. Fails with a `SendError` that says why, what became of the
    * message, and what was tried.
    */
-  readonly send: (message: Message, options?: Send.SendOptions) => Effect.Effect<SendResult, SendError>
+  readonly send: (message: Message, options?: SendOptions) => Effect.Effect<SendResult, SendError>
   /** Sends a message that nobody acknowledges; succeeds when its bytes have been handed to the socket. */
-  readonly sendOneway: (message: Message, options?: Send.SendOptions) => Effect.Effect<void, SendError>
-  /** The queues of a topic that can be written, for {@link Send.SendOptions.queue}. */
+  readonly sendOneway: (message: Message, options?: SendOptions) => Effect.Effect<void, SendError>
+  /** The queues of a topic that can be written, for {@link SendOptions.queue}. */
   readonly fetchPublishMessageQueues: (topic: string) => Effect.Effect<ReadonlyArray<MessageQueue>, SendError>
   /** Everything there is to see of the producer now. */
   readonly state: Effect.Effect<ProducerState>
@@ -285,8 +286,9 @@ const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOption
     const over = { subject, action: "send", expected: "RUNNING", actual: "SHUTDOWN_ALREADY" } as const
     const left = yield* sends.drain(config.drainTimeoutMillis, () => new IllegalServiceState(over))
     if (left > 0) {
-      yield* Effect.logWarning(
-        `${subject} shuts down with ${left} send(s) under way after ${config.drainTimeoutMillis} ms`
+      yield* Effect.annotateLogs(
+        Effect.logWarning(`${subject} shuts down with ${left} send(s) under way after ${config.drainTimeoutMillis} ms`),
+        { clientId: instance.clientId, group: producerGroup }
       )
     }
     if (telemetry.trace !== undefined) {

@@ -28,6 +28,21 @@ export const producerExplainers: Explainers<ByTag<OwnReason | ClientReason>> = {
     evidence: [`topic: ${e.topic}`, `hook: ${e.hook}`, e.problem],
     remedy: "See the CheckForbiddenHook that refused it."
   }),
+  QueueSelectorFailed: (e) => ({
+    cause: "the selector found no queue for the message",
+    evidence: [`topic: ${e.topic}`, `problem: ${e.problem}`, e.detail],
+    remedy: "Correct the selector, or send without one."
+  }),
+  TopicEncodeError: (e) => ({
+    cause: "the value does not fit the schema of its topic",
+    evidence: [`topic: ${e.topic}`, e.issue],
+    remedy: "Correct the value or the schema."
+  }),
+  CompressionUnavailable: (e) => ({
+    cause: `bodies are to be packed with ${e.compression}, and there is no codec for it`,
+    evidence: [`package: ${e.library}`],
+    remedy: `Install ${e.library}, or set compressType to ZLIB or ZSTD, which are built in.`
+  }),
   BrokerNotExist: (e) => ({
     cause: "the chosen queue's broker has no master that the route names",
     evidence: [`topic: ${e.topic}`, `broker: ${e.brokerName}`],

@@ -1,5 +1,5 @@
 import type { MessageQueue } from "../message/MessageQueue.ts"
-import type { TopicPublishInfo } from "./TopicPublishInfo.ts"
+import { brokerNameOf, type TopicPublishInfo } from "./TopicPublishInfo.ts"
 
 /**
  * The next queue in turn, one of another broker than `lastBroker` where there is one. Undefined only when there is no
@@ -20,7 +20,7 @@ export const selectOneMessageQueue = (
     // Never a count that wraps: where it wraps, some queues would miss a turn.
     turn.next = at + 1
     const queue = queues[at]
-    if (queue === undefined || !avoid || queue.brokerName !== lastBroker) return queue
+    if (queue === undefined || !avoid || brokerNameOf(info, queue) !== lastBroker) return queue
   }
   return undefined
 }

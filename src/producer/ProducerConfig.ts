@@ -9,6 +9,9 @@ import {
   VALID_NAME_PATTERN
 } from "../message/MixAll.ts"
 import * as Namespace from "../message/Namespace.ts"
+import { LEVELS, MAX_TIMER_DELAY_MILLIS } from "../message/MessageDelay.ts"
+import type { CompressionType } from "../protocol/Compression.ts"
+import type { KeyHash } from "./KeyHash.ts"
 import * as ClientConfig from "../client/ClientConfig.ts"
 import { ConfigProblem } from "../client/ClientError.ts"
 
@@ -54,6 +57,30 @@ export interface ProducerConfig extends ClientConfig.ClientConfig {
   readonly defaultTopicQueueNums: number
   /** Whether a topic that nobody has may be sent through the template topic; default true. */
   readonly borrowRoute: boolean
+  /** Which client's choice of queue an `orderingKey` reproduces; default `java`. */
+  readonly orderingHash: KeyHash
+  /**
+   * Bodies of so many bytes or more leave packed; default 4,096 (Java `compressMsgBodyOverHowmuch`), `Infinity` for never.
+   */
+  readonly compressMsgBodyOverHowmuch: number
+  /** How they are packed; default `ZLIB` (Java `compressType`). `LZ4` needs the package `lz4-napi`. */
+  readonly compressType: CompressionType
+  /** How hard, 0 to 22; default 5 (Java `compressLevel`). ZLIB ends at 9, LZ4 has no levels. */
+  readonly compressLevel: number
+  /** How far ahead a message may be timed, in milliseconds; default 3 days (the brokers' `timerMaxDelaySec`). */
+  readonly timerMaxDelayMillis: number
+  /** The highest delay level; default 18 (the brokers' `messageDelayLevel`). */
+  readonly maxDelayLevel: number
+  /** Whether sends that come at about the same time leave together; default false (Java `autoBatch`). */
+  readonly autoBatch: boolean
+  /** Milliseconds that a message waits for others at most; default 10, 1 to 30,000 (Java `batchMaxDelayMs`). */
+  readonly batchMaxDelayMs: number
+  /** Bytes of a batch at most; default 32 KiB, up to 2 MiB (Java `batchMaxBytes`). */
+  readonly batchMaxBytes: number
+  /** Bytes of all batches that wait or are under way; beyond it sends go by themselves; default 32 MiB (Java `totalBatchMaxBytes`). */
+  readonly totalBatchMaxBytes: number
+  /** Messages that `sendQueued` has accepted and no broker acknowledged; beyond it callers wait; default 1,024. */
+  readonly maxQueuedSends: number
   /** Whether RocketMQ's message traces are sent for each acknowledged message; default false (Java `enableTrace`). */
   readonly enableTrace: boolean
   /** Where they go; default `RMQ_SYS_TRACE_TOPIC` (Java `traceTopic`). */
@@ -76,6 +103,17 @@ export const defaults: ProducerConfig = {
   maxMessageSize: MAX_MESSAGE_SIZE,
   defaultTopicQueueNums: DEFAULT_TOPIC_QUEUE_NUMS,
   borrowRoute: true,
+  orderingHash: "java",
+  compressMsgBodyOverHowmuch: 4_096,
+  compressType: "ZLIB",
+  compressLevel: 5,
+  timerMaxDelayMillis: MAX_TIMER_DELAY_MILLIS,
+  maxDelayLevel: LEVELS.length,
+  autoBatch: false,
+  batchMaxDelayMs: 10,
+  batchMaxBytes: 32_768,
+  totalBatchMaxBytes: 33_554_432,
+  maxQueuedSends: 1_024,
   enableTrace: false,
   traceTopic: RMQ_SYS_TRACE_TOPIC,
   drainTimeoutMillis: 3_000
@@ -102,8 +140,22 @@ const atLeast: ReadonlyArray<readonly [keyof ProducerConfig, number]> = [
   ["retryTimesWhenSendFailed", 0],
   ["maxMessageSize", 1],
   ["defaultTopicQueueNums", 1],
-  ["drainTimeoutMillis", 0]
+  ["drainTimeoutMillis", 0],
+  ["timerMaxDelayMillis", 0],
+  ["totalBatchMaxBytes", 1]
 ]
+
+/** Whole numbers, from and to. */
+const between: ReadonlyArray<readonly [keyof ProducerConfig, number, number]> = [
+  ["compressLevel", 0, 22],
+  ["maxDelayLevel", 1, 1_000],
+  ["batchMaxDelayMs", 1, 30_000],
+  ["batchMaxBytes", 1, 2_097_152],
+  ["maxQueuedSends", 1, 1_000_000]
+]
+
+const orderingHashes: ReadonlyArray<string> = ["java", "go", "ali-ons", "siphash", "proxy"] satisfies Array<KeyHash>
+const compressTypes: ReadonlyArray<string> = ["ZLIB", "LZ4", "ZSTD"] satisfies Array<CompressionType>
 
 const readinessLevels: ReadonlyArray<string> = ["lazy", "nameServer", "routes", "registered"] satisfies Array<Readiness>
 
@@ -126,6 +178,24 @@ export const problems = (config: ProducerConfig): ReadonlyArray<ConfigProblem> =
     if (wrapped.length > GROUP_MAX_LENGTH) {
       const problem = `makes a group of ${wrapped.length} characters, at most ${GROUP_MAX_LENGTH} are allowed`
       found.push(new ConfigProblem({ path: "namespace", problem }))
+    }
+  }
+  for (const [path, least, most] of between) {
+    const value = config[path]
+    if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most) {
+      const problem = `must be a whole number from ${least} to ${most}, is ${JSON.stringify(value) ?? "undefined"}`
+      found.push(new ConfigProblem({ path, problem }))
+    }
+  }
+  if (!(config.compressMsgBodyOverHowmuch >= 0)) {
+    found.push(new ConfigProblem({ path: "compressMsgBodyOverHowmuch", problem: "must be a number of at least 0" }))
+  }
+  for (const [path, values] of [
+    ["orderingHash", orderingHashes],
+    ["compressType", compressTypes]
+  ] as const) {
+    if (!values.includes(config[path])) {
+      found.push(new ConfigProblem({ path, problem: `must be one of ${values.join(", ")}, is ${config[path]}` }))
     }
   }
   const perRequest = config.sendMsgMaxTimeoutPerRequest

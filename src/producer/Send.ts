@@ -2,109 +2,37 @@ import { Clock, Effect, type Fiber, Random } from "effect"
 import { type ApiError, type IllegalServiceState, RouteUnavailable } from "../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import { problemOfRoute } from "../client/TopicRoute.ts"
-import type { Message } from "../message/Message.ts"
 import type { UniqueIds } from "../message/MessageId.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
-import type { SendResult, SendStatus } from "../message/SendResult.ts"
+import type { SendResult } from "../message/SendResult.ts"
 import type { SendMessageAnswer } from "../protocol/request/SendMessage.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import { selectOneMessageQueue } from "./FaultStrategy.ts"
-import { type Outgoing, prepare } from "./Outgoing.ts"
+import { forVersion, type Outgoing, pack, prepare, wantsPacking } from "./Outgoing.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
+import { choose } from "./QueueChoice.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
+import { type Call, callOf, isInvalid, placeOf, resultOf, timeout } from "./SendCall.ts"
 import {
   BrokerNotExist,
   InvalidMessage,
+  notSent,
+  type QueueSelectorFailed,
   SendAttempt,
   SendError,
-  type SendOutcome,
-  type SendReason,
-  SendTimeout
+  type SendReason
 } from "./SendError.ts"
 import type { SendObserver } from "./SendObserver.ts"
+import type { DispatchOptions, SendCounters, Sends } from "./Sends.ts"
 import * as SendRequest from "./SendRequest.ts"
 import type { TopicPublishInfo } from "./TopicPublishInfo.ts"
 import type { TopicPublishInfoTable } from "./TopicPublishInfoTable.ts"
 
-/** Options of one send. */
-export interface SendOptions {
-  /** Milliseconds that this send may take in all; default `sendMsgTimeout`. */
-  readonly timeoutMillis?: number | undefined
-  /** The queue to send to. The message goes there or nowhere: attempts that failed are repeated at the same queue. */
-  readonly queue?: MessageQueue | undefined
-}
-
-/** What a producer has counted since it was started. */
-export interface SendCounters {
-  /** Sends begun. */
-  sends: number
-  /** Sends that a broker acknowledged. */
-  acknowledged: number
-  /** Sends that failed. */
-  failed: number
-  /** Of those, the ones whose message may be stored all the same. */
-  unknown: number
-  /** Attempts beyond the first. */
-  retries: number
-}
-
-/** The sends of one running producer. */
-export interface Sends {
-  readonly send: (message: Message, options?: SendOptions) => Effect.Effect<SendResult, SendError>
-  readonly sendOneway: (message: Message, options?: SendOptions) => Effect.Effect<void, SendError>
-  /** {@link send} of something that was made ready already. */
-  readonly dispatch: (outgoing: Outgoing, options?: SendOptions) => Effect.Effect<SendResult, SendError>
-  /** {@link send} of a message that is changed after it was made ready: further properties and flags, another form. */
-  readonly sendAs: (
-    message: Message,
-    change: (outgoing: Outgoing) => Outgoing | InvalidMessage,
-    options?: SendOptions
-  ) => Effect.Effect<SendResult, SendError>
-  /** The queues of a topic that can be written, looked up when they are not known yet. */
-  readonly fetchPublishMessageQueues: (topic: string) => Effect.Effect<ReadonlyArray<MessageQueue>, SendError>
-  readonly counters: Readonly<SendCounters>
-  readonly inFlight: () => number
-  /** No send begins from now on; ends when those under way have ended, or after `timeoutMillis`. Gives how many are left. */
-  readonly drain: (timeoutMillis: number, refusal: () => IllegalServiceState) => Effect.Effect<number>
-}
-
-/** One send under way, over all its attempts. */
-interface Call {
-  readonly outgoing: Outgoing
-  readonly fixedQueue: MessageQueue | undefined
-  readonly timeoutMillis: number
-  /** On the monotonic clock, in milliseconds. */
-  readonly deadline: number
-  /** Attempts begun. */
-  attempts: number
-  /** Attempts that count towards the limit: all but those that met a busy broker. */
-  counted: number
-  busy: number
-  lastBroker: string | undefined
-  outcome: SendOutcome
-  failures: Array<SendAttempt>
-}
+export type { DispatchOptions, SendCounters, Sends } from "./Sends.ts"
+export type { SendOptions } from "./SendOptions.ts"
 
 /** A route is not read anew for a failed attempt more than so long, in milliseconds. */
 const REFRESH_LIMIT_MILLIS = 1_000
-
-const isInvalid = (value: object): value is InvalidMessage => value instanceof InvalidMessage
-
-const statusOf = (code: number): SendStatus => {
-  switch (code) {
-    case ResponseCode.FLUSH_DISK_TIMEOUT:
-      return "FLUSH_DISK_TIMEOUT"
-    case ResponseCode.FLUSH_SLAVE_TIMEOUT:
-      return "FLUSH_SLAVE_TIMEOUT"
-    case ResponseCode.SLAVE_NOT_AVAILABLE:
-      return "SLAVE_NOT_AVAILABLE"
-    default:
-      return "SEND_OK"
-  }
-}
-
-const timeout = (call: Call, during: string) =>
-  new SendTimeout({ topic: call.outgoing.topic, timeoutMillis: call.timeoutMillis, during })
 
 /**
  * Makes the sends of a producer that has its instance.
@@ -123,12 +51,13 @@ export const make = Effect.fnUntraced(function* (
 ) {
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
-  const { api, routes } = instance
+  const { api, heartbeat, routes } = instance
   const borrow = config.borrowRoute ? { defaultTopicQueueNums: config.defaultTopicQueueNums } : undefined
   const counters: SendCounters = { sends: 0, acknowledged: 0, failed: 0, unknown: 0, retries: 0 }
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   // A whole number, as the header needs it, whatever the clock of the program counts in.
   const wallMillis = () => Math.floor(clock.currentTimeMillisUnsafe())
+  const chance = () => random.nextDoubleUnsafe()
   let inFlight = 0
   let refusal: (() => IllegalServiceState) | undefined
   /** The time for sends under way is over: no attempt follows one that fails. */
@@ -151,7 +80,7 @@ export const make = Effect.fnUntraced(function* (
 
   const refused = (topic: string, reason: IllegalServiceState | InvalidMessage) => {
     counters.failed++
-    return Effect.fail(new SendError({ topic, msgId: undefined, outcome: "not-sent", attempts: [], reason }))
+    return Effect.fail(notSent(topic, reason))
   }
 
   const succeed = (
@@ -162,18 +91,7 @@ export const make = Effect.fnUntraced(function* (
     borrowed: boolean
   ): SendResult => {
     counters.acknowledged++
-    return {
-      status: statusOf(code),
-      msgId: call.outgoing.msgId,
-      offsetMsgId: answer.msgId,
-      queue: { topic: call.outgoing.topic, brokerName, queueId: answer.queueId },
-      queueOffset: answer.queueOffset,
-      attempts: call.attempts,
-      borrowedRoute: borrowed,
-      regionId: answer.regionId ?? "DefaultRegion",
-      traceOn: answer.traceOn,
-      transactionId: answer.transactionId
-    }
+    return resultOf(call, brokerName, code, answer, borrowed)
   }
 
   /** The time that the next attempt may take. */
@@ -215,30 +133,69 @@ export const make = Effect.fnUntraced(function* (
     const begin = now()
     const remaining = call.deadline - begin
     if (remaining <= 0) return fail(call, call.failures.at(-1)?.cause ?? timeout(call, "waiting for an attempt"))
-    const queue = call.fixedQueue ?? selectOneMessageQueue(info, call.lastBroker)
+    const queue = queueOf(call, info)
     if (queue === undefined) return cold(call)
-    const address = routes.findBrokerAddressInPublish(queue.brokerName)
-    if (address === undefined) return withoutMaster(call, queue)
+    if ("_tag" in queue) return fail(call, queue)
+    const place = placeOf(info, queue)
+    const { brokerName } = place
+    const address = routes.findBrokerAddressInPublish(brokerName)
+    if (address === undefined) return withoutMaster(call, place)
     call.attempts++
     call.counted++
     if (call.attempts > 1) counters.retries++
+    const transmit = (outgoing: Outgoing) =>
+      api.sendMessage(address, SendRequest.make(config, outgoing, place, wallMillis()), budgetOf(call, info, remaining))
+    const { outgoing } = call
     return Effect.matchEffect(
-      api.sendMessage(
-        address,
-        SendRequest.make(config, call.outgoing, queue, wallMillis()),
-        budgetOf(call, info, remaining)
-      ),
+      outgoing.legacyProperties === undefined
+        ? transmit(outgoing)
+        : Effect.flatMap(forRelease(call, address), transmit),
       {
         onSuccess: ({ answer, code }) => {
           const result = succeed(call, queue.brokerName, code, answer, info.borrowed)
           return code !== ResponseCode.SUCCESS && config.retryAnotherBrokerWhenNotStoreOK && mayRetry(call)
-            ? again(call, queue.brokerName, Effect.void, result)
+            ? again(call, brokerName, Effect.void, result)
             : Effect.succeed(result)
         },
-        onFailure: (error) => failed(call, queue, address, begin, error)
+        onFailure: (error) => failed(call, place, address, begin, error)
       }
     )
   }
+
+  const queueOf = (call: Call, info: TopicPublishInfo): MessageQueue | QueueSelectorFailed | undefined => {
+    if (call.fixedQueue !== undefined) return call.fixedQueue
+    if (call.selector === undefined) return selectOneMessageQueue(info, call.lastBroker)
+    const chosen = choose(call.selector, info.queues, call.outgoing.message, chance)
+    if (!("_tag" in chosen)) call.fixedQueue = chosen
+    return chosen
+  }
+
+  /** What a broker of its release understands; one that has not told its release yet is asked by a heartbeat. */
+  const forRelease = (call: Call, address: string): Effect.Effect<Outgoing> => {
+    const { outgoing } = call
+    const known = () => {
+      const version = heartbeat.table.get(address)?.version
+      return version === undefined ? undefined : forVersion(outgoing, version)
+    }
+    const ready = known()
+    if (ready !== undefined) return Effect.succeed(ready)
+    const limit = Math.max(0, Math.min(REFRESH_LIMIT_MILLIS, call.deadline - now()))
+    return Effect.map(
+      Effect.ignore(Effect.timeoutOption(heartbeat.sendHeartbeat(address), limit)),
+      () => known() ?? outgoing
+    )
+  }
+
+  /** Packs a large body, once for all attempts, and goes on. */
+  const packed = <A>(call: Call, run: (call: Call) => Effect.Effect<A, SendError>): Effect.Effect<A, SendError> =>
+    wantsPacking(config, call.outgoing)
+      ? Effect.matchEffect(pack(config, call.outgoing), {
+          onSuccess: (outgoing) => run({ ...call, outgoing }),
+          onFailure: (reason) => fail(call, reason)
+        })
+      : run(call)
+
+  const start = (call: Call) => packed(call, attempt)
 
   const mayRetry = (call: Call) => call.counted <= config.retryTimesWhenSendFailed && !drained
 
@@ -250,6 +207,7 @@ export const make = Effect.fnUntraced(function* (
     stored?: SendResult
   ): Effect.Effect<SendResult, SendError> => {
     call.lastBroker = brokerName
+    if (!call.pinned) call.fixedQueue = undefined
     const repeated = Effect.andThen(
       pause,
       Effect.suspend(() => attempt(call))
@@ -300,7 +258,7 @@ export const make = Effect.fnUntraced(function* (
     }
     if (!mayRetry(call)) return fail(call, error)
     const info = table.get(call.outgoing.topic)
-    const alone = call.fixedQueue !== undefined || info === undefined || info.brokerCount < 2
+    const alone = call.pinned || info === undefined || info.brokerCount < 2
     // With nowhere else to go, it is no use to come back before the address may be dialled again.
     const pause = error._tag === "ConnectFailed" && alone ? Math.ceil(error.retryAfterMillis) + 1 : 0
     if (pause >= remaining) return fail(call, error)
@@ -319,6 +277,7 @@ export const make = Effect.fnUntraced(function* (
   const withoutMaster = (call: Call, queue: MessageQueue): Effect.Effect<SendResult, SendError> => {
     call.counted++
     call.lastBroker = queue.brokerName
+    if (!call.pinned) call.fixedQueue = undefined
     return call.counted === 1 || mayRetry(call)
       ? Effect.andThen(
           refresh(call, now()),
@@ -337,47 +296,21 @@ export const make = Effect.fnUntraced(function* (
     )
   }
 
-  const callOf = (outgoing: Outgoing, options: SendOptions | undefined): Call | InvalidMessage => {
-    const { topic } = outgoing
-    const queue = options?.queue
-    if (queue !== undefined && queue.topic !== topic) {
-      return new InvalidMessage({ topic, field: "queue", problem: `belongs to topic "${queue.topic}"` })
-    }
-    if (queue !== undefined && !(Number.isInteger(queue.queueId) && queue.queueId >= 0)) {
-      return new InvalidMessage({ topic, field: "queue", problem: `has no queue id of 0 or more: ${queue.queueId}` })
-    }
-    const timeoutMillis = options?.timeoutMillis ?? config.sendMsgTimeout
-    if (!(timeoutMillis > 0)) {
-      return new InvalidMessage({ topic, field: "timeoutMillis", problem: `must be above 0, is ${timeoutMillis}` })
-    }
-    return {
-      outgoing,
-      fixedQueue: queue,
-      timeoutMillis,
-      deadline: now() + timeoutMillis,
-      attempts: 0,
-      counted: 0,
-      busy: 0,
-      lastBroker: undefined,
-      outcome: "not-sent",
-      failures: []
-    }
-  }
-
   /** Begins a send, unless the producer or the message does not allow it, and counts it until it has ended. */
   const begin = <A extends SendResult | void>(
     fiber: Fiber.Fiber<unknown, unknown>,
     topic: string,
     outgoing: Outgoing | InvalidMessage,
-    options: SendOptions | undefined,
+    options: DispatchOptions | undefined,
     run: (call: Call) => Effect.Effect<A, SendError>,
     isOneway = false
   ): Effect.Effect<A, SendError> => {
     counters.sends++
-    if (refusal !== undefined) return refused(topic, refusal())
-    const call = isInvalid(outgoing) ? outgoing : callOf(outgoing, options)
+    const accepted = options?.accepted === true
+    if (refusal !== undefined && (!accepted || drained)) return refused(topic, refusal())
+    const call = isInvalid(outgoing) ? outgoing : callOf(config, outgoing, options, now())
     if (isInvalid(call)) return refused(topic, call)
-    inFlight++
+    if (!accepted) inFlight++
     const sent =
       observer?.active(fiber) === true
         ? observer.around(
@@ -394,36 +327,48 @@ export const make = Effect.fnUntraced(function* (
         : run(call)
     return Effect.onExitPrimitive(sent, (exit) => {
       observer?.ended?.(call.outgoing, exit, now() - call.deadline + call.timeoutMillis)
-      inFlight--
-      if (inFlight === 0) onIdle?.()
+      if (!accepted) settle()
       return undefined
     })
   }
 
-  const prepared = (message: Message) => prepare(config, message, uniqueIds, wallMillis())
+  const settle = () => {
+    inFlight--
+    if (inFlight === 0) onIdle?.()
+  }
+
+  const prepared: Sends["prepare"] = (message, options) =>
+    prepare(config, message, uniqueIds, wallMillis(), options?.orderingKey)
 
   const send: Sends["send"] = (message, options) =>
-    Effect.withFiber((fiber) => begin(fiber, message.topic, prepared(message), options, attempt))
+    Effect.withFiber((fiber) => begin(fiber, message.topic, prepared(message, options), options, start))
 
   const sendOneway: Sends["sendOneway"] = (message, options) =>
-    Effect.withFiber((fiber) => begin(fiber, message.topic, prepared(message), options, oneway, true))
+    Effect.withFiber((fiber) => begin(fiber, message.topic, prepared(message, options), options, startOneway, true))
 
   const dispatch: Sends["dispatch"] = (outgoing, options) =>
-    Effect.withFiber((fiber) => begin(fiber, outgoing.topic, outgoing, options, attempt))
+    Effect.withFiber((fiber) => begin(fiber, outgoing.topic, outgoing, options, start))
 
   const sendAs: Sends["sendAs"] = (message, change, options) =>
     Effect.withFiber((fiber) => {
-      const outgoing = prepared(message)
-      return begin(fiber, message.topic, isInvalid(outgoing) ? outgoing : change(outgoing), options, attempt)
+      const outgoing = prepared(message, options)
+      return begin(fiber, message.topic, isInvalid(outgoing) ? outgoing : change(outgoing), options, start)
     })
+
+  const startOneway = (call: Call) => packed(call, oneway)
 
   const oneway = (call: Call): Effect.Effect<void, SendError> => {
     const info = table.get(call.outgoing.topic)
-    const queue = call.fixedQueue ?? (info === undefined ? undefined : selectOneMessageQueue(info, undefined))
-    const address = queue === undefined ? undefined : routes.findBrokerAddressInPublish(queue.brokerName)
-    if (queue === undefined || address === undefined) {
+    const queue =
+      info === undefined || (info.queues.length === 0 && call.fixedQueue === undefined)
+        ? undefined
+        : queueOf(call, info)
+    if (queue !== undefined && "_tag" in queue) return fail(call, queue)
+    const place = info === undefined || queue === undefined ? undefined : placeOf(info, queue)
+    const address = place === undefined ? undefined : routes.findBrokerAddressInPublish(place.brokerName)
+    if (place === undefined || address === undefined) {
       return call.counted++ > 0
-        ? fail(call, notExist(call, queue?.brokerName ?? "(no queue to write)"))
+        ? fail(call, notExist(call, place?.brokerName ?? "(no queue to write)"))
         : lookup(call.outgoing.topic).pipe(
             Effect.timeoutOrElse({
               duration: Math.max(1, call.deadline - now()),
@@ -432,12 +377,12 @@ export const make = Effect.fnUntraced(function* (
             Effect.matchEffect({ onSuccess: () => oneway(call), onFailure: (reason) => fail(call, reason) })
           )
     }
-    const request = SendRequest.make(config, call.outgoing, queue, wallMillis())
+    const request = SendRequest.make(config, call.outgoing, place, wallMillis())
     const attemptBegan = now()
     return Effect.matchEffect(api.sendMessageOneway(address, request, Math.max(1, Math.ceil(call.deadline - now()))), {
       onSuccess: () => Effect.void,
       onFailure: (error) => {
-        note(call, queue, address, attemptBegan, error)
+        note(call, place, address, attemptBegan, error)
         return fail(call, error)
       }
     })
@@ -464,12 +409,17 @@ export const make = Effect.fnUntraced(function* (
     sendOneway,
     dispatch,
     sendAs,
+    prepare: prepared,
+    accept: () => {
+      if (refusal !== undefined) return refusal()
+      inFlight++
+      return undefined
+    },
+    settle,
     fetchPublishMessageQueues: (topic) =>
       Effect.suspend(() => (refusal === undefined ? lookup(topic) : Effect.fail(refusal()))).pipe(
         Effect.map((info) => info.queues),
-        Effect.mapError(
-          (reason) => new SendError({ topic, msgId: undefined, outcome: "not-sent", attempts: [], reason })
-        )
+        Effect.mapError((reason) => notSent(topic, reason))
       ),
     counters,
     inFlight: () => inFlight,

@@ -1,4 +1,6 @@
 import { Schema } from "effect"
+import { TopicEncodeError } from "../message/Topic.ts"
+import { CompressionUnavailable } from "../protocol/Lz4.ts"
 import { ApiError, IllegalServiceState, RouteUnavailable } from "../client/ClientError.ts"
 
 /** A message that must not be sent as it is; nothing was sent. Source: RocketMQ response code 13 `MESSAGE_ILLEGAL`. */
@@ -36,6 +38,20 @@ export class BrokerNotExist extends Schema.TaggedError<BrokerNotExist>()("Broker
     return this.refused === undefined
       ? `The broker "${this.brokerName}" has no master that the route of topic "${this.topic}" names. Check that it runs, or choose a queue of another broker.`
       : `The broker "${this.brokerName}" of topic "${this.topic}" is at ${this.refused}, which the option allowAddress refuses. Extend it, or check who answers as name server.`
+  }
+}
+
+/** The chosen selector gave no queue that the message can go to; nothing was sent. */
+export class QueueSelectorFailed extends Schema.TaggedError<QueueSelectorFailed>()("QueueSelectorFailed", {
+  topic: Schema.String,
+  /** `threw`: the selector threw; `no-queue`: it gave none; `wrong-queue`: it gave one that is none of the topic's. */
+  problem: Schema.Literals(["threw", "no-queue", "wrong-queue"]),
+  detail: Schema.String,
+  /** What it threw. */
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `The selector found no queue for the message to topic "${this.topic}": ${this.detail}. Correct the selector, or send without one.`
   }
 }
 
@@ -79,6 +95,9 @@ export const SendReason = Schema.Union([
   IllegalServiceState,
   InvalidMessage,
   SendForbidden,
+  QueueSelectorFailed,
+  TopicEncodeError,
+  CompressionUnavailable,
   RouteUnavailable,
   BrokerNotExist,
   SendTimeout,
@@ -119,6 +138,9 @@ export class SendError extends Schema.TaggedError<SendError>()("SendError", {
       case "AccessDenied":
       case "TlsFailed":
       case "SendForbidden":
+      case "QueueSelectorFailed":
+      case "TopicEncodeError":
+      case "CompressionUnavailable":
       case "ClientClosed":
         return false
       case "RouteUnavailable":
@@ -130,3 +152,7 @@ export class SendError extends Schema.TaggedError<SendError>()("SendError", {
     }
   }
 }
+
+/** The error of a send that ended before it began: nothing was sent. */
+export const notSent = (topic: string, reason: SendReason, msgId?: string): SendError =>
+  new SendError({ topic, msgId, outcome: "not-sent", attempts: [], reason })

@@ -11,6 +11,9 @@ import { InvalidMessage } from "./SendError.ts"
 const NAME = "\u0001"
 const END = "\u0002"
 
+/** One property as it stands in a property text. */
+export const property = (name: string, value: string): string => `${name}${NAME}${value}${END}`
+
 /**
  * The property text of a message: what the user set, and the keys, the tag, `WAIT` and the unique id. Written here and
  * not by way of a record, because every send does it.

@@ -33,7 +33,8 @@ export const checkGroup = (group: string): InvalidGroup | undefined => {
 
 const NAME_END = "\u0001"
 const VALUE_END = "\u0002"
-const hasSeparator = (text: string): boolean => text.includes(NAME_END) || text.includes(VALUE_END)
+/** Whether a text contains a character that separates properties. */
+export const hasSeparator = (text: string): boolean => text.includes(NAME_END) || text.includes(VALUE_END)
 
 const bad = (topic: string, field: string, problem: string) => new InvalidMessage({ topic, field, problem })
 

@@ -93,7 +93,7 @@ export const tests = (test: Methods): void => {
   test.effect("a body that the broker finds too large: refused once, not stored", () =>
     Effect.gen(function* () {
       const topic = yield* createTopic("too-large")
-      const producer = yield* startProducer({ maxMessageSize: 8 * 1024 * 1024 })
+      const producer = yield* startProducer({ maxMessageSize: 8 * 1024 * 1024, compressMsgBodyOverHowmuch: Infinity })
       const body = new Uint8Array(MAX_MESSAGE_SIZE + 1024 * 1024)
       const error = yield* Effect.flip(producer.send(Message.make({ topic, body })))
       assert.strictEqual(rejectionCode(error), 13)

@@ -8,6 +8,7 @@ import * as MessageQueue from "../../src/message/MessageQueue.ts"
 import type { SendResult } from "../../src/message/SendResult.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
 import type { ProducerOptions } from "../../src/producer/ProducerConfig.ts"
+import * as Compression from "../../src/protocol/Compression.ts"
 import { isReserved } from "../../src/protocol/MessageProperties.ts"
 import type { Wire } from "../../src/transport/Wire.ts"
 import { Observer } from "./Observer.ts"
@@ -97,6 +98,9 @@ export const createTopic = Effect.fnUntraced(function* (
 export const userProperties = (message: MessageExt): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(message.properties).filter(([name]) => !isReserved(name)))
 
+/** Bodies of so many bytes leave packed (Java `compressMsgBodyOverHowmuch`). */
+const COMPRESSED_FROM = 4_096
+
 /** Asserts that a stored message is the one that was sent with this result, in every part. */
 export const assertStored = (stored: MessageExt | undefined, sent: Message, result: SendResult) => {
   assert.isDefined(stored, `nothing is stored at ${MessageQueue.key(result.queue)} offset ${result.queueOffset}`)
@@ -104,13 +108,17 @@ export const assertStored = (stored: MessageExt | undefined, sent: Message, resu
   assert.strictEqual(stored.queueId, result.queue.queueId)
   assert.strictEqual(stored.queueOffset, result.queueOffset)
   // Comparing megabytes as arrays of numbers would take seconds.
-  assert.isTrue(Buffer.from(stored.body).equals(sent.body), `the body of ${result.msgId} differs`)
+  const body = Compression.decompress(stored.body, stored.sysFlag)
+  assert.isTrue(
+    body instanceof Uint8Array && Buffer.from(body).equals(sent.body),
+    `the body of ${result.msgId} differs`
+  )
   assert.strictEqual(stored.properties["UNIQ_KEY"], result.msgId)
   assert.strictEqual(stored.properties["TAGS"], sent.tags)
   assert.strictEqual(stored.properties["KEYS"], sent.keys?.join(" "))
   assert.deepStrictEqual(userProperties(stored), { ...sent.properties })
   assert.strictEqual(stored.flag, sent.flag ?? 0)
-  assert.strictEqual(stored.sysFlag, 0)
+  assert.strictEqual(stored.sysFlag, sent.body.length < COMPRESSED_FROM ? 0 : Compression.sysFlagOf("ZLIB"))
 }
 
 /** Where a result says that the message lies, as a text. */

@@ -40,12 +40,12 @@ const encoded = (list: ReadonlyArray<Message>, idLength: number) =>
     }))
   )
 
-const plain = (change: Partial<MessageBatch.BatchMessage> = {}): MessageBatch.BatchMessage => ({
+const plain = (change: Partial<Message> = {}): Message => ({
   topic: "orders",
   body: Uint8Array.of(1),
   ...change
 })
-const problem = (...list: ReadonlyArray<MessageBatch.BatchMessage>) => {
+const problem = (...list: ReadonlyArray<Message>) => {
   const found = MessageBatch.check(list)
   return found === undefined ? undefined : [found.kind, found.index]
 }
