@@ -51,10 +51,23 @@ export {
   SendMessageHooks,
   type SendMessageOutcome
 } from "./producer/Hooks.ts"
+export { type LocalTransactionState, stateOfExit } from "./producer/LocalTransactionState.ts"
 export type { ProducerConfig, ProducerOptions, Readiness } from "./producer/ProducerConfig.ts"
+export * from "./producer/ReplyError.ts"
+export { type ReplyInput, replyTopic, type RequestOptions } from "./producer/RequestReply.ts"
 export type { SendCounters } from "./producer/Send.ts"
 export * from "./producer/SendError.ts"
 export type { SendOptions } from "./producer/SendOptions.ts"
+export * from "./producer/TransactionError.ts"
+export {
+  type TransactionCounters,
+  TransactionMQProducer,
+  type TransactionMQProducerShape,
+  type TransactionOptions,
+  type TransactionProducerOptions,
+  type TransactionResult,
+  type TransactionSettings
+} from "./producer/TransactionMQProducer.ts"
 export type { TraceState } from "./producer/TraceDispatcher.ts"
 
 export * from "./admin/AdminError.ts"

@@ -47,20 +47,19 @@ const failed: Response = { code: ResponseCode.SYSTEM_ERROR, remark: "process rep
  *
  * Source: RocketMQ `ClientRemotingProcessor.receiveReplyMessage`.
  */
-export const handler =
-  (replies: ReplyTable, nowMillis: () => number) =>
-  (address: string, request: RemotingCommand): Effect.Effect<Response> =>
+export const handler = (replies: ReplyTable, nowMillis: () => number) => {
+  const unreadable = (address: string, problem: string) => {
+    replies.unreadable()
+    return Effect.as(Effect.logWarning(`a reply that ${address} pushed cannot be read: ${problem}`), failed)
+  }
+  return (address: string, request: RemotingCommand): Effect.Effect<Response> =>
     Effect.suspend(() => {
       const arriveTime = Math.floor(nowMillis())
-      const unreadable = (problem: string) => {
-        replies.unreadable()
-        return Effect.as(Effect.logWarning(`a reply that ${address} pushed cannot be read: ${problem}`), failed)
-      }
       const decoded = PushReplyMessageToClient.decodeRequest(request)
-      if (decoded instanceof DecodeError) return unreadable(decoded.message)
+      if (decoded instanceof DecodeError) return unreadable(address, decoded.message)
       const { body: pushed, header } = decoded
       return Effect.matchEffect(decompressEffect(pushed, header.sysFlag), {
-        onFailure: (error) => unreadable(error.message),
+        onFailure: (error) => unreadable(address, error.message),
         onSuccess: (body) => {
           const message = messageOf(header, pushed, body, arriveTime)
           const correlationId = message.properties[MessageConst.CORRELATION_ID]
@@ -73,3 +72,4 @@ export const handler =
         }
       })
     })
+}

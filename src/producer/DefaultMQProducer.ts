@@ -13,6 +13,7 @@ import {
 } from "effect"
 import { withDefaults } from "../client/ClientConfig.ts"
 import {
+  type ConfigProblem,
   IllegalServiceState,
   InvalidConfig,
   StartError,
@@ -22,17 +23,21 @@ import {
 } from "../client/ClientError.ts"
 import { HostInfo } from "../client/ClientId.ts"
 import type { InstanceState } from "../client/InstanceState.ts"
+import type { MQProducerInner } from "../client/ClientMembers.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import { MQClientManager } from "../client/MQClientManager.ts"
 import type { ServiceState } from "../client/ServiceState.ts"
 import { makeJournal, runStep, type StepRecord } from "../client/StartStep.ts"
 import type { Message } from "../message/Message.ts"
+import type { MessageExt } from "../message/MessageExt.ts"
 import { makeUniqueIds } from "../message/MessageId.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import * as Namespace from "../message/Namespace.ts"
 import type { SendResult } from "../message/SendResult.ts"
 import * as ProducerConfig from "./ProducerConfig.ts"
 import { awaitReadiness } from "./ProducerStart.ts"
+import type { NotARequest, RequestReplyClosed, RequestReplyTimeout } from "./ReplyError.ts"
+import * as RequestReply from "./RequestReply.ts"
 import * as Send from "./Send.ts"
 import { SendError } from "./SendError.ts"
 import type { SendOptions } from "./SendOptions.ts"
@@ -88,6 +93,25 @@ export interface DefaultMQProducerShape {
   readonly send: (message: Message, options?: SendOptions) => Effect.Effect<SendResult, SendError>
   /** Sends a message that nobody acknowledges; succeeds when its bytes have been handed to the socket. */
   readonly sendOneway: (message: Message, options?: SendOptions) => Effect.Effect<void, SendError>
+  /**
+   * Sends a message and waits until a consumer has replied to it. Fails with a `SendError` when the message could not be
+   * sent, with `RequestReplyTimeout` when no reply came in time (of the request as a whole), and with
+   * `RequestReplyClosed` when the producer was shut down meanwhile.
+   */
+  readonly request: (
+    message: Message,
+    timeoutMillis: number,
+    options?: RequestReply.RequestOptions
+  ) => Effect.Effect<MessageExt, SendError | RequestReplyTimeout | RequestReplyClosed>
+  /**
+   * Replies to a request that was consumed. Succeeds when the requester has taken the reply; fails with a `SendError` when
+   * it could not be reached, and with `NotARequest` when the message does not ask for a reply.
+   */
+  readonly reply: (
+    request: MessageExt,
+    reply: RequestReply.ReplyInput,
+    options?: SendOptions
+  ) => Effect.Effect<SendResult, SendError | NotARequest>
   /** The queues of a topic that can be written, for {@link SendOptions.queue}. */
   readonly fetchPublishMessageQueues: (topic: string) => Effect.Effect<ReadonlyArray<MessageQueue>, SendError>
   /** Everything there is to see of the producer now. */
@@ -95,11 +119,22 @@ export interface DefaultMQProducerShape {
 }
 
 /** What a producer holds while it runs. */
-interface Running {
+export interface Running {
   readonly scope: Scope.Closeable
   readonly instance: MQClientInstanceShape
   readonly sends: Send.Sends
+  readonly requests: RequestReply.RequestReply
   readonly telemetry: Telemetry.Telemetry
+}
+
+/** What a kind of producer adds to the plain one. */
+export interface Extension {
+  /** What is wrong with its own options. */
+  readonly problems: ReadonlyArray<ConfigProblem>
+  /** What the client instance gets to know of it besides; held until the producer has ended. */
+  readonly attach: (instance: MQClientInstanceShape) => Effect.Effect<Partial<MQProducerInner>, never, Scope.Scope>
+  /** Waits for its own work under way, for so many milliseconds at most; gives how much is left. */
+  readonly drain: (timeoutMillis: number) => Effect.Effect<number>
 }
 
 const noCounters: Send.SendCounters = { sends: 0, acknowledged: 0, failed: 0, unknown: 0, retries: 0 }
@@ -151,7 +186,13 @@ const started = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOpt
   return DefaultMQProducer.of(producer)
 })
 
-const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOptions) {
+const make = (options: ProducerConfig.ProducerOptions) => Effect.map(makeExtended(options), ({ producer }) => producer)
+
+/** {@link DefaultMQProducer.make}, and what another kind of producer is built with. */
+export const makeExtended = Effect.fnUntraced(function* (
+  options: ProducerConfig.ProducerOptions,
+  extension?: Extension
+) {
   const manager = yield* MQClientManager
   const config = ProducerConfig.withoutNamespace(withDefaults(ProducerConfig.defaults, options))
   const { producerGroup } = config
@@ -173,20 +214,22 @@ const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOption
   const checkConfig = Effect.suspend((): Effect.Effect<void, StartReason> => {
     const group = checkGroup(producerGroup)
     if (group !== undefined) return Effect.fail(group)
-    const problems = ProducerConfig.problems(config)
-    return problems.length === 0 ? Effect.void : Effect.fail(new InvalidConfig({ problems: [...problems] }))
+    const problems = [...ProducerConfig.problems(config), ...(extension?.problems ?? [])]
+    return problems.length === 0 ? Effect.void : Effect.fail(new InvalidConfig({ problems }))
   })
 
   const acquire = Effect.fnUntraced(function* () {
     yield* step("2.2", "check the configuration and the group", checkConfig)
     const instance = yield* step("2.3", "get or create MQClientInstance", manager.getOrCreateMQClientInstance(config))
+    const more = yield* extension?.attach(instance) ?? Effect.succeed({})
     yield* step(
       "2.3.2",
       "register in the producer table",
       instance.registerProducer({
         producerGroup,
         publishTopicList: table.topics,
-        updateTopicPublishInfo: table.update
+        updateTopicPublishInfo: table.update,
+        ...more
       })
     )
     yield* step(
@@ -200,11 +243,12 @@ const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOption
     const uniqueIds = makeUniqueIds({ ...(yield* HostInfo), random: yield* Random.nextIntBetween(0, 0xffff_ffff) })
     const telemetry = yield* Telemetry.make(config, instance, table, uniqueIds)
     const sends = yield* Send.make(config, instance, table, uniqueIds, telemetry.observer)
+    const requests = yield* RequestReply.make(config, instance, table, sends)
     yield* telemetry.watch(sends)
     yield* step("2.5", `instance is running, ready: ${config.readiness}`, awaitReadiness(instance, config))
     // The state itself is written when nothing can fail or be interrupted any more.
     yield* step("2.6", "set RUNNING", Effect.void)
-    return { instance, sends, telemetry }
+    return { instance, sends, requests, telemetry }
   })
 
   const timeout = Effect.suspend(() => {
@@ -279,12 +323,21 @@ const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOption
     })
   )
 
-  const close = Effect.fnUntraced(function* ({ instance, scope, sends, telemetry }: Running) {
+  const close = Effect.fnUntraced(function* ({ instance, requests, scope, sends, telemetry }: Running) {
     const clock = yield* Clock.Clock
     const begin = clock.monotonicTimeNanosUnsafe()
     // For who comes now it is over, although the state is RUNNING for as long as something is held.
     const over = { subject, action: "send", expected: "RUNNING", actual: "SHUTDOWN_ALREADY" } as const
-    const left = yield* sends.drain(config.drainTimeoutMillis, () => new IllegalServiceState(over))
+    const bound = config.drainTimeoutMillis
+    const lefts = yield* Effect.all(
+      [
+        sends.drain(bound, () => new IllegalServiceState(over)),
+        requests.drain(bound),
+        extension?.drain(bound) ?? Effect.succeed(0)
+      ],
+      { concurrency: "unbounded" }
+    )
+    const left = lefts.reduce((sum, one) => sum + one, 0)
     if (left > 0) {
       yield* Effect.annotateLogs(
         Effect.logWarning(`${subject} shuts down with ${left} send(s) under way after ${config.drainTimeoutMillis} ms`),
@@ -341,6 +394,10 @@ const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOption
       Effect.suspend(
         () => running?.sends.fetchPublishMessageQueues(Namespace.unwrap(config.namespace, topic)) ?? refuse(topic)
       ),
+    request: (message, timeoutMillis, requestOptions) =>
+      Effect.suspend(() => running?.requests.request(message, timeoutMillis, requestOptions) ?? refuse(message.topic)),
+    reply: (request, reply, sendOptions) =>
+      Effect.suspend(() => running?.requests.reply(request, reply, sendOptions) ?? refuse(request.topic)),
     state: Effect.gen(function* () {
       const serviceState = stateNow()
       const instance =
@@ -359,7 +416,11 @@ const make = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOption
       return view
     })
   }
-  return self
+  const parts = (topic: string) =>
+    Effect.suspend((): Effect.Effect<Running, SendError> =>
+      running === undefined ? refuse(topic) : Effect.succeed(running)
+    )
+  return { producer: self, config, running: parts }
 })
 
 /** Where the round robin of a new topic begins: anywhere, so that many producers do not all begin at one queue. */

@@ -7,13 +7,21 @@ import {
   type Explainers,
   type Explanation
 } from "../client/Explain.ts"
+import type { NotARequest, RequestReplyClosed, RequestReplyTimeout } from "./ReplyError.ts"
 import type { SendError, SendReason } from "./SendError.ts"
+import type { LocalTransactionTimeout, TransactionNotRun } from "./TransactionError.ts"
 
 /** What only a producer can fail with. */
-type OwnReason = Exclude<SendReason, ClientReason>
+type OwnReason =
+  | Exclude<SendReason, ClientReason>
+  | RequestReplyTimeout
+  | RequestReplyClosed
+  | NotARequest
+  | TransactionNotRun
+  | LocalTransactionTimeout
 
 /** Every error of the client and its producers that a user can meet, the reasons by themselves included. */
-export type ExplainedError = StartError | SendError | SendReason | ClientReason
+export type ExplainedError = StartError | SendError | OwnReason | ClientReason
 
 /** How the reasons of a producer and of its client are explained. */
 export const producerExplainers: Explainers<ByTag<OwnReason | ClientReason>> = {
@@ -47,6 +55,47 @@ export const producerExplainers: Explainers<ByTag<OwnReason | ClientReason>> = {
     cause: "the chosen queue's broker has no master that the route names",
     evidence: [`topic: ${e.topic}`, `broker: ${e.brokerName}`],
     remedy: "Check that it runs, or choose a queue of another broker."
+  }),
+  RequestReplyTimeout: (e) => ({
+    cause: "nobody replied to the request in time",
+    evidence: [
+      `topic: ${e.topic}`,
+      `correlation id: ${e.correlationId}`,
+      `message id: ${e.msgId}`,
+      `time: ${e.timeoutMillis} ms`,
+      "the request is stored and may still be handled"
+    ],
+    remedy: "Check that a consumer of the topic runs and replies; allow more time if it is only slow."
+  }),
+  RequestReplyClosed: (e) => ({
+    cause: "the producer was shut down while the request waited for its reply",
+    evidence: [`topic: ${e.topic}`, `correlation id: ${e.correlationId}`, "the request may have been handled"],
+    remedy: "Keep the producer's scope open until the replies are there, or raise drainTimeoutMillis."
+  }),
+  NotARequest: (e) => ({
+    cause: "the message does not ask for a reply",
+    evidence: [`topic: ${e.topic}`, `message id: ${e.msgId ?? "(none)"}`, `missing: ${e.missing.join(", ")}`],
+    remedy: "Reply only to what a producer's `request` sent, and pass the message as it was consumed."
+  }),
+  TransactionNotRun: (e) => ({
+    cause: "the half message was not stored as durably as the broker is configured to",
+    evidence: [
+      `topic: ${e.topic}`,
+      `message id: ${e.msgId}`,
+      `status: ${e.status}`,
+      "the local transaction was not run and the message was rolled back"
+    ],
+    remedy: "Try again; if it stays so, look at the broker's disk and replicas."
+  }),
+  LocalTransactionTimeout: (e) => ({
+    cause: "the local transaction took too long and was interrupted",
+    evidence: [
+      `topic: ${e.topic}`,
+      `message id: ${e.msgId}`,
+      `time: ${e.timeoutMillis} ms`,
+      "the message is neither committed nor rolled back"
+    ],
+    remedy: "Let checkLocalTransaction decide, and raise transactionTimeoutMillis if the transaction is only slow."
   }),
   SendTimeout: (e) => ({
     cause: "the send's time was up",

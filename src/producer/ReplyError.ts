@@ -1,0 +1,46 @@
+import { Schema } from "effect"
+
+/**
+ * The request was stored, but no reply came in time. One that comes later is dropped.
+ *
+ * Source: RocketMQ `RequestTimeoutException`, client code 10006.
+ */
+export class RequestReplyTimeout extends Schema.TaggedError<RequestReplyTimeout>()("RequestReplyTimeout", {
+  topic: Schema.String,
+  /** What the reply would have been known by: the property CORRELATION_ID of both messages. */
+  correlationId: Schema.String,
+  /** The unique id of the request. */
+  msgId: Schema.String,
+  /** Of the request as a whole, sending included. */
+  timeoutMillis: Schema.Number
+}) {
+  override get message() {
+    return `No reply to the request ${this.correlationId} (message ${this.msgId} to topic "${this.topic}") came within ${this.timeoutMillis} ms. The request is stored and may still be handled. Check that a consumer of the topic runs and replies, and that it replies in time.`
+  }
+}
+
+/** The producer was shut down while the request waited for its reply; the request may be stored and handled. */
+export class RequestReplyClosed extends Schema.TaggedError<RequestReplyClosed>()("RequestReplyClosed", {
+  topic: Schema.String,
+  correlationId: Schema.String
+}) {
+  override get message() {
+    return `The producer was shut down while the request ${this.correlationId} to topic "${this.topic}" waited for its reply; the request may have been handled. Keep the producer's scope open, or raise drainTimeoutMillis.`
+  }
+}
+
+/**
+ * The message cannot be replied to, because it says too little of where the reply should go.
+ *
+ * Source: RocketMQ `MessageUtil.createReplyMessage`, client code 10007.
+ */
+export class NotARequest extends Schema.TaggedError<NotARequest>()("NotARequest", {
+  topic: Schema.String,
+  msgId: Schema.UndefinedOr(Schema.String),
+  /** The properties that a request has and this message has not. */
+  missing: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `The message ${this.msgId ?? "(without id)"} of topic "${this.topic}" is no request: it has no ${this.missing.join(", ")}. Reply only to what a producer's \`request\` sent, and pass the message as it was consumed.`
+  }
+}

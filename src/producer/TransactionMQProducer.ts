@@ -1,0 +1,332 @@
+import { Config, Context, Effect, Exit, Layer } from "effect"
+import { ConfigProblem, type StartError } from "../client/ClientError.ts"
+import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
+import type { MQClientManager } from "../client/MQClientManager.ts"
+import type { Message } from "../message/Message.ts"
+import type { MessageExt } from "../message/MessageExt.ts"
+import { decodeOffsetMessageId } from "../message/MessageId.ts"
+import type { SendResult } from "../message/SendResult.ts"
+import { SysFlag } from "../message/SysFlag.ts"
+import { MessageConst } from "../protocol/MessageProperties.ts"
+import * as MessageProperties from "../protocol/MessageProperties.ts"
+import { type DefaultMQProducerShape, makeExtended } from "./DefaultMQProducer.ts"
+import { commitOrRollback, type LocalTransactionState, remarkOf, stateOfExit } from "./LocalTransactionState.ts"
+import type { Outgoing } from "./Outgoing.ts"
+import { withProperties } from "./OutgoingProperties.ts"
+import type { ProducerOptions } from "./ProducerConfig.ts"
+import { InvalidMessage, type SendError } from "./SendError.ts"
+import type { SendOptions } from "./SendOptions.ts"
+import * as TransactionChecks from "./TransactionChecks.ts"
+import { LocalTransactionTimeout, TransactionNotRun } from "./TransactionError.ts"
+import * as Underway from "./Underway.ts"
+
+/** What a transactional producer can be told beside the options of every producer. */
+export interface TransactionSettings {
+  /** Checks that run at once; default 8 (Java `checkThreadPoolMaxSize`, 1 there). */
+  readonly checkConcurrency?: number | undefined
+  /** Checks that may run and wait; default 2,000 (Java `checkRequestHoldMax`). Those beyond are asked again by the broker. */
+  readonly checkRequestHoldMax?: number | undefined
+  /** Milliseconds that a check may take before the answer is UNKNOW; default 10,000. */
+  readonly checkTimeoutMillis?: number | undefined
+  /** Milliseconds that a local transaction may take before it is interrupted; by default as long as it likes. */
+  readonly transactionTimeoutMillis?: number | undefined
+}
+
+/**
+ * The options of a transactional producer. With `topics` the readiness is `registered` unless another one is given: the
+ * brokers then know the producer before it has sent anything, so that they can ask about messages of an earlier run.
+ */
+export interface TransactionProducerOptions<R> extends ProducerOptions, TransactionSettings {
+  /**
+   * Says what has become of the local transaction of a half message that is still undecided; a broker asks. A failure, a
+   * defect and running out of time count as UNKNOW: the broker asks again, 15 times in all unless it is configured
+   * otherwise. A half message whose transaction never ran should be answered ROLLBACK_MESSAGE.
+   */
+  readonly checkLocalTransaction: (message: MessageExt) => Effect.Effect<LocalTransactionState, unknown, R>
+}
+
+/** Options of one transaction. */
+export interface TransactionOptions<A, E> extends SendOptions {
+  /**
+   * What the end of the local transaction says; by default `stateOfExit`. Override it where a typed failure leaves open
+   * whether the transaction is done (a connection that was lost during the COMMIT): that is UNKNOW.
+   */
+  readonly stateOf?: ((exit: Exit.Exit<A, E | LocalTransactionTimeout>) => LocalTransactionState) | undefined
+}
+
+/** A local transaction that succeeded, and its message. Source: RocketMQ `TransactionSendResult`. */
+export interface TransactionResult<A> {
+  /** Of the half message; its `queueOffset` and `offsetMsgId` are not those under which consumers get the message. */
+  readonly sendResult: SendResult
+  /** What the broker was told; COMMIT_MESSAGE unless `stateOf` says otherwise. */
+  readonly localTransactionState: LocalTransactionState
+  /** What the local transaction gave. */
+  readonly value: A
+}
+
+/** What a transactional producer has counted since it was made. */
+export interface TransactionCounters {
+  /** Transactions begun. */
+  readonly begun: number
+  readonly committed: number
+  readonly rolledBack: number
+  /** Left open, to be decided by a check. */
+  readonly unknown: number
+  /** END_TRANSACTIONs that could not be handed to the broker; a check decides instead. */
+  readonly endsLost: number
+  /** Transactions under way. */
+  readonly underway: number
+  readonly checks: TransactionChecks.CheckCounters
+}
+
+/** A transactional producer: everything that `DefaultMQProducer` has, and transactions. */
+export interface TransactionMQProducerShape extends DefaultMQProducerShape {
+  /**
+   * Sends a message that consumers get if, and only if, a local transaction succeeds: stores it as a half message, runs
+   * the transaction, and commits or rolls back by its end. A success commits; a typed failure rolls back and is passed on;
+   * after a defect or an interruption the message stays open, and `checkLocalTransaction` decides when the broker asks.
+   *
+   * The transaction may be a function of the half message's send result, for instance to store its `msgId` with the data
+   * so that a check finds it. Delayed messages are refused.
+   *
+   * Fails with `SendError` when the half message was not acknowledged (the transaction was not run; where the outcome is
+   * `unknown`, the broker may ask), with `TransactionNotRun` when it was not stored durably, and with
+   * `LocalTransactionTimeout` when the transaction took too long.
+   *
+   * Source: RocketMQ `TransactionMQProducer.sendMessageInTransaction`.
+   */
+  readonly transaction: <A, E, R>(
+    message: Message,
+    local: Effect.Effect<A, E, R> | ((half: SendResult) => Effect.Effect<A, E, R>),
+    options?: TransactionOptions<A, E>
+  ) => Effect.Effect<TransactionResult<A>, SendError | TransactionNotRun | LocalTransactionTimeout | E, R>
+  /** What it has counted. */
+  readonly transactions: Effect.Effect<TransactionCounters>
+}
+
+/**
+ * A producer with transactions.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Message, TransactionMQProducer } from "effect-rocketmq"
+ *
+ * const placeOrder = (id: string, insert: Effect.Effect<void, Error>) =>
+ *   Effect.gen(function* () {
+ *     const producer = yield* TransactionMQProducer
+ *     yield* producer.transaction(Message.make({ topic: "orders", body: id, keys: id }), insert)
+ *   })
+ *
+ * const Producer = TransactionMQProducer.layer({
+ *   producerGroup: "orders-pg",
+ *   namesrvAddr: "127.0.0.1:9876",
+ *   topics: ["orders"],
+ *   checkLocalTransaction: (message) => Effect.succeed("UNKNOW")
+ * })
+ * ```
+ *
+ * Source: RocketMQ `TransactionMQProducer`.
+ */
+export class TransactionMQProducer extends Context.Service<TransactionMQProducer, TransactionMQProducerShape>()(
+  "effect-rocketmq/producer/TransactionMQProducer"
+) {
+  /** A producer in Java's shape, with `start` and `shutdown` of its own. It acquires nothing. */
+  static readonly make = <R = never>(
+    options: TransactionProducerOptions<R>
+  ): Effect.Effect<TransactionMQProducerShape, never, MQClientManager | R> => make(options)
+
+  /** A started producer for as long as the layer's scope is open; closing it is the shutdown. */
+  static readonly layer = <R = never>(
+    options: TransactionProducerOptions<R>
+  ): Layer.Layer<TransactionMQProducer, StartError, MQClientManager | R> =>
+    Layer.effect(TransactionMQProducer, started(options))
+
+  /** {@link layer} with options read from `Config`; the check is code and comes by itself. */
+  static readonly layerConfig = <R = never>(
+    checkLocalTransaction: TransactionProducerOptions<R>["checkLocalTransaction"],
+    options: Config.Wrap<ProducerOptions & TransactionSettings>
+  ): Layer.Layer<TransactionMQProducer, StartError | Config.ConfigError, MQClientManager | R> =>
+    Layer.effect(
+      TransactionMQProducer,
+      Effect.flatMap(Config.unwrap(options), (settings) => started({ ...settings, checkLocalTransaction }))
+    )
+}
+
+const started = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions<R>) {
+  const producer = yield* make(options)
+  yield* Effect.acquireRelease(producer.start, () => producer.shutdown, { interruptible: true })
+  return TransactionMQProducer.of(producer)
+})
+
+const defaults = { checkConcurrency: 8, checkRequestHoldMax: 2_000, checkTimeoutMillis: 10_000 }
+
+const problemsOf = (settings: TransactionSettings): ReadonlyArray<ConfigProblem> => {
+  const found: Array<ConfigProblem> = []
+  for (const path of ["checkConcurrency", "checkRequestHoldMax"] as const) {
+    const value = settings[path]
+    if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {
+      found.push(new ConfigProblem({ path, problem: `must be a whole number of at least 1, is ${value}` }))
+    }
+  }
+  for (const path of ["checkTimeoutMillis", "transactionTimeoutMillis"] as const) {
+    const value = settings[path]
+    if (value !== undefined && !(Number.isFinite(value) && value > 0)) {
+      found.push(new ConfigProblem({ path, problem: `must be a number of milliseconds above 0, is ${value}` }))
+    }
+  }
+  return found
+}
+
+const delayProperties = [
+  MessageConst.DELAY_TIME_LEVEL,
+  MessageConst.TIMER_DELAY_SEC,
+  MessageConst.TIMER_DELAY_MS,
+  MessageConst.TIMER_DELIVER_MS
+]
+
+/** A message made ready as a half message. */
+const asHalf =
+  (producerGroup: string) =>
+  (outgoing: Outgoing): Outgoing | InvalidMessage => {
+    const properties = MessageProperties.decode(outgoing.properties)
+    if (delayProperties.some((name) => properties[name] !== undefined)) {
+      const problem = "is not possible for a message of a transaction; leave it out"
+      return new InvalidMessage({ topic: outgoing.topic, field: "delay", problem })
+    }
+    const half = withProperties(outgoing, {
+      [MessageConst.TRANSACTION_PREPARED]: "true",
+      [MessageConst.PRODUCER_GROUP]: producerGroup
+    })
+    return "sysFlag" in half ? { ...half, sysFlag: half.sysFlag | SysFlag.TRANSACTION_PREPARED } : half
+  }
+
+const make = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions<R>) {
+  const context = yield* Effect.context<R>()
+  const { checkLocalTransaction, transactionTimeoutMillis } = options
+  const { producerGroup } = options
+  const checks = TransactionChecks.make(
+    {
+      producerGroup,
+      checkConcurrency: options.checkConcurrency ?? defaults.checkConcurrency,
+      checkRequestHoldMax: options.checkRequestHoldMax ?? defaults.checkRequestHoldMax,
+      checkTimeoutMillis: options.checkTimeoutMillis ?? defaults.checkTimeoutMillis
+    },
+    (message) => Effect.provideContext(checkLocalTransaction(message), context)
+  )
+  const underway = Underway.make()
+  const counters = { begun: 0, committed: 0, rolledBack: 0, unknown: 0, endsLost: 0 }
+  const readiness = options.readiness ?? ((options.topics ?? []).length > 0 ? "registered" : undefined)
+
+  const { config, producer, running } = yield* makeExtended(
+    { ...options, readiness },
+    {
+      problems: problemsOf(options),
+      attach: checks.attach,
+      drain: (timeoutMillis) =>
+        Effect.map(
+          Effect.all([underway.drain(timeoutMillis), checks.drain(timeoutMillis)], { concurrency: "unbounded" }),
+          ([transactions, asked]) => transactions + asked
+        )
+    }
+  )
+  const ready = asHalf(config.producerGroup)
+
+  /** Tells the broker; it asks when this gets lost. */
+  const end = (
+    instance: MQClientInstanceShape,
+    half: SendResult,
+    state: LocalTransactionState,
+    remark: string | undefined
+  ): Effect.Effect<void> => {
+    const { brokerName, topic } = half.queue
+    const lost = (problem: string) => {
+      counters.endsLost++
+      return Effect.logWarning(
+        `the end (${state}) of transaction ${half.msgId} did not reach broker ${brokerName}, which will ask: ${problem}`
+      )
+    }
+    const address = instance.routes.findBrokerAddressInPublish(brokerName)
+    const place = decodeOffsetMessageId(half.offsetMsgId)
+    if (address === undefined) return lost("its master is not known")
+    if (place === undefined) return lost(`its message id "${half.offsetMsgId}" cannot be read`)
+    return instance.api
+      .endTransactionOneway(
+        address,
+        {
+          topic,
+          producerGroup: config.producerGroup,
+          tranStateTableOffset: half.queueOffset,
+          commitLogOffset: Number(place.offset),
+          commitOrRollback: commitOrRollback[state],
+          fromTransactionCheck: false,
+          msgId: half.msgId,
+          transactionId: half.transactionId ?? half.msgId,
+          brokerName
+        },
+        remark,
+        config.sendMsgTimeout
+      )
+      .pipe(Effect.catch((error) => lost(error.message)))
+  }
+
+  const count = (state: LocalTransactionState) => {
+    if (state === "COMMIT_MESSAGE") counters.committed++
+    else if (state === "ROLLBACK_MESSAGE") counters.rolledBack++
+    else counters.unknown++
+  }
+
+  const bounded = <A, E, R2>(topic: string, msgId: string, local: Effect.Effect<A, E, R2>) =>
+    transactionTimeoutMillis === undefined
+      ? local
+      : Effect.timeoutOrElse(local, {
+          duration: transactionTimeoutMillis,
+          orElse: () =>
+            Effect.fail(new LocalTransactionTimeout({ topic, msgId, timeoutMillis: transactionTimeoutMillis }))
+        })
+
+  const transaction: TransactionMQProducerShape["transaction"] = <A, E, R2>(
+    message: Message,
+    local: Effect.Effect<A, E, R2> | ((half: SendResult) => Effect.Effect<A, E, R2>),
+    transactionOptions?: TransactionOptions<A, E>
+  ) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        counters.begun++
+        const parts = yield* running(message.topic)
+        const sendResult = yield* restore(parts.sends.sendAs(message, ready, transactionOptions))
+        const { msgId, status } = sendResult
+        const { topic } = sendResult.queue
+        if (status !== "SEND_OK") {
+          count("ROLLBACK_MESSAGE")
+          yield* end(parts.instance, sendResult, "ROLLBACK_MESSAGE", undefined)
+          return yield* new TransactionNotRun({ topic, msgId, status })
+        }
+        const exit = yield* Effect.exit(
+          restore(
+            bounded(
+              topic,
+              msgId,
+              Effect.suspend(() => (Effect.isEffect(local) ? local : local(sendResult)))
+            )
+          )
+        )
+        const localTransactionState = (transactionOptions?.stateOf ?? stateOfExit)(exit)
+        count(localTransactionState)
+        const remark = Exit.isFailure(exit)
+          ? remarkOf("executeLocalTransactionBranch exception: ", exit.cause)
+          : undefined
+        yield* end(parts.instance, sendResult, localTransactionState, remark)
+        return Exit.isSuccess(exit)
+          ? { sendResult, localTransactionState, value: exit.value }
+          : yield* Effect.failCause(exit.cause)
+      }).pipe(underway.track)
+    )
+
+  const self: TransactionMQProducerShape = {
+    ...producer,
+    transaction,
+    transactions: Effect.sync(() => ({ ...counters, underway: underway.count(), checks: { ...checks.counters } }))
+  }
+  return self
+})

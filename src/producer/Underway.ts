@@ -1,0 +1,36 @@
+import { Effect } from "effect"
+
+/** Work that a shutdown waits for. */
+export interface Underway {
+  /** Counts the work for as long as it runs. */
+  readonly track: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  readonly count: () => number
+  /** Ends when nothing is under way, or after so many milliseconds; gives how much is left then. */
+  readonly drain: (timeoutMillis: number) => Effect.Effect<number>
+}
+
+/** Nothing under way. */
+export const make = (): Underway => {
+  let count = 0
+  const waiting = new Set<() => void>()
+  const leave = Effect.sync(() => {
+    if (--count === 0) for (const resume of waiting) resume()
+  })
+  const idle = Effect.callback<void>((resume) => {
+    if (count === 0) return resume(Effect.void)
+    const wake = () => resume(Effect.void)
+    waiting.add(wake)
+    return Effect.sync(() => {
+      waiting.delete(wake)
+    })
+  })
+  return {
+    track: (self) =>
+      Effect.suspend(() => {
+        count++
+        return Effect.ensuring(self, leave)
+      }),
+    count: () => count,
+    drain: (timeoutMillis) => Effect.map(Effect.timeoutOption(idle, Math.max(0, timeoutMillis)), () => count)
+  }
+}
