@@ -1,6 +1,6 @@
 import {
   Clock,
-  Config,
+  type Config,
   Context,
   Deferred,
   Effect,
@@ -34,6 +34,7 @@ import { makeUniqueIds } from "../message/MessageId.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import * as Namespace from "../message/Namespace.ts"
 import type { SendResult } from "../message/SendResult.ts"
+import * as ConfigNames from "./ConfigNames.ts"
 import * as ProducerConfig from "./ProducerConfig.ts"
 import { awaitReadiness } from "./ProducerStart.ts"
 import type { NotARequest, RequestReplyClosed, RequestReplyTimeout } from "./ReplyError.ts"
@@ -173,11 +174,23 @@ export class DefaultMQProducer extends Context.Service<DefaultMQProducer, Defaul
     options: ProducerConfig.ProducerOptions
   ): Layer.Layer<DefaultMQProducer, StartError, MQClientManager> => Layer.effect(DefaultMQProducer, started(options))
 
-  /** {@link layer} with options read from `Config`. */
+  /**
+   * {@link layer} with options from `Config`, under the names in docs/configuration.md (`ROCKETMQ_PRODUCER_GROUP`,
+   * `NAMESRV_ADDR`, ...). Options given here win; each may be a value or a `Config` of its own. Everything that cannot be
+   * used is told at once, by an `InvalidConfig`.
+   */
   static readonly layerConfig = (
-    options: Config.Wrap<ProducerConfig.ProducerOptions>
-  ): Layer.Layer<DefaultMQProducer, StartError | Config.ConfigError, MQClientManager> =>
-    Layer.effect(DefaultMQProducer, Effect.flatMap(Config.unwrap(options), started))
+    options?: ConfigNames.ConfigOverrides | Config.Config<Partial<ProducerConfig.ProducerConfig>>
+  ): Layer.Layer<DefaultMQProducer, StartError, MQClientManager> =>
+    Layer.effect(
+      DefaultMQProducer,
+      ConfigNames.fromConfig(options).pipe(
+        Effect.mapError(
+          (reason) => new StartError({ step: "2.2", name: "check the configuration and the group", reason })
+        ),
+        Effect.flatMap(started)
+      )
+    )
 }
 
 const started = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOptions) {
