@@ -5,6 +5,7 @@
  */
 
 export * as Message from "./message/Message.ts"
+export * as MessageDelay from "./message/MessageDelay.ts"
 export type { MessageExt } from "./message/MessageExt.ts"
 export * as MessageId from "./message/MessageId.ts"
 export * as MessageQueue from "./message/MessageQueue.ts"
