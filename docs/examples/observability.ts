@@ -115,7 +115,7 @@ const main = Effect.gen(function* () {
   const send = spans.find(({ name }) => name === "send orders")
   const told = send?.attributes.map(({ key, value }) => `${key}: ${JSON.stringify(value)}`) ?? []
   yield* Console.log(`of the send span:\n  ${told.join("\n  ")}\n`)
-  yield* Console.log(`metrics that the collector received:\n  ${[...metrics].sort().join("\n  ")}`)
+  yield* Console.log(`metrics that the collector received:\n  ${[...metrics].toSorted().join("\n  ")}`)
 })
 
 await Effect.runPromise(Effect.scoped(main))
