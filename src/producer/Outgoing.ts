@@ -99,20 +99,21 @@ export const wantsPacking = (config: ProducerConfig, outgoing: Outgoing): boolea
 
 /**
  * The message with its body packed as the producer's options say. Runs once per send, so that all attempts carry the same
- * bytes and the same flag. Fails with `CompressionUnavailable` for LZ4 without `lz4-napi`.
+ * bytes and the same flag. A body that packing does not make smaller leaves as it is: one of just the greatest size would
+ * become too large for the broker. Fails with `CompressionUnavailable` for LZ4 without `lz4-napi`.
  *
- * Source: RocketMQ `DefaultMQProducerImpl.tryToCompressMessage`, which packs anew for every attempt.
+ * Source: RocketMQ `DefaultMQProducerImpl.tryToCompressMessage`, which packs always, and anew for every attempt.
  */
 export const pack = (
   config: ProducerConfig,
   outgoing: Outgoing
 ): Effect.Effect<Outgoing, Compression.CompressionUnavailable> => {
   const { compressLevel: level, compressType: type } = config
-  return Effect.map(Compression.compress(outgoing.body, { type, level }), (body) => ({
-    ...outgoing,
-    body,
-    sysFlag: outgoing.sysFlag | Compression.sysFlagOf(type)
-  }))
+  return Effect.map(Compression.compress(outgoing.body, { type, level }), (body) =>
+    body.length < outgoing.body.length
+      ? { ...outgoing, body, sysFlag: outgoing.sysFlag | Compression.sysFlagOf(type) }
+      : outgoing
+  )
 }
 
 /** The message as a broker of a release understands it. */

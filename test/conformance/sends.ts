@@ -90,6 +90,29 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
+  test.effect("large bodies are stored packed where that makes them smaller, and read as they were", () =>
+    Effect.gen(function* () {
+      const observer = yield* Observer
+      const topic = yield* createTopic("packed", { queues: 1 })
+      const producer = yield* startProducer()
+      const cases = [
+        { body: "a".repeat(4_095), packed: false },
+        { body: "a".repeat(4_096), packed: true },
+        { body: "compress me ".repeat(100_000), packed: true },
+        { body: bytes(100_000, 1), packed: false }
+      ]
+      const sent = yield* Effect.forEach(cases, ({ body, packed }) => {
+        const message = Message.make({ topic, body })
+        return Effect.map(producer.send(message), (result) => ({ message, packed, result }))
+      })
+      for (const { message, packed, result } of sent) {
+        const stored = yield* observer.messageAt(result.queue, result.queueOffset)
+        assert.strictEqual(stored.body.length < message.body.length, packed)
+      }
+      yield* assertTopicHolds(topic, sent)
+    }).pipe(withManager)
+  )
+
   test.effect("a chosen queue, and no other", () =>
     Effect.gen(function* () {
       const topic = yield* createTopic("chosen", { queues: 3 })
