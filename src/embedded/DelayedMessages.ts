@@ -115,7 +115,8 @@ export const make = (options: DelayOptions): DelayedMessages => {
 
   const putLevel = (message: MessageInner, level: number): StoredEntry => {
     const used = Math.min(level, levels.max)
-    return wait("level", message.storeTimestamp + levels.millis(used), aside(message, SCHEDULE_TOPIC, used - 1))
+    const stored = aside(message, SCHEDULE_TOPIC, used - 1, { [MessageConst.DELAY_TIME_LEVEL]: String(used) })
+    return wait("level", message.storeTimestamp + levels.millis(used), stored)
   }
 
   /** A broker's timers tick once a precision; a message leaves with the tick after the one it belongs to. */

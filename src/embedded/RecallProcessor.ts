@@ -1,4 +1,5 @@
 import * as MixAll from "../message/MixAll.ts"
+import * as RecallHandle from "../message/RecallHandle.ts"
 import { DecodeError } from "../protocol/DecodeError.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
 import { MQVersion } from "../protocol/MQVersion.ts"
@@ -8,7 +9,6 @@ import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { RecallMessageHeader } from "../protocol/request/RecallMessage.ts"
 import * as RecallMessage from "../protocol/request/RecallMessage.ts"
 import type { Broker, Handlers } from "./Broker.ts"
-import * as RecallHandle from "./RecallHandle.ts"
 import * as Reply from "./Reply.ts"
 import * as TimerProperties from "./TimerProperties.ts"
 
@@ -42,7 +42,7 @@ export const handlers = (broker: Broker): Handlers => {
   const handleRefusal = (header: RecallMessageHeader, handle: RecallHandle.RecallHandle): Response | undefined => {
     if (handle.topic !== header.topic) return illegal("recall failed, topic not match")
     if (handle.brokerName !== broker.name) return illegal("recall failed, broker service not available")
-    const left = /^-?[0-9]+$/.test(handle.timestamp) ? Number(handle.timestamp) - broker.now() : -1
+    const left = handle.deliverMillis - broker.now()
     return left <= 0 || left >= config.timerMaxDelaySec * 1_000
       ? illegal("recall failed, timestamp invalid")
       : undefined
@@ -65,9 +65,9 @@ export const handlers = (broker: Broker): Handlers => {
       flag: 0,
       properties: {
         [MessageConst.TAGS]: RECALL_TAG,
-        [MessageConst.TIMER_DEL_UNIQKEY]: TimerProperties.recallKey(handle.topic, handle.uniqueKey),
-        [MessageConst.UNIQ_KEY]: handle.uniqueKey,
-        [MessageConst.TIMER_DELIVER_MS]: handle.timestamp,
+        [MessageConst.TIMER_DEL_UNIQKEY]: TimerProperties.recallKey(handle.topic, handle.msgId),
+        [MessageConst.UNIQ_KEY]: handle.msgId,
+        [MessageConst.TIMER_DELIVER_MS]: String(handle.deliverMillis),
         [MessageConst.BORN_TIMESTAMP]: String(now),
         [MessageConst.PRODUCER_GROUP]: header.producerGroup ?? ""
       },
@@ -80,7 +80,7 @@ export const handlers = (broker: Broker): Handlers => {
       preparedTransactionOffset: 0
     })
     if (typeof stored === "string") return refuse(ResponseCode.SYSTEM_ERROR, "recall failed, execute error")
-    const response = RecallMessage.response({ msgId: handle.uniqueKey })
+    const response = RecallMessage.response({ msgId: handle.msgId })
     // A real broker says so although the recall went well.
     return { ...response, remark: "not set any response code", extFields: { ...response.extFields, ...region } }
   })

@@ -2,6 +2,7 @@ import { Effect, Result } from "effect"
 import { DecodeError } from "../protocol/DecodeError.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
 import * as MessageProperties from "../protocol/MessageProperties.ts"
+import { MQVersion } from "../protocol/MQVersion.ts"
 import * as PushReplyMessageToClient from "../protocol/push/PushReplyMessageToClient.ts"
 import type { RemotingCommand, Response } from "../protocol/RemotingCommand.ts"
 import { RequestCode } from "../protocol/RequestCode.ts"
@@ -33,9 +34,21 @@ export const handlers = (broker: Broker): Handlers => {
   const { config, state } = broker
   const checks = SendChecks.make(broker)
 
+  /** 5.x adds where the reply came in and whether it may be traced. */
+  const propertiesOf = (header: SendMessageHeader): Readonly<Record<string, string>> => {
+    const sent = MessageProperties.decode(header.properties ?? "")
+    return config.version < MQVersion.V5_0_0
+      ? sent
+      : {
+          ...sent,
+          [MessageConst.MSG_REGION]: config.regionId,
+          [MessageConst.TRACE_SWITCH]: String(config.traceOn)
+        }
+  }
+
   /** Why the reply did not arrive; `undefined` when it did. */
   const push = (header: SendMessageHeader, body: Uint8Array, channel: Channel): Effect.Effect<string | undefined> => {
-    const properties = MessageProperties.decode(header.properties ?? "")
+    const properties = propertiesOf(header)
     const clientId = properties[MessageConst.MESSAGE_REPLY_TO_CLIENT]
     if (clientId === undefined) {
       return Effect.succeed(`reply message properties[${MessageConst.MESSAGE_REPLY_TO_CLIENT}] is null`)
@@ -74,7 +87,7 @@ export const handlers = (broker: Broker): Handlers => {
     )
   }
 
-  /** Stored with the properties as they came, and as if it were not compressed. */
+  /** Stored as if it were not compressed, as a real broker does. */
   const store = (header: SendMessageHeader, body: Uint8Array, queueId: number, channel: Channel): Place | undefined => {
     if (!config.storeReplyMessageEnable) return undefined
     const entry = state.delayed.put({
@@ -82,7 +95,7 @@ export const handlers = (broker: Broker): Handlers => {
       queueId,
       body,
       flag: header.flag,
-      properties: MessageProperties.decode(header.properties ?? ""),
+      properties: propertiesOf(header),
       sysFlag: 0,
       bornTimestamp: header.bornTimestamp,
       bornHost: channel.remoteAddress,

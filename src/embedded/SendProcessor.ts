@@ -1,4 +1,5 @@
 import * as MixAll from "../message/MixAll.ts"
+import * as RecallHandle from "../message/RecallHandle.ts"
 import { SysFlag } from "../message/SysFlag.ts"
 import { DecodeError } from "../protocol/DecodeError.ts"
 import * as MessageCodec from "../protocol/MessageCodec.ts"
@@ -16,7 +17,6 @@ import type { TimerRefusal } from "./DelayedMessages.ts"
 import { delayLevel } from "./DelayedMessages.ts"
 import type { StoredEntry } from "./MessageStore.ts"
 import * as OffsetMessageId from "./OffsetMessageId.ts"
-import * as RecallHandle from "./RecallHandle.ts"
 import * as Remarks from "./Remarks.ts"
 import * as Reply from "./Reply.ts"
 import * as SendChecks from "./SendChecks.ts"
@@ -98,10 +98,14 @@ export const handlers = (broker: Broker): Handlers => {
       traceOn: config.traceOn
     })
 
-  /** 4.x stores what came, less WAIT, and adds nothing but the cluster. */
-  const legacyProperties = (sent: Readonly<Record<string, string>>): Readonly<Record<string, string>> => {
+  /** 4.x stores what came, less WAIT unless the message is put aside, and adds nothing but the cluster. */
+  const legacyProperties = (
+    header: SendMessageHeader,
+    sent: Readonly<Record<string, string>>
+  ): Readonly<Record<string, string>> => {
     const { WAIT: _wait, ...kept } = sent
-    return { ...kept, CLUSTER: state.clusterName }
+    const plain = delayLevel(sent) <= 0 && !isHalf(header, sent)
+    return { ...(plain ? kept : sent), CLUSTER: state.clusterName }
   }
 
   /** By which a timer message that waits can be recalled. */
@@ -112,8 +116,8 @@ export const handlers = (broker: Broker): Handlers => {
       : RecallHandle.encode({
           topic: waiting.topic,
           brokerName: broker.name,
-          timestamp: String(waiting.outAt + 1),
-          uniqueKey
+          deliverMillis: waiting.outAt + 1,
+          msgId: uniqueKey
         })
   }
 
@@ -129,7 +133,7 @@ export const handlers = (broker: Broker): Handlers => {
     const uniqueKey = sent[MessageConst.UNIQ_KEY] ?? UniqueId.make(broker.now(), broker.draw)
     const properties: Readonly<Record<string, string>> = {
       ...(legacy
-        ? legacyProperties(sent)
+        ? legacyProperties(header, sent)
         : {
             ...sent,
             UNIQ_KEY: uniqueKey,

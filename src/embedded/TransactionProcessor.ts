@@ -21,16 +21,24 @@ import * as StoredMessage from "./StoredMessage.ts"
 
 const wrong = (remark: string): Response => ({ code: ResponseCode.SYSTEM_ERROR, remark })
 
-/** What consumers see of a committed half message: no longer where it was to go, but that it was a half message. */
-const committed = (half: MessageExt, header: EndTransactionHeader, now: number): MessageInner | undefined => {
-  const { [MessageConst.REAL_QUEUE_ID]: queueId, [MessageConst.REAL_TOPIC]: topic, ...properties } = half.properties
+/**
+ * What consumers see of a committed half message: that it was one, and in 4.x (`legacy`) also where it was to go, which it
+ * now is.
+ */
+const committed = (
+  half: MessageExt,
+  header: EndTransactionHeader,
+  now: number,
+  legacy: boolean
+): MessageInner | undefined => {
+  const { [MessageConst.REAL_QUEUE_ID]: queueId, [MessageConst.REAL_TOPIC]: topic, ...kept } = half.properties
   return topic === undefined || queueId === undefined
     ? undefined
     : {
         ...half,
         topic,
         queueId: Number(queueId),
-        properties,
+        properties: legacy ? half.properties : kept,
         sysFlag: (half.sysFlag & ~SysFlag.TRANSACTION_ROLLBACK) | SysFlag.TRANSACTION_COMMIT,
         storeTimestamp: now,
         preparedTransactionOffset: header.commitLogOffset
@@ -44,6 +52,7 @@ const committed = (half: MessageExt, header: EndTransactionHeader, now: number):
  */
 export const handlers = (broker: Broker): Handlers => {
   const { config, state } = broker
+  const legacy = config.version < MQVersion.V5_0_0
 
   const halfAt = (commitLogOffset: number): MessageExt | undefined => {
     const entry = state.store.byPhysicalOffset(commitLogOffset)
@@ -52,7 +61,7 @@ export const handlers = (broker: Broker): Handlers => {
 
   /** A message that says for how long nobody asks about it is ended within that time, or by a check. */
   const tooLate = (half: MessageExt, header: EndTransactionHeader): boolean =>
-    config.version >= MQVersion.V5_0_0 &&
+    !legacy &&
     header.fromTransactionCheck !== true &&
     HalfMessages.hasOwnImmunity(half.properties) &&
     broker.now() - half.bornTimestamp > HalfMessages.immunityMillis(half.properties, config.transactionTimeOut)
@@ -66,7 +75,7 @@ export const handlers = (broker: Broker): Handlers => {
   }
 
   const commit = (half: MessageExt, header: EndTransactionHeader): Response => {
-    const message = committed(half, header, broker.now())
+    const message = committed(half, header, broker.now(), legacy)
     if (message === undefined) return wrong(Remarks.NO_PREPARED_MESSAGE)
     const entry = state.delayed.put(message)
     if (typeof entry === "string") {

@@ -51,7 +51,7 @@ const setup = Effect.gen(function* () {
   }
 })
 
-const queue = (queueId: number) => ({ topic: "orders", brokerName: "broker-a", queueId })
+const queueOf = (queueId: number) => ({ topic: "orders", brokerName: "broker-a", queueId })
 
 const reset = (over: Partial<ResetOffset.ResetOffsetHeader> = {}) =>
   ResetOffset.request({ topic: "orders", group: "cg", timestamp: 2_000, isForce: true, ...over })
@@ -91,8 +91,14 @@ describe("who consumes what", () => {
         QueryConsumeTimeSpan.decodeResponse(yield* call(QueryConsumeTimeSpan.request({ topic: "orders", group: "cg" })))
       ).consumeTimeSpanSet
       assert.deepStrictEqual(spans, [
-        { messageQueue: queue(0), minTimeStamp: 1_000, maxTimeStamp: 3_000, consumeTimeStamp: 1_000, delayTime: 1_000 },
-        { messageQueue: queue(1), minTimeStamp: -1, maxTimeStamp: -1, consumeTimeStamp: -1, delayTime: 0 }
+        {
+          messageQueue: queueOf(0),
+          minTimeStamp: 1_000,
+          maxTimeStamp: 3_000,
+          consumeTimeStamp: 1_000,
+          delayTime: 1_000
+        },
+        { messageQueue: queueOf(1), minTimeStamp: -1, maxTimeStamp: -1, consumeTimeStamp: -1, delayTime: 0 }
       ])
       assert.deepInclude(yield* call(QueryConsumeTimeSpan.request({ topic: "nowhere", group: "cg" })), {
         code: 17,

@@ -329,7 +329,7 @@ describe("recall", () => {
         604,
         "recall failed, broker service not available"
       ])
-      assert.deepStrictEqual(yield* codeAndRemark(handle("v1 orders broker-a soon U")), [
+      assert.deepStrictEqual(yield* codeAndRemark(handle("v1 orders broker-a 0 U")), [
         604,
         "recall failed, timestamp invalid"
       ])

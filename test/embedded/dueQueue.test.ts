@@ -2,9 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
 import * as DelayLevels from "../../src/embedded/DelayLevels.ts"
 import * as DueQueue from "../../src/embedded/DueQueue.ts"
-import * as RecallHandle from "../../src/embedded/RecallHandle.ts"
 import * as TimerProperties from "../../src/embedded/TimerProperties.ts"
-import { golden } from "../protocol/goldenFrames.ts"
 
 const smallInt = Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 })))
 
@@ -61,20 +59,5 @@ describe("timers", () => {
     assert.strictEqual(at({ TIMER_DELIVER_MS: "9" }), 9)
     assert.isUndefined(at({ TIMER_DELIVER_MS: "soon" }))
     assert.isUndefined(at({ TIMER_DELAY_SEC: "1.5" }))
-  })
-
-  it("the handle of a real broker", () => {
-    const handle = golden("send-v2-response-timer").decoded.header.extFields?.["recallHandle"] ?? ""
-    const read = RecallHandle.decode(handle)
-    assert.deepStrictEqual(read, {
-      topic: "facts-t9969",
-      brokerName: "broker-a",
-      timestamp: "1795409991001",
-      uniqueKey: "FD0000000000000000000000000000023E8630946E09725E2202000D"
-    })
-    assert.strictEqual(read === undefined ? "" : RecallHandle.encode(read), handle)
-    for (const text of ["", "djE", "!", Buffer.from("v2 a b 1 c").toString("base64")]) {
-      assert.isUndefined(RecallHandle.decode(text))
-    }
   })
 })

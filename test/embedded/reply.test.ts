@@ -79,6 +79,8 @@ describe("replies", () => {
           CORRELATION_ID: "id-1",
           REPLY_TO_CLIENT: "rr@1",
           UNIQ_KEY: "U",
+          MSG_REGION: "DefaultRegion",
+          TRACE_ON: "true",
           PUSH_REPLY_TIME: "5000"
         }
       )
@@ -90,7 +92,9 @@ describe("replies", () => {
           MSG_TYPE: "reply",
           CORRELATION_ID: "id-1",
           REPLY_TO_CLIENT: "rr@1",
-          UNIQ_KEY: "U"
+          UNIQ_KEY: "U",
+          MSG_REGION: "DefaultRegion",
+          TRACE_ON: "true"
         }
       )
       const sent = orThrow(SendMessage.decodeResponse(answer))

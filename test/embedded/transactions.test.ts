@@ -372,7 +372,7 @@ describe("transactions", () => {
   it.effect("4.9.7 adds no transaction id, and its checks name no topic", () =>
     Effect.gen(function* () {
       const cluster = yield* EmbeddedCluster
-      const { begin, checks, heartbeat } = yield* producer
+      const { begin, checks, endOneway, heartbeat } = yield* producer
       yield* heartbeat
       yield* begin("U1")
       const [stored] = yield* cluster.messages("RMQ_SYS_TRANS_HALF_TOPIC")
@@ -380,6 +380,18 @@ describe("transactions", () => {
       yield* TestClock.adjust("30 seconds")
       assert.isUndefined(checks()[0]?.header.topic)
       assert.isUndefined(checks()[0]?.header.brokerName)
+      const [check] = checks()
+      yield* endOneway(
+        {
+          uniqueKey: "U1",
+          queueOffset: check?.header.tranStateTableOffset ?? -1,
+          commitLogOffset: check?.header.commitLogOffset ?? -1
+        },
+        COMMIT,
+        { fromTransactionCheck: true }
+      )
+      const [message] = yield* cluster.messages("orders")
+      assert.deepInclude({ ...message?.properties }, { REAL_TOPIC: "orders", REAL_QID: "2" })
     }).pipe(onCluster({ version: 407 }))
   )
 
