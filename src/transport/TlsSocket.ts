@@ -26,26 +26,33 @@ const reasons: Readonly<Record<string, TlsReason>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: "plain-server",
   ERR_SSL_PACKET_LENGTH_TOO_LONG: "plain-server",
   ERR_SSL_HTTP_REQUEST: "plain-server",
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: "client-cert",
-  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: "client-cert",
-  ERR_SSL_TLSV1_ALERT_ACCESS_DENIED: "client-cert",
-  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: "client-cert",
-  ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE: "client-cert",
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: "client-cert",
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: "client-cert",
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: "client-cert",
-  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: "protocol",
-  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: "protocol",
-  ERR_SSL_TLSV1_ALERT_INSUFFICIENT_SECURITY: "protocol",
   ERR_SSL_UNSUPPORTED_PROTOCOL: "protocol",
   ERR_SSL_NO_PROTOCOLS_AVAILABLE: "protocol"
+}
+
+/** What a server says before it hangs up. Versions of OpenSSL put different words in front of it. */
+const alerts: Readonly<Record<string, TlsReason>> = {
+  CERTIFICATE_REQUIRED: "client-cert",
+  UNKNOWN_CA: "client-cert",
+  ACCESS_DENIED: "client-cert",
+  BAD_CERTIFICATE: "client-cert",
+  UNSUPPORTED_CERTIFICATE: "client-cert",
+  CERTIFICATE_REVOKED: "client-cert",
+  CERTIFICATE_EXPIRED: "client-cert",
+  CERTIFICATE_UNKNOWN: "client-cert",
+  HANDSHAKE_FAILURE: "protocol",
+  PROTOCOL_VERSION: "protocol",
+  INSUFFICIENT_SECURITY: "protocol"
 }
 
 /** The reason that an error of Node's TLS stands for; undefined when it is no error of TLS. */
 export const reasonOf = (cause: unknown): TlsReason | undefined => {
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined
   if (typeof code !== "string") return undefined
-  return reasons[code] ?? (/^ERR_(?:SSL|TLS|OSSL)_/.test(code) ? "other" : undefined)
+  const alert = /^ERR_SSL_[A-Z0-9/]+_ALERT_(\w+)$/.exec(code)?.[1]
+  return (
+    (alert === undefined ? reasons[code] : alerts[alert]) ?? (/^ERR_(?:SSL|TLS|OSSL)_/.test(code) ? "other" : undefined)
+  )
 }
 
 /**
