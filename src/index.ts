@@ -5,14 +5,18 @@
  */
 
 export * as Message from "./message/Message.ts"
+export * as MessageBatch from "./message/MessageBatch.ts"
 export * as MessageDelay from "./message/MessageDelay.ts"
 export type { MessageExt } from "./message/MessageExt.ts"
 export * as MessageId from "./message/MessageId.ts"
 export * as MessageQueue from "./message/MessageQueue.ts"
 export * as MixAll from "./message/MixAll.ts"
+export * as RecallHandle from "./message/RecallHandle.ts"
 export type { SendResult, SendStatus } from "./message/SendResult.ts"
 export { SysFlag } from "./message/SysFlag.ts"
 export * as Topic from "./message/Topic.ts"
+
+export { type CompressionType, CompressionUnavailable, Lz4Library } from "./protocol/Compression.ts"
 
 export { AddressError, type Address } from "./transport/Address.ts"
 export type { ConnectionInfo, RemotingClientConfig, RemotingCounters } from "./transport/RemotingClient.ts"
@@ -56,9 +60,16 @@ export { type LocalTransactionState, stateOfExit } from "./producer/LocalTransac
 export type { ProducerConfig, ProducerOptions, Readiness } from "./producer/ProducerConfig.ts"
 export * from "./producer/ReplyError.ts"
 export { type ReplyInput, replyTopic, type RequestOptions } from "./producer/RequestReply.ts"
-export type { SendCounters } from "./producer/Send.ts"
+export * as KeyHash from "./producer/KeyHash.ts"
+export type { MessageSends } from "./producer/MessageSends.ts"
+export * as QueueSelector from "./producer/QueueSelector.ts"
+export { InvalidRecallHandle, RecallError, type RecallOptions, RecallReason, RecallTimeout } from "./producer/Recall.ts"
+export type { SendBatchResult } from "./producer/SendBatch.ts"
 export * from "./producer/SendError.ts"
 export type { SendOptions } from "./producer/SendOptions.ts"
+export type { SendQueued } from "./producer/SendQueue.ts"
+export type { SendCounters } from "./producer/Sends.ts"
+export type { SendAllOptions } from "./producer/SendStream.ts"
 export * from "./producer/TransactionError.ts"
 export {
   type TransactionCounters,

@@ -58,7 +58,7 @@ export interface TopicOptions<A, E, RD, RE> {
 }
 
 /** What a message has that does not come from its value. */
-export type EncodeOptions = Pick<Message, "properties" | "flag" | "waitStoreMsgOK">
+export type EncodeOptions = Pick<Message, "properties" | "flag" | "waitStoreMsgOK" | "delay">
 
 /**
  * A topic whose messages hold values of one type.

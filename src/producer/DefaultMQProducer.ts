@@ -35,6 +35,7 @@ import type { MessageQueue } from "../message/MessageQueue.ts"
 import * as Namespace from "../message/Namespace.ts"
 import type { SendResult } from "../message/SendResult.ts"
 import * as ConfigNames from "./ConfigNames.ts"
+import * as MessageSends from "./MessageSends.ts"
 import * as ProducerConfig from "./ProducerConfig.ts"
 import { awaitReadiness } from "./ProducerStart.ts"
 import type { NotARequest, RequestReplyClosed, RequestReplyTimeout } from "./ReplyError.ts"
@@ -67,7 +68,7 @@ export interface ProducerState {
 }
 
 /** A producer: what `DefaultMQProducer.make` and the layers give. */
-export interface DefaultMQProducerShape {
+export interface DefaultMQProducerShape extends MessageSends.MessageSends {
   readonly producerGroup: string
   readonly serviceState: Effect.Effect<ServiceState>
   /** The service state now and each one after it. */
@@ -87,11 +88,6 @@ export interface DefaultMQProducerShape {
    * waits for that first.
    */
   readonly shutdown: Effect.Effect<void>
-  /**
-   * Sends a message and waits until a broker has stored it. Fails with a `SendError` that says why, what became of the
-   * message, and what was tried.
-   */
-  readonly send: (message: Message, options?: SendOptions) => Effect.Effect<SendResult, SendError>
   /** Sends a message that nobody acknowledges; succeeds when its bytes have been handed to the socket. */
   readonly sendOneway: (message: Message, options?: SendOptions) => Effect.Effect<void, SendError>
   /**
@@ -124,6 +120,7 @@ export interface Running {
   readonly scope: Scope.Closeable
   readonly instance: MQClientInstanceShape
   readonly sends: Send.Sends
+  readonly messages: MessageSends.RunningSends
   readonly requests: RequestReply.RequestReply
   readonly telemetry: Telemetry.Telemetry
 }
@@ -256,12 +253,15 @@ export const makeExtended = Effect.fnUntraced(function* (
     const uniqueIds = makeUniqueIds({ ...(yield* HostInfo), random: yield* Random.nextIntBetween(0, 0xffff_ffff) })
     const telemetry = yield* Telemetry.make(config, instance, table, uniqueIds)
     const sends = yield* Send.make(config, instance, table, uniqueIds, telemetry.observer)
+    const messages = yield* MessageSends.make(config, instance, table, uniqueIds, sends, () =>
+      stopping === undefined ? undefined : illegal("recall", "RUNNING")
+    )
     const requests = yield* RequestReply.make(config, instance, table, sends)
     yield* telemetry.watch(sends)
     yield* step("2.5", `instance is running, ready: ${config.readiness}`, awaitReadiness(instance, config))
     // The state itself is written when nothing can fail or be interrupted any more.
     yield* step("2.6", "set RUNNING", Effect.void)
-    return { instance, sends, requests, telemetry }
+    return { instance, sends, messages, requests, telemetry }
   })
 
   const timeout = Effect.suspend(() => {
@@ -336,12 +336,13 @@ export const makeExtended = Effect.fnUntraced(function* (
     })
   )
 
-  const close = Effect.fnUntraced(function* ({ instance, requests, scope, sends, telemetry }: Running) {
+  const close = Effect.fnUntraced(function* ({ instance, messages, requests, scope, sends, telemetry }: Running) {
     const clock = yield* Clock.Clock
     const begin = clock.monotonicTimeNanosUnsafe()
     // For who comes now it is over, although the state is RUNNING for as long as something is held.
     const over = { subject, action: "send", expected: "RUNNING", actual: "SHUTDOWN_ALREADY" } as const
     const bound = config.drainTimeoutMillis
+    messages.close()
     const lefts = yield* Effect.all(
       [
         sends.drain(bound, () => new IllegalServiceState(over)),
@@ -397,10 +398,10 @@ export const makeExtended = Effect.fnUntraced(function* (
     serviceStateChanges: SubscriptionRef.changes(stateRef),
     start,
     shutdown,
-    send: (message, sendOptions) =>
-      running === undefined
-        ? Effect.suspend(() => running?.sends.send(message, sendOptions) ?? refuse(message.topic))
-        : running.sends.send(message, sendOptions),
+    ...MessageSends.facade(
+      () => running?.messages,
+      () => illegal("send", "RUNNING")
+    ),
     sendOneway: (message, sendOptions) =>
       Effect.suspend(() => running?.sends.sendOneway(message, sendOptions) ?? refuse(message.topic)),
     fetchPublishMessageQueues: (topic) =>

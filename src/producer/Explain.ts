@@ -8,12 +8,15 @@ import {
   type Explanation
 } from "../client/Explain.ts"
 import type { NotARequest, RequestReplyClosed, RequestReplyTimeout } from "./ReplyError.ts"
+import type { InvalidRecallHandle, RecallError, RecallReason, RecallTimeout } from "./Recall.ts"
 import type { SendError, SendReason } from "./SendError.ts"
 import type { LocalTransactionTimeout, TransactionNotRun } from "./TransactionError.ts"
 
 /** What only a producer can fail with. */
 type OwnReason =
   | Exclude<SendReason, ClientReason>
+  | InvalidRecallHandle
+  | RecallTimeout
   | RequestReplyTimeout
   | RequestReplyClosed
   | NotARequest
@@ -21,7 +24,7 @@ type OwnReason =
   | LocalTransactionTimeout
 
 /** Every error of the client and its producers that a user can meet, the reasons by themselves included. */
-export type ExplainedError = StartError | SendError | OwnReason | ClientReason
+export type ExplainedError = StartError | SendError | RecallError | RecallReason | OwnReason | ClientReason
 
 /** How the reasons of a producer and of its client are explained. */
 export const producerExplainers: Explainers<ByTag<OwnReason | ClientReason>> = {
@@ -97,6 +100,16 @@ export const producerExplainers: Explainers<ByTag<OwnReason | ClientReason>> = {
     ],
     remedy: "Let checkLocalTransaction decide, and raise transactionTimeoutMillis if the transaction is only slow."
   }),
+  InvalidRecallHandle: (e) => ({
+    cause: "the text is no recall handle",
+    evidence: [`topic: ${e.topic}`, `given: ${e.recallHandle}`],
+    remedy: "Pass the recallHandle of the result of a send with an exact time; brokers from 5.3 on hand one out."
+  }),
+  RecallTimeout: (e) => ({
+    cause: "the recall's time was up before a broker could be asked",
+    evidence: [`topic: ${e.topic}`, `time: ${e.timeoutMillis} ms`],
+    remedy: "Raise timeoutMillis if the servers are only slow."
+  }),
   SendTimeout: (e) => ({
     cause: "the send's time was up",
     evidence: [`topic: ${e.topic}`, `time: ${e.timeoutMillis} ms`, `it was at: ${e.during}`],
@@ -116,6 +129,11 @@ export const explain = (error: ExplainedError): Explanation => {
     case "StartError": {
       const inner = explainBy(producerExplainers, error.reason._tag, error.reason)
       return { ...inner, evidence: [`start-up step ${error.step}: ${error.name}`, ...inner.evidence] }
+    }
+    case "RecallError": {
+      const inner = explainBy(producerExplainers, error.reason._tag, error.reason)
+      const fate = error.outcome === "unknown" ? "the message may be recalled" : "the message is not recalled"
+      return { ...inner, evidence: [...inner.evidence, fate] }
     }
     case "SendError": {
       const inner = explainBy(producerExplainers, error.reason._tag, error.reason)

@@ -8,10 +8,10 @@ import { problemOfQueue } from "./SendOptions.ts"
 export const choose = (
   selector: QueueSelector,
   queues: ReadonlyArray<MessageQueue>,
+  topic: string,
   message: Message,
   chance: () => number
 ): MessageQueue | QueueSelectorFailed => {
-  const { topic } = message
   const bad = (problem: QueueSelectorFailed["problem"], detail: string, cause?: unknown) =>
     new QueueSelectorFailed({ topic, problem, detail, cause })
   let queue: MessageQueue | undefined

@@ -165,7 +165,7 @@ export const make = Effect.fnUntraced(function* (
   const queueOf = (call: Call, info: TopicPublishInfo): MessageQueue | QueueSelectorFailed | undefined => {
     if (call.fixedQueue !== undefined) return call.fixedQueue
     if (call.selector === undefined) return selectOneMessageQueue(info, call.lastBroker)
-    const chosen = choose(call.selector, info.queues, call.outgoing.message, chance)
+    const chosen = choose(call.selector, info.queues, info.topic, call.outgoing.message, chance)
     if (!("_tag" in chosen)) call.fixedQueue = chosen
     return chosen
   }

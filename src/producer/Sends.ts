@@ -33,8 +33,11 @@ export interface DispatchOptions extends SendOptions {
 export interface Sends {
   readonly send: (message: Message, options?: SendOptions) => Effect.Effect<SendResult, SendError>
   readonly sendOneway: (message: Message, options?: SendOptions) => Effect.Effect<void, SendError>
-  /** {@link send} of something that was made ready already. */
-  readonly dispatch: (outgoing: Outgoing, options?: DispatchOptions) => Effect.Effect<SendResult, SendError>
+  /** {@link send} of something that was made ready already, or was refused. */
+  readonly dispatch: (
+    outgoing: Outgoing | InvalidMessage,
+    options?: DispatchOptions
+  ) => Effect.Effect<SendResult, SendError>
   /** Checks a message and makes it ready for {@link dispatch}. */
   readonly prepare: (message: Message, options?: SendOptions) => Outgoing | InvalidMessage
   /** Takes on something to dispatch later, which a shutdown waits for; gives the refusal when no send may begin. */

@@ -38,7 +38,8 @@ export const hasSeparator = (text: string): boolean => text.includes(NAME_END) |
 
 const bad = (topic: string, field: string, problem: string) => new InvalidMessage({ topic, field, problem })
 
-const checkTopic = (topic: string): InvalidMessage | undefined => {
+/** Checks a topic to send to. */
+export const checkTopic = (topic: string): InvalidMessage | undefined => {
   if (typeof topic !== "string") return bad(String(topic), "topic", "is no text")
   if (topic.trim() === "") return bad(topic, "topic", "is blank")
   if (topic.length > TOPIC_MAX_LENGTH) {

@@ -13,6 +13,7 @@ import {
   StartError,
   StartReason
 } from "../../src/client/ClientError.ts"
+import { RecallError, RecallReason } from "../../src/producer/Recall.ts"
 import { SendAttempt, SendError, SendReason } from "../../src/producer/SendError.ts"
 import { ConnectFailed, RequestTimeout } from "../../src/transport/RemotingError.ts"
 import { WireError, WireErrorKind } from "../../src/transport/Wire.ts"
@@ -21,7 +22,13 @@ const tags = Object.keys(explainers)
 
 describe("explain", () => {
   it("has an entry for every reason, and only for those", () => {
-    const members = [...StartReason.members, ...SendReason.members, ...AdminReason.members, ...ApiError.members]
+    const members = [
+      ...StartReason.members,
+      ...SendReason.members,
+      ...AdminReason.members,
+      ...ApiError.members,
+      ...RecallReason.members
+    ]
     const known = new Set([...members.map((member) => member.identifier), "WireError", "AddressError", "AccessDenied"])
     assert.sameMembers(tags, [...known])
   })
@@ -29,13 +36,13 @@ describe("explain", () => {
   it("docs/errors.md has every tag", () => {
     const text = Fs.readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8")
     for (const tag of tags) assert.include(text, `\`${tag}\``)
-    for (const tag of ["StartError", "SendError", "AdminError"]) assert.include(text, `## ${tag}\n`)
+    for (const tag of ["StartError", "SendError", "RecallError", "AdminError"]) assert.include(text, `## ${tag}\n`)
     for (const problem of RouteProblem.literals) assert.include(text, `\`${problem}\``)
   })
 
   it.prop(
     "says something about any error and never throws",
-    { error: Schema.Union([StartError, SendError, AdminError, WireError]) },
+    { error: Schema.Union([StartError, SendError, RecallError, AdminError, WireError]) },
     ({ error }) => {
       const { cause, evidence, remedy, tag } = explain(error)
       assert.isNotEmpty(cause)
