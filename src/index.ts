@@ -56,7 +56,7 @@ export {
   SendMessageHooks,
   type SendMessageOutcome
 } from "./producer/Hooks.ts"
-export { type LocalTransactionState, stateOfExit } from "./producer/LocalTransactionState.ts"
+export { LocalTransactionState, stateOfExit } from "./producer/LocalTransactionState.ts"
 export type { ProducerConfig, ProducerOptions, Readiness } from "./producer/ProducerConfig.ts"
 export * from "./producer/ReplyError.ts"
 export { type ReplyInput, replyTopic, type RequestOptions } from "./producer/RequestReply.ts"

@@ -12,7 +12,14 @@ import { LocalTransactionTimeout } from "./TransactionError.ts"
  *
  * Source: RocketMQ `LocalTransactionState`.
  */
-export type LocalTransactionState = "COMMIT_MESSAGE" | "ROLLBACK_MESSAGE" | "UNKNOW"
+export const LocalTransactionState = {
+  COMMIT_MESSAGE: "COMMIT_MESSAGE",
+  ROLLBACK_MESSAGE: "ROLLBACK_MESSAGE",
+  UNKNOW: "UNKNOW"
+} as const
+
+/** See the constants of the same name. */
+export type LocalTransactionState = (typeof LocalTransactionState)[keyof typeof LocalTransactionState]
 
 /** How a state goes on the wire: the transaction bits of `SysFlag`. */
 export const commitOrRollback: { readonly [K in LocalTransactionState]: number } = {
@@ -44,4 +51,10 @@ export const remarkOf = (prefix: string, cause: Cause.Cause<unknown>): string | 
 
 /** Whatever was thrown, as one short line. */
 export const describe = (thrown: unknown): string =>
-  cleanRemark(thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : Formatter.format(thrown))
+  cleanRemark(
+    thrown instanceof Error
+      ? `${thrown.name}: ${thrown.message}`
+      : typeof thrown === "string"
+        ? thrown
+        : Formatter.format(thrown)
+  )
