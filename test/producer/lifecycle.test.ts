@@ -87,67 +87,70 @@ const scheduled = <A, E>(scheduler: fc.Scheduler, name: string, effect: Effect.E
   ).pipe(Effect.exit, Effect.forkChild({ startImmediately: true }))
 
 describe("one client instance for many", () => {
-  it.effect("1,000 concurrent acquisitions give one instance, one set of timers, one socket per address", () =>
-    Effect.gen(function* () {
-      const fibers = countFibers()
-      yield* Effect.gen(function* () {
-        const before = fibers.live()
-        const network = yield* MemoryNetwork
-        const { brokers, namesrvAddr } = yield* EmbeddedCluster
-        const manager = yield* MQClientManager
-        const producers = yield* Effect.forEach(
-          Array.from({ length: 1_000 }, (_, i) => i),
-          (i) =>
-            Effect.gen(function* () {
-              const producer = yield* makeProducer({
-                producerGroup: `pg-${i}`,
-                instanceName: "shared",
-                readiness: "routes",
-                topics: ["orders"]
-              })
-              yield* producer.start
-              assert.isTrue(yield* canSend(producer))
-              return producer
-            }),
-          { concurrency: "unbounded" }
-        )
-        assert.strictEqual(yield* manager.size, 1)
-        assert.strictEqual(yield* connections, 2)
-        assert.strictEqual(yield* network.dials(namesrvAddr), 1)
-        assert.strictEqual(yield* network.dials(brokers[0]?.address ?? ""), 1)
-        const states = yield* Effect.forEach(producers, (producer) => producer.state)
-        assert.strictEqual(new Set(states.map((state) => state.instance?.clientId)).size, 1)
-        const [instance] = states.map((state) => state.instance)
-        assert.strictEqual(instance?.timers.length, 5)
-        assert.strictEqual(instance?.producerGroups.length, 1_001)
-        assert.strictEqual(instance?.steps.filter((step) => step.id === "3.4").length, 1)
-        yield* TestClock.adjust(30_010)
-        const again = yield* (producers[0] ?? (yield* makeProducer())).state
-        assert.deepStrictEqual(
-          again.instance?.timers.map((timer) => timer.runs),
-          [0, 2, 1, 5, 0]
-        )
-        // All of them close at once but one, which never notices.
-        const [last, ...others] = producers
-        if (last === undefined) throw new Error("no producer")
-        const sending = yield* Effect.forkChild(
-          Effect.forEach(Array.from({ length: 50 }), () => canSend(last)),
-          {
-            startImmediately: true
-          }
-        )
-        yield* Effect.forEach(others, (producer) => producer.shutdown, { concurrency: "unbounded", discard: true })
-        assert.isTrue((yield* Fiber.join(sending)).every(Boolean))
-        assert.isTrue(yield* canSend(last))
-        assert.strictEqual(yield* manager.size, 1)
-        assert.strictEqual(yield* connections, 2)
-        assert.deepStrictEqual((yield* last.state).instance?.producerGroups, ["CLIENT_INNER_PRODUCER", "pg-0"])
-        yield* last.shutdown
-        yield* settle
-        assert.deepStrictEqual(yield* held, nothing)
-        assert.strictEqual(fibers.live(), before)
-      }).pipe(Effect.forkChild({ startImmediately: true }), Effect.flatMap(Fiber.join), fibers.provide)
-    }).pipe(onMemory({ ...cluster, recordTraffic: false }))
+  it.effect(
+    "1,000 concurrent acquisitions give one instance, one set of timers, one socket per address",
+    () =>
+      Effect.gen(function* () {
+        const fibers = countFibers()
+        yield* Effect.gen(function* () {
+          const before = fibers.live()
+          const network = yield* MemoryNetwork
+          const { brokers, namesrvAddr } = yield* EmbeddedCluster
+          const manager = yield* MQClientManager
+          const producers = yield* Effect.forEach(
+            Array.from({ length: 1_000 }, (_, i) => i),
+            (i) =>
+              Effect.gen(function* () {
+                const producer = yield* makeProducer({
+                  producerGroup: `pg-${i}`,
+                  instanceName: "shared",
+                  readiness: "routes",
+                  topics: ["orders"]
+                })
+                yield* producer.start
+                assert.isTrue(yield* canSend(producer))
+                return producer
+              }),
+            { concurrency: "unbounded" }
+          )
+          assert.strictEqual(yield* manager.size, 1)
+          assert.strictEqual(yield* connections, 2)
+          assert.strictEqual(yield* network.dials(namesrvAddr), 1)
+          assert.strictEqual(yield* network.dials(brokers[0]?.address ?? ""), 1)
+          const states = yield* Effect.forEach(producers, (producer) => producer.state)
+          assert.strictEqual(new Set(states.map((state) => state.instance?.clientId)).size, 1)
+          const [instance] = states.map((state) => state.instance)
+          assert.strictEqual(instance?.timers.length, 5)
+          assert.strictEqual(instance?.producerGroups.length, 1_001)
+          assert.strictEqual(instance?.steps.filter((step) => step.id === "3.4").length, 1)
+          yield* TestClock.adjust(30_010)
+          const again = yield* (producers[0] ?? (yield* makeProducer())).state
+          assert.deepStrictEqual(
+            again.instance?.timers.map((timer) => timer.runs),
+            [0, 2, 1, 5, 0]
+          )
+          // All of them close at once but one, which never notices.
+          const [last, ...others] = producers
+          if (last === undefined) throw new Error("no producer")
+          const sending = yield* Effect.forkChild(
+            Effect.forEach(Array.from({ length: 50 }), () => canSend(last)),
+            {
+              startImmediately: true
+            }
+          )
+          yield* Effect.forEach(others, (producer) => producer.shutdown, { concurrency: "unbounded", discard: true })
+          assert.isTrue((yield* Fiber.join(sending)).every(Boolean))
+          assert.isTrue(yield* canSend(last))
+          assert.strictEqual(yield* manager.size, 1)
+          assert.strictEqual(yield* connections, 2)
+          assert.deepStrictEqual((yield* last.state).instance?.producerGroups, ["CLIENT_INNER_PRODUCER", "pg-0"])
+          yield* last.shutdown
+          yield* settle
+          assert.deepStrictEqual(yield* held, nothing)
+          assert.strictEqual(fibers.live(), before)
+        }).pipe(Effect.forkChild({ startImmediately: true }), Effect.flatMap(Fiber.join), fibers.provide)
+      }).pipe(onMemory({ ...cluster, recordTraffic: false })),
+    180_000
   )
 
   it.effect("closing one user while a thousand send disturbs none of their sends", () =>

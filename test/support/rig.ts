@@ -166,5 +166,6 @@ export const ownScope = <A, E, R>(effect: Effect.Effect<A, E, R | Scope.Scope>) 
  * property that fails prints how to replay it.
  */
 export const runs = (count: number) => ({
+  timeout: 120_000,
   arbitrary: { runs: count, seed: process.env["TEST_SEED"] ?? "effect-rocketmq" }
 })
