@@ -12,7 +12,7 @@ const root = Path.join(import.meta.dirname, "..")
 const src = Path.join(root, "src")
 
 /** A folder may import from those above it. */
-const rooms = ["message", "protocol", "transport", "client", "producer", "consumer", "admin"]
+const rooms = ["message", "protocol", "transport", "client", "producer", "consumer", "admin", "promise"]
 /** What the embedded cluster stands on: it must not know the client that it is the counterpart of. */
 const embeddedRooms = new Set(["message", "protocol", "transport"])
 

@@ -44,6 +44,7 @@ describe("docs", () => {
             paths: {
               "effect-rocketmq": ["../../src/index.ts"],
               "effect-rocketmq/testing": ["../../src/embedded/index.ts"],
+              "effect-rocketmq/promise": ["../../src/promise/index.ts"],
               "effect-rocketmq/protocol": ["../../src/protocol/index.ts"]
             }
           },

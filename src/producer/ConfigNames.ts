@@ -88,8 +88,8 @@ const remoting: ConfigOption<Partial<RemotingClientConfig>> = Read.group(
       },
       ({ initial = 100, max = 3_000 }) => ({ initial, max })
     ),
-    language: client("remoting.language", "language", Read.text),
-    version: client("remoting.version", "version", Read.number),
+    language: client("remoting.language", "client-language", Read.text),
+    version: client("remoting.version", "client-version", Read.number),
     serializeType: client("remoting.serializeType", "serialize-type", Read.oneOf("JSON", "ROCKETMQ"))
   },
   (values) => values

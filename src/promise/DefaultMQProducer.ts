@@ -1,0 +1,101 @@
+import { Context, Layer } from "effect"
+import type { ServiceState } from "../client/ServiceState.ts"
+import * as Message from "../message/Message.ts"
+import type { MessageExt } from "../message/MessageExt.ts"
+import type { MessageQueue } from "../message/MessageQueue.ts"
+import type { SendResult } from "../message/SendResult.ts"
+import {
+  DefaultMQProducer as Service,
+  type DefaultMQProducerShape,
+  type ProducerState
+} from "../producer/DefaultMQProducer.ts"
+import type { ReplyInput, RequestOptions } from "../producer/RequestReply.ts"
+import type { SendOptions } from "../producer/SendOptions.ts"
+import { managerLayer, type PlainOptions, redact } from "./Options.ts"
+import { build, type CallOptions, type Run, runWith } from "./Run.ts"
+
+/**
+ * A started producer for code without Effect. Promises are rejected with the typed errors of this package: `SendError` and
+ * the like, told apart by `_tag` or `instanceof`. Dispose of it at the end (`await using`, or `shutdown`): its connections
+ * keep the process alive until then.
+ */
+export interface DefaultMQProducer extends AsyncDisposable {
+  readonly producerGroup: string
+  /** Sends a message and waits until a broker has stored it. Rejected with a `SendError`. */
+  readonly send: (message: Message.MessageInput, options?: SendOptions & CallOptions) => Promise<SendResult>
+  /** Sends a message that nobody acknowledges; done when its bytes have been handed to the socket. */
+  readonly sendOneway: (message: Message.MessageInput, options?: SendOptions & CallOptions) => Promise<void>
+  /** Sends a message and waits until a consumer has replied. Rejected with a `SendError` or a `RequestReplyTimeout`. */
+  readonly request: (
+    message: Message.MessageInput,
+    timeoutMillis: number,
+    options?: RequestOptions & CallOptions
+  ) => Promise<MessageExt>
+  /** Replies to a request that was consumed. Rejected with a `SendError` or `NotARequest`. */
+  readonly reply: (request: MessageExt, reply: ReplyInput, options?: SendOptions & CallOptions) => Promise<SendResult>
+  /** The queues of a topic that can be written, for the option `queue` of a send. */
+  readonly fetchPublishMessageQueues: (topic: string, options?: CallOptions) => Promise<ReadonlyArray<MessageQueue>>
+  /** RUNNING, and SHUTDOWN_ALREADY after the shutdown. */
+  readonly serviceState: () => Promise<ServiceState>
+  /** Everything there is to see of the producer now. */
+  readonly state: () => Promise<ProducerState>
+  /** Waits for the sends under way, within `drainTimeoutMillis`, and releases everything. Never rejected; may be repeated. */
+  readonly shutdown: () => Promise<void>
+}
+
+/** The calls of a producer as promises. */
+export const calls = (
+  producer: DefaultMQProducerShape,
+  run: Run,
+  shutdown: () => Promise<void>
+): DefaultMQProducer => ({
+  producerGroup: producer.producerGroup,
+  send: (message, options) => run(producer.send(Message.make(message), options), options?.signal),
+  sendOneway: (message, options) => run(producer.sendOneway(Message.make(message), options), options?.signal),
+  request: (message, timeoutMillis, options) =>
+    run(producer.request(Message.make(message), timeoutMillis, options), options?.signal),
+  reply: (request, reply, options) => run(producer.reply(request, reply, options), options?.signal),
+  fetchPublishMessageQueues: (topic, options) => run(producer.fetchPublishMessageQueues(topic), options?.signal),
+  serviceState: () => run(producer.serviceState, undefined),
+  state: () => run(producer.state, undefined),
+  shutdown,
+  [Symbol.asyncDispose]: shutdown
+})
+
+const started = async <E>(
+  layer: Layer.Layer<Service, E>,
+  services: PlainOptions["services"],
+  signal: AbortSignal | undefined
+): Promise<DefaultMQProducer> => {
+  const { close, context } = await build(services === undefined ? layer : Layer.provideMerge(layer, services), signal)
+  return calls(Context.get(context, Service), runWith(context), close)
+}
+
+/**
+ * The producer for code without Effect.
+ *
+ * @example
+ * ```ts
+ * import { DefaultMQProducer } from "effect-rocketmq/promise"
+ *
+ * await using producer = await DefaultMQProducer.start({ producerGroup: "orders-pg", namesrvAddr: "127.0.0.1:9876" })
+ * const result = await producer.send({ topic: "orders", body: "hello" }, { signal: AbortSignal.timeout(1_000) })
+ * process.stdout.write(`stored as ${result.offsetMsgId}\n`)
+ * ```
+ */
+export const DefaultMQProducer = {
+  /** A started producer. Rejected with a `StartError` when it cannot start, and has released everything then. */
+  start: (options: PlainOptions, { signal }: CallOptions = {}): Promise<DefaultMQProducer> =>
+    started(
+      Service.layer(redact(options)).pipe(Layer.provide(managerLayer(options.services))),
+      options.services,
+      signal
+    ),
+  /** A started producer with what is not given read from the environment; the names are in docs/configuration.md. */
+  startConfig: (options: Partial<PlainOptions> = {}, { signal }: CallOptions = {}): Promise<DefaultMQProducer> =>
+    started(
+      Service.layerConfig(redact(options)).pipe(Layer.provide(managerLayer(options.services))),
+      options.services,
+      signal
+    )
+}
