@@ -18,20 +18,23 @@ const Producer = Layer.unwrap(
   Effect.map(EmbeddedCluster, ({ namesrvAddr }) => DefaultMQProducer.layer({ producerGroup: "shop-pg", namesrvAddr }))
 ).pipe(Layer.provide(SessionCredentials.layer(Ref.get(current))))
 
-const send = Effect.fn("send")(function* (topic: string) {
-  const producer = yield* DefaultMQProducer
-  const result = yield* producer.send(Message.make({ topic, body: "7" }))
-  yield* Console.log(`${topic}: ${result.status}`)
-})
+const send = Effect.fn("send")(
+  function* (topic: string) {
+    const producer = yield* DefaultMQProducer
+    const result = yield* producer.send(Message.make({ topic, body: "7" }))
+    yield* Console.log(`${topic}: ${result.status}`)
+  },
+  (effect) =>
+    Effect.catchReason(effect, "SendError", "AccessDenied", ({ problem, remark }) =>
+      Console.log(`refused (${problem}): ${remark}`)
+    )
+)
 
 const program = Effect.gen(function* () {
-  const explain = Effect.catchReason("SendError", "AccessDenied", ({ problem, remark }) =>
-    Console.log(`refused (${problem}): ${remark}`)
-  )
-  yield* explain(send("orders"))
+  yield* send("orders")
   yield* Ref.update(current, (before) => ({ ...before, secretKey: Redacted.make("second-secret") }))
-  yield* explain(send("orders"))
-  yield* explain(send("salaries"))
+  yield* send("orders")
+  yield* send("salaries")
   yield* Console.log("what a log would show:", yield* Ref.get(current))
 })
 

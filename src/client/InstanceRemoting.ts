@@ -9,6 +9,9 @@ import * as NamespaceRpcHook from "./NamespaceRpcHook.ts"
 import { signer } from "./SessionCredentials.ts"
 import * as VipChannel from "./VipChannel.ts"
 
+const asEffect = (request: Request | Effect.Effect<Request, unknown>) =>
+  Effect.isEffect(request) ? request : Effect.succeed(request)
+
 /**
  * What happens to every request of an instance on its way out, in this order: the namespaces, the user's own hook, the
  * signature, which has to be over what is sent. Undefined when there is nothing to do.
@@ -25,8 +28,6 @@ export const rpcHook = (config: ClientConfig): RpcHook | undefined => {
     return namespaceV2 === undefined ? wrapped : NamespaceRpcHook.markRequest(namespaceV2, wrapped)
   }
   const signed = (request: Request) => sign?.(request) ?? request
-  const asEffect = (request: Request | Effect.Effect<Request, unknown>) =>
-    Effect.isEffect(request) ? request : Effect.succeed(request)
   return {
     doBeforeRequest: (address, request) => {
       const ready = named(request)

@@ -126,7 +126,7 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
     nowMillis: () => clock.currentTimeMillisUnsafe()
   })
   let heartbeat: Heartbeats.Heartbeat | undefined
-  let broker: Routes.TopicRoute["brokerOf"] | undefined
+  let brokerOf: Routes.TopicRoute["brokerOf"] | undefined
   const remoting = yield* step(
     "3.3",
     "start MQClientAPI, the remoting client",
@@ -137,13 +137,13 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
         onClosed: () => notify,
         onRequest: (address, request) => pushes.get(request.code)?.(address, request) ?? Effect.succeed(undefined)
       },
-      (address) => broker?.(address) !== undefined
+      (address) => brokerOf?.(address) !== undefined
     )
   )
   const nameServer = yield* NameServers.make(addresses, initial, remoting)
   const api = Api.make(remoting, nameServer)
   const routes = yield* Routes.make(api, members, config.mqClientApiTimeout, config.allowAddress)
-  broker = routes.brokerOf
+  brokerOf = routes.brokerOf
   heartbeat = yield* Heartbeats.make({
     clientId,
     members,

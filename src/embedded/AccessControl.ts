@@ -44,6 +44,10 @@ const topic = (name: string, action: Action): Need =>
 
 const group = (name: string): Need => ({ resource: `Group:${name}`, action: "Sub" })
 
+const sub = (name: string): Need => topic(name, "Sub")
+
+const pub = (name: string): Need => topic(name, "Pub")
+
 const ofHeartbeat = (body: Uint8Array): ReadonlyArray<Need> => {
   const data = HeartbeatData.decode(body)
   if (data instanceof DecodeError) return []
@@ -64,8 +68,6 @@ const needsOf = (request: RemotingCommand): ReadonlyArray<Need> | undefined => {
     const name = extFields[field]
     return name === undefined || name === "" ? [] : [need(name)]
   }
-  const sub = (name: string) => topic(name, "Sub")
-  const pub = (name: string) => topic(name, "Pub")
   switch (code) {
     case RequestCode.SEND_MESSAGE:
     case RequestCode.SEND_REPLY_MESSAGE:

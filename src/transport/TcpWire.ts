@@ -115,6 +115,8 @@ const dial = (address: string, options: Net.TcpNetConnectOpts): Effect.Effect<Ne
     { interruptible: true }
   )
 
+const closeHandshaken = ({ socket }: { readonly socket: Net.Socket }): Effect.Effect<void> => close(socket)
+
 /** {@link dial}, then the TLS handshake. Whatever is wrong with it, no byte goes out in plain text. */
 const dialTls = (
   address: string,
@@ -124,8 +126,7 @@ const dialTls = (
   Effect.gen(function* () {
     const problem = TlsSocket.problemOf(tls)
     if (problem !== undefined) return yield* tlsError(address, "connect", "options", new Error(problem))
-    const release = ({ socket }: { readonly socket: Net.Socket }) => close(socket)
-    const { ended, socket } = yield* Effect.acquireRelease(handshake(address, options, tls), release, {
+    const { ended, socket } = yield* Effect.acquireRelease(handshake(address, options, tls), closeHandshaken, {
       interruptible: true
     })
     yield* Effect.raceFirst(TlsSocket.accepted(socket), ended)

@@ -85,13 +85,15 @@ export const clientContext = (options: TlsOptions): NodeTls.SecureContext => {
   return context
 }
 
+/** Throws unless the text begins with a certificate: OpenSSL takes any other text for none, and would trust nobody. */
+const readable = (text: string): X509Certificate => new X509Certificate(text)
+
 /** What is wrong with a client's TLS options, in words that hold none of them; undefined when they can be used. */
 export const problemOf = (options: TlsOptions): string | undefined => {
   if ((options.cert === undefined) !== (options.key === undefined)) return "cert and key belong together"
   if (options.servername !== undefined && options.servername.trim() === "") return "servername is blank"
   try {
-    // OpenSSL takes a text without a certificate for none, and would trust nobody.
-    for (const text of [options.ca ?? []].flat()) new X509Certificate(text)
+    for (const text of [options.ca ?? []].flat()) readable(text)
     clientContext(options)
     return undefined
   } catch (error) {

@@ -17,6 +17,10 @@ const warnings = () => {
   return { found, layer: Logger.layer([logger]) }
 }
 
+const broken = (): boolean => {
+  throw new Error("broken rule")
+}
+
 describe("allowAddress", () => {
   it.effect("a refused broker is never dialled, told once, and the others are used", () => {
     const { found, layer } = warnings()
@@ -84,10 +88,7 @@ describe("allowAddress", () => {
 
   it.effect("a rule that throws allows nothing", () =>
     Effect.gen(function* () {
-      const allowAddress = (): boolean => {
-        throw new Error("broken rule")
-      }
-      const producer = yield* startProducer({ readiness: "lazy", allowAddress })
+      const producer = yield* startProducer({ readiness: "lazy", allowAddress: broken })
       const { reason } = failureOf((yield* timed(producer.send(text("orders")))).exit)
       assert.strictEqual(reason._tag === "RouteUnavailable" ? reason.problem : reason._tag, "address-not-allowed")
     }).pipe(onMemory({ topics }))

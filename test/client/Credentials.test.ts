@@ -277,12 +277,16 @@ describe("a source of credentials", () => {
   )
 })
 
+const start = (credentials: ProducerOptions["credentials"], producerGroup: string) =>
+  startProducer({ credentials, producerGroup, instanceName: "one", readiness: "lazy" })
+
+const problems = (credentials: Credentials) =>
+  ClientConfig.problems({ ...ClientConfig.defaults, credentials }).map((p) => `${p.path} ${p.problem}`)
+
 describe("instances and credentials", () => {
   it.effect("are shared by equal credentials only", () =>
     Effect.gen(function* () {
       const manager = yield* MQClientManager
-      const start = (credentials: ProducerOptions["credentials"], producerGroup: string) =>
-        startProducer({ credentials, producerGroup, instanceName: "one", readiness: "lazy" })
       yield* start(writer, "a")
       yield* start({ accessKey: "writer", secretKey: Redacted.make("writer-secret") }, "b")
       assert.strictEqual(yield* manager.size, 1)
@@ -302,8 +306,6 @@ describe("instances and credentials", () => {
   )
 
   it("blank or bare credentials are no configuration", () => {
-    const problems = (credentials: Credentials) =>
-      ClientConfig.problems({ ...ClientConfig.defaults, credentials }).map((p) => `${p.path} ${p.problem}`)
     assert.deepStrictEqual(problems(writer), [])
     assert.deepStrictEqual(problems({ ...writer, accessKey: " " }), ["credentials accessKey is blank"])
     assert.deepStrictEqual(problems({ ...writer, secretKey: Redacted.make("") }), ["credentials secretKey is empty"])
@@ -311,7 +313,7 @@ describe("instances and credentials", () => {
 })
 
 const json = (value: unknown) =>
-  String(JSON.stringify(value, (_, part: unknown) => (typeof part === "bigint" ? String(part) : part)))
+  JSON.stringify(value, (_, part: unknown) => (typeof part === "bigint" ? String(part) : part)) ?? "undefined"
 
 /** Everything that a program could write somewhere, as text. */
 const watch = () => {
@@ -355,7 +357,7 @@ const watch = () => {
 describe("secrets", () => {
   const word = Arbitrary.map(
     Arbitrary.schema(Schema.String.check(Schema.isPattern(/^[a-zA-Z0-9]{8,40}$/))),
-    (text) => `s3cr3t${text}`
+    (rest) => `s3cr3t${rest}`
   )
 
   it.effect.prop(
@@ -402,7 +404,7 @@ describe("secrets", () => {
         const seen = yield* watched.end
         assert.isAbove(seen.length, 50)
         for (const line of seen) {
-          for (const word of [key, token, passphrase]) assert.notInclude(line, word)
+          for (const one of [key, token, passphrase]) assert.notInclude(line, one)
         }
       }).pipe(
         Effect.provideService(Metric.MetricRegistry, new Map()),

@@ -35,6 +35,12 @@ const sent = (options: Partial<ClientConfig.ClientConfig>, request: Request): Re
 
 const fieldsOf = (name: string) => golden(name).decoded.header.extFields ?? {}
 
+const start = (producerGroup: string, given: Partial<ClientConfig.ClientConfig>) =>
+  startProducer({ producerGroup, instanceName: "one", readiness: "lazy", ...given })
+
+const problems = (given: Partial<ClientConfig.ClientConfig>) =>
+  ClientConfig.problems({ ...ClientConfig.defaults, ...given }).map(({ path }) => path)
+
 describe("namespace", () => {
   it("a send becomes the recorded one of the Java client", () => {
     const recorded = fieldsOf("send-v2-request-namespace-v1")
@@ -42,7 +48,7 @@ describe("namespace", () => {
       ...recorded,
       a: "facts-ns-pg",
       b: "facts-t9969",
-      i: (recorded["i"] ?? "").replace(/INSTANCE_ID\u0001[^\u0002]*\u0002/, "")
+      i: (recorded["i"] ?? "").replace(`INSTANCE_ID\u0001${namespace}\u0002`, "")
     }
     const request: Request = { code: RequestCode.SEND_MESSAGE_V2, extFields }
     const once = sent({ namespace }, request)
@@ -202,8 +208,6 @@ describe("namespace", () => {
   )
 
   it("a namespace is letters, digits, _ and -", () => {
-    const problems = (given: Partial<ClientConfig.ClientConfig>) =>
-      ClientConfig.problems({ ...ClientConfig.defaults, ...given }).map(({ path }) => path)
     assert.deepStrictEqual(problems({ namespace, namespaceV2: "n-2" }), [])
     assert.deepStrictEqual(problems({ namespace: "a%b", namespaceV2: " " }), ["namespace", "namespaceV2"])
   })
@@ -211,8 +215,6 @@ describe("namespace", () => {
   it.effect("keeps instances apart, as the other things do that requests are made with", () =>
     Effect.gen(function* () {
       const manager = yield* MQClientManager
-      const start = (producerGroup: string, given: Partial<ClientConfig.ClientConfig>) =>
-        startProducer({ producerGroup, instanceName: "one", readiness: "lazy", ...given })
       const different: ReadonlyArray<Partial<ClientConfig.ClientConfig>> = [
         {},
         { namespace: "a" },

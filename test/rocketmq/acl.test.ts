@@ -85,6 +85,13 @@ const administer = (request: Request) =>
 
 const json = (value: unknown) => Buffer.from(JSON.stringify(value))
 
+const entry = (resource: string, action: string) => ({
+  resource,
+  actions: [action],
+  sourceIps: [],
+  decision: "Allow"
+})
+
 /** The users of 5.x are made on the broker; those of 4.x stand in its file. */
 const makeUsers = Effect.gen(function* () {
   const { version } = yield* RocketMQ
@@ -94,12 +101,6 @@ const makeUsers = Effect.gen(function* () {
     code: RequestCode.AUTH_CREATE_USER,
     extFields: { username },
     body: json({ username, password: Redacted.value(secretKey), userType: "Normal", userStatus: "enable" })
-  })
-  const entry = (resource: string, action: string) => ({
-    resource,
-    actions: [action],
-    sourceIps: [],
-    decision: "Allow"
   })
   yield* administer({
     code: RequestCode.AUTH_CREATE_ACL,

@@ -73,7 +73,12 @@ export const make = Effect.gen(function* () {
     const { passphrase } = options
     yield* openssl("ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", `${name}.raw`)
     yield* openssl(
-      ...["pkcs8", "-topk8", "-in", `${name}.raw`, "-out", `${name}.key`],
+      "pkcs8",
+      "-topk8",
+      "-in",
+      `${name}.raw`,
+      "-out",
+      `${name}.key`,
       ...(passphrase === undefined ? ["-nocrypt"] : ["-v2", "aes-256-cbc", "-passout", `pass:${passphrase}`])
     )
     yield* Effect.promise(async () => {
@@ -110,14 +115,13 @@ subjectAltName = ${options.names ?? "DNS:localhost, IP:127.0.0.1"}
       )
     })
     yield* openssl("req", "-new", "-config", `${name}.cnf`, "-key", `${name}.raw`, "-out", `${name}.csr`)
-    yield* openssl(
-      ...["ca", "-batch", "-notext", "-config", `${name}.cnf`, "-extensions", kind, "-in", `${name}.csr`],
-      ...["-startdate", time(options.from ?? now - DAY), "-enddate", time(options.until ?? now + DAY)],
-      ...(issuer === undefined
+    const issuing =
+      issuer === undefined
         ? ["-selfsign", "-keyfile", `${name}.raw`]
-        : ["-cert", `${issuer}.pem`, "-keyfile", `${issuer}.raw`]),
-      ...["-out", `${name}.pem`]
-    )
+        : ["-cert", `${issuer}.pem`, "-keyfile", `${issuer}.raw`]
+    const times = ["-startdate", time(options.from ?? now - DAY), "-enddate", time(options.until ?? now + DAY)]
+    const files = ["-config", `${name}.cnf`, "-in", `${name}.csr`, "-out", `${name}.pem`]
+    yield* openssl("ca", "-batch", "-notext", "-extensions", kind, ...issuing, ...times, ...files)
     return name
   })
 
