@@ -156,8 +156,8 @@ export const make = (options: HalfMessageOptions): HalfMessages => {
 
   type Verdict = "stop" | "wait" | "given up" | { readonly ask: MessageExt }
 
-  const judge = (half: MessageExt): Verdict => {
-    const time = now()
+  /** `time` is when the round began: what it puts at the end of the queue is not looked at in the same round. */
+  const judge = (half: MessageExt, time: number): Verdict => {
     const times = checkTimes(half.properties)
     const age = time - half.bornTimestamp
     if (times >= config.transactionCheckMax || age > config.fileReservedTime * HOUR_MILLIS) {
@@ -225,11 +225,12 @@ export const make = (options: HalfMessageOptions): HalfMessages => {
     check: () => {
       if (checkAt === undefined || checkAt > now()) return []
       // A round that comes late, on a busy machine, puts the next ones off: whoever is asked has the whole interval.
-      origin = now()
+      const time = now()
+      origin = time
       const asked: Array<MessageExt> = []
       for (const [offset, entry] of pending) {
         const [half] = StoredMessage.decode(entry)
-        const verdict = half === undefined ? "given up" : judge(half)
+        const verdict = half === undefined ? "given up" : judge(half, time)
         if (verdict === "stop") break
         pending.delete(offset)
         if (typeof verdict === "object") asked.push(verdict.ask)

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Clock, Effect, Schema } from "effect"
 import { TestClock } from "effect/testing"
+import * as BrokerConfig from "../../src/embedded/BrokerConfig.ts"
+import * as BrokerState from "../../src/embedded/BrokerState.ts"
 import { EmbeddedCluster } from "../../src/embedded/index.ts"
 import { SysFlag } from "../../src/message/SysFlag.ts"
 import * as MessageProperties from "../../src/protocol/MessageProperties.ts"
@@ -409,6 +411,40 @@ describe("transactions", () => {
       assert.strictEqual(checks().length, 1)
     }).pipe(onCluster())
   )
+
+  it("a round asks once, however long it takes", () => {
+    let time = 0
+    const now = () => (time += 1)
+    const state = BrokerState.make({
+      clusterName: "DefaultCluster",
+      brokerName: "broker-a",
+      config: BrokerConfig.make({ transactionCheckInterval: 1_000, transactionTimeOut: 0 }),
+      now,
+      draw: () => 0,
+      onTopicChange: () => undefined
+    })
+    state.halves.prepare({
+      topic: "orders",
+      queueId: 0,
+      body: utf8("half"),
+      flag: 0,
+      properties: { UNIQ_KEY: "U", TRAN_MSG: "true", PGROUP: "tx" },
+      sysFlag: SysFlag.TRANSACTION_PREPARED,
+      bornTimestamp: 0,
+      bornHost: "127.0.0.1:1",
+      storeTimestamp: 0,
+      storeHost: "127.0.0.1:2",
+      reconsumeTimes: 0,
+      preparedTransactionOffset: 0
+    })
+    for (const round of [1, 2, 3]) {
+      time = round * 2_000
+      assert.deepStrictEqual(
+        state.halves.check().map(({ properties }) => properties["TRANSACTION_CHECK_TIMES"]),
+        [String(round)]
+      )
+    }
+  })
 
   const steps = Arbitrary.array(
     Arbitrary.all({
