@@ -43,6 +43,7 @@ import * as RequestReply from "./RequestReply.ts"
 import * as Send from "./Send.ts"
 import { SendError } from "./SendError.ts"
 import type { SendOptions } from "./SendOptions.ts"
+import type { FaultState } from "./FaultStrategy.ts"
 import type { HookCounters } from "./Hooks.ts"
 import * as Telemetry from "./Telemetry.ts"
 import type { TraceState } from "./TraceDispatcher.ts"
@@ -58,6 +59,8 @@ export interface ProducerState {
   readonly topics: ReadonlyArray<string>
   /** Sends under way. */
   readonly inFlight: number
+  /** What is held against brokers; empty unless `sendLatencyEnable` is set. */
+  readonly faults: ReadonlyArray<FaultState>
   readonly counters: Send.SendCounters
   /** What became of the runs of hooks. */
   readonly hooks: HookCounters
@@ -422,6 +425,7 @@ export const makeExtended = Effect.fnUntraced(function* (
         steps: [...journal.records],
         topics: [...table.topics()],
         inFlight: running?.sends.inFlight() ?? 0,
+        faults: running?.sends.faults() ?? [],
         counters: { ...(running?.sends.counters ?? noCounters) },
         hooks: { ...(running?.telemetry.hooks ?? { failures: 0, refused: 0 }) },
         trace: running?.telemetry.trace?.state(),

@@ -13,7 +13,8 @@ import { LEVELS, MAX_TIMER_DELAY_MILLIS } from "../message/MessageDelay.ts"
 import type { CompressionType } from "../protocol/Compression.ts"
 import type { KeyHash } from "./KeyHash.ts"
 import * as ClientConfig from "../client/ClientConfig.ts"
-import { ConfigProblem } from "../client/ClientError.ts"
+import { type ApiError, ConfigProblem } from "../client/ClientError.ts"
+import type { RetryDecision } from "./RetryPolicy.ts"
 
 /**
  * What "started" means for a producer.
@@ -81,6 +82,23 @@ export interface ProducerConfig extends ClientConfig.ClientConfig {
   readonly totalBatchMaxBytes: number
   /** Messages that `sendQueued` has accepted and no broker acknowledged; beyond it callers wait; default 1,024. */
   readonly maxQueuedSends: number
+  /**
+   * Sends in flight; beyond it senders wait, within their deadline; default 10,000 (Java `backPressureForAsyncSendNum`,
+   * there 1,024 and off unless asked).
+   */
+  readonly backPressureForAsyncSendNum: number
+  /** Bytes of their bodies; beyond it senders wait; default 100 MiB (Java `backPressureForAsyncSendSize`). */
+  readonly backPressureForAsyncSendSize: number
+  /** Whether brokers that were slow or failed are passed over for a while; default false (Java `sendLatencyEnable`). */
+  readonly sendLatencyEnable: boolean
+  /** Whether a broker that failed comes back only when a probe reached it; default false (Java `startDetectorEnable`). */
+  readonly startDetectorEnable: boolean
+  /** Milliseconds between two probes of a broker; default 2,000 (Java `detectInterval`). */
+  readonly detectInterval: number
+  /** Milliseconds that a probe may take; default 200 (Java `detectTimeout`). */
+  readonly detectTimeout: number
+  /** What to do after an attempt that failed, in place of the table in docs/errors.md. */
+  readonly retryPolicy: ((error: ApiError) => RetryDecision) | undefined
   /** Whether RocketMQ's message traces are sent for each acknowledged message; default false (Java `enableTrace`). */
   readonly enableTrace: boolean
   /** Where they go; default `RMQ_SYS_TRACE_TOPIC` (Java `traceTopic`). */
@@ -114,6 +132,13 @@ export const defaults: ProducerConfig = {
   batchMaxBytes: 32_768,
   totalBatchMaxBytes: 33_554_432,
   maxQueuedSends: 1_024,
+  backPressureForAsyncSendNum: 10_000,
+  backPressureForAsyncSendSize: 104_857_600,
+  sendLatencyEnable: false,
+  startDetectorEnable: false,
+  detectInterval: 2_000,
+  detectTimeout: 200,
+  retryPolicy: undefined,
   enableTrace: false,
   traceTopic: RMQ_SYS_TRACE_TOPIC,
   drainTimeoutMillis: 3_000
@@ -142,7 +167,11 @@ const atLeast: ReadonlyArray<readonly [keyof ProducerConfig, number]> = [
   ["defaultTopicQueueNums", 1],
   ["drainTimeoutMillis", 0],
   ["timerMaxDelayMillis", 0],
-  ["totalBatchMaxBytes", 1]
+  ["totalBatchMaxBytes", 1],
+  ["backPressureForAsyncSendNum", 1],
+  ["backPressureForAsyncSendSize", 1],
+  ["detectInterval", 1],
+  ["detectTimeout", 1]
 ]
 
 /** Whole numbers, from and to. */

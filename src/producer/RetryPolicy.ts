@@ -1,3 +1,4 @@
+import { Effect } from "effect"
 import type { ApiError } from "../client/ClientError.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { SendOutcome } from "./SendError.ts"
@@ -51,6 +52,20 @@ export const decide = (error: ApiError): RetryDecision => {
       return "fail"
   }
 }
+
+/**
+ * The retry table of a producer: the user's, or {@link decide}. A function of the user that throws is reported, and the
+ * table decides.
+ */
+export const decider =
+  (policy: ((error: ApiError) => RetryDecision) | undefined) =>
+  (error: ApiError): Effect.Effect<RetryDecision> =>
+    policy === undefined
+      ? Effect.succeed(decide(error))
+      : Effect.catchCause(
+          Effect.sync(() => policy(error)),
+          (cause) => Effect.as(Effect.logWarning("retryPolicy threw; the table decides", cause), decide(error))
+        )
 
 /**
  * What is known of the message after such a failure. A broker's general error says nothing of whether it was stored, so

@@ -7,7 +7,7 @@ import type { MessageQueue } from "../message/MessageQueue.ts"
 import type { SendResult } from "../message/SendResult.ts"
 import type { SendMessageAnswer } from "../protocol/request/SendMessage.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
-import { selectOneMessageQueue } from "./FaultStrategy.ts"
+import * as FaultStrategies from "./FaultStrategy.ts"
 import { forVersion, type Outgoing, pack, prepare, wantsPacking } from "./Outgoing.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
 import { choose } from "./QueueChoice.ts"
@@ -24,6 +24,7 @@ import {
 } from "./SendError.ts"
 import type { SendObserver } from "./SendObserver.ts"
 import type { DispatchOptions, SendCounters, Sends } from "./Sends.ts"
+import * as SendLimits from "./SendLimit.ts"
 import * as SendRequest from "./SendRequest.ts"
 import type { TopicPublishInfo } from "./TopicPublishInfo.ts"
 import type { TopicPublishInfoTable } from "./TopicPublishInfoTable.ts"
@@ -58,6 +59,12 @@ export const make = Effect.fnUntraced(function* (
   // A whole number, as the header needs it, whatever the clock of the program counts in.
   const wallMillis = () => Math.floor(clock.currentTimeMillisUnsafe())
   const chance = () => random.nextDoubleUnsafe()
+  const faults = yield* FaultStrategies.make(config, instance, now, table.topics)
+  const limit = SendLimits.make({
+    maxSends: config.backPressureForAsyncSendNum,
+    maxBytes: config.backPressureForAsyncSendSize
+  })
+  const retryDecision = RetryPolicy.decider(config.retryPolicy)
   let inFlight = 0
   let refusal: (() => IllegalServiceState) | undefined
   /** The time for sends under way is over: no attempt follows one that fails. */
@@ -152,6 +159,7 @@ export const make = Effect.fnUntraced(function* (
         : Effect.flatMap(forRelease(call, address), transmit),
       {
         onSuccess: ({ answer, code }) => {
+          faults.answered(brokerName, now() - begin)
           const result = succeed(call, queue.brokerName, code, answer, info.borrowed)
           return code !== ResponseCode.SUCCESS && config.retryAnotherBrokerWhenNotStoreOK && mayRetry(call)
             ? again(call, brokerName, Effect.void, result)
@@ -164,7 +172,7 @@ export const make = Effect.fnUntraced(function* (
 
   const queueOf = (call: Call, info: TopicPublishInfo): MessageQueue | QueueSelectorFailed | undefined => {
     if (call.fixedQueue !== undefined) return call.fixedQueue
-    if (call.selector === undefined) return selectOneMessageQueue(info, call.lastBroker)
+    if (call.selector === undefined) return faults.selectOneMessageQueue(info, call.lastBroker)
     const chosen = choose(call.selector, info.queues, info.topic, call.outgoing.message, chance)
     if (!("_tag" in chosen)) call.fixedQueue = chosen
     return chosen
@@ -248,8 +256,19 @@ export const make = Effect.fnUntraced(function* (
     error: ApiError
   ): Effect.Effect<SendResult, SendError> => {
     note(call, queue, address, begin, error)
+    return Effect.flatMap(retryDecision(error), (decision) => decided(call, queue, begin, error, decision))
+  }
+
+  const decided = (
+    call: Call,
+    queue: MessageQueue,
+    begin: number,
+    error: ApiError,
+    decision: RetryPolicy.RetryDecision
+  ): Effect.Effect<SendResult, SendError> => {
     const remaining = call.deadline - now()
-    const decision = RetryPolicy.decide(error)
+    // What is refused for its own sake says nothing of the broker.
+    if (decision !== "fail") faults.failed(queue.brokerName, now() - begin, error._tag === "BrokerRejected")
     if (decision === "fail" || drained) return fail(call, error)
     if (decision === "busy") {
       call.counted--
@@ -311,7 +330,8 @@ export const make = Effect.fnUntraced(function* (
     const call = isInvalid(outgoing) ? outgoing : callOf(config, outgoing, options, now())
     if (isInvalid(call)) return refused(topic, call)
     if (!accepted) inFlight++
-    const sent =
+    const place = limit.take(call.outgoing.body.length)
+    const sending =
       observer?.active(fiber) === true
         ? observer.around(
             {
@@ -325,12 +345,24 @@ export const make = Effect.fnUntraced(function* (
             (observed) => run(observed === call.outgoing ? call : { ...call, outgoing: observed })
           )
         : run(call)
+    const sent = place.admitted ? sending : admitted(call, place, sending)
     return Effect.onExitPrimitive(sent, (exit) => {
+      limit.release(place)
       observer?.ended?.(call.outgoing, exit, now() - call.deadline + call.timeoutMillis)
       if (!accepted) settle()
       return undefined
     })
   }
+
+  /** A send that has to wait for a place in flight, within its deadline. */
+  const admitted = <A>(
+    call: Call,
+    place: SendLimits.SendPlace,
+    sending: Effect.Effect<A, SendError>
+  ): Effect.Effect<A, SendError> =>
+    Effect.flatMap(Effect.timeoutOption(limit.wait(place), Math.max(1, call.deadline - now())), (waited) =>
+      waited._tag === "Some" ? sending : fail(call, timeout(call, "waiting for a place in flight"))
+    )
 
   const settle = () => {
     inFlight--
@@ -423,6 +455,7 @@ export const make = Effect.fnUntraced(function* (
       ),
     counters,
     inFlight: () => inFlight,
+    faults: faults.state,
     drain
   }
   return self

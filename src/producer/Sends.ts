@@ -3,6 +3,7 @@ import type { IllegalServiceState } from "../client/ClientError.ts"
 import type { Message } from "../message/Message.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import type { SendResult } from "../message/SendResult.ts"
+import type { FaultState } from "./FaultStrategy.ts"
 import type { Outgoing } from "./Outgoing.ts"
 import type { InvalidMessage, SendError } from "./SendError.ts"
 import type { SendOptions } from "./SendOptions.ts"
@@ -54,6 +55,8 @@ export interface Sends {
   readonly fetchPublishMessageQueues: (topic: string) => Effect.Effect<ReadonlyArray<MessageQueue>, SendError>
   readonly counters: Readonly<SendCounters>
   readonly inFlight: () => number
+  /** What is held against brokers; empty unless `sendLatencyEnable` is set. */
+  readonly faults: () => ReadonlyArray<FaultState>
   /** No send begins from now on; ends when those under way have ended, or after `timeoutMillis`. Gives how many are left. */
   readonly drain: (timeoutMillis: number, refusal: () => IllegalServiceState) => Effect.Effect<number>
 }
