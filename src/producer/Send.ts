@@ -60,7 +60,7 @@ export const make = Effect.fnUntraced(function* (
   const wallMillis = () => Math.floor(clock.currentTimeMillisUnsafe())
   const chance = () => random.nextDoubleUnsafe()
   const faults = yield* FaultStrategies.make(config, instance, now, table.topics)
-  const limit = SendLimits.make({
+  const places = SendLimits.make({
     maxSends: config.backPressureForAsyncSendNum,
     maxBytes: config.backPressureForAsyncSendSize
   })
@@ -330,7 +330,7 @@ export const make = Effect.fnUntraced(function* (
     const call = isInvalid(outgoing) ? outgoing : callOf(config, outgoing, options, now())
     if (isInvalid(call)) return refused(topic, call)
     if (!accepted) inFlight++
-    const place = limit.take(call.outgoing.body.length)
+    const place = places.take(call.outgoing.body.length)
     const sending =
       observer?.active(fiber) === true
         ? observer.around(
@@ -347,7 +347,7 @@ export const make = Effect.fnUntraced(function* (
         : run(call)
     const sent = place.admitted ? sending : admitted(call, place, sending)
     return Effect.onExitPrimitive(sent, (exit) => {
-      limit.release(place)
+      places.release(place)
       observer?.ended?.(call.outgoing, exit, now() - call.deadline + call.timeoutMillis)
       if (!accepted) settle()
       return undefined
@@ -360,7 +360,7 @@ export const make = Effect.fnUntraced(function* (
     place: SendLimits.SendPlace,
     sending: Effect.Effect<A, SendError>
   ): Effect.Effect<A, SendError> =>
-    Effect.flatMap(Effect.timeoutOption(limit.wait(place), Math.max(1, call.deadline - now())), (waited) =>
+    Effect.flatMap(Effect.timeoutOption(places.wait(place), Math.max(1, call.deadline - now())), (waited) =>
       waited._tag === "Some" ? sending : fail(call, timeout(call, "waiting for a place in flight"))
     )
 
