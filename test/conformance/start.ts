@@ -46,10 +46,10 @@ export const tests = (test: Methods): void => {
         STEPS.map((id) => [id, "done"])
       )
       // Timer 2 may have found brokers by now, so that there may be more.
-      assert.deepInclude(
-        state.instance?.sockets.map((socket) => [socket.address, socket.state]),
-        [namesrvAddr, "open"]
-      )
+      assert.deepInclude(state.instance?.sockets.map((socket) => [socket.address, socket.state]) ?? [], [
+        namesrvAddr,
+        "open"
+      ])
     }).pipe(withManager)
   )
 
