@@ -14,6 +14,12 @@ export interface JavaClientOptions {
   readonly version?: RocketMQVersion | undefined
   /** Ends the program, and fails, after this time; default 60 seconds. */
   readonly timeoutMillis?: number | undefined
+  /** Signs requests, as `AclClientRPCHook` does. */
+  readonly credentials?: { readonly accessKey: string; readonly secretKey: string } | undefined
+  /** Speaks TLS, with whichever certificate the servers have: RocketMQ's own default. */
+  readonly tls?: boolean | undefined
+  /** The namespace of the first kind. */
+  readonly namespace?: string | undefined
 }
 
 /** A message as the Java client read it. */
@@ -121,6 +127,24 @@ export const produce = (
     }))
   })
 
+/** One thing a Java client saw in a scenario; what else the line says depends on the scenario. */
+export type JavaObservation = Readonly<Record<string, unknown>> & {
+  readonly scenario: string
+  readonly what: string
+}
+
+/** What a broker can do for a Java client beyond plain sends; each scenario has a topic of its name. */
+export type JavaScenario = "delay" | "timer" | "transaction" | "request" | "orderly" | "retry"
+
+/**
+ * Runs scenarios side by side in one program. Their topics must exist with one queue on broker-a, and the cluster must be
+ * called DefaultCluster.
+ */
+export const scenarios = (
+  options: JavaClientOptions & { readonly scenarios: ReadonlyArray<JavaScenario> }
+): Effect.Effect<ReadonlyArray<JavaObservation>, RigError> =>
+  runProgram<JavaObservation>("JavaScenarios", options, { scenarios: options.scenarios })
+
 /** What a bench run of the Java producer measured; latencies from the call to the acknowledgement. */
 export interface JavaBenchResult {
   readonly messagesPerSecond: number
@@ -200,6 +224,8 @@ const runProgram = <Line>(
     const text = JSON.stringify({
       namesrvAddr: options.namesrvAddr,
       timeoutMillis: options.timeoutMillis ?? defaultTimeoutMillis,
+      ...options.credentials,
+      namespace: options.namespace,
       ...request
     })
     return Effect.as(
@@ -227,6 +253,15 @@ const runProgram = <Line>(
 
 const defaultTimeoutMillis = 60_000
 
+/** Where `mqadmin` looks for credentials. */
+const writeTools = (folder: string, credentials: NonNullable<JavaClientOptions["credentials"]>): Effect.Effect<void> =>
+  Effect.promise(() =>
+    Fs.writeFile(
+      Path.join(folder, "conf", "tools.yml"),
+      `accessKey: ${credentials.accessKey}\nsecretKey: ${credentials.secretKey}\n`
+    )
+  )
+
 const runJava = (
   options: JavaClientOptions,
   mainClass: string,
@@ -238,13 +273,23 @@ const runJava = (
       const path = yield* classPath(options.version ?? "5.5.0")
       const folder = yield* temporaryFolder("effect-rocketmq-java-", tmpdir())
       yield* writeConfiguration(folder)
+      if (options.credentials !== undefined) yield* writeTools(folder, options.credentials)
       const words = yield* args(folder)
       const operation = `run ${mainClass} against ${options.namesrvAddr}`
       const timeoutMillis = options.timeoutMillis ?? defaultTimeoutMillis
       return yield* run(
         operation,
         javaTool("java"),
-        [...folderOptions(folder), ...jvmOptions, "-cp", path, "Attached", mainClass, ...words],
+        [
+          ...folderOptions(folder),
+          ...jvmOptions,
+          ...(options.tls === true ? ["-Dtls.enable=true"] : []),
+          "-cp",
+          path,
+          "Attached",
+          mainClass,
+          ...words
+        ],
         { folder, timeoutMillis }
       )
     })

@@ -13,10 +13,10 @@ export interface RawResponse {
 /** A raw request; language and version as the header carries them, "JAVA" and 513 when not given. */
 export interface RawRequest {
   readonly code: number
-  readonly extFields?: Readonly<Record<string, string>>
+  readonly extFields?: Readonly<Record<string, string>> | undefined
   readonly language?: string
   readonly version?: number
-  readonly body?: Uint8Array
+  readonly body?: Uint8Array | undefined
 }
 
 /**

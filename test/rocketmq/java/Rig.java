@@ -8,8 +8,11 @@ import java.nio.file.Files;
 import java.nio.file.Paths;
 import java.security.MessageDigest;
 import java.util.Base64;
+import org.apache.rocketmq.acl.common.AclClientRPCHook;
+import org.apache.rocketmq.acl.common.SessionCredentials;
 import org.apache.rocketmq.client.ClientConfig;
 import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.remoting.RPCHook;
 
 /** What the programs share: the request is a JSON file named by the first argument, results are JSON lines. */
 final class Rig {
@@ -35,7 +38,19 @@ final class Rig {
     static void configure(ClientConfig client, JSONObject request, String instance) {
         client.setNamesrvAddr(request.getString("namesrvAddr"));
         client.setVipChannelEnabled(false);
+        // A test machine may be busy; the default is 3 seconds.
+        client.setMqClientApiTimeout(30_000);
         client.setInstanceName(instance + "-" + ProcessHandle.current().pid());
+        if (request.containsKey("namespace")) {
+            client.setNamespace(request.getString("namespace"));
+        }
+    }
+
+    /** What signs the requests, or null. */
+    static RPCHook hook(JSONObject request) {
+        return request.containsKey("accessKey")
+            ? new AclClientRPCHook(new SessionCredentials(request.getString("accessKey"), request.getString("secretKey")))
+            : null;
     }
 
     static JSONObject json(MessageExt message, String brokerName, String offsetMsgId, boolean digest) throws Exception {
