@@ -11,13 +11,13 @@ import org.apache.rocketmq.common.message.MessageQueue;
 /**
  * Sends the messages of the request, one after the other or as one batch, and prints one JSON line a send result.
  *
- * <p>Request: namesrvAddr, group, compressOver (bytes), sendTimeoutMillis, batch, messages [{topic, bodyBase64, tags, keys,
+ * <p>Request: namesrvAddr, accessKey, secretKey, namespace, group, compressOver (bytes), sendTimeoutMillis, batch, messages [{topic, bodyBase64, tags, keys,
  * properties, queueId, brokerName}]; a message with queueId goes to that queue.
  */
 public final class JavaProducer {
     public static void main(String[] args) throws Exception {
         JSONObject request = Rig.request(args);
-        DefaultMQProducer producer = new DefaultMQProducer(request.getString("group"));
+        DefaultMQProducer producer = new DefaultMQProducer(request.getString("group"), Rig.hook(request));
         Rig.configure(producer, request, "producer");
         producer.setSendMsgTimeout(request.getIntValue("sendTimeoutMillis"));
         producer.setCompressMsgBodyOverHowmuch(request.getIntValue("compressOver"));

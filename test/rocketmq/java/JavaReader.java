@@ -17,8 +17,8 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * Reads every message that a topic holds now, from the least to the greatest offset of each queue, and prints one JSON
  * line a message.
  *
- * <p>Request: namesrvAddr, topic, with ("pull" or "litePull"), group, digest (SHA-256 instead of the body),
- * timeoutMillis.
+ * <p>Request: namesrvAddr, accessKey, secretKey, namespace, topic, with ("pull" or "litePull"), group, digest (SHA-256
+ * instead of the body), timeoutMillis.
  */
 public final class JavaReader {
     public static void main(String[] args) throws Exception {
@@ -27,7 +27,7 @@ public final class JavaReader {
         String topic = request.getString("topic");
 
         // The ends of the queues come from the pull consumer in both cases: the lite one does not tell them.
-        DefaultMQPullConsumer pull = new DefaultMQPullConsumer(request.getString("group"));
+        DefaultMQPullConsumer pull = new DefaultMQPullConsumer(request.getString("group"), Rig.hook(request));
         Rig.configure(pull, request, "reader");
         pull.start();
         Map<MessageQueue, Long> ends = new HashMap<>();
@@ -67,7 +67,7 @@ public final class JavaReader {
 
     private static void readLite(JSONObject request, String topic, Map<MessageQueue, Long> ends, long deadline)
         throws Exception {
-        DefaultLitePullConsumer lite = new DefaultLitePullConsumer(request.getString("group") + "-lite");
+        DefaultLitePullConsumer lite = new DefaultLitePullConsumer(request.getString("group") + "-lite", Rig.hook(request));
         Rig.configure(lite, request, "lite-reader");
         lite.setAutoCommit(false);
         lite.start();
