@@ -121,7 +121,7 @@ const routeRemedy: { readonly [K in RouteProblem]: string } = {
   "name-server-tls": "No TLS connection to a name server came about; see the reason it has.",
   "request-not-signed": "The credentials could not be read; see what their source says.",
   "topic-absent":
-    "No broker has the topic and it may not be created by a send; create it (`effect-rocketmq topic create`) or check its spelling and namespace.",
+    "No broker has the topic; create it (`effect-rocketmq topic create`), let a send create it (borrowRoute, and autoCreateTopicEnable on the brokers), or check its spelling and namespace.",
   "no-writable-queue": "The topic exists, but no queue of it may be written; give it write permission or queues.",
   "no-master": "The topic's brokers have no master (broker id 0) at present; start it, or wait for the fail-over.",
   "address-not-allowed":
@@ -165,7 +165,7 @@ export class BrokerRejected extends Schema.TaggedError<BrokerRejected>()("Broker
   remark: Schema.String
 }) {
   override get message() {
-    return `${this.address} refused ${this.request} with ${this.codeName} (${this.code})${this.remark === "" ? "" : `: ${this.remark}`}.`
+    return `${this.address} refused ${this.request} with ${this.codeName} (${this.code})${this.remark === "" ? "" : `: ${this.remark.replace(/\.$/, "")}`}.`
   }
 }
 

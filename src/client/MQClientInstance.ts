@@ -274,7 +274,7 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
     [...routes.topicRouteTable.values()].map(({ borrowed, data, topic }) => ({
       topic,
       borrowed,
-      brokers: data.brokerDatas.map((broker) => broker.brokerName),
+      brokers: data.brokerDatas.map((broker) => broker.brokerName).toSorted(),
       writeQueues: data.queueDatas.reduce((n, q) => n + ((q.perm & PermName.WRITE) === 0 ? 0 : q.writeQueueNums), 0),
       readQueues: data.queueDatas.reduce((n, q) => n + ((q.perm & PermName.READ) === 0 ? 0 : q.readQueueNums), 0)
     }))

@@ -225,8 +225,10 @@ export const make = Effect.fnUntraced(function* (
       return Effect.annotateLogs(Effect.logInfo(`the route of topic ${topic} can be read again`), { topic })
     }
     failing.set(topic, problem)
-    // A retry topic, or the template topic where creation is off, is rightly absent.
-    const expected = problem === "topic-absent" && (isRetryTopic(topic) || topic === AUTO_CREATE_TOPIC_KEY_TOPIC)
+    // A retry topic, the template topic where creation is off, and a topic that no send has created yet are rightly absent.
+    const expected =
+      problem === "topic-absent" &&
+      (isRetryTopic(topic) || topic === AUTO_CREATE_TOPIC_KEY_TOPIC || topicRouteTable.get(topic)?.borrowed === true)
     return expected
       ? Effect.void
       : Effect.annotateLogs(Effect.logWarning(`no route to topic ${topic}: ${problem}`), { topic })
