@@ -36,6 +36,48 @@ export class InvalidMessageId extends Schema.TaggedError<InvalidMessageId>()("In
   }
 }
 
+/** A broker that the name server does not know, or that has no master at present. */
+export class UnknownBroker extends Schema.TaggedError<UnknownBroker>()("UnknownBroker", {
+  brokerName: Schema.String,
+  /** The brokers that have a master. */
+  brokers: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    const known = this.brokers.length === 0 ? "none" : this.brokers.join(", ")
+    return `There is no broker "${this.brokerName}" with a master at present; those with one: ${known}.`
+  }
+}
+
+/** An address that the option `allowAddress` refuses. Nothing was sent to it. */
+export class AddressRefused extends Schema.TaggedError<AddressRefused>()("AddressRefused", {
+  address: Schema.String
+}) {
+  override get message() {
+    return `The option allowAddress refuses ${this.address}, so nothing was sent to it.`
+  }
+}
+
+/** A topic that no broker has, as the brokers say. */
+export class TopicNotFound extends Schema.TaggedError<TopicNotFound>()("TopicNotFound", {
+  topic: Schema.String
+}) {
+  override get message() {
+    return `No broker that was asked has topic "${this.topic}".`
+  }
+}
+
+/** No message has the id. Brokers find a message by its id for as long as it and its index entry are kept. */
+export class MessageNotFound extends Schema.TaggedError<MessageNotFound>()("MessageNotFound", {
+  topic: Schema.String,
+  msgId: Schema.String,
+  /** The brokers that were asked. */
+  brokers: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `No message of topic "${this.topic}" has the id ${this.msgId}; asked: ${this.brokers.join(", ")}. A message just sent is indexed within a second.`
+  }
+}
+
 /** Everything that can keep an administrative call from succeeding. */
 export const AdminReason = Schema.Union([
   NoNameServer,
@@ -45,6 +87,10 @@ export const AdminReason = Schema.Union([
   UnknownCluster,
   NoMaster,
   InvalidMessageId,
+  UnknownBroker,
+  AddressRefused,
+  TopicNotFound,
+  MessageNotFound,
   ...ApiError.members
 ])
 

@@ -25,6 +25,30 @@ export const explainers: typeof producerExplainers & Explainers<ByTag<AdminReaso
     cause: "the text is no offset message id",
     evidence: [`given: ${e.msgId}`],
     remedy: "Pass the offsetMsgId of a send's result: 32 or 56 hexadecimal digits."
+  }),
+  UnknownBroker: (e) => ({
+    cause: "no broker of that name has a master at present",
+    evidence: [
+      `asked for: ${e.brokerName}`,
+      `with a master: ${e.brokers.length === 0 ? "none" : e.brokers.join(", ")}`
+    ],
+    remedy: "Name one of them, or an address as host:port."
+  }),
+  AddressRefused: (e) => ({
+    cause: "the option allowAddress refuses the broker's address",
+    evidence: [`address: ${e.address}`],
+    remedy: "Extend allowAddress, or check who answers as name server."
+  }),
+  TopicNotFound: (e) => ({
+    cause: "no broker that was asked has the topic",
+    evidence: [`topic: ${e.topic}`],
+    remedy: "Check its spelling and namespace, or create it (`effect-rocketmq topic create`)."
+  }),
+  MessageNotFound: (e) => ({
+    cause: "no message of the topic has the id",
+    evidence: [`topic: ${e.topic}`, `id: ${e.msgId}`, ...e.brokers.map((broker) => `asked: ${broker}`)],
+    remedy:
+      "Check topic and id; a message just sent is indexed within a second, and old ones are deleted by the brokers."
   })
 }
 
@@ -58,6 +82,10 @@ export const explain = (error: AnyError): Explanation => {
     case "UnknownCluster":
     case "NoMaster":
     case "InvalidMessageId":
+    case "UnknownBroker":
+    case "AddressRefused":
+    case "TopicNotFound":
+    case "MessageNotFound":
       return explainBy(explainers, error._tag, error)
     default:
       return explainError(error)

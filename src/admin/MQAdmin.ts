@@ -3,11 +3,13 @@ import { AddressTranslator } from "../client/AddressTranslator.ts"
 import * as ClientConfig from "../client/ClientConfig.ts"
 import type { StartError } from "../client/ClientError.ts"
 import { MQClientManager } from "../client/MQClientManager.ts"
-import type { ClusterInfo } from "../protocol/ClusterInfo.ts"
-import * as GetBrokerClusterInfo from "../protocol/request/GetBrokerClusterInfo.ts"
-import { type AdminContext, failing } from "./AdminContext.ts"
-import type { AdminError } from "./AdminError.ts"
+import * as Contexts from "./AdminContext.ts"
+import * as Brokers from "./Brokers.ts"
+import * as Clients from "./Clients.ts"
+import * as Groups from "./Groups.ts"
 import * as Messages from "./Messages.ts"
+import * as Offsets from "./Offsets.ts"
+import * as Queries from "./Queries.ts"
 import * as Topics from "./Topics.ts"
 
 /** The options of an {@link MQAdmin}: those of a client, and one of its own. */
@@ -23,13 +25,18 @@ export type AdminOptions = { readonly [K in keyof AdminConfig]?: AdminConfig[K] 
 export const defaults: AdminConfig = { ...ClientConfig.defaults, adminTimeoutMillis: 5_000 }
 
 /** What an administrator of a cluster can ask for. */
-export interface MQAdminShape extends Topics.Topics, Messages.Messages {
-  /** All clusters and brokers. */
-  readonly examineBrokerClusterInfo: Effect.Effect<ClusterInfo, AdminError>
-}
+export interface MQAdminShape
+  extends
+    Brokers.Brokers,
+    Topics.Topics,
+    Groups.Groups,
+    Clients.Clients,
+    Messages.Messages,
+    Queries.Queries,
+    Offsets.Offsets {}
 
 /**
- * Administration of a cluster: topics, brokers, offsets, single messages. It needs no group and leaves no trace on the
+ * Administration of a cluster: topics, groups, brokers, offsets, single messages. It needs no group and leaves no trace on the
  * brokers.
  *
  * Source: RocketMQ `DefaultMQAdminExt`, `MQAdminImpl`.
@@ -60,12 +67,22 @@ export const make = Effect.fnUntraced(function* (
   const manager = yield* MQClientManager
   const instance = yield* manager.getOrCreateMQClientInstance(config)
   const { translate } = yield* AddressTranslator
-  const context: AdminContext = { instance, timeoutMillis: config.adminTimeoutMillis, translate }
+  const context = Contexts.make(instance, {
+    timeoutMillis: config.adminTimeoutMillis,
+    translate,
+    namespace: config.namespace,
+    allowAddress: config.allowAddress
+  })
+  const topics = Topics.make(context)
+  const messages = Messages.make(context)
+  const offsets = Offsets.make(context, messages)
   return MQAdmin.of({
-    examineBrokerClusterInfo: instance.api
-      .callNameServer(GetBrokerClusterInfo.request(), context.timeoutMillis, GetBrokerClusterInfo.decodeResponse)
-      .pipe(failing("list the brokers")),
-    ...Topics.make(context),
-    ...Messages.make(context)
+    ...Brokers.make(context),
+    ...topics,
+    ...Groups.make(context, topics),
+    ...Clients.make(context),
+    ...messages,
+    ...offsets,
+    ...Queries.make(context, messages, offsets)
   })
 })

@@ -6,7 +6,6 @@ import * as MessageQueues from "../message/MessageQueue.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import { MASTER_ID, PermName } from "../message/MixAll.ts"
 import { SysFlag } from "../message/SysFlag.ts"
-import { BrokerNotExist } from "../producer/SendError.ts"
 import * as Compression from "../protocol/Compression.ts"
 import * as MessageCodec from "../protocol/MessageCodec.ts"
 import * as GetMaxOffset from "../protocol/request/GetMaxOffset.ts"
@@ -54,7 +53,8 @@ const PULL_TIMEOUT_MILLIS = 10_000
 /** More queues than this on one broker are not believed: a route comes from outside. */
 const MAX_QUEUES = 65_536
 
-const unpack = (message: MessageExt): MessageExt => {
+/** A message with its body unpacked, where this process has the codec. */
+export const unpack = (message: MessageExt): MessageExt => {
   if (Compression.compressionOf(message.sysFlag) === undefined) return message
   const body = Compression.decompress(message.body, message.sysFlag)
   return body instanceof Compression.CompressionError
@@ -63,23 +63,18 @@ const unpack = (message: MessageExt): MessageExt => {
 }
 
 /** Makes the calls about messages. Source: RocketMQ `MQAdminImpl`, `DefaultMQPullConsumerImpl`. */
-export const make = ({ instance, timeoutMillis, translate }: AdminContext): Messages => {
+export const make = ({
+  addressOf,
+  instance,
+  permit,
+  timeoutMillis,
+  translate,
+  unwrapMessage
+}: AdminContext): Messages => {
   const { api, routes } = instance
+  const readable = (message: MessageExt) => unwrapMessage(unpack(message))
 
   const readRoute = (topic: string) => routes.updateTopicRouteInfoFromNameServer(topic, undefined)
-
-  const knownAddress = (brokerName: string) => {
-    const addresses = routes.brokerAddrTable.get(brokerName)
-    return addresses?.get(MASTER_ID) ?? addresses?.values().next().value
-  }
-
-  /** The address of a queue's broker: its master, or a slave where there is no master. */
-  const addressOf = Effect.fnUntraced(function* ({ brokerName, topic }: MessageQueue) {
-    const known = knownAddress(brokerName)
-    if (known !== undefined) return known
-    yield* readRoute(topic)
-    return knownAddress(brokerName) ?? (yield* new BrokerNotExist({ topic, brokerName }))
-  })
 
   const pull = Effect.fnUntraced(function* (queue: MessageQueue, from: number, maxNums: number) {
     const address = yield* addressOf(queue)
@@ -114,7 +109,7 @@ export const make = ({ instance, timeoutMillis, translate }: AdminContext): Mess
       nextBeginOffset: answer.nextBeginOffset,
       minOffset: answer.minOffset,
       maxOffset: answer.maxOffset,
-      messages: messages.map(unpack)
+      messages: messages.map(readable)
     }
     return result
   })
@@ -159,6 +154,7 @@ export const make = ({ instance, timeoutMillis, translate }: AdminContext): Mess
         ? Effect.fail(new InvalidMessageId({ msgId: offsetMsgId })).pipe(failing(operation))
         : // The id has the address that the broker knows of itself, and no broker name.
           translate({ brokerName: "", brokerId: MASTER_ID, address: id.address }).pipe(
+            Effect.flatMap(permit),
             Effect.flatMap((address) =>
               api.call(
                 address,
@@ -167,7 +163,7 @@ export const make = ({ instance, timeoutMillis, translate }: AdminContext): Mess
                 ViewMessageById.decodeResponse
               )
             ),
-            Effect.map(unpack),
+            Effect.map(readable),
             failing(operation)
           )
     }

@@ -1,13 +1,18 @@
 import { Clock, Effect } from "effect"
-import { AUTO_CREATE_TOPIC_KEY_TOPIC, DEFAULT_TOPIC_QUEUE_NUMS, MASTER_ID, PermName } from "../message/MixAll.ts"
+import { TopicNotFound } from "./AdminError.ts"
+import type { AdminError } from "./AdminError.ts"
+import { AUTO_CREATE_TOPIC_KEY_TOPIC, DEFAULT_TOPIC_QUEUE_NUMS, PermName } from "../message/MixAll.ts"
+import * as MessageQueues from "../message/MessageQueue.ts"
+import type { MessageQueue } from "../message/MessageQueue.ts"
 import * as CreateTopic from "../protocol/request/CreateTopic.ts"
 import * as DeleteTopic from "../protocol/request/DeleteTopic.ts"
-import * as GetBrokerClusterInfo from "../protocol/request/GetBrokerClusterInfo.ts"
-import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
+import * as GetTopicConfig from "../protocol/request/GetTopicConfig.ts"
 import * as GetTopicList from "../protocol/request/GetTopicList.ts"
-import { RouteUnavailable } from "../client/ClientError.ts"
-import { type AdminContext, failing } from "./AdminContext.ts"
-import { type AdminError, NoMaster, UnknownCluster } from "./AdminError.ts"
+import * as GetTopicStats from "../protocol/request/GetTopicStats.ts"
+import { ResponseCode } from "../protocol/ResponseCode.ts"
+import type { TopicConfig } from "../protocol/TopicConfig.ts"
+import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
+import { absentOn, type AdminContext, type BrokerAddress, BROKERS_AT_ONCE, failing } from "./AdminContext.ts"
 
 /** A topic to create or to change. */
 export interface CreateTopicOptions {
@@ -20,8 +25,21 @@ export interface CreateTopicOptions {
   readonly writeQueueNums?: number | undefined
   /** Bits of `PermName`; default 6, read and write. */
   readonly perm?: number | undefined
+  /** Whether it is an ordered topic; default false. */
+  readonly order?: boolean | undefined
   /** Attributes of 5.x, `{"message.type": "FIFO"}` for instance. */
   readonly attributes?: Readonly<Record<string, string>> | undefined
+}
+
+/** What to change of a topic; what is left out stays as it is on each broker. */
+export interface UpdateTopicOptions {
+  readonly topic: string
+  readonly readQueueNums?: number | undefined
+  readonly writeQueueNums?: number | undefined
+  readonly perm?: number | undefined
+  readonly order?: boolean | undefined
+  /** Attributes of 5.x to set; undefined as a value removes one. Those of a topic cannot all be changed. */
+  readonly attributes?: Readonly<Record<string, string | undefined>> | undefined
 }
 
 /** A topic that was created. */
@@ -29,7 +47,7 @@ export interface CreatedTopic {
   readonly topic: string
   readonly clusterName: string
   /** The masters that have it, by name. */
-  readonly brokers: ReadonlyArray<{ readonly brokerName: string; readonly address: string }>
+  readonly brokers: ReadonlyArray<BrokerAddress>
   readonly readQueueNums: number
   readonly writeQueueNums: number
   readonly perm: number
@@ -37,14 +55,31 @@ export interface CreatedTopic {
   readonly routed: boolean
 }
 
+/** A topic as one broker keeps it. */
+export interface BrokerTopicConfig {
+  readonly brokerName: string
+  readonly config: TopicConfig
+}
+
+/** What a queue of a topic holds. */
+export interface QueueStats extends GetTopicStats.TopicOffset {
+  readonly queue: MessageQueue
+}
+
 /** The calls about topics; the names are those of Java's `DefaultMQAdminExt`. */
 export interface Topics {
-  /** The names of all topics, those of the system included, sorted. */
+  /** The names of all topics, those of the system included, sorted; within a namespace, its topics and the system's. */
   readonly fetchAllTopicList: Effect.Effect<ReadonlyArray<string>, AdminError>
   /** Where a topic lives, as a name server says it. An unknown topic fails with `RouteUnavailable`, `topic-absent`. */
   readonly examineTopicRouteInfo: (topic: string) => Effect.Effect<TopicRouteData, AdminError>
-  /** Creates a topic on every master of a cluster, or changes it, and waits until the name server knows it. */
+  /** A topic as each of its masters keeps it, with its attributes. */
+  readonly examineTopicConfig: (topic: string) => Effect.Effect<ReadonlyArray<BrokerTopicConfig>, AdminError>
+  /** What the queues of a topic hold, by broker and queue id. */
+  readonly examineTopicStats: (topic: string) => Effect.Effect<ReadonlyArray<QueueStats>, AdminError>
+  /** Creates a topic on every master of a cluster, or replaces it, and waits until the name server knows it. */
   readonly createTopic: (options: CreateTopicOptions) => Effect.Effect<CreatedTopic, AdminError>
+  /** Changes a topic on every master that has it, and gives what each has now. */
+  readonly updateTopic: (options: UpdateTopicOptions) => Effect.Effect<ReadonlyArray<BrokerTopicConfig>, AdminError>
   /** Deletes a topic with its messages: on every master that has it, then on every name server. */
   readonly deleteTopic: (topic: string) => Effect.Effect<void, AdminError>
 }
@@ -52,31 +87,18 @@ export interface Topics {
 /** How often the name server is asked whether it knows a new topic by now, in milliseconds. */
 const ROUTE_POLL_MILLIS = 50
 
-/** Makes the calls about topics. Source: RocketMQ `MQClientAPIImpl`, `DefaultMQAdminExtImpl`. */
-export const make = ({ instance, timeoutMillis, translate }: AdminContext): Topics => {
-  const { api, nameServer } = instance
+/** Attributes as a request has them: `+message.type=FIFO,-cleanup.policy`. */
+const attributesText = (attributes: Readonly<Record<string, string | undefined>>): { attributes?: string } => {
+  const changes = Object.entries(attributes).map(([name, value]) =>
+    value === undefined ? `-${name}` : `+${name}=${value}`
+  )
+  return changes.length === 0 ? {} : { attributes: changes.join(",") }
+}
 
-  /** The masters of a cluster, sorted by name. */
-  const masters = Effect.fnUntraced(function* (wanted: string | undefined) {
-    const info = yield* api.callNameServer(
-      GetBrokerClusterInfo.request(),
-      timeoutMillis,
-      GetBrokerClusterInfo.decodeResponse
-    )
-    const clusters = [...info.clusterAddrTable.keys()].toSorted()
-    const clusterName = wanted ?? (clusters.length === 1 ? clusters[0] : undefined)
-    const names = clusterName === undefined ? undefined : info.clusterAddrTable.get(clusterName)
-    if (clusterName === undefined || names === undefined) {
-      return yield* new UnknownCluster({ clusterName: wanted, clusters })
-    }
-    const brokers: Array<{ readonly brokerName: string; readonly address: string }> = []
-    for (const brokerName of names.toSorted()) {
-      const address = info.brokerAddrTable.get(brokerName)?.brokerAddrs.get(MASTER_ID)
-      if (address === undefined) continue
-      brokers.push({ brokerName, address: yield* translate({ brokerName, brokerId: MASTER_ID, address }) })
-    }
-    return brokers.length === 0 ? yield* new NoMaster({ clusterName, brokers: [...names] }) : { clusterName, brokers }
-  })
+/** Makes the calls about topics. Source: RocketMQ `MQClientAPIImpl`, `DefaultMQAdminExtImpl`. */
+export const make = (context: AdminContext): Topics => {
+  const { instance, masters, mastersOf, routeOf, timeoutMillis, unwrapQueue } = context
+  const { api, nameServer } = instance
 
   /** Waits until the route names all brokers, for as long as a request may take. Brokers register a new topic at once. */
   const awaitRoute = Effect.fnUntraced(function* (topic: string, brokers: ReadonlyArray<string>) {
@@ -100,7 +122,6 @@ export const make = ({ instance, timeoutMillis, translate }: AdminContext): Topi
     const readQueueNums = options.readQueueNums ?? DEFAULT_TOPIC_QUEUE_NUMS
     const writeQueueNums = options.writeQueueNums ?? readQueueNums
     const perm = options.perm ?? PermName.READ | PermName.WRITE
-    const attributes = Object.entries(options.attributes ?? {})
     const { brokers, clusterName } = yield* masters(options.clusterName).pipe(failing(operation))
     const done: Array<string> = []
     for (const { address, brokerName } of brokers) {
@@ -111,10 +132,8 @@ export const make = ({ instance, timeoutMillis, translate }: AdminContext): Topi
         writeQueueNums,
         perm,
         topicFilterType: "SINGLE_TAG",
-        order: false,
-        ...(attributes.length === 0
-          ? {}
-          : { attributes: attributes.map(([name, value]) => `+${name}=${value}`).join(",") })
+        order: options.order ?? false,
+        ...attributesText(options.attributes ?? {})
       })
       yield* api.call(address, request, timeoutMillis, CreateTopic.decodeResponse).pipe(failing(operation, done))
       done.push(brokerName)
@@ -123,14 +142,73 @@ export const make = ({ instance, timeoutMillis, translate }: AdminContext): Topi
     return { topic, clusterName, brokers, readQueueNums, writeQueueNums, perm, routed }
   })
 
+  const configOn = ({ address }: BrokerAddress, topic: string) =>
+    api
+      .call(address, GetTopicConfig.request({ topic, lo: true }), timeoutMillis, GetTopicConfig.decodeResponse)
+      .pipe(absentOn(ResponseCode.TOPIC_NOT_EXIST))
+
+  const examineTopicConfig = Effect.fnUntraced(function* (topic: string) {
+    const brokers = yield* mastersOf(topic)
+    const configs = yield* Effect.forEach(brokers, (broker) => configOn(broker, topic), {
+      concurrency: BROKERS_AT_ONCE
+    })
+    return brokers.flatMap((broker, index): ReadonlyArray<BrokerAddress & BrokerTopicConfig> => {
+      const config = configs[index]
+      return config === undefined ? [] : [{ ...broker, config: { ...config, topicName: topic } }]
+    })
+  })
+
+  const updateTopic = Effect.fnUntraced(function* (
+    options: UpdateTopicOptions
+  ): Effect.fn.Return<ReadonlyArray<BrokerTopicConfig>, AdminError> {
+    const { topic } = options
+    const operation = `update topic ${topic}`
+    const before = yield* examineTopicConfig(topic).pipe(failing(operation))
+    if (before.length === 0) return yield* Effect.fail(new TopicNotFound({ topic })).pipe(failing(operation))
+    const done: Array<string> = []
+    for (const { address, brokerName, config } of before) {
+      const request = CreateTopic.request({
+        topic,
+        defaultTopic: AUTO_CREATE_TOPIC_KEY_TOPIC,
+        readQueueNums: options.readQueueNums ?? config.readQueueNums,
+        writeQueueNums: options.writeQueueNums ?? config.writeQueueNums,
+        perm: options.perm ?? config.perm,
+        topicFilterType: config.topicFilterType,
+        topicSysFlag: config.topicSysFlag,
+        order: options.order ?? config.order,
+        ...attributesText(options.attributes ?? {})
+      })
+      yield* api.call(address, request, timeoutMillis, CreateTopic.decodeResponse).pipe(failing(operation, done))
+      done.push(brokerName)
+    }
+    return (yield* examineTopicConfig(topic).pipe(failing(operation))).map(({ brokerName, config }) => ({
+      brokerName,
+      config
+    }))
+  })
+
+  const examineTopicStats = Effect.fnUntraced(function* (topic: string) {
+    const tables = yield* Effect.forEach(
+      yield* mastersOf(topic),
+      ({ address }) =>
+        api
+          .call(address, GetTopicStats.request({ topic }), timeoutMillis, GetTopicStats.decodeResponse)
+          .pipe(absentOn(ResponseCode.TOPIC_NOT_EXIST)),
+      { concurrency: BROKERS_AT_ONCE }
+    )
+    const known = tables.filter((table) => table !== undefined)
+    if (known.length === 0) return yield* new TopicNotFound({ topic })
+    return known
+      .flatMap(({ offsetTable }) => offsetTable.map(([queue, offset]) => ({ ...offset, queue: unwrapQueue(queue) })))
+      .toSorted((a, b) => MessageQueues.compare(a.queue, b.queue))
+  })
+
   const deleteTopic = Effect.fnUntraced(function* (topic: string): Effect.fn.Return<void, AdminError> {
     const operation = `delete topic ${topic}`
     const route = yield* api.getTopicRouteInfo(topic, timeoutMillis).pipe(failing(operation))
     const done: Array<string> = []
-    for (const { brokerAddrs, brokerName } of route?.brokerDatas ?? []) {
-      const announced = brokerAddrs.get(MASTER_ID)
-      if (announced === undefined) continue
-      const address = yield* translate({ brokerName, brokerId: MASTER_ID, address: announced })
+    const brokers = route === undefined ? [] : yield* mastersOf(topic).pipe(failing(operation))
+    for (const { address, brokerName } of brokers) {
       yield* api
         .call(address, DeleteTopic.request({ topic }, "broker"), timeoutMillis, DeleteTopic.decodeResponse)
         .pipe(failing(operation, done))
@@ -146,19 +224,18 @@ export const make = ({ instance, timeoutMillis, translate }: AdminContext): Topi
 
   return {
     fetchAllTopicList: api.callNameServer(GetTopicList.request(), timeoutMillis, GetTopicList.decodeResponse).pipe(
-      Effect.map(({ topicList }) => topicList.toSorted()),
+      Effect.map(({ topicList }) => topicList.filter(context.isOurs).map(context.unwrap).toSorted()),
       failing("list the topics")
     ),
-    examineTopicRouteInfo: (topic) =>
-      api.getTopicRouteInfo(topic, timeoutMillis).pipe(
-        Effect.flatMap((route) =>
-          route === undefined
-            ? Effect.fail(new RouteUnavailable({ topic, problem: "topic-absent", tries: [] }))
-            : Effect.succeed(route)
-        ),
-        failing(`read the route of topic ${topic}`)
+    examineTopicRouteInfo: (topic) => routeOf(topic).pipe(failing(`read the route of topic ${topic}`)),
+    examineTopicConfig: (topic) =>
+      examineTopicConfig(topic).pipe(
+        Effect.map((found) => found.map(({ brokerName, config }) => ({ brokerName, config }))),
+        failing(`read the settings of topic ${topic}`)
       ),
+    examineTopicStats: (topic) => examineTopicStats(topic).pipe(failing(`read the offsets of topic ${topic}`)),
     createTopic,
+    updateTopic,
     deleteTopic
   }
 }

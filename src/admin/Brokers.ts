@@ -1,0 +1,39 @@
+import { Effect } from "effect"
+import type { ClusterInfo } from "../protocol/ClusterInfo.ts"
+import * as GetBrokerClusterInfo from "../protocol/request/GetBrokerClusterInfo.ts"
+import * as GetBrokerConfig from "../protocol/request/GetBrokerConfig.ts"
+import * as GetBrokerRuntimeInfo from "../protocol/request/GetBrokerRuntimeInfo.ts"
+import { type AdminContext, failing } from "./AdminContext.ts"
+import type { AdminError } from "./AdminError.ts"
+
+/** The calls about clusters and brokers. A broker is named by its name, for its master, or by its `host:port`. */
+export interface Brokers {
+  /** All clusters and brokers. */
+  readonly examineBrokerClusterInfo: Effect.Effect<ClusterInfo, AdminError>
+  /** What a broker counts and measures: `brokerVersionDesc`, `putTps`, `commitLogDiskRatio` and so on, as text. */
+  readonly fetchBrokerRuntimeStats: (broker: string) => Effect.Effect<ReadonlyMap<string, string>, AdminError>
+  /** The settings that a broker runs with. */
+  readonly getBrokerConfig: (broker: string) => Effect.Effect<ReadonlyMap<string, string>, AdminError>
+}
+
+/** Makes the calls about brokers. Source: RocketMQ `DefaultMQAdminExtImpl`. */
+export const make = ({ broker, instance: { api }, timeoutMillis }: AdminContext): Brokers => ({
+  examineBrokerClusterInfo: api
+    .callNameServer(GetBrokerClusterInfo.request(), timeoutMillis, GetBrokerClusterInfo.decodeResponse)
+    .pipe(failing("list the brokers")),
+  fetchBrokerRuntimeStats: (name) =>
+    broker(name).pipe(
+      Effect.flatMap(({ address }) =>
+        api.call(address, GetBrokerRuntimeInfo.request(), timeoutMillis, GetBrokerRuntimeInfo.decodeResponse)
+      ),
+      Effect.map(({ table }) => table),
+      failing(`read the runtime information of broker ${name}`)
+    ),
+  getBrokerConfig: (name) =>
+    broker(name).pipe(
+      Effect.flatMap(({ address }) =>
+        api.call(address, GetBrokerConfig.request(), timeoutMillis, GetBrokerConfig.decodeResponse)
+      ),
+      failing(`read the settings of broker ${name}`)
+    )
+})

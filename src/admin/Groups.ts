@@ -1,0 +1,171 @@
+import { Effect } from "effect"
+import { DLQ_GROUP_TOPIC_PREFIX, RETRY_GROUP_TOPIC_PREFIX } from "../message/MixAll.ts"
+import * as QueryTopicConsumeByWho from "../protocol/request/QueryTopicConsumeByWho.ts"
+import * as QueryTopicsByConsumer from "../protocol/request/QueryTopicsByConsumer.ts"
+import * as SubscriptionGroup from "../protocol/request/SubscriptionGroup.ts"
+import type { SubscriptionGroupConfig } from "../protocol/request/SubscriptionGroup.ts"
+import { type AdminContext, BROKERS_AT_ONCE, failing } from "./AdminContext.ts"
+import type { AdminError } from "./AdminError.ts"
+import type { Topics } from "./Topics.ts"
+
+/** A consumer group to create or to change. */
+export interface CreateGroupOptions extends Partial<SubscriptionGroupConfig> {
+  readonly groupName: string
+  /** The cluster whose masters get it; may be left out where there is only one. */
+  readonly clusterName?: string | undefined
+}
+
+/** A consumer group that was created. */
+export interface CreatedGroup {
+  readonly groupName: string
+  readonly clusterName: string
+  /** The masters that have it. */
+  readonly brokers: ReadonlyArray<string>
+  readonly config: SubscriptionGroupConfig
+}
+
+/** A consumer group and the brokers that have it. */
+export interface GroupInfo {
+  readonly groupName: string
+  readonly brokers: ReadonlyArray<string>
+  /** As the first of the brokers keeps it. */
+  readonly config: SubscriptionGroupConfig
+}
+
+/** How a group is deleted. */
+export interface DeleteGroupOptions {
+  /** The cluster; may be left out where there is only one. */
+  readonly clusterName?: string | undefined
+  /** Whether the group's offsets go too, so that one of its name begins anew; default false (mqadmin's `-r`). */
+  readonly cleanOffset?: boolean | undefined
+}
+
+/** The calls about consumer groups; the names are those of Java's `DefaultMQAdminExt`. */
+export interface Groups {
+  /** All consumer groups of a cluster, sorted; within a namespace, its groups. */
+  readonly getAllSubscriptionGroup: (
+    clusterName?: string | undefined
+  ) => Effect.Effect<ReadonlyArray<GroupInfo>, AdminError>
+  /** Creates a consumer group on every master of a cluster, or replaces it. */
+  readonly createSubscriptionGroup: (options: CreateGroupOptions) => Effect.Effect<CreatedGroup, AdminError>
+  /** Deletes a consumer group on every master of a cluster, and its topics for retries and dead letters. */
+  readonly deleteSubscriptionGroup: (group: string, options?: DeleteGroupOptions) => Effect.Effect<void, AdminError>
+  /** The groups that read a topic, or did once. */
+  readonly queryTopicConsumeByWho: (topic: string) => Effect.Effect<ReadonlyArray<string>, AdminError>
+  /** The topics that a group reads, or did once. */
+  readonly queryTopicsByConsumer: (group: string) => Effect.Effect<ReadonlyArray<string>, AdminError>
+}
+
+/** Makes the calls about groups. Source: RocketMQ `DefaultMQAdminExtImpl`, `DeleteSubscriptionGroupCommand`. */
+export const make = (context: AdminContext, { deleteTopic }: Pick<Topics, "deleteTopic">): Groups => {
+  const { allMasters, instance, isOurs, masters, mastersOf, timeoutMillis, unwrap, wrap } = context
+  const { api } = instance
+
+  const unwrapConfig = (config: SubscriptionGroupConfig): SubscriptionGroupConfig => ({
+    ...config,
+    groupName: unwrap(config.groupName)
+  })
+
+  const getAllSubscriptionGroup = Effect.fnUntraced(function* (clusterName: string | undefined) {
+    const { brokers } = yield* masters(clusterName)
+    const tables = yield* Effect.forEach(
+      brokers,
+      ({ address }) =>
+        api.call(
+          address,
+          SubscriptionGroup.request({ operation: "list" }),
+          timeoutMillis,
+          SubscriptionGroup.decodeListResponse
+        ),
+      { concurrency: BROKERS_AT_ONCE }
+    )
+    const groups = new Map<string, { brokers: Array<string>; config: SubscriptionGroupConfig }>()
+    brokers.forEach(({ brokerName }, index) => {
+      for (const config of tables[index]?.subscriptionGroupTable.values() ?? []) {
+        if (!isOurs(config.groupName)) continue
+        const known = groups.get(config.groupName)
+        if (known === undefined) groups.set(config.groupName, { brokers: [brokerName], config: unwrapConfig(config) })
+        else known.brokers.push(brokerName)
+      }
+    })
+    return [...groups.values()]
+      .map(({ brokers: names, config }): GroupInfo => ({ groupName: config.groupName, brokers: names, config }))
+      .toSorted((a, b) => (a.groupName < b.groupName ? -1 : 1))
+  })
+
+  const createSubscriptionGroup = Effect.fnUntraced(function* (
+    options: CreateGroupOptions
+  ): Effect.fn.Return<CreatedGroup, AdminError> {
+    const { clusterName: wanted, ...given } = options
+    const operation = `create group ${given.groupName}`
+    const { brokers, clusterName } = yield* masters(wanted).pipe(failing(operation))
+    const config = SubscriptionGroup.makeConfig(given)
+    const request = SubscriptionGroup.request({
+      operation: "update",
+      config: { ...config, groupName: wrap(given.groupName) }
+    })
+    const done: Array<string> = []
+    for (const { address, brokerName } of brokers) {
+      yield* api.call(address, request, timeoutMillis, () => undefined).pipe(failing(operation, done))
+      done.push(brokerName)
+    }
+    return { groupName: given.groupName, clusterName, brokers: done, config }
+  })
+
+  const deleteSubscriptionGroup = Effect.fnUntraced(function* (
+    group: string,
+    { cleanOffset = false, clusterName }: DeleteGroupOptions
+  ): Effect.fn.Return<void, AdminError> {
+    const operation = `delete group ${group}`
+    const { brokers } = yield* masters(clusterName).pipe(failing(operation))
+    const request = SubscriptionGroup.request({ operation: "delete", groupName: wrap(group), cleanOffset })
+    const done: Array<string> = []
+    for (const { address, brokerName } of brokers) {
+      yield* api.call(address, request, timeoutMillis, () => undefined).pipe(failing(operation, done))
+      done.push(brokerName)
+    }
+    yield* deleteTopic(RETRY_GROUP_TOPIC_PREFIX + group)
+    yield* deleteTopic(DLQ_GROUP_TOPIC_PREFIX + group)
+  })
+
+  const names = (lists: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> =>
+    [...new Set(lists.flat().filter(isOurs).map(unwrap))].toSorted()
+
+  const queryTopicConsumeByWho = Effect.fnUntraced(function* (topic: string) {
+    const request = QueryTopicConsumeByWho.request({ topic })
+    const lists = yield* Effect.forEach(
+      yield* mastersOf(topic),
+      ({ address }) =>
+        Effect.map(
+          api.call(address, request, timeoutMillis, QueryTopicConsumeByWho.decodeResponse),
+          ({ groupList }) => groupList
+        ),
+      { concurrency: BROKERS_AT_ONCE }
+    )
+    return names(lists)
+  })
+
+  const queryTopicsByConsumer = Effect.fnUntraced(function* (group: string) {
+    const request = QueryTopicsByConsumer.request({ group })
+    const lists = yield* Effect.forEach(
+      yield* allMasters,
+      ({ address }) =>
+        Effect.map(
+          api.call(address, request, timeoutMillis, QueryTopicsByConsumer.decodeResponse),
+          ({ topicList }) => topicList
+        ),
+      { concurrency: BROKERS_AT_ONCE }
+    )
+    return names(lists)
+  })
+
+  return {
+    getAllSubscriptionGroup: (clusterName) => getAllSubscriptionGroup(clusterName).pipe(failing("list the groups")),
+    createSubscriptionGroup,
+    deleteSubscriptionGroup: (group, options = {}) => deleteSubscriptionGroup(group, options),
+    queryTopicConsumeByWho: (topic) =>
+      queryTopicConsumeByWho(topic).pipe(failing(`list the groups that read topic ${topic}`)),
+    queryTopicsByConsumer: (group) =>
+      queryTopicsByConsumer(group).pipe(failing(`list the topics that group ${group} reads`))
+  }
+}

@@ -1,0 +1,184 @@
+import { Effect } from "effect"
+import * as MessageQueues from "../message/MessageQueue.ts"
+import type { MessageQueue } from "../message/MessageQueue.ts"
+import * as GetEarliestMsgStoretime from "../protocol/request/GetEarliestMsgStoretime.ts"
+import * as QueryConsumerOffset from "../protocol/request/QueryConsumerOffset.ts"
+import * as ResetOffset from "../protocol/request/ResetOffset.ts"
+import * as SearchOffsetByTimestamp from "../protocol/request/SearchOffsetByTimestamp.ts"
+import * as UpdateConsumerOffset from "../protocol/request/UpdateConsumerOffset.ts"
+import { ResponseCode } from "../protocol/ResponseCode.ts"
+import { absentOn, type AdminContext, type BrokerAddress, failing } from "./AdminContext.ts"
+import type { AdminError, AdminReason } from "./AdminError.ts"
+import type { Messages } from "./Messages.ts"
+
+/** Where a group is to read on. */
+export interface ResetOffsetOptions {
+  readonly group: string
+  readonly topic: string
+  /**
+   * Milliseconds since the epoch: at the first message stored then or later; `earliest` and `latest` are the two ends.
+   */
+  readonly to: number | "earliest" | "latest"
+  /** Whether to move the group back too, to messages that it has processed; default true (mqadmin's `-f`). */
+  readonly force?: boolean | undefined
+}
+
+/** A queue and where the group reads it on. */
+export interface ResetQueue {
+  readonly queue: MessageQueue
+  readonly offset: number
+}
+
+/** The calls about offsets; the names are those of Java's `DefaultMQAdminExt`. */
+export interface Offsets {
+  /** The offset of the first message that was stored at a time or later; the end of the queue when all are older. */
+  readonly searchOffset: (queue: MessageQueue, timestamp: number) => Effect.Effect<number, AdminError>
+  /** When the oldest message of a queue was stored, in milliseconds since the epoch; undefined for an empty queue. */
+  readonly earliestMsgStoreTime: (queue: MessageQueue) => Effect.Effect<number | undefined, AdminError>
+  /** The offset that a group reads next; undefined when it has never committed one. */
+  readonly fetchConsumeOffset: (group: string, queue: MessageQueue) => Effect.Effect<number | undefined, AdminError>
+  /** Sets the offset that a group reads next; consumers that are online do not see it. */
+  readonly updateConsumeOffset: (group: string, queue: MessageQueue, offset: number) => Effect.Effect<void, AdminError>
+  /**
+   * Sets where a group reads a topic on, by time. Brokers of 5.x do it themselves; consumers may be online. Before 5.0,
+   * brokers tell the consumers that are online; where nobody is, the offsets are set for those to come.
+   */
+  readonly resetOffsetByTimestamp: (options: ResetOffsetOptions) => Effect.Effect<ReadonlyArray<ResetQueue>, AdminError>
+}
+
+/** Makes the calls about offsets. Source: RocketMQ `DefaultMQAdminExtImpl`, `ResetOffsetByTimeCommand`. */
+export const make = (
+  context: AdminContext,
+  messages: Pick<Messages, "fetchSubscribeMessageQueues" | "minOffset" | "maxOffset">
+): Offsets => {
+  const { addressOf, instance, mastersOf, timeoutMillis, unwrapQueue } = context
+  const { api } = instance
+
+  const searchOffset: Offsets["searchOffset"] = (queue, timestamp) =>
+    addressOf(queue).pipe(
+      Effect.flatMap((address) =>
+        api.call(
+          address,
+          SearchOffsetByTimestamp.request({ topic: queue.topic, queueId: queue.queueId, timestamp }),
+          timeoutMillis,
+          SearchOffsetByTimestamp.decodeResponse
+        )
+      ),
+      Effect.map(({ offset }) => offset),
+      failing(`search ${MessageQueues.key(queue)} for the offset at ${timestamp}`)
+    )
+
+  const offsetOf = (group: string, queue: MessageQueue) =>
+    addressOf(queue).pipe(
+      Effect.flatMap((address) =>
+        api
+          .call(
+            address,
+            QueryConsumerOffset.request({
+              consumerGroup: group,
+              topic: queue.topic,
+              queueId: queue.queueId,
+              setZeroIfNotFound: false
+            }),
+            timeoutMillis,
+            QueryConsumerOffset.decodeResponse
+          )
+          .pipe(absentOn(ResponseCode.QUERY_NOT_FOUND))
+      ),
+      Effect.map((answer) => answer?.offset)
+    )
+
+  const update = (group: string, queue: MessageQueue, offset: number) =>
+    Effect.flatMap(addressOf(queue), (address) =>
+      api.call(
+        address,
+        UpdateConsumerOffset.request({
+          consumerGroup: group,
+          topic: queue.topic,
+          queueId: queue.queueId,
+          commitOffset: offset
+        }),
+        timeoutMillis,
+        UpdateConsumerOffset.decodeResponse
+      )
+    )
+
+  /** What brokers of before 5.0 leave to the caller when no consumer is online. */
+  const resetOffline = Effect.fnUntraced(function* (options: ResetOffsetOptions, { brokerName }: BrokerAddress) {
+    const { force = true, group, to, topic } = options
+    const queues = (yield* messages.fetchSubscribeMessageQueues(topic)).filter((q) => q.brokerName === brokerName)
+    return yield* Effect.forEach(queues, (queue) =>
+      Effect.gen(function* () {
+        const target = yield* to === "latest"
+          ? messages.maxOffset(queue)
+          : to === "earliest"
+            ? messages.minOffset(queue)
+            : searchOffset(queue, to)
+        const current = yield* offsetOf(group, queue)
+        const offset = !force && current !== undefined && current <= target ? current : target
+        if (offset !== current) yield* update(group, queue, offset)
+        return { queue, offset } satisfies ResetQueue
+      })
+    )
+  })
+
+  const reset = Effect.fnUntraced(function* (
+    options: ResetOffsetOptions
+  ): Effect.fn.Return<ReadonlyArray<ResetQueue>, AdminError> {
+    const { force = true, group, to, topic } = options
+    const operation = `reset the offsets of group ${group} in topic ${topic}`
+    const request = ResetOffset.request({
+      topic,
+      group,
+      timestamp: to === "latest" ? -1 : to === "earliest" ? 0 : to,
+      isForce: force
+    })
+    const done: Array<string> = []
+    const result: Array<ResetQueue> = []
+    for (const broker of yield* mastersOf(topic).pipe(failing(operation))) {
+      const answer: Effect.Effect<ReadonlyArray<ResetQueue>, AdminReason | AdminError> = api
+        .call(broker.address, request, timeoutMillis, ResetOffset.decodeResponse)
+        .pipe(
+          absentOn(ResponseCode.CONSUMER_NOT_ONLINE),
+          Effect.flatMap((found) =>
+            found === undefined
+              ? resetOffline(options, broker)
+              : Effect.succeed(found.offsetTable.map(([queue, offset]) => ({ queue: unwrapQueue(queue), offset })))
+          )
+        )
+      result.push(
+        ...(yield* answer.pipe(
+          Effect.catchTag("AdminError", ({ reason }) => Effect.fail(reason)),
+          failing(operation, done)
+        ))
+      )
+      done.push(broker.brokerName)
+    }
+    return result.toSorted((a, b) => MessageQueues.compare(a.queue, b.queue))
+  })
+
+  return {
+    searchOffset,
+    earliestMsgStoreTime: (queue) =>
+      addressOf(queue).pipe(
+        Effect.flatMap((address) =>
+          api.call(
+            address,
+            GetEarliestMsgStoretime.request({ topic: queue.topic, queueId: queue.queueId }),
+            timeoutMillis,
+            GetEarliestMsgStoretime.decodeResponse
+          )
+        ),
+        Effect.map(({ timestamp }) => (timestamp < 0 ? undefined : timestamp)),
+        failing(`read the time of the oldest message of ${MessageQueues.key(queue)}`)
+      ),
+    fetchConsumeOffset: (group, queue) =>
+      offsetOf(group, queue).pipe(failing(`read the offset of group ${group} in ${MessageQueues.key(queue)}`)),
+    updateConsumeOffset: (group, queue, offset) =>
+      update(group, queue, offset).pipe(
+        Effect.asVoid,
+        failing(`set the offset of group ${group} in ${MessageQueues.key(queue)}`)
+      ),
+    resetOffsetByTimestamp: reset
+  }
+}

@@ -1,0 +1,200 @@
+import { Clock, Effect, Result } from "effect"
+import { UnreadableAnswer } from "../client/ClientError.ts"
+import type { MessageExt } from "../message/MessageExt.ts"
+import * as MessageId from "../message/MessageId.ts"
+import type { MessageQueue } from "../message/MessageQueue.ts"
+import { MASTER_ID } from "../message/MixAll.ts"
+import * as MessageCodec from "../protocol/MessageCodec.ts"
+import { MessageConst } from "../protocol/MessageProperties.ts"
+import * as QueryMessage from "../protocol/request/QueryMessage.ts"
+import { RequestCode, requestCodeName } from "../protocol/RequestCode.ts"
+import { ResponseCode } from "../protocol/ResponseCode.ts"
+import { absentOn, type AdminContext, BROKERS_AT_ONCE, failing } from "./AdminContext.ts"
+import { type AdminError, MessageNotFound } from "./AdminError.ts"
+import { type Messages, unpack } from "./Messages.ts"
+import type { Offsets } from "./Offsets.ts"
+
+/** A span of time and how much of it. */
+export interface QueryOptions {
+  /** Milliseconds since the epoch; default everything. */
+  readonly begin?: number | undefined
+  /** Milliseconds since the epoch, included; default everything. */
+  readonly end?: number | undefined
+  /** How many messages at most; default 64 of each broker (mqadmin's `-c`). */
+  readonly maxNum?: number | undefined
+}
+
+/** The calls that find messages; bodies are unpacked as in {@link Messages}. */
+export interface Queries {
+  /** The messages of a topic with a key, oldest first; none is no failure. */
+  readonly queryMessageByKey: (
+    topic: string,
+    key: string,
+    options?: QueryOptions
+  ) => Effect.Effect<ReadonlyArray<MessageExt>, AdminError>
+  /**
+   * The message with an id: a sender's (`msgId`), or one of a place in the log (`offsetMsgId`), which only brokers on the
+   * topic's route are asked for. Fails with `MessageNotFound`.
+   */
+  readonly queryMessageById: (topic: string, msgId: string) => Effect.Effect<MessageExt, AdminError>
+  /** The messages of a topic that were stored in a span of time, oldest first. */
+  readonly queryMessageByTime: (
+    topic: string,
+    options?: QueryOptions
+  ) => Effect.Effect<ReadonlyArray<MessageExt>, AdminError>
+}
+
+/** Java asks for ids of the last three days; so old a message is rarely asked for, and an index of more is slow. */
+const UNIQUE_QUERY_SPAN_MILLIS = 3 * 24 * 60 * 60 * 1_000
+const UNIQUE_QUERY_MAX = 32
+const DEFAULT_MAX = 64
+const NO_END = 9_223_372_036_854_775_807n
+/** Brokers give 32 messages to a pull at most. */
+const PULL_SIZE = 32
+
+const byStoreTime = (a: MessageExt, b: MessageExt) =>
+  a.storeTimestamp - b.storeTimestamp || a.commitLogOffset - b.commitLogOffset
+
+/** Makes the calls that find messages. Source: RocketMQ `MQAdminImpl.queryMessage`, `PrintMessageSubCommand`. */
+export const make = (
+  context: AdminContext,
+  messages: Pick<Messages, "fetchSubscribeMessageQueues" | "maxOffset" | "minOffset" | "pull" | "viewMessage">,
+  { searchOffset }: Pick<Offsets, "searchOffset">
+): Queries => {
+  const { instance, permit, routeOf, timeoutMillis, translate, unwrapMessage } = context
+  const { api } = instance
+
+  /** One address of each broker of a topic: its master, or a slave where there is no master. */
+  const brokersOf = Effect.fnUntraced(function* (topic: string) {
+    const { brokerDatas } = yield* routeOf(topic)
+    return yield* Effect.forEach(
+      brokerDatas.flatMap(({ brokerAddrs, brokerName }) => {
+        const master = brokerAddrs.get(MASTER_ID)
+        const [first] = master === undefined ? [...brokerAddrs] : [[MASTER_ID, master] as const]
+        return first === undefined ? [] : [{ brokerName, brokerId: first[0], address: first[1] }]
+      }),
+      (endpoint) =>
+        Effect.map(Effect.flatMap(translate(endpoint), permit), (address) => ({
+          brokerName: endpoint.brokerName,
+          announced: endpoint.address,
+          address
+        }))
+    )
+  })
+
+  const ask = Effect.fnUntraced(function* (address: string, header: QueryMessage.QueryMessageHeader) {
+    const answer = yield* api
+      .call(address, QueryMessage.request(header), timeoutMillis, QueryMessage.decodeResponse)
+      .pipe(absentOn(ResponseCode.QUERY_NOT_FOUND))
+    if (answer === undefined) return []
+    const { error, messages: found } = MessageCodec.decodeAll(answer.body, RequestCode.QUERY_MESSAGE)
+    if (error !== undefined && found.length === 0) {
+      return yield* new UnreadableAnswer({
+        address,
+        request: requestCodeName(RequestCode.QUERY_MESSAGE),
+        detail: error.message
+      })
+    }
+    return found.map((message) => unwrapMessage(unpack(message)))
+  })
+
+  /**
+   * Asks every broker of a topic. What one of them cannot say does not matter while another has found something; where
+   * nothing was found it does, because then nobody knows.
+   */
+  const query = Effect.fnUntraced(function* (
+    header: QueryMessage.QueryMessageHeader,
+    keep: (message: MessageExt) => boolean
+  ) {
+    const brokers = yield* brokersOf(header.topic)
+    const answers = yield* Effect.forEach(brokers, ({ address }) => Effect.result(ask(address, header)), {
+      concurrency: BROKERS_AT_ONCE
+    })
+    const found = answers
+      .flatMap((answer) => (Result.isSuccess(answer) ? answer.success : []))
+      .filter(keep)
+      .toSorted(byStoreTime)
+    const failed = answers.find(Result.isFailure)
+    if (found.length === 0 && failed !== undefined) return yield* Effect.fail(failed.failure)
+    return { brokers, found }
+  })
+
+  const byKey = (topic: string, key: string, { begin = 0, end, maxNum = DEFAULT_MAX }: QueryOptions) =>
+    query(
+      {
+        topic,
+        key,
+        maxNum,
+        beginTimestamp: BigInt(begin),
+        endTimestamp: end === undefined ? NO_END : BigInt(end),
+        indexType: "K",
+        uniqueKeyQuery: false
+      },
+      // The index is by hash: what only shares the hash is left out.
+      (message) => message.topic === topic && (message.properties[MessageConst.KEYS] ?? "").split(" ").includes(key)
+    )
+
+  const byId = Effect.fnUntraced(function* (topic: string, msgId: string) {
+    const clock = yield* Clock.Clock
+    const { brokers, found } = yield* query(
+      {
+        topic,
+        key: msgId,
+        maxNum: UNIQUE_QUERY_MAX,
+        beginTimestamp: BigInt(Math.max(0, clock.currentTimeMillisUnsafe() - UNIQUE_QUERY_SPAN_MILLIS)),
+        endTimestamp: NO_END,
+        indexType: "U",
+        uniqueKeyQuery: true
+      },
+      (message) => message.properties[MessageConst.UNIQ_KEY] === msgId
+    )
+    const [first] = found
+    if (first !== undefined) return first
+    // A sender's id looks like a place in a log too, of an address that nobody should be sent to.
+    const place = MessageId.decodeOffsetMessageId(msgId)
+    if (place !== undefined && brokers.some(({ announced }) => announced === place.address)) {
+      const message = yield* messages.viewMessage(msgId).pipe(
+        Effect.catchIf(
+          ({ reason }) => reason._tag === "BrokerRejected",
+          () => Effect.succeed(undefined)
+        ),
+        Effect.catchTag("AdminError", ({ reason }) => Effect.fail(reason))
+      )
+      if (message?.topic === topic) return message
+    }
+    return yield* new MessageNotFound({ topic, msgId, brokers: brokers.map(({ brokerName }) => brokerName) })
+  })
+
+  /** What of one queue was stored in a span of time, as much as is wanted. */
+  const span = Effect.fnUntraced(function* (queue: MessageQueue, { begin, end, maxNum = DEFAULT_MAX }: QueryOptions) {
+    const to = yield* messages.maxOffset(queue)
+    let offset = yield* begin === undefined ? messages.minOffset(queue) : searchOffset(queue, begin)
+    const found: Array<MessageExt> = []
+    while (offset < to && found.length < maxNum) {
+      const answer = yield* messages.pull(queue, offset, PULL_SIZE)
+      found.push(...answer.messages.filter(({ storeTimestamp }) => end === undefined || storeTimestamp <= end))
+      const beyond = end !== undefined && answer.messages.some(({ storeTimestamp }) => storeTimestamp > end)
+      // An answer that leads nowhere ends the queue, or this would never end.
+      if (beyond || answer.nextBeginOffset <= offset) break
+      offset = answer.nextBeginOffset
+    }
+    return found
+  })
+
+  return {
+    queryMessageByKey: (topic, key, options = {}) =>
+      byKey(topic, key, options).pipe(
+        Effect.map(({ found }) => found),
+        failing(`query topic ${topic} for messages with key ${key}`)
+      ),
+    queryMessageById: (topic, msgId) => byId(topic, msgId).pipe(failing(`query topic ${topic} for message ${msgId}`)),
+    queryMessageByTime: Effect.fnUntraced(function* (topic: string, options: QueryOptions = {}) {
+      const queues = yield* messages.fetchSubscribeMessageQueues(topic)
+      const found = yield* Effect.forEach(queues, (queue) => span(queue, options), { concurrency: BROKERS_AT_ONCE })
+      return found
+        .flat()
+        .toSorted(byStoreTime)
+        .slice(0, options.maxNum ?? DEFAULT_MAX)
+    })
+  }
+}
