@@ -5,6 +5,7 @@ import type { MQClientManager } from "../client/MQClientManager.ts"
 import type { Message } from "../message/Message.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
 import { decodeOffsetMessageId } from "../message/MessageId.ts"
+import * as Namespace from "../message/Namespace.ts"
 import type { SendResult } from "../message/SendResult.ts"
 import { SysFlag } from "../message/SysFlag.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
@@ -204,7 +205,8 @@ const asHalf =
 const make = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions<R>) {
   const context = yield* Effect.context<R>()
   const { checkLocalTransaction, transactionTimeoutMillis } = options
-  const { producerGroup } = options
+  // A check names the group as users do, whichever way it was given.
+  const producerGroup = Namespace.unwrap(options.namespace, options.producerGroup)
   const checks = TransactionChecks.make(
     {
       producerGroup,

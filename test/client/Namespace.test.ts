@@ -9,6 +9,7 @@ import { vipAddress } from "../../src/client/VipChannel.ts"
 import { EmbeddedCluster, FaultScript } from "../../src/embedded/index.ts"
 import * as Message from "../../src/message/Message.ts"
 import type { MessageExt } from "../../src/message/MessageExt.ts"
+import { TransactionMQProducer } from "../../src/producer/TransactionMQProducer.ts"
 import * as HeartbeatData from "../../src/protocol/HeartbeatData.ts"
 import * as MessageCodec from "../../src/protocol/MessageCodec.ts"
 import { emptyBody, type RemotingCommand, type Request } from "../../src/protocol/RemotingCommand.ts"
@@ -18,7 +19,7 @@ import { SysFlag } from "../../src/message/SysFlag.ts"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"
 import { Wire } from "../../src/transport/Wire.ts"
 import { golden } from "../protocol/goldenFrames.ts"
-import { failureOf, onMemory, settle, startProducer, text, timed } from "../support/rig.ts"
+import { advance, failureOf, onMemory, settle, startProducer, text, timed } from "../support/rig.ts"
 
 const namespace = "MQ_INST_1_x"
 const wrapped = (name: string) => `${namespace}%${name}`
@@ -180,6 +181,54 @@ describe("namespace", () => {
       assert.strictEqual((yield* messages(wrapped("fresh"))).length, 1)
     }).pipe(onMemory(cluster))
   )
+
+  it.effect("batches carry it too", () =>
+    Effect.gen(function* () {
+      const { messages } = yield* EmbeddedCluster
+      const producer = yield* startProducer({ namespace })
+      const { results } = yield* producer.sendBatch([text("orders", "1"), text("orders", "2")])
+      assert.deepStrictEqual(
+        results.map(({ queue }) => queue.topic),
+        ["orders", "orders"]
+      )
+      assert.strictEqual((yield* messages(wrapped("orders"))).length, 2)
+    }).pipe(onMemory(cluster))
+  )
+
+  for (const producerGroup of ["tx", wrapped("tx")]) {
+    it.effect(`a transaction of group ${producerGroup} is checked and committed`, () =>
+      Effect.gen(function* () {
+        const { messages, namesrvAddr, traffic } = yield* EmbeddedCluster
+        const checked: Array<MessageExt> = []
+        const producer = yield* TransactionMQProducer.make({
+          producerGroup,
+          namesrvAddr,
+          namespace,
+          checkLocalTransaction: (message) => {
+            checked.push(message)
+            return Effect.succeed("COMMIT_MESSAGE")
+          }
+        })
+        yield* producer.start
+        yield* Effect.addFinalizer(() => producer.shutdown)
+        yield* Effect.exit(producer.transaction(text("orders"), Effect.die("crash")))
+        yield* advance(20_000, 500)
+        assert.deepStrictEqual(
+          checked.map(({ properties, topic }) => [topic, properties["PGROUP"]]),
+          [["orders", "tx"]]
+        )
+        assert.strictEqual((yield* messages(wrapped("orders"))).length, 1)
+        for (const { extFields } of yield* traffic.ofCode(RequestCode.END_TRANSACTION)) {
+          assert.strictEqual(extFields?.["producerGroup"], wrapped("tx"))
+        }
+      }).pipe(
+        onMemory({
+          ...cluster,
+          brokers: [{ name: "broker-a", config: { transactionTimeOut: 1_000, transactionCheckInterval: 3_000 } }]
+        })
+      )
+    )
+  }
 
   it.effect("errors and remarks name what the user named", () =>
     Effect.gen(function* () {
