@@ -79,14 +79,16 @@ export const make = Effect.fnUntraced(function* (
   const replyTopicsOf = (topic: string) =>
     new Set((routeOf(topic)?.brokerDatas ?? []).map((broker) => replyTopic(broker.cluster)))
 
+  /** Addresses that {@link introduce} was at. One that did not answer is left to timer 3: it must not hold up every request. */
+  const tried = new Set<string>()
+
   /** Masters that have a part in a request to the topic and never got a heartbeat of this client. */
   const strangers = (topic: string): ReadonlyArray<string> => {
     const found = new Set<string>()
     for (const one of [topic, ...replyTopicsOf(topic)]) {
       for (const { brokerName } of routeOf(one)?.brokerDatas ?? []) {
         const address = routes.brokerAddrTable.get(brokerName)?.get(MASTER_ID)
-        // One whose heartbeat failed is left to timer 3: it must not hold up every request.
-        if (address !== undefined && !heartbeat.table.has(address)) found.add(address)
+        if (address !== undefined && !heartbeat.table.has(address) && !tried.has(address)) found.add(address)
       }
     }
     return [...found]
@@ -111,16 +113,16 @@ export const make = Effect.fnUntraced(function* (
       isIntroduced(topic) ? Effect.void : Effect.ignore(Effect.timeoutOption(introduction(topic), limitMillis))
     )
 
+  const greet = (address: string) =>
+    heartbeat.sendHeartbeat(address).pipe(Effect.ignore, Effect.ensuring(Effect.sync(() => tried.add(address))))
+
   const introduction = Effect.fnUntraced(function* (topic: string) {
     yield* sends.fetchPublishMessageQueues(topic)
     yield* Effect.forEach(replyTopicsOf(topic), (one) => Effect.ignore(lookUp(one)), {
       concurrency: "unbounded",
       discard: true
     })
-    yield* Effect.forEach(strangers(topic), (address) => Effect.ignore(heartbeat.sendHeartbeat(address)), {
-      concurrency: "unbounded",
-      discard: true
-    })
+    yield* Effect.forEach(strangers(topic), greet, { concurrency: "unbounded", discard: true })
   })
 
   const request: RequestReply["request"] = (message, timeoutMillis, options) =>

@@ -4,7 +4,14 @@ import { EmbeddedCluster, MemoryWire } from "../../src/embedded/index.ts"
 import { conformance } from "./suite.ts"
 import { facts, type Release, Target, type TargetBroker } from "./Target.ts"
 
-const OPTIONS = { brokers: 2 } as const
+// Brokers ask about half messages soon, so that nobody waits for it.
+const config = { transactionTimeOut: 1_000, transactionCheckInterval: 3_000 }
+const OPTIONS = {
+  brokers: [
+    { name: "broker-a", config },
+    { name: "broker-b", config }
+  ]
+}
 
 const target = <E, R>(release: Release, openConnections: Effect.Effect<number, E, R>) =>
   Layer.effect(

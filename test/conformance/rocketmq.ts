@@ -29,6 +29,17 @@ export const rocketmqTarget = (release: Release): Layer.Layer<Target | Wire, Rig
       })
     })
   ).pipe(
-    Layer.provide(RocketMQ.layer({ version: release, brokers: [{ name: "broker-a" }, { name: "broker-b" }] })),
+    Layer.provide(
+      RocketMQ.layer({
+        version: release,
+        brokers: [{ name: "broker-a" }, { name: "broker-b" }],
+        // Brokers ask about half messages soon, and write soon which ones are decided.
+        brokerProperties: {
+          transactionTimeOut: "1000",
+          transactionCheckInterval: "3000",
+          transactionOpBatchInterval: "100"
+        }
+      })
+    ),
     Layer.provideMerge(TcpWire.layer)
   )

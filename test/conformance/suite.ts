@@ -6,11 +6,13 @@ import { Observer } from "./Observer.ts"
 import { Target } from "./Target.ts"
 import * as Errors from "./errors.ts"
 import * as Membership from "./membership.ts"
+import * as RequestReply from "./requestReply.ts"
 import * as Results from "./results.ts"
 import * as Retries from "./retries.ts"
 import * as Routes from "./routes.ts"
 import * as Sends from "./sends.ts"
 import * as Start from "./start.ts"
+import * as Transactions from "./transactions.ts"
 
 /** Registers the suite for one target. The cluster is started once; a layer that fails, fails the suite. */
 export const conformance = <E>(name: string, target: Layer.Layer<Target | Wire, E>): void => {
@@ -25,6 +27,8 @@ export const conformance = <E>(name: string, target: Layer.Layer<Target | Wire, 
       describe("routes", () => Routes.tests(test))
       describe("sends", () => Sends.tests(test))
       describe("results", () => Results.tests(test))
+      describe("transactions", () => Transactions.tests(test))
+      describe("request and reply", () => RequestReply.tests(test))
       describe("errors", () => Errors.tests(test))
       describe("membership and shutdown", () => Membership.tests(test))
       describe("retries", () => Retries.tests(test))
