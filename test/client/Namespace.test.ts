@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import * as ClientConfig from "../../src/client/ClientConfig.ts"
 import { rpcHook } from "../../src/client/InstanceRemoting.ts"
@@ -19,7 +19,7 @@ import { SysFlag } from "../../src/message/SysFlag.ts"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"
 import { Wire } from "../../src/transport/Wire.ts"
 import { golden } from "../protocol/goldenFrames.ts"
-import { advance, failureOf, onMemory, settle, startProducer, text, timed } from "../support/rig.ts"
+import { advance, failureOf, onMemory, settle, startProducer, text, timed, until } from "../support/rig.ts"
 
 const namespace = "MQ_INST_1_x"
 const wrapped = (name: string) => `${namespace}%${name}`
@@ -229,6 +229,27 @@ describe("namespace", () => {
       )
     )
   }
+
+  it.effect("a request finds its reply", () =>
+    Effect.gen(function* () {
+      const { messages } = yield* EmbeddedCluster
+      const asking = yield* startProducer({ namespace, producerGroup: "asking", readiness: "registered" })
+      const answering = yield* startProducer({ namespace, producerGroup: "answering" })
+      const waiting = yield* Effect.forkChild(asking.request(text("orders", "how many?"), 3_000), {
+        startImmediately: true
+      })
+      yield* until(
+        "the request is stored",
+        Effect.map(messages(wrapped("orders")), ({ length }) => length === 1)
+      )
+      const [request] = yield* messages(wrapped("orders"))
+      if (request === undefined) throw new Error("no request")
+      yield* answering.reply(NamespaceRpcHook.unwrapMessage(namespace, request), "42")
+      const reply = yield* Fiber.join(waiting)
+      assert.strictEqual(Buffer.from(reply.body).toString(), "42")
+      assert.notInclude(reply.topic, namespace)
+    }).pipe(onMemory(cluster))
+  )
 
   it.effect("errors and remarks name what the user named", () =>
     Effect.gen(function* () {
