@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Schema } from "effect"
+import { Clock, Effect, Exit, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { EmbeddedCluster, FaultScript } from "../../src/embedded/index.ts"
 import * as Message from "../../src/message/Message.ts"
@@ -44,6 +44,8 @@ const sent = Effect.gen(function* () {
 })
 
 const messagesOf = (count: number, topic = "orders") => Array.from({ length: count }, (_, n) => text(topic, `${n}`))
+
+const twice = <A, E>(effect: Effect.Effect<A, E>) => Effect.all([effect, effect], { concurrency: 2 })
 
 describe("automatic batches", () => {
   it.effect("sends that come together leave together, and each gets its own result", () =>
@@ -93,9 +95,9 @@ describe("automatic batches", () => {
       const ends: Array<number> = []
       const one = Effect.andThen(
         producer.send(text("orders")),
-        Effect.clockWith((clock) => Effect.sync(() => void ends.push(clock.currentTimeMillisUnsafe())))
+        Effect.map(Clock.currentTimeMillis, (now) => void ends.push(now))
       )
-      const begin = yield* Effect.clockWith((clock) => Effect.sync(() => clock.currentTimeMillisUnsafe()))
+      const begin = yield* Clock.currentTimeMillis
       for (let n = 0; n < 4; n++) {
         yield* Effect.forkChild(one, { startImmediately: true })
         yield* advance(4, 1)
@@ -135,7 +137,6 @@ describe("automatic batches", () => {
       const queue = { topic: "orders", brokerName: "broker-a", queueId: 2 }
       const tagged = Message.make({ topic: "orders", body: "t", tags: "T" })
       const careless = Message.make({ topic: "orders", body: "w", waitStoreMsgOK: false })
-      const twice = <A, E>(effect: Effect.Effect<A, E>) => Effect.all([effect, effect], { concurrency: 2 })
       const groups = [
         twice(producer.send(text("orders", "plain"))),
         twice(producer.send(text("other", "other"))),
