@@ -14,6 +14,7 @@ import * as NameServers from "./NameServer.ts"
 import * as PullMessage from "./PullMessageService.ts"
 import * as Rebalance from "./RebalanceService.ts"
 import * as Replies from "./ReplyTable.ts"
+import { resolve } from "./ResolveConfig.ts"
 import * as ServerPush from "./ServerPush.ts"
 import type { ServiceState } from "./ServiceState.ts"
 import { makeJournal, runStep } from "./StartStep.ts"
@@ -62,13 +63,19 @@ const ADJUST_THREAD_POOL = { initialDelayMillis: 60_000, periodMillis: 60_000 }
 export class MQClientInstance extends Context.Service<MQClientInstance, MQClientInstanceShape>()(
   "effect-rocketmq/client/MQClientInstance"
 ) {
-  /** Starts an instance of its own. Producers get theirs, shared, from the `MQClientManager`. */
+  /**
+   * Starts an instance of its own, with name servers from the options, else from `NAMESRV_ADDR`, else from the resolver or
+   * the address server. Producers get theirs, shared, from the `MQClientManager`.
+   */
   static readonly layer = (options: ClientConfig.ClientOptions): Layer.Layer<MQClientInstance, StartError, Wire> =>
-    Layer.effect(MQClientInstance, make(ClientConfig.withDefaults(ClientConfig.defaults, options)))
+    Layer.effect(
+      MQClientInstance,
+      Effect.flatMap(resolve(ClientConfig.withDefaults(ClientConfig.defaults, options)), make)
+    )
 }
 
 /**
- * Starts an instance in the current scope, steps 3.1 to 3.7 of docs/startup.md.
+ * Starts an instance in the current scope, steps 3.1 to 3.8 of docs/startup.md.
  */
 export const make = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig) {
   const host = yield* HostInfo

@@ -1,14 +1,14 @@
-import { Config, Context, Effect, Equal, Hash, Layer, Option, RcMap, Scope } from "effect"
+import { Context, Effect, Equal, Hash, Layer, Option, RcMap, Scope } from "effect"
 import * as TcpWire from "../transport/TcpWire.ts"
 import type { Wire } from "../transport/Wire.ts"
 import { AddressTranslator } from "./AddressTranslator.ts"
 import type { ClientConfig } from "./ClientConfig.ts"
 import * as ClientConfigs from "./ClientConfig.ts"
-import { ConfigProblem, InvalidConfig, StartError } from "./ClientError.ts"
+import type { StartError } from "./ClientError.ts"
 import { make as makeInstance, type MQClientInstanceShape } from "./MQClientInstance.ts"
 import * as ClientSecurity from "./ClientSecurity.ts"
 import { NameServerResolver } from "./NameServerResolver.ts"
-import { SessionCredentials } from "./SessionCredentials.ts"
+import { resolve } from "./ResolveConfig.ts"
 
 /**
  * A key of the table: equal when the instances may be shared. Beside the configuration's own key stand the things that
@@ -37,33 +37,6 @@ class InstanceKey implements Equal.Equal {
   }
 }
 
-const invalid = (problems: ReadonlyArray<ConfigProblem>) =>
-  new StartError({
-    step: "2.3",
-    name: "get or create MQClientInstance",
-    reason: new InvalidConfig({ problems: [...problems] })
-  })
-
-/** The name servers of the environment variable `NAMESRV_ADDR`, through `Config`. */
-const namesrvFromEnvironment = Config.option(Config.String("NAMESRV_ADDR")).pipe(
-  Effect.mapError((error) => invalid([new ConfigProblem({ path: "NAMESRV_ADDR", problem: error.message })]))
-)
-
-const resolveNamesrv = Effect.fnUntraced(function* (config: ClientConfig) {
-  if (config.namesrvAddr !== undefined) return config
-  const fromEnvironment = yield* namesrvFromEnvironment
-  if (Option.isNone(fromEnvironment) || fromEnvironment.value.trim() === "") return config
-  const { problems } = ClientConfigs.parseNamesrvAddr(fromEnvironment.value)
-  if (problems.length > 0) {
-    return yield* invalid(
-      problems.map(
-        ({ path, problem }) => new ConfigProblem({ problem, path: path.replace("namesrvAddr", "NAMESRV_ADDR") })
-      )
-    )
-  }
-  return { ...config, namesrvAddr: fromEnvironment.value }
-})
-
 /**
  * The client instances of a process (or of a test), by sharing key and counted by reference: whoever asks first starts
  * one, the others share it, and the last scope to close shuts it down. A start that failed is not kept.
@@ -91,11 +64,7 @@ export class MQClientManager extends Context.Service<
       const factoryTable = yield* RcMap.make({ lookup: (key: InstanceKey) => makeInstance(key.config) })
       return MQClientManager.of({
         getOrCreateMQClientInstance: Effect.fnUntraced(function* (config: ClientConfig) {
-          const provided = yield* Effect.serviceOption(SessionCredentials)
-          const credentials = config.credentials ?? Option.getOrUndefined(provided)
-          const resolved = { ...(yield* resolveNamesrv(config)), credentials }
-          const problem = ClientConfigs.check(resolved)
-          if (problem !== undefined) return yield* invalid(problem.problems)
+          const resolved = yield* resolve(config)
           const resolver = yield* Effect.serviceOption(NameServerResolver)
           const services = [
             resolved.namesrvAddr === undefined ? Option.getOrUndefined(resolver) : undefined,

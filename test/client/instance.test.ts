@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Fiber, Layer, Ref, Scope, Stream } from "effect"
+import { Clock, ConfigProvider, Effect, Exit, Fiber, Layer, Ref, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { ClientOptions } from "../../src/client/ClientConfig.ts"
 import type { MQConsumerInner } from "../../src/client/ClientMembers.ts"
@@ -102,6 +102,20 @@ describe("MQClientInstance", () => {
       yield* TestClock.adjust(HOUR)
       assert.deepStrictEqual(yield* runsOf(client), [30, 120, 120, 719, 60])
       assert.strictEqual(yield* Ref.get(asked), 31)
+    }).pipe(onMemory())
+  )
+
+  it.effect("takes its name servers from NAMESRV_ADDR where the options name none, and checks them", () =>
+    Effect.gen(function* () {
+      const { namesrvAddr } = yield* EmbeddedCluster
+      const start = (value: string) =>
+        instance({ namesrvAddr: undefined }).pipe(
+          Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ NAMESRV_ADDR: value })))
+        )
+      const client = yield* start(namesrvAddr)
+      assert.deepStrictEqual((yield* client.state).nameServers.addresses, [namesrvAddr])
+      const { reason } = failureOf(yield* Effect.exit(start("nonsense")))
+      assert.strictEqual(reason._tag, "InvalidConfig")
     }).pipe(onMemory())
   )
 
