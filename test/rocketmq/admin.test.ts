@@ -1,0 +1,84 @@
+/** What an administrator can do on real RocketMQ, and that mqadmin sees the same. */
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { MQAdmin } from "../../src/admin/MQAdmin.ts"
+import * as Message from "../../src/message/Message.ts"
+import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
+import { administration, withTools } from "../admin/administration.ts"
+import { rocketmqTarget } from "../conformance/rocketmq.ts"
+import { eventuallyThat, uniqueName } from "../conformance/support.ts"
+import { type Release, Target } from "../conformance/Target.ts"
+import * as JavaClient from "./JavaClient.ts"
+
+/** The cells of a table that mqadmin prints: the rows that begin with a word. */
+const rowsOf = (stdout: string, first: string): ReadonlyArray<ReadonlyArray<string>> =>
+  stdout
+    .split("\n")
+    .map((line) => line.trim().split(/\s{2,}/))
+    .filter(([cell]) => cell === first)
+
+for (const release of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
+  administration(`administration of RocketMQ ${release}`, rocketmqTarget(release), (test) => {
+    test.effect("mqadmin sees the same offsets, the same progress and the same message", () =>
+      Effect.gen(function* () {
+        const { clusterName, namesrvAddr } = yield* Target
+        const admin = yield* MQAdmin
+        const producer = yield* DefaultMQProducer
+        const topic = uniqueName("compared")
+        const group = uniqueName("reader")
+        yield* admin.createTopic({ topic, readQueueNums: 1 })
+        const result = yield* producer.send(Message.make({ topic, body: "7", keys: "the-key" }))
+        yield* admin.createSubscriptionGroup({ groupName: group })
+        for (const { maxOffset, queue } of yield* eventuallyThat(admin.examineTopicStats(topic), (found) =>
+          assert.isTrue(found.some(({ maxOffset }) => maxOffset === 1))
+        )) {
+          yield* admin.updateConsumeOffset(group, queue, maxOffset)
+        }
+        yield* producer.send(Message.make({ topic, body: "8" }), { queue: result.queue })
+        const stats = yield* eventuallyThat(admin.examineTopicStats(topic), (found) =>
+          assert.isTrue(found.some(({ maxOffset }) => maxOffset === 2))
+        )
+
+        const status = yield* JavaClient.mqadmin({ namesrvAddr }, ["topicStatus", "-t", topic])
+        assert.sameDeepMembers(
+          stats.map(({ maxOffset, minOffset, queue }) =>
+            [queue.brokerName, queue.queueId, minOffset, maxOffset].map(String)
+          ),
+          [...rowsOf(status.stdout, "broker-a"), ...rowsOf(status.stdout, "broker-b")].map((cells) => cells.slice(0, 4))
+        )
+
+        const progress = yield* admin.examineConsumeStats(group)
+        assert.strictEqual(progress.lag, 1)
+        const shown = yield* JavaClient.mqadmin({ namesrvAddr }, ["consumerProgress", "-g", group])
+        assert.match(shown.stdout, /Consume Diff Total: 1|Diff Total: 1/)
+
+        const found = yield* JavaClient.mqadmin({ namesrvAddr }, [
+          "queryMsgByUniqueKey",
+          "-t",
+          topic,
+          "-i",
+          result.msgId
+        ])
+        assert.include(found.stdout, "the-key")
+        const message = yield* admin.queryMessageById(topic, result.msgId)
+        assert.strictEqual(message.properties["KEYS"], "the-key")
+
+        // What mqadmin changes is what the administrator reads.
+        yield* JavaClient.mqadmin({ namesrvAddr }, [
+          "updateTopic",
+          "-t",
+          topic,
+          "-r",
+          "3",
+          "-w",
+          "3",
+          "-c",
+          clusterName
+        ])
+        for (const { config } of yield* admin.examineTopicConfig(topic)) {
+          assert.deepInclude(config, { readQueueNums: 3, writeQueueNums: 3 })
+        }
+      }).pipe(withTools)
+    )
+  })
+}
