@@ -12,6 +12,8 @@ export interface ReleaseFacts {
   readonly brokerVersion: number
   /** Whether the answer to a send carries the transaction id. */
   readonly answersTransactionId: boolean
+  /** Whether messages can be timed to the second, and recalled. */
+  readonly timers: boolean
   /** What becomes of a send to a queue that the topic does not have: the broker's code, and what a producer makes of it. */
   readonly queueOutOfRange: { readonly code: number; readonly attempts: number; readonly outcome: SendOutcome }
 }
@@ -21,12 +23,14 @@ export const facts: Readonly<Record<Release, ReleaseFacts>> = {
   "5.5.0": {
     brokerVersion: MQVersion.V5_5_0,
     answersTransactionId: true,
+    timers: true,
     // INVALID_PARAMETER: the same send would fail the same way.
     queueOutOfRange: { code: 29, attempts: 1, outcome: "rejected" }
   },
   "4.9.7": {
     brokerVersion: MQVersion.V4_9_7,
     answersTransactionId: false,
+    timers: false,
     // SYSTEM_ERROR, which says nothing: it is retried, and whether the message is stored counts as unknown.
     queueOutOfRange: { code: 1, attempts: 3, outcome: "unknown" }
   }

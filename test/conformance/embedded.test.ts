@@ -5,7 +5,7 @@ import { conformance } from "./suite.ts"
 import { facts, type Release, Target, type TargetBroker } from "./Target.ts"
 
 // Brokers ask about half messages soon, so that nobody waits for it.
-const config = { transactionTimeOut: 1_000, transactionCheckInterval: 3_000 }
+const config = { transactionTimeOut: 1_000, transactionCheckInterval: 3_000, recallMessageEnable: true }
 const OPTIONS = {
   brokers: [
     { name: "broker-a", config },

@@ -37,7 +37,8 @@ export const rocketmqTarget = (release: Release): Layer.Layer<Target | Wire, Rig
         brokerProperties: {
           transactionTimeOut: "1000",
           transactionCheckInterval: "3000",
-          transactionOpBatchInterval: "100"
+          transactionOpBatchInterval: "100",
+          recallMessageEnable: "true"
         }
       })
     ),

@@ -4,9 +4,13 @@ import { Effect, Layer, References } from "effect"
 import type { Wire } from "../../src/transport/Wire.ts"
 import { Observer } from "./Observer.ts"
 import { Target } from "./Target.ts"
+import * as Batch from "./batch.ts"
+import * as Compression from "./compression.ts"
+import * as Delay from "./delay.ts"
 import * as Errors from "./errors.ts"
 import * as Membership from "./membership.ts"
 import * as RequestReply from "./requestReply.ts"
+import * as Ordered from "./ordered.ts"
 import * as Results from "./results.ts"
 import * as Retries from "./retries.ts"
 import * as Routes from "./routes.ts"
@@ -27,6 +31,10 @@ export const conformance = <E>(name: string, target: Layer.Layer<Target | Wire, 
       describe("routes", () => Routes.tests(test))
       describe("sends", () => Sends.tests(test))
       describe("results", () => Results.tests(test))
+      describe("order", () => Ordered.tests(test))
+      describe("batches", () => Batch.tests(test))
+      describe("packed bodies", () => Compression.tests(test))
+      describe("delays", () => Delay.tests(test))
       describe("transactions", () => Transactions.tests(test))
       describe("request and reply", () => RequestReply.tests(test))
       describe("errors", () => Errors.tests(test))
