@@ -32,8 +32,8 @@ const difference = (message: MessageExt, sent: SentMessage): string | undefined 
   const { result } = sent
   const id = message.properties[MessageConst.UNIQ_KEY]
   if (id !== result.msgId) return `has the id ${id ?? "(none)"}, sent was ${result.msgId}`
-  const offsetId = encodeOffsetMessageId(message.storeHost, BigInt(message.commitLogOffset))
-  if (offsetId !== result.offsetMsgId) return `has the offset id ${offsetId ?? ""}, answered was ${result.offsetMsgId}`
+  const offsetId = encodeOffsetMessageId(message.storeHost, message.commitLogOffset)
+  if (offsetId !== result.offsetMsgId) return `has the offset id ${offsetId}, answered was ${result.offsetMsgId}`
   return Buffer.compare(message.body, sent.body) === 0 ? undefined : "has another body"
 }
 

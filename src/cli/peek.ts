@@ -191,8 +191,7 @@ export const toJson = ({ message, queue }: Peeked) => {
   }
 }
 
-const offsetMsgId = (message: MessageExt): string | null =>
-  encodeOffsetMessageId(message.storeHost, BigInt(message.commitLogOffset)) ?? null
+const offsetMsgId = (message: MessageExt): string => encodeOffsetMessageId(message.storeHost, message.commitLogOffset)
 
 const SHOWN = 160
 

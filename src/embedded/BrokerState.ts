@@ -22,6 +22,8 @@ export interface BrokerState {
   readonly offsets: ConsumerOffsets.ConsumerOffsets
   readonly delayed: DelayedMessages.DelayedMessages
   readonly halves: HalfMessages.HalfMessages
+  /** The unique id (`UNIQ_KEY`) of a message that came without one. */
+  readonly uniqueId: () => string
   /** Has a listener told when something may be due earlier than before; returns the way to stop that. */
   readonly onDueChange: (listener: () => void) => () => void
 }
@@ -33,11 +35,11 @@ export const make = (options: {
   readonly config: BrokerConfig
   /** Milliseconds since the epoch. */
   readonly now: () => number
-  /** The next random number, 0 to 1. */
-  readonly draw: () => number
+  /** A unique id of this process. */
+  readonly uniqueId: () => string
   readonly onTopicChange: (config: TopicConfig) => void
 }): BrokerState => {
-  const { brokerName, clusterName, config, draw, now } = options
+  const { brokerName, clusterName, config, now, uniqueId } = options
   const listeners = new Set<() => void>()
   const changed = (): void => {
     for (const listener of listeners) listener()
@@ -71,7 +73,8 @@ export const make = (options: {
     groups: SubscriptionGroups.make({ autoCreate: config.autoCreateSubscriptionGroup, now }),
     offsets: ConsumerOffsets.make(),
     delayed,
-    halves: HalfMessages.make({ config, store, topics, delayed, now, draw, onPending: changed }),
+    uniqueId,
+    halves: HalfMessages.make({ config, store, topics, delayed, now, uniqueId, onPending: changed }),
     onDueChange: (listener) => {
       listeners.add(listener)
       return () => {

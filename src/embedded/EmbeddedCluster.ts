@@ -1,6 +1,7 @@
 import { Clock, Context, Effect, Layer, Random, Schema } from "effect"
 import type { Scope } from "effect"
 import type { MessageExt } from "../message/MessageExt.ts"
+import { makeUniqueIds } from "../message/MessageId.ts"
 import * as MixAll from "../message/MixAll.ts"
 import { MQVersion } from "../protocol/MQVersion.ts"
 import type { TopicConfig } from "../protocol/TopicConfig.ts"
@@ -212,6 +213,8 @@ const start = (
     const clusterName = options.clusterName ?? "DefaultCluster"
     const version = options.version ?? MQVersion.V5_5_0
     const host = options.listen?.host ?? "127.0.0.1"
+    // One generator, as for a process; the same seed gives the same ids, whatever the number of this process.
+    const uniqueIds = makeUniqueIds({ ip: host, pid: 0, random: Math.floor(draw() * 2 ** 32) })
     const record = options.recordTraffic ?? true
     const recorder = Traffics.make({
       limit: record === false ? 0 : ((record === true ? undefined : record.limit) ?? DEFAULT_TRAFFIC_LIMIT),
@@ -256,7 +259,7 @@ const start = (
           brokerName: name,
           config,
           now,
-          draw,
+          uniqueId: () => uniqueIds(now()),
           onTopicChange: (topic) => onTopicChange(name, topic)
         })
       states.set(name, state)

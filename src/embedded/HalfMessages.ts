@@ -9,7 +9,6 @@ import type { MessageStore, StoredEntry } from "./MessageStore.ts"
 import type { MessageInner } from "./StoredMessage.ts"
 import * as StoredMessage from "./StoredMessage.ts"
 import type { TopicTable } from "./TopicTable.ts"
-import * as UniqueId from "./UniqueId.ts"
 
 /**
  * Half messages: stored, and seen by no consumer until their producer commits them. One that nobody ends is checked from
@@ -55,8 +54,8 @@ export interface HalfMessageOptions {
   readonly delayed: DelayedMessages
   /** Milliseconds since the epoch. */
   readonly now: () => number
-  /** The next random number, 0 to 1. */
-  readonly draw: () => number
+  /** A unique id of this process. */
+  readonly uniqueId: () => string
   /** Told when the time of the next check may have changed. */
   readonly onPending: () => void
 }
@@ -120,7 +119,7 @@ export const make = (options: HalfMessageOptions): HalfMessages => {
 
   const writeOp = (half: MessageExt): void => {
     const body = encoder.encode(legacy ? String(half.queueOffset) : `${half.queueOffset},`)
-    const uniqueKey = UniqueId.make(now(), options.draw)
+    const uniqueKey = options.uniqueId()
     store.append([
       {
         topic: OP_TOPIC,

@@ -1,4 +1,5 @@
 import { Effect, Result } from "effect"
+import { encodeOffsetMessageId } from "../message/MessageId.ts"
 import { DecodeError } from "../protocol/DecodeError.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
 import * as MessageProperties from "../protocol/MessageProperties.ts"
@@ -11,7 +12,6 @@ import type { SendMessageHeader } from "../protocol/request/SendMessage.ts"
 import * as SendMessage from "../protocol/request/SendMessage.ts"
 import type { Channel } from "../transport/RemotingServer.ts"
 import type { Broker, Handlers } from "./Broker.ts"
-import * as OffsetMessageId from "./OffsetMessageId.ts"
 import * as Reply from "./Reply.ts"
 import * as SendChecks from "./SendChecks.ts"
 
@@ -106,7 +106,7 @@ export const handlers = (broker: Broker): Handlers => {
     })
     return typeof entry === "string"
       ? undefined
-      : { msgId: OffsetMessageId.encode(broker.address(), entry.physicalOffset), queueOffset: entry.queueOffset }
+      : { msgId: encodeOffsetMessageId(broker.address(), entry.physicalOffset), queueOffset: entry.queueOffset }
   }
 
   const respond = (failure: string | undefined, place: Place | undefined, queueId: number): Response => {

@@ -1,3 +1,4 @@
+import { encodeOffsetMessageId } from "../message/MessageId.ts"
 import * as MixAll from "../message/MixAll.ts"
 import { DecodeError } from "../protocol/DecodeError.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
@@ -8,7 +9,6 @@ import type { ConsumerSendMsgBackHeader } from "../protocol/request/ConsumerSend
 import * as ConsumerSendMsgBack from "../protocol/request/ConsumerSendMsgBack.ts"
 import type { SubscriptionGroupConfig } from "../protocol/request/SubscriptionGroup.ts"
 import type { Broker, Handlers } from "./Broker.ts"
-import * as OffsetMessageId from "./OffsetMessageId.ts"
 import * as Remarks from "./Remarks.ts"
 import * as Reply from "./Reply.ts"
 import * as StoredMessage from "./StoredMessage.ts"
@@ -52,7 +52,7 @@ export const handlers = (broker: Broker): Handlers => {
         [MessageConst.DELAY_TIME_LEVEL]: dead ? "0" : String(level),
         [MessageConst.ORIGIN_MESSAGE_ID]:
           message.properties[MessageConst.ORIGIN_MESSAGE_ID] ??
-          OffsetMessageId.encode(message.storeHost, message.commitLogOffset)
+          encodeOffsetMessageId(message.storeHost, message.commitLogOffset)
       },
       storeTimestamp: broker.now(),
       storeHost: broker.address(),

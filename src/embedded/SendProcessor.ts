@@ -1,3 +1,4 @@
+import { encodeOffsetMessageId } from "../message/MessageId.ts"
 import * as MixAll from "../message/MixAll.ts"
 import * as RecallHandle from "../message/RecallHandle.ts"
 import { SysFlag } from "../message/SysFlag.ts"
@@ -16,12 +17,10 @@ import type { Broker, Handlers } from "./Broker.ts"
 import type { TimerRefusal } from "./DelayedMessages.ts"
 import { delayLevel } from "./DelayedMessages.ts"
 import type { StoredEntry } from "./MessageStore.ts"
-import * as OffsetMessageId from "./OffsetMessageId.ts"
 import * as Remarks from "./Remarks.ts"
 import * as Reply from "./Reply.ts"
 import * as SendChecks from "./SendChecks.ts"
 import type { MessageInner } from "./StoredMessage.ts"
-import * as UniqueId from "./UniqueId.ts"
 
 /**
  * Sends (10, 310, 320): checks in the order of a real broker, then stores, or puts aside what is delayed or a half
@@ -89,7 +88,7 @@ export const handlers = (broker: Broker): Handlers => {
     more: { readonly transactionId?: string | undefined; readonly recallHandle?: string | undefined }
   ): Response =>
     SendMessage.response({
-      msgId: entries.map((entry) => OffsetMessageId.encode(broker.address(), entry.physicalOffset)).join(","),
+      msgId: entries.map((entry) => encodeOffsetMessageId(broker.address(), entry.physicalOffset)).join(","),
       queueId,
       queueOffset: entries[0]?.queueOffset ?? 0,
       ...(legacy || more.transactionId === undefined ? {} : { transactionId: more.transactionId }),
@@ -130,7 +129,7 @@ export const handlers = (broker: Broker): Handlers => {
     const { delay, ...target } = MixAll.isRetryTopic(header.topic)
       ? retryTarget(header, queueId)
       : { topic: header.topic, queueId, delay: undefined }
-    const uniqueKey = sent[MessageConst.UNIQ_KEY] ?? UniqueId.make(broker.now(), broker.draw)
+    const uniqueKey = sent[MessageConst.UNIQ_KEY] ?? state.uniqueId()
     const properties: Readonly<Record<string, string>> = {
       ...(legacy
         ? legacyProperties(header, sent)

@@ -1,12 +1,12 @@
 import { Effect } from "effect"
 import type { MessageExt } from "../message/MessageExt.ts"
+import { encodeOffsetMessageId } from "../message/MessageId.ts"
 import * as MessageCodec from "../protocol/MessageCodec.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
 import { MQVersion } from "../protocol/MQVersion.ts"
 import * as CheckTransactionState from "../protocol/push/CheckTransactionState.ts"
 import type { ClientTable } from "./ClientTable.ts"
 import { HALF_TOPIC } from "./HalfMessages.ts"
-import * as OffsetMessageId from "./OffsetMessageId.ts"
 
 /**
  * Asks producers what became of their half messages (39): of each group one client, another one each time. A half message
@@ -37,7 +37,7 @@ export const make = (options: {
           commitLogOffset: half.commitLogOffset,
           msgId: uniqueKey,
           transactionId: uniqueKey,
-          offsetMsgId: OffsetMessageId.encode(half.storeHost, half.commitLogOffset)
+          offsetMsgId: encodeOffsetMessageId(half.storeHost, half.commitLogOffset)
         },
         MessageCodec.encode({
           ...half,

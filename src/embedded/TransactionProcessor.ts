@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import type { MessageExt } from "../message/MessageExt.ts"
+import { decodeOffsetMessageId } from "../message/MessageId.ts"
 import * as MixAll from "../message/MixAll.ts"
 import { SysFlag } from "../message/SysFlag.ts"
 import { DecodeError } from "../protocol/DecodeError.ts"
@@ -13,7 +14,6 @@ import * as EndTransaction from "../protocol/request/EndTransaction.ts"
 import * as ResumeCheckHalfMessage from "../protocol/request/ResumeCheckHalfMessage.ts"
 import type { Broker, Handler, Handlers } from "./Broker.ts"
 import * as HalfMessages from "./HalfMessages.ts"
-import * as OffsetMessageId from "./OffsetMessageId.ts"
 import * as Remarks from "./Remarks.ts"
 import * as Reply from "./Reply.ts"
 import type { MessageInner } from "./StoredMessage.ts"
@@ -104,8 +104,8 @@ export const handlers = (broker: Broker): Handlers => {
   const resume = Reply.sync((request) => {
     const header = ResumeCheckHalfMessage.decodeRequest(request)
     if (header instanceof DecodeError) return Reply.malformed(header)
-    const offset = OffsetMessageId.commitLogOffset(header.msgId)
-    const message = offset === undefined ? undefined : halfAt(offset)
+    const place = decodeOffsetMessageId(header.msgId)
+    const message = place === undefined ? undefined : halfAt(Number(place.offset))
     if (message === undefined) return wrong(Remarks.RESUME_FAILED)
     state.halves.resume(message)
     return ResumeCheckHalfMessage.response()

@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib"
 import type { MessageExt } from "../message/MessageExt.ts"
 import { SysFlag } from "../message/SysFlag.ts"
 import { DecodeError } from "./DecodeError.ts"
-import { parseHost, readHost } from "./HostAddress.ts"
+import { parseHost, readHost } from "../message/HostAddress.ts"
 import * as MessageProperties from "./MessageProperties.ts"
 
 /**

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as MessageStore from "../../src/embedded/MessageStore.ts"
-import * as OffsetMessageId from "../../src/embedded/OffsetMessageId.ts"
 import * as StoredMessage from "../../src/embedded/StoredMessage.ts"
+import { encodeOffsetMessageId } from "../../src/message/MessageId.ts"
 import { golden, goldenCommand, goldenNames } from "../protocol/goldenFrames.ts"
 import { messagesOf } from "./support.ts"
 
@@ -30,9 +30,9 @@ describe("stored messages as a real broker writes them", () => {
   })
 
   it("the broker's message id is its address and the log offset", () => {
-    assert.strictEqual(OffsetMessageId.encode("127.0.0.1:10911", 4954), "7F00000100002A9F000000000000135A")
+    assert.strictEqual(encodeOffsetMessageId("127.0.0.1:10911", 4954), "7F00000100002A9F000000000000135A")
     assert.strictEqual(
-      OffsetMessageId.encode("[2001:db8::1]:10911", 4954),
+      encodeOffsetMessageId("[2001:db8::1]:10911", 4954),
       "20010DB800000000000000000000000100002A9F000000000000135A"
     )
   })

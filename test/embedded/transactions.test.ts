@@ -420,7 +420,7 @@ describe("transactions", () => {
       brokerName: "broker-a",
       config: BrokerConfig.make({ transactionCheckInterval: 1_000, transactionTimeOut: 0 }),
       now,
-      draw: () => 0,
+      uniqueId: () => "U",
       onTopicChange: () => undefined
     })
     state.halves.prepare({

@@ -41,12 +41,13 @@ export interface HostBytes {
  */
 export const parseHost = (text: string): HostBytes => {
   const colon = text.lastIndexOf(":")
-  const host = text.slice(0, colon).replace(/^\[|\]$/g, "")
   const port = Number(text.slice(colon + 1))
-  return { ip: parseIp(host) ?? new Uint8Array(4), port: Number.isInteger(port) ? port | 0 : 0 }
+  return { ip: addressBytes(text.slice(0, colon)) ?? new Uint8Array(4), port: Number.isInteger(port) ? port | 0 : 0 }
 }
 
-const parseIp = (host: string): Uint8Array | undefined => {
+/** The bytes of an IPv4 or IPv6 address (brackets allowed), or undefined when the text is neither. */
+export const addressBytes = (text: string): Uint8Array | undefined => {
+  const host = text.replace(/^\[|\]$/g, "")
   if (!host.includes(":")) return parseV4(host)
   const [address = ""] = host.split("%", 1)
   const halves = address.split("::")
