@@ -19,6 +19,8 @@ import { Target } from "./Target.ts"
 
 const textOf = (message: MessageExt) => new TextDecoder().decode(message.body)
 
+const longReply = (request: MessageExt) => `${textOf(request)}: ${"long answer ".repeat(1_000)}`
+
 /** The messages of a topic, when there are so many. */
 const requests = Effect.fnUntraced(function* (topic: string, count: number) {
   const observer = yield* Observer
@@ -72,8 +74,7 @@ export const tests = (test: Methods): void => {
       const bodies = Array.from({ length: 30 }, (_, n) => `question-${n}`)
       const fibers = yield* Effect.forEach(bodies, (body) => ask(asker, topic, body))
       const found = yield* requests(topic, bodies.length)
-      const replyTo = (request: MessageExt) => `${textOf(request)}: ${"long answer ".repeat(1_000)}`
-      yield* Effect.forEach(found.toReversed(), (request) => answerer.reply(request, replyTo(request)), {
+      yield* Effect.forEach(found.toReversed(), (request) => answerer.reply(request, longReply(request)), {
         concurrency: 8,
         discard: true
       })

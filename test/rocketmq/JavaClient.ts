@@ -213,7 +213,7 @@ export const mqadmin = (
 const toolJvm = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 
 /** Runs a program of `java/` with a request file and reads its JSON lines; another exit than 0 is a failure. */
-const runProgram = <Line>(
+export const runProgram = <Line>(
   program: string,
   options: JavaClientOptions,
   request: Readonly<Record<string, unknown>>,
