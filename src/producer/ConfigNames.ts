@@ -122,6 +122,16 @@ const table: Table = {
   batchMaxBytes: producer("batchMaxBytes", "batch-max-bytes", Read.number),
   totalBatchMaxBytes: producer("totalBatchMaxBytes", "total-batch-max-bytes", Read.number),
   maxQueuedSends: producer("maxQueuedSends", "max-queued-sends", Read.number),
+  backPressureForAsyncSendNum: producer("backPressureForAsyncSendNum", "back-pressure-for-async-send-num", Read.number),
+  backPressureForAsyncSendSize: producer(
+    "backPressureForAsyncSendSize",
+    "back-pressure-for-async-send-size",
+    Read.number
+  ),
+  sendLatencyEnable: producer("sendLatencyEnable", "send-latency-enable", Read.boolean),
+  startDetectorEnable: producer("startDetectorEnable", "start-detector-enable", Read.boolean),
+  detectInterval: producer("detectInterval", "detect-interval", Read.millis),
+  detectTimeout: producer("detectTimeout", "detect-timeout", Read.millis),
   enableTrace: producer("enableTrace", "enable-msg-trace", Read.boolean),
   traceTopic: producer("traceTopic", "customized-trace-topic", Read.text),
   drainTimeoutMillis: producer("drainTimeoutMillis", "drain-timeout", Read.millis),
