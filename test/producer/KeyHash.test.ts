@@ -15,7 +15,7 @@ interface Table {
   readonly long: ReadonlyArray<{ readonly value: string; readonly java: ReadonlyArray<number> }>
 }
 
-const table: Table = JSON.parse(Fs.readFileSync(new URL("keyHash.json", import.meta.url), "utf8"))
+const table: Table = JSON.parse(Fs.readFileSync(new URL("KeyHash.json", import.meta.url), "utf8"))
 const hashes = ["java", "go", "ali-ons", "siphash", "proxy"] as const
 const message = Message.make({ topic: "orders", body: "x" })
 const queues = (count: number, broker = "broker-a") =>
