@@ -47,7 +47,8 @@ public final class JavaReader {
 
     private static void readQueue(
         DefaultMQPullConsumer consumer, JSONObject request, MessageQueue queue, long end, long deadline) throws Exception {
-        long offset = consumer.minOffset(queue);
+        // An empty queue of batches that are stored whole begins at -1.
+        long offset = Math.max(0, consumer.minOffset(queue));
         while (offset < end) {
             check(deadline, "queue " + queue + " was read up to " + offset + " of " + end);
             PullResult result = consumer.pull(queue, "*", offset, 32);
