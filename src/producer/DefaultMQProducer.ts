@@ -13,7 +13,6 @@ import {
 } from "effect"
 import { withDefaults } from "../client/ClientConfig.ts"
 import {
-  type ConfigProblem,
   IllegalServiceState,
   InvalidConfig,
   StartError,
@@ -23,8 +22,6 @@ import {
 } from "../client/ClientError.ts"
 import { HostInfo } from "../client/ClientId.ts"
 import type { InstanceState } from "../client/InstanceState.ts"
-import type { MQProducerInner } from "../client/ClientMembers.ts"
-import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import { MQClientManager } from "../client/MQClientManager.ts"
 import type { ServiceState } from "../client/ServiceState.ts"
 import { makeJournal, runStep, type StepRecord } from "../client/StartStep.ts"
@@ -35,6 +32,7 @@ import type { MessageQueue } from "../message/MessageQueue.ts"
 import * as Namespace from "../message/Namespace.ts"
 import type { SendResult } from "../message/SendResult.ts"
 import * as ConfigNames from "./ConfigNames.ts"
+import type { Extension, Running } from "./Extension.ts"
 import * as MessageSends from "./MessageSends.ts"
 import * as ProducerConfig from "./ProducerConfig.ts"
 import { awaitReadiness } from "./ProducerStart.ts"
@@ -116,26 +114,6 @@ export interface DefaultMQProducerShape extends MessageSends.MessageSends {
   readonly fetchPublishMessageQueues: (topic: string) => Effect.Effect<ReadonlyArray<MessageQueue>, SendError>
   /** Everything there is to see of the producer now. */
   readonly state: Effect.Effect<ProducerState>
-}
-
-/** What a producer holds while it runs. */
-export interface Running {
-  readonly scope: Scope.Closeable
-  readonly instance: MQClientInstanceShape
-  readonly sends: Send.Sends
-  readonly messages: MessageSends.RunningSends
-  readonly requests: RequestReply.RequestReply
-  readonly telemetry: Telemetry.Telemetry
-}
-
-/** What a kind of producer adds to the plain one. */
-export interface Extension {
-  /** What is wrong with its own options. */
-  readonly problems: ReadonlyArray<ConfigProblem>
-  /** What the client instance gets to know of it besides; held until the producer has ended. */
-  readonly attach: (instance: MQClientInstanceShape) => Effect.Effect<Partial<MQProducerInner>, never, Scope.Scope>
-  /** Waits for its own work under way, for so many milliseconds at most; gives how much is left. */
-  readonly drain: (timeoutMillis: number) => Effect.Effect<number>
 }
 
 const noCounters: Send.SendCounters = { sends: 0, acknowledged: 0, failed: 0, unknown: 0, retries: 0 }

@@ -7,21 +7,14 @@ import {
   type Explainers,
   type Explanation
 } from "../client/Explain.ts"
-import type { NotARequest, RequestReplyClosed, RequestReplyTimeout } from "./ReplyError.ts"
+import type { ReplyFailure } from "./ReplyError.ts"
 import type { InvalidRecallHandle, RecallError, RecallReason, RecallTimeout } from "./Recall.ts"
 import type { SendError, SendReason } from "./SendError.ts"
-import type { LocalTransactionTimeout, TransactionNotRun } from "./TransactionError.ts"
+import type { TransactionFailure } from "./TransactionError.ts"
 
 /** What only a producer can fail with. */
 type OwnReason =
-  | Exclude<SendReason, ClientReason>
-  | InvalidRecallHandle
-  | RecallTimeout
-  | RequestReplyTimeout
-  | RequestReplyClosed
-  | NotARequest
-  | TransactionNotRun
-  | LocalTransactionTimeout
+  Exclude<SendReason, ClientReason> | InvalidRecallHandle | RecallTimeout | ReplyFailure | TransactionFailure
 
 /** Every error of the client and its producers that a user can meet, the reasons by themselves included. */
 export type ExplainedError = StartError | SendError | RecallError | RecallReason | OwnReason | ClientReason

@@ -44,3 +44,7 @@ export class NotARequest extends Schema.TaggedError<NotARequest>()("NotARequest"
     return `The message ${this.msgId ?? "(without id)"} of topic "${this.topic}" is no request: it has no ${this.missing.join(", ")}. Reply only to what a producer's \`request\` sent, and pass the message as it was consumed.`
   }
 }
+
+/** What a request or a reply can fail with besides `SendError`. */
+export const ReplyFailure = Schema.Union([RequestReplyTimeout, RequestReplyClosed, NotARequest])
+export type ReplyFailure = typeof ReplyFailure.Type

@@ -32,3 +32,7 @@ export class LocalTransactionTimeout extends Schema.TaggedError<LocalTransaction
     return `The local transaction of message ${this.msgId} to topic "${this.topic}" did not end within ${this.timeoutMillis} ms and was interrupted. The message is neither committed nor rolled back; checkLocalTransaction decides when the broker asks.`
   }
 }
+
+/** What a transaction can fail with besides `SendError` and what its own effect fails with. */
+export const TransactionFailure = Schema.Union([TransactionNotRun, LocalTransactionTimeout])
+export type TransactionFailure = typeof TransactionFailure.Type

@@ -14,7 +14,9 @@ import {
   StartReason
 } from "../../src/client/ClientError.ts"
 import { RecallError, RecallReason } from "../../src/producer/Recall.ts"
+import { ReplyFailure } from "../../src/producer/ReplyError.ts"
 import { SendAttempt, SendError, SendReason } from "../../src/producer/SendError.ts"
+import { TransactionFailure } from "../../src/producer/TransactionError.ts"
 import { ConnectFailed, RequestTimeout } from "../../src/transport/RemotingError.ts"
 import { WireError, WireErrorKind } from "../../src/transport/Wire.ts"
 
@@ -27,7 +29,9 @@ describe("explain", () => {
       ...SendReason.members,
       ...AdminReason.members,
       ...ApiError.members,
-      ...RecallReason.members
+      ...RecallReason.members,
+      ...ReplyFailure.members,
+      ...TransactionFailure.members
     ]
     const known = new Set([...members.map((member) => member.identifier), "WireError", "AddressError", "AccessDenied"])
     assert.sameMembers(tags, [...known])
@@ -42,7 +46,9 @@ describe("explain", () => {
 
   it.prop(
     "says something about any error and never throws",
-    { error: Schema.Union([StartError, SendError, RecallError, AdminError, WireError]) },
+    {
+      error: Schema.Union([StartError, SendError, RecallError, AdminError, WireError, ReplyFailure, TransactionFailure])
+    },
     ({ error }) => {
       const { cause, evidence, remedy, tag } = explain(error)
       assert.isNotEmpty(cause)

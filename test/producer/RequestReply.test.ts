@@ -407,6 +407,23 @@ describe("reply", () => {
   )
 })
 
+describe("a namespace", () => {
+  it.effect("is on the wire only", () =>
+    Effect.gen(function* () {
+      const namespace = "MQ_INST_1"
+      const asker = yield* requester({ namespace })
+      const answerer = yield* responder({ namespace })
+      const fiber = yield* ask(asker)
+      const request = yield* arrival(0, `${namespace}%questions`)
+      yield* answerer.reply(request, "that!")
+      const reply = yield* Fiber.join(fiber)
+      assert.strictEqual(textOf(reply), "that!")
+      const { clusterName } = yield* EmbeddedCluster
+      assert.strictEqual(reply.topic, `${clusterName}_REPLY_TOPIC`)
+    }).pipe(onMemory({ topics }))
+  )
+})
+
 describe("shutdown", () => {
   it.effect("waits for the replies of requests under way", () =>
     Effect.gen(function* () {

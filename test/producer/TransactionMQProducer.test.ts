@@ -12,8 +12,12 @@ import {
   type TransactionMQProducerShape,
   type TransactionProducerOptions
 } from "../../src/producer/TransactionMQProducer.ts"
-import type { Request } from "../../src/protocol/RemotingCommand.ts"
+import { isOneway, type RemotingCommand, type Request } from "../../src/protocol/RemotingCommand.ts"
+import * as EndTransaction from "../../src/protocol/request/EndTransaction.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
+import * as MemoryWire from "../../src/transport/MemoryWire.ts"
+import * as RemotingClient from "../../src/transport/RemotingClient.ts"
+import * as RemotingServer from "../../src/transport/RemotingServer.ts"
 import {
   advance,
   failureOf,
@@ -596,6 +600,35 @@ describe("checks", () => {
   )
 })
 
+describe("a namespace", () => {
+  it.effect("is on the wire only, in checks too", () =>
+    Effect.gen(function* () {
+      const { messages, traffic } = yield* EmbeddedCluster
+      const seen: Array<MessageExt> = []
+      const producer = yield* startProducer({
+        namespace: "MQ_INST_1",
+        checkLocalTransaction: (message) =>
+          Effect.sync(() => {
+            seen.push(message)
+            return LocalTransactionState.COMMIT_MESSAGE
+          })
+      })
+      yield* producer.transaction(order("at-once"), Effect.void)
+      yield* leaveOpen(producer, order("by-the-check"))
+      yield* advance(4_000)
+      assert.deepStrictEqual(yield* visible, [])
+      assert.deepStrictEqual((yield* messages("MQ_INST_1%orders")).map(textOf).toSorted(), ["at-once", "by-the-check"])
+      assert.deepStrictEqual(
+        seen.map(({ properties, topic }) => [topic, properties["PGROUP"]]),
+        [["orders", "tx"]]
+      )
+      for (const { extFields } of yield* traffic.ofCode(END)) {
+        assert.strictEqual(extFields?.["producerGroup"], "MQ_INST_1%tx")
+      }
+    }).pipe(cluster())
+  )
+})
+
 describe("shutdown", () => {
   it.effect("waits for checks under way, and takes no new ones", () =>
     Effect.gen(function* () {
@@ -655,6 +688,32 @@ describe("shutdown", () => {
       yield* Fiber.join(ending)
       assert.deepStrictEqual(yield* visible, ["order-7"])
     }).pipe(cluster())
+  )
+})
+
+describe("the end of a transaction", () => {
+  it.effect.each(["JSON", "ROCKETMQ"] as const)("carries its remark on the wire, in a %s header", (serializeType) =>
+    Effect.gen(function* () {
+      const arrived = yield* Deferred.make<RemotingCommand>()
+      const server = yield* RemotingServer.listen({
+        address: "127.0.0.1:0",
+        handler: (command) => Effect.as(Deferred.succeed(arrived, command), undefined)
+      })
+      const client = yield* RemotingClient.make({ serializeType }, {})
+      const header = {
+        producerGroup: "tx",
+        tranStateTableOffset: 5,
+        commitLogOffset: 10_715,
+        commitOrRollback: 0,
+        msgId: "A"
+      }
+      const remark = "executeLocalTransactionBranch exception: Error: größer"
+      yield* client.invokeOneway(server.address, { ...EndTransaction.request(header), remark }, 3_000)
+      const command = yield* Deferred.await(arrived)
+      assert.strictEqual(command.remark, remark)
+      assert.isTrue(isOneway(command))
+      assert.deepInclude(EndTransaction.decodeRequest(command), header)
+    }).pipe(Effect.provide(MemoryWire.layer))
   )
 })
 
