@@ -2,9 +2,11 @@ import { Schema } from "effect"
 import { RemotingError } from "../transport/RemotingError.ts"
 import { TlsReason } from "../transport/Tls.ts"
 import { AccessDenied } from "./AccessDenied.ts"
+import { RouteProblem, routeRemedy } from "./RouteProblem.ts"
 import { ServiceState } from "./ServiceState.ts"
 
 export { AccessDenied, AccessProblem } from "./AccessDenied.ts"
+export { RouteProblem } from "./RouteProblem.ts"
 
 /** A call that the service state does not allow: a second start, a send before the start or after the shutdown. */
 export class IllegalServiceState extends Schema.TaggedError<IllegalServiceState>()("IllegalServiceState", {
@@ -93,39 +95,6 @@ export class NameServerUnavailable extends Schema.TaggedError<NameServerUnavaila
   override get message() {
     return `No name server answered. ${describeTries(this.tries)}. Check that the addresses are right and reachable from this machine; \`effect-rocketmq doctor --namesrv ...\` walks through it.`
   }
-}
-
-/** Why a topic has no route that a message can be sent over. */
-export const RouteProblem = Schema.Literals([
-  "no-name-server-address",
-  "name-not-resolved",
-  "name-server-refused",
-  "name-server-silent",
-  "name-server-rejected",
-  "name-server-tls",
-  "request-not-signed",
-  "topic-absent",
-  "no-writable-queue",
-  "no-master",
-  "address-not-allowed"
-])
-export type RouteProblem = typeof RouteProblem.Type
-
-const routeRemedy: { readonly [K in RouteProblem]: string } = {
-  "no-name-server-address": "Set namesrvAddr or NAMESRV_ADDR.",
-  "name-not-resolved": "A name server's host name has no address; check its spelling and this machine's DNS.",
-  "name-server-refused": "Nothing listens at the name server's address; check host, port and that it runs.",
-  "name-server-silent":
-    "The name server took the connection or the packets and did not answer; check firewalls and its load.",
-  "name-server-rejected": "The name server answered with an error; see its remark.",
-  "name-server-tls": "No TLS connection to a name server came about; see the reason it has.",
-  "request-not-signed": "The credentials could not be read; see what their source says.",
-  "topic-absent":
-    "No broker has the topic; create it (`effect-rocketmq topic create`), let a send create it (borrowRoute, and autoCreateTopicEnable on the brokers), or check its spelling and namespace.",
-  "no-writable-queue": "The topic exists, but no queue of it may be written; give it write permission or queues.",
-  "no-master": "The topic's brokers have no master (broker id 0) at present; start it, or wait for the fail-over.",
-  "address-not-allowed":
-    "The option allowAddress refuses the addresses that the route names; extend it, or check who answers as name server."
 }
 
 /** The causes that stay until somebody changes something. */

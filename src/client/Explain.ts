@@ -4,7 +4,8 @@ import type { AddressError } from "../transport/Address.ts"
 import { tlsHints } from "../transport/Tls.ts"
 import { type WireError, wireErrorHints } from "../transport/Wire.ts"
 import type { AccessDenied } from "./AccessDenied.ts"
-import type { ApiError, NameServerTry, RouteProblem, StartReason } from "./ClientError.ts"
+import type { ApiError, NameServerTry, StartReason } from "./ClientError.ts"
+import { type RouteProblem, routeRemedy } from "./RouteProblem.ts"
 
 /** An error taken apart for a person: what happened, what says so, and what to do about it. */
 export interface Explanation {
@@ -57,42 +58,18 @@ const causeOf = (cause: unknown): ReadonlyArray<string> => {
 const triesOf = (tries: ReadonlyArray<NameServerTry>): ReadonlyArray<string> =>
   tries.map((one) => `name server ${one.address}: ${one.problem} (${one.detail})`)
 
-const routes: { readonly [K in RouteProblem]: readonly [cause: string, remedy: string] } = {
-  "no-name-server-address": ["no name server address is known", "Set namesrvAddr or NAMESRV_ADDR."],
-  "name-not-resolved": [
-    "the name servers' host names have no address here",
-    "Check their spelling and this machine's DNS; names of containers are known inside their network only."
-  ],
-  "name-server-refused": [
-    "nothing listens at the name servers' addresses",
-    "Check host and port (9876 by default), and that the name server runs."
-  ],
-  "name-server-silent": [
-    "the name servers took the request and did not answer",
-    "Look for a firewall between here and there, and at the name server's load."
-  ],
-  "name-server-rejected": ["the name server answered with an error", "See its own words."],
-  "name-server-tls": [
-    "no TLS connection to a name server came about",
-    "Check the certificates, and whether the name servers speak TLS; nothing was sent in plain text instead."
-  ],
-  "request-not-signed": [
-    "the request could not be signed",
-    "See the error's cause: the rpc hook, or the source of the credentials, failed."
-  ],
-  "address-not-allowed": [
-    "the route names addresses that the option allowAddress does not let this client talk to",
-    "Check the brokers' addresses, and what allowAddress allows."
-  ],
-  "topic-absent": [
-    "no broker has the topic, and a send may not create it",
-    "Create it (`effect-rocketmq topic create`), or check its spelling and namespace."
-  ],
-  "no-writable-queue": [
-    "the topic exists, but no queue of it may be written",
-    "Give it queues and write permission (`effect-rocketmq topic create` on the same name does)."
-  ],
-  "no-master": ["the topic's brokers have no master at present", "Start the master, or wait for the fail-over."]
+const routeCause: { readonly [K in RouteProblem]: string } = {
+  "no-name-server-address": "no name server address is known",
+  "name-not-resolved": "the name servers' host names have no address here",
+  "name-server-refused": "nothing listens at the name servers' addresses",
+  "name-server-silent": "the name servers took the request and did not answer",
+  "name-server-rejected": "the name server answered with an error",
+  "name-server-tls": "no TLS connection to a name server came about",
+  "request-not-signed": "the request could not be signed",
+  "address-not-allowed": "the route names addresses that the option allowAddress does not let this client talk to",
+  "topic-absent": "no broker has the topic, and a send may not create it",
+  "no-writable-queue": "the topic exists, but no queue of it may be written",
+  "no-master": "the topic's brokers have no master at present"
 }
 
 /** What a server's code asks for. */
@@ -196,9 +173,14 @@ export const clientExplainers: Explainers<ByTag<ClientReason>> = {
     remedy: "Use that producer, another group, or another instanceName."
   }),
   RouteUnavailable: (e) => ({
-    cause: routes[e.problem][0],
-    evidence: [`topic: ${e.topic}`, `problem: ${e.problem}`, ...triesOf(e.tries)],
-    remedy: routes[e.problem][1]
+    cause: routeCause[e.problem],
+    evidence: [
+      `topic: ${e.topic}`,
+      `problem: ${e.problem}`,
+      ...triesOf(e.tries),
+      ...(e.refused ?? []).map((address) => `not allowed: ${address}`)
+    ],
+    remedy: routeRemedy[e.problem]
   }),
   BrokerNotRegistered: (e) => {
     const inner = explainBy(clientExplainers, e.cause._tag, e.cause)

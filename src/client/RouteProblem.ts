@@ -1,0 +1,39 @@
+import { Schema } from "effect"
+
+/** Why a topic has no route that a message can be sent over. */
+export const RouteProblem = Schema.Literals([
+  "no-name-server-address",
+  "name-not-resolved",
+  "name-server-refused",
+  "name-server-silent",
+  "name-server-rejected",
+  "name-server-tls",
+  "request-not-signed",
+  "topic-absent",
+  "no-writable-queue",
+  "no-master",
+  "address-not-allowed"
+])
+export type RouteProblem = typeof RouteProblem.Type
+
+/** What to do about each. */
+export const routeRemedy: { readonly [K in RouteProblem]: string } = {
+  "no-name-server-address": "Set namesrvAddr or NAMESRV_ADDR.",
+  "name-not-resolved":
+    "A name server's host name has no address; check its spelling and this machine's DNS. Names of containers are known inside their network only.",
+  "name-server-refused":
+    "Nothing listens at the name server's address; check host and port (9876 by default), and that it runs.",
+  "name-server-silent":
+    "The name server took the connection or the packets and did not answer; check firewalls and its load.",
+  "name-server-rejected": "The name server answered with an error; see its remark.",
+  "name-server-tls":
+    "No TLS connection to a name server came about; check the certificates, and whether it speaks TLS. Nothing was sent in plain text instead.",
+  "request-not-signed": "The request could not be signed; see what the rpc hook or the source of the credentials says.",
+  "topic-absent":
+    "No broker has the topic; create it (`effect-rocketmq topic create`), let a send create it (borrowRoute, and autoCreateTopicEnable on the brokers), or check its spelling and namespace.",
+  "no-writable-queue":
+    "The topic exists, but no queue of it may be written; give it queues and write permission (`effect-rocketmq topic create` on the same name does).",
+  "no-master": "The topic's brokers have no master (broker id 0) at present; start it, or wait for the fail-over.",
+  "address-not-allowed":
+    "The option allowAddress refuses the addresses that the route names; extend it, or check who answers as name server."
+}
