@@ -331,7 +331,7 @@ export const make = Effect.fnUntraced(function* (
     if (isInvalid(call)) return refused(topic, call)
     if (!accepted) inFlight++
     const place = places.take(call.outgoing.body.length)
-    const sending =
+    const sending = () =>
       observer?.active(fiber) === true
         ? observer.around(
             {
@@ -345,7 +345,8 @@ export const make = Effect.fnUntraced(function* (
             (observed) => run(observed === call.outgoing ? call : { ...call, outgoing: observed })
           )
         : run(call)
-    const sent = place.admitted ? sending : admitted(call, place, sending)
+    // What waits first begins when it has waited: its attempt then has the time that is left.
+    const sent = place.admitted ? sending() : admitted(call, place, Effect.suspend(sending))
     return Effect.onExitPrimitive(sent, (exit) => {
       places.release(place)
       observer?.ended?.(call.outgoing, exit, now() - call.deadline + call.timeoutMillis)

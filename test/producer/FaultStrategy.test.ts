@@ -226,3 +226,21 @@ describe("retryPolicy", () => {
     }).pipe(onMemory({ topics }))
   )
 })
+
+describe("a send that had to wait for a place in flight", () => {
+  it.effect("has for its attempt what is left of its deadline", () =>
+    Effect.gen(function* () {
+      const { faults } = yield* EmbeddedCluster
+      const producer = yield* startProducer({ backPressureForAsyncSendNum: 1 })
+      yield* producer.send(text("orders"))
+      yield* faults.add(
+        { match: { code: SEND, nth: 1 }, actions: [FaultScript.delay(2_000)] },
+        { match: { code: SEND, after: 1 }, actions: [FaultScript.dropRequest] }
+      )
+      const send = Effect.exit(producer.send(text("orders")))
+      const { exit, millis } = yield* timed(Effect.all([send, send], { concurrency: 2 }))
+      assert.deepStrictEqual(valueOf(exit).map(Exit.isSuccess), [true, false])
+      assert.isAtMost(millis, 3_005)
+    }).pipe(onMemory({ topics }))
+  )
+})
