@@ -31,7 +31,10 @@ export interface ResetQueue {
 
 /** The calls about offsets; the names are those of Java's `DefaultMQAdminExt`. */
 export interface Offsets {
-  /** The offset of the first message that was stored at a time or later; the end of the queue when all are older. */
+  /**
+   * The offset of the first message that was stored at a time or later; the end of the queue when all are older. Brokers
+   * before 5.0 give the message whose time is nearest.
+   */
   readonly searchOffset: (queue: MessageQueue, timestamp: number) => Effect.Effect<number, AdminError>
   /** When the oldest message of a queue was stored, in milliseconds since the epoch; undefined for an empty queue. */
   readonly earliestMsgStoreTime: (queue: MessageQueue) => Effect.Effect<number | undefined, AdminError>

@@ -9,7 +9,7 @@ import { MessageConst } from "../protocol/MessageProperties.ts"
 import * as QueryMessage from "../protocol/request/QueryMessage.ts"
 import { RequestCode, requestCodeName } from "../protocol/RequestCode.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
-import { absentOn, type AdminContext, BROKERS_AT_ONCE, failing } from "./AdminContext.ts"
+import { absentOn, type AdminContext, type BrokerAddress, BROKERS_AT_ONCE, failing } from "./AdminContext.ts"
 import { type AdminError, MessageNotFound } from "./AdminError.ts"
 import { type Messages, unpack } from "./Messages.ts"
 import type { Offsets } from "./Offsets.ts"
@@ -24,6 +24,11 @@ export interface QueryOptions {
   readonly maxNum?: number | undefined
 }
 
+/** A message and the broker that has it. */
+export interface FoundMessage extends MessageExt {
+  readonly brokerName: string
+}
+
 /** The calls that find messages; bodies are unpacked as in {@link Messages}. */
 export interface Queries {
   /** The messages of a topic with a key, oldest first; none is no failure. */
@@ -31,17 +36,17 @@ export interface Queries {
     topic: string,
     key: string,
     options?: QueryOptions
-  ) => Effect.Effect<ReadonlyArray<MessageExt>, AdminError>
+  ) => Effect.Effect<ReadonlyArray<FoundMessage>, AdminError>
   /**
    * The message with an id: a sender's (`msgId`), or one of a place in the log (`offsetMsgId`), which only brokers on the
    * topic's route are asked for. Fails with `MessageNotFound`.
    */
-  readonly queryMessageById: (topic: string, msgId: string) => Effect.Effect<MessageExt, AdminError>
+  readonly queryMessageById: (topic: string, msgId: string) => Effect.Effect<FoundMessage, AdminError>
   /** The messages of a topic that were stored in a span of time, oldest first. */
   readonly queryMessageByTime: (
     topic: string,
     options?: QueryOptions
-  ) => Effect.Effect<ReadonlyArray<MessageExt>, AdminError>
+  ) => Effect.Effect<ReadonlyArray<FoundMessage>, AdminError>
 }
 
 /** Java asks for ids of the last three days; so old a message is rarely asked for, and an index of more is slow. */
@@ -82,7 +87,10 @@ export const make = (
     )
   })
 
-  const ask = Effect.fnUntraced(function* (address: string, header: QueryMessage.QueryMessageHeader) {
+  const ask = Effect.fnUntraced(function* (
+    { address, brokerName }: BrokerAddress,
+    header: QueryMessage.QueryMessageHeader
+  ) {
     const answer = yield* api
       .call(address, QueryMessage.request(header), timeoutMillis, QueryMessage.decodeResponse)
       .pipe(absentOn(ResponseCode.QUERY_NOT_FOUND))
@@ -95,7 +103,7 @@ export const make = (
         detail: error.message
       })
     }
-    return found.map((message) => unwrapMessage(unpack(message)))
+    return found.map((message): FoundMessage => ({ ...unwrapMessage(unpack(message)), brokerName }))
   })
 
   /**
@@ -107,7 +115,7 @@ export const make = (
     keep: (message: MessageExt) => boolean
   ) {
     const brokers = yield* brokersOf(header.topic)
-    const answers = yield* Effect.forEach(brokers, ({ address }) => Effect.result(ask(address, header)), {
+    const answers = yield* Effect.forEach(brokers, (broker) => Effect.result(ask(broker, header)), {
       concurrency: BROKERS_AT_ONCE
     })
     const found = answers
@@ -152,7 +160,8 @@ export const make = (
     if (first !== undefined) return first
     // A sender's id looks like a place in a log too, of an address that nobody should be sent to.
     const place = MessageId.decodeOffsetMessageId(msgId)
-    if (place !== undefined && brokers.some(({ announced }) => announced === place.address)) {
+    const home = brokers.find(({ announced }) => announced === place?.address)
+    if (home !== undefined) {
       const message = yield* messages.viewMessage(msgId).pipe(
         Effect.catchIf(
           ({ reason }) => reason._tag === "BrokerRejected",
@@ -160,7 +169,7 @@ export const make = (
         ),
         Effect.catchTag("AdminError", ({ reason }) => Effect.fail(reason))
       )
-      if (message?.topic === topic) return message
+      if (message?.topic === topic) return { ...message, brokerName: home.brokerName }
     }
     return yield* new MessageNotFound({ topic, msgId, brokers: brokers.map(({ brokerName }) => brokerName) })
   })
@@ -168,11 +177,16 @@ export const make = (
   /** What of one queue was stored in a span of time, as much as is wanted. */
   const span = Effect.fnUntraced(function* (queue: MessageQueue, { begin, end, maxNum = DEFAULT_MAX }: QueryOptions) {
     const to = yield* messages.maxOffset(queue)
-    let offset = yield* begin === undefined ? messages.minOffset(queue) : searchOffset(queue, begin)
-    const found: Array<MessageExt> = []
+    // Brokers before 5.0 give the nearest message, and any of several of one time; the one before is never too late.
+    let offset = yield* begin === undefined ? messages.minOffset(queue) : searchOffset(queue, Math.max(0, begin - 1))
+    const found: Array<FoundMessage> = []
     while (offset < to && found.length < maxNum) {
       const answer = yield* messages.pull(queue, offset, PULL_SIZE)
-      found.push(...answer.messages.filter(({ storeTimestamp }) => end === undefined || storeTimestamp <= end))
+      for (const message of answer.messages) {
+        if (message.storeTimestamp >= (begin ?? 0) && (end === undefined || message.storeTimestamp <= end)) {
+          found.push({ ...message, brokerName: queue.brokerName })
+        }
+      }
       const beyond = end !== undefined && answer.messages.some(({ storeTimestamp }) => storeTimestamp > end)
       // An answer that leads nowhere ends the queue, or this would never end.
       if (beyond || answer.nextBeginOffset <= offset) break

@@ -6,6 +6,7 @@ import * as MessageQueues from "../message/MessageQueue.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import * as CreateTopic from "../protocol/request/CreateTopic.ts"
 import * as DeleteTopic from "../protocol/request/DeleteTopic.ts"
+import * as GetAllTopicConfig from "../protocol/request/GetAllTopicConfig.ts"
 import * as GetTopicConfig from "../protocol/request/GetTopicConfig.ts"
 import * as GetTopicList from "../protocol/request/GetTopicList.ts"
 import * as GetTopicStats from "../protocol/request/GetTopicStats.ts"
@@ -143,9 +144,18 @@ export const make = (context: AdminContext): Topics => {
   })
 
   const configOn = ({ address }: BrokerAddress, topic: string) =>
-    api
-      .call(address, GetTopicConfig.request({ topic, lo: true }), timeoutMillis, GetTopicConfig.decodeResponse)
-      .pipe(absentOn(ResponseCode.TOPIC_NOT_EXIST))
+    api.call(address, GetTopicConfig.request({ topic, lo: true }), timeoutMillis, GetTopicConfig.decodeResponse).pipe(
+      absentOn(ResponseCode.TOPIC_NOT_EXIST),
+      // Brokers before 5.0 tell all topics or none.
+      Effect.catchIf(
+        (error) => error._tag === "BrokerRejected" && error.code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
+        () =>
+          Effect.map(
+            api.call(address, GetAllTopicConfig.request({}), timeoutMillis, GetAllTopicConfig.decodeResponse),
+            ({ topicConfigTable }) => topicConfigTable.get(context.wrap(topic))
+          )
+      )
+    )
 
   const examineTopicConfig = Effect.fnUntraced(function* (topic: string) {
     const brokers = yield* mastersOf(topic)

@@ -1,6 +1,8 @@
 import { Clock, type Context, Effect } from "effect"
 import * as dns from "node:dns/promises"
 import { isIP } from "node:net"
+import { explain } from "../admin/Explain.ts"
+import { type AccessDenied, accessDenied } from "../client/AccessDenied.ts"
 import { cleanRemark } from "../client/ClientError.ts"
 import { problemOfRoute } from "../client/TopicRoute.ts"
 import { MASTER_ID, PermName } from "../message/MixAll.ts"
@@ -12,11 +14,13 @@ import * as GetBrokerRuntimeInfo from "../protocol/request/GetBrokerRuntimeInfo.
 import * as GetRouteInfoByTopic from "../protocol/request/GetRouteInfoByTopic.ts"
 import * as HeartBeat from "../protocol/request/HeartBeat.ts"
 import * as UnregisterClient from "../protocol/request/UnregisterClient.ts"
+import { RequestCode, requestCodeName } from "../protocol/RequestCode.ts"
 import { ResponseCode, responseCodeName } from "../protocol/ResponseCode.ts"
 import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
 import * as Address from "../transport/Address.ts"
 import type { RemotingClient } from "../transport/RemotingClient.ts"
 import type { RemotingError } from "../transport/RemotingError.ts"
+import { tlsHints, type TlsOptions } from "../transport/Tls.ts"
 import { Wire } from "../transport/Wire.ts"
 import type { Finding } from "./DoctorReport.ts"
 import * as Remedies from "./DoctorRemedies.ts"
@@ -55,16 +59,21 @@ export const resolves = (address: string): Effect.Effect<Finding> => {
   )
 }
 
-/** Whether a connection to a name server can be opened. */
-export const connects = (address: string): Effect.Effect<Finding, never, Wire> =>
+/** Whether a connection to a name server can be opened, with TLS where that is wanted. */
+export const connects = (address: string, tls: TlsOptions | undefined): Effect.Effect<Finding, never, Wire> =>
   Effect.gen(function* () {
     const wire = yield* Wire
-    return yield* wire.connect(address, { connectTimeoutMillis: TIMEOUT_MILLIS }).pipe(
+    return yield* wire.connect(address, { connectTimeoutMillis: TIMEOUT_MILLIS, tls }).pipe(
       Effect.scoped,
       Effect.match({
-        onSuccess: ({ localAddress }) => ok(`${address} from ${localAddress}`),
-        onFailure: ({ kind }) =>
-          failed(`${address}: ${kind}`, Remedies.nameServerUnreachable(address, kind), ExitCode.cannotConnect)
+        onSuccess: ({ localAddress }) =>
+          ok(
+            `${address} from ${localAddress}${tls === undefined ? "" : tls.insecure === true ? ", TLS, not verified" : ", TLS"}`
+          ),
+        onFailure: ({ kind, tls: reason }) =>
+          reason === undefined
+            ? failed(`${address}: ${kind}`, Remedies.nameServerUnreachable(address, kind), ExitCode.cannotConnect)
+            : failed(`${address}: TLS, ${reason}`, `${tlsHints[reason]}.`, ExitCode.cannotConnect)
       })
     )
   })
@@ -74,12 +83,28 @@ const inShort = (error: RemotingError): string => {
   switch (error._tag) {
     case "ConnectFailed":
       return error.kind
+    case "TlsFailed":
+      return `TLS, ${error.reason}`
+    case "ConnectionClosed":
+      return "connected, and cut off without an answer"
     case "RequestTimeout":
       return `connected, and no answer within ${duration(TIMEOUT_MILLIS)}`
     default:
       return cleanRemark(error.message, 160)
   }
 }
+
+/** What to do about a request that got no answer, where the explanation of the error knows. */
+const remedyOf = (error: RemotingError, otherwise: string): string =>
+  error._tag === "TlsFailed" || error._tag === "RpcHookFailed" ? explain(error).remedy : otherwise
+
+/** What a refusal by access control comes to. */
+const deniedFinding = (denied: AccessDenied): Finding =>
+  failed(
+    `${denied.address} denied ${denied.request}${denied.user === undefined ? "" : ` to user ${denied.user}`} (${denied.problem}): ${denied.remark}`,
+    explain(denied).remedy,
+    ExitCode.refused
+  )
 
 /** Asks a server and says how it went in words; an error code is an answer too. */
 const ask = <A>(
@@ -92,7 +117,11 @@ const ask = <A>(
     Effect.map((response) => {
       if (response.code !== ResponseCode.SUCCESS) {
         const remark = cleanRemark(response.remark, 120)
-        return { code: response.code, problem: `${responseCodeName(response.code)} (${response.code}): ${remark}` }
+        return {
+          code: response.code,
+          problem: `${responseCodeName(response.code)} (${response.code}): ${remark}`,
+          denied: accessDenied(address, requestCodeName(request.code), response.code, cleanRemark(response.remark))
+        }
       }
       const answer = decode(response)
       return answer instanceof DecodeError ? { code: 0, problem: answer.message } : { code: 0, answer }
@@ -106,22 +135,24 @@ export const nameServerAnswers = (
 ): Effect.Effect<Finding & { readonly info?: ClusterInfo }> =>
   ask(remoting, address, GetBrokerClusterInfo.request(), GetBrokerClusterInfo.decodeResponse).pipe(
     Effect.match({
-      onSuccess: ({ answer, code, problem }) =>
+      onSuccess: ({ answer, code, denied, problem }) =>
         answer !== undefined
           ? { ...ok(address), info: answer }
-          : code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED
-            ? failed(
-                `${address} is no name server: ${problem}`,
-                "That is how a broker answers. Pass the name server's address, by default port 9876.",
-                ExitCode.refused
-              )
-            : failed(`${address} answered ${problem}`, "See the name server's log.", ExitCode.refused),
+          : denied !== undefined
+            ? deniedFinding(denied)
+            : code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED
+              ? failed(
+                  `${address} is no name server: ${problem}`,
+                  "That is how a broker answers. Pass the name server's address, by default port 9876.",
+                  ExitCode.refused
+                )
+              : failed(`${address} answered ${problem}`, "See the name server's log.", ExitCode.refused),
       onFailure: (error) =>
         failed(
           `${address}: ${inShort(error)}`,
           error._tag === "ConnectFailed"
             ? Remedies.nameServerUnreachable(address, error.kind)
-            : Remedies.nameServerSilent(address),
+            : remedyOf(error, Remedies.nameServerSilent(address)),
           ExitCode.cannotConnect
         )
     })
@@ -161,20 +192,38 @@ export const cluster = (infos: ReadonlyArray<ClusterInfo>): Finding => {
     : ok(`${clusters}: ${views[0] ?? ""}`)
 }
 
-/** Reads a route; undefined when there is none. */
-export const readRoute = (
-  remoting: Remoting,
-  address: string,
-  topic: string
-): Effect.Effect<TopicRouteData | undefined> =>
+/** A route, or why it could not be read; neither when there is none. */
+export interface RouteFound {
+  readonly route?: TopicRouteData | undefined
+  readonly failure?: Finding | undefined
+}
+
+/** Reads a route. */
+export const readRoute = (remoting: Remoting, address: string, topic: string): Effect.Effect<RouteFound> =>
   ask(
     remoting,
     address,
     GetRouteInfoByTopic.request({ topic, acceptStandardJsonOnly: true }),
     GetRouteInfoByTopic.decodeResponse
   ).pipe(
-    Effect.map(({ answer }) => answer),
-    Effect.catch(() => Effect.succeed(undefined))
+    Effect.match({
+      onSuccess: ({ answer, code, denied, problem }): RouteFound =>
+        answer !== undefined || code === ResponseCode.TOPIC_NOT_EXIST
+          ? { route: answer }
+          : {
+              failure:
+                denied === undefined
+                  ? failed(`${address} answered ${problem ?? ""}`, "See the name server's log.", ExitCode.refused)
+                  : deniedFinding(denied)
+            },
+      onFailure: (error): RouteFound => ({
+        failure: failed(
+          `${address}: ${inShort(error)}`,
+          remedyOf(error, Remedies.nameServerSilent(address)),
+          ExitCode.cannotConnect
+        )
+      })
+    })
   )
 
 const queuesOf = (route: TopicRouteData): string =>
@@ -226,6 +275,16 @@ export const topicRoute = (topic: string, route: TopicRouteData | undefined, may
   }
 }
 
+/** The finding of a refusal by access control; undefined for any other answer. */
+const refusal = (
+  address: string,
+  request: number,
+  { code, remark }: { readonly code: number; readonly remark: string | undefined }
+): Finding | undefined => {
+  const denied = accessDenied(address, requestCodeName(request), code, cleanRemark(remark))
+  return denied === undefined ? undefined : deniedFinding(denied)
+}
+
 /** Whether a master can be reached and acknowledges a heartbeat. */
 export const master = (
   remoting: Remoting,
@@ -258,13 +317,18 @@ export const master = (
         onSuccess: (response) =>
           response.code === ResponseCode.SUCCESS
             ? ok(`${address} acknowledged a heartbeat`)
-            : failed(
+            : (refusal(address, RequestCode.HEART_BEAT, response) ??
+              failed(
                 `${address} refused a heartbeat: ${responseCodeName(response.code)} (${response.code}) ${cleanRemark(response.remark, 120)}`,
                 "See the broker's own words and its log; access control may want credentials.",
                 ExitCode.refused
-              ),
+              )),
         onFailure: (error) =>
-          failed(`${address}: ${inShort(error)}`, Remedies.brokerUnreachable(address, error), ExitCode.cannotConnect)
+          failed(
+            `${address}: ${inShort(error)}`,
+            remedyOf(error, Remedies.brokerUnreachable(address, error)),
+            ExitCode.cannotConnect
+          )
       })
     )
 
@@ -289,12 +353,14 @@ const runtimeMillis = (text: string | undefined): number | undefined => {
 export const clock = (remoting: Remoting, address: string): Effect.Effect<Finding> =>
   Effect.gen(function* () {
     const here = yield* Clock.Clock
-    const { answer, problem } = yield* ask(
+    const { answer, denied, problem } = yield* ask(
       remoting,
       address,
       GetBrokerRuntimeInfo.request(),
       GetBrokerRuntimeInfo.decodeResponse
     )
+    // Not to be an administrator is fine; to be nobody is not.
+    if (denied !== undefined && denied.problem !== "permission") return deniedFinding(denied)
     if (answer === undefined)
       return { verdict: "skipped", detail: `${address} does not tell: ${problem ?? ""}` } as const
     const release = (answer.table.get("brokerVersionDesc") ?? "unknown").replace(/^V/, "").replaceAll("_", ".")

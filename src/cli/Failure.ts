@@ -104,7 +104,9 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | U
     case "NoNameServer":
       return says(ExitCode.usage, "Pass --namesrv host:9876, or set NAMESRV_ADDR.")
     case "InvalidConfig":
-      return says(ExitCode.usage, "Write addresses as host:port;host:port.")
+      return reason.problems.every(({ path }) => /^(?:namesrvAddr|NAMESRV_ADDR)/.test(path))
+        ? says(ExitCode.usage, "Write addresses as host:port;host:port.")
+        : says(ExitCode.usage)
     case "InvalidGroup":
       return says(ExitCode.usage, "Choose another --group.")
     case "InvalidMessage":
@@ -113,11 +115,15 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | U
       return says(ExitCode.usage, "Pass an offsetMsgId, not a msgId.")
     case "UnknownCluster":
       return says(ExitCode.usage, "Pass one of them as --cluster.")
+    case "UnknownBroker":
+      return says(ExitCode.usage)
     case "RouteUnavailable":
       return ofRoute(reason.problem, reason.topic, hints)
     case "BrokerNotRegistered":
       return ofReason(reason.cause, hints)
     case "BrokerRejected":
+    case "TopicNotFound":
+    case "MessageNotFound":
     case "AccessDenied":
     case "SendForbidden":
       return says(ExitCode.refused)

@@ -1,5 +1,6 @@
-import { Config, Schema } from "effect"
+import { Config, Effect, Option, type Redacted, Schema } from "effect"
 import { Argument, Flag } from "effect/cli"
+import { type CommandFailed, reporting, UsageError } from "./Failure.ts"
 
 /** `--namesrv`, else the environment variable `NAMESRV_ADDR` through `Config`. */
 export const namesrv: Flag.Flag<string> = Flag.String("namesrv").pipe(
@@ -8,6 +9,59 @@ export const namesrv: Flag.Flag<string> = Flag.String("namesrv").pipe(
   Flag.withDescription("Name servers; default: the environment variable NAMESRV_ADDR"),
   Flag.withFallbackConfig(Config.NonEmptyString("NAMESRV_ADDR"))
 )
+
+/** What a command is told of the way to the cluster beside its name servers. */
+export interface Access {
+  readonly accessKey: Option.Option<string>
+  readonly secretKey: Option.Option<Redacted.Redacted>
+  readonly securityToken: Option.Option<Redacted.Redacted>
+  readonly tls: boolean
+  readonly tlsCa: Option.Option<string>
+  readonly tlsCert: Option.Option<string>
+  readonly tlsKey: Option.Option<string>
+  readonly tlsServername: Option.Option<string>
+  readonly tlsInsecure: boolean
+  readonly namespace: Option.Option<string>
+}
+
+const text = (name: string, variable: string, metavar: string, what: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar(metavar),
+    Flag.withDescription(`${what}; default: ${variable}`),
+    Flag.withFallbackConfig(Config.NonEmptyString(variable)),
+    Flag.optional
+  )
+
+const secret = (name: string, variable: string, what: string) =>
+  Flag.Redacted(name).pipe(
+    Flag.withDescription(`${what}; default: ${variable}, which other users of this machine do not see`),
+    Flag.withFallbackConfig(Config.Redacted(variable)),
+    Flag.optional
+  )
+
+const yes = (name: string, variable: string, what: string) =>
+  Flag.Boolean(name).pipe(
+    Flag.withDescription(`${what}; default: ${variable}`),
+    Flag.withFallbackConfig(Config.Boolean(variable)),
+    Flag.withDefault(false)
+  )
+
+/** Who asks, how the connections are protected, and for which namespace: the flags of every command that has `--namesrv`. */
+export const access = {
+  accessKey: text("access-key", "ROCKETMQ_ACCESS_KEY", "name", "The user, for servers with access control"),
+  secretKey: secret("secret-key", "ROCKETMQ_SECRET_KEY", "The user's secret, with which requests are signed"),
+  securityToken: secret("security-token", "ROCKETMQ_SECURITY_TOKEN", "The token of temporary credentials"),
+  tls: yes("tls", "ROCKETMQ_TLS_ENABLE", "Speak TLS; any other --tls flag means it too"),
+  tlsCa: text("tls-ca", "ROCKETMQ_TLS_CA_FILE", "file", "PEM file of the authorities to trust"),
+  tlsCert: text("tls-cert", "ROCKETMQ_TLS_CERT_FILE", "file", "PEM file of this client's certificate"),
+  tlsKey: text("tls-key", "ROCKETMQ_TLS_KEY_FILE", "file", "PEM file of its key"),
+  tlsServername: text("tls-servername", "ROCKETMQ_TLS_SERVERNAME", "name", "The name to find in the certificate"),
+  tlsInsecure: yes("tls-insecure", "ROCKETMQ_TLS_INSECURE", "Take any certificate of any host; for tests"),
+  namespace: text("namespace", "ROCKETMQ_NAMESPACE", "name", "Prefix of all topics and groups")
+} as const
+
+/** The flags of every command that talks to a cluster. */
+export const connection = { namesrv, access } as const
 
 /** `--json`: data for programs on standard output. */
 export const json: Flag.Flag<boolean> = Flag.Boolean("json").pipe(
@@ -23,11 +77,85 @@ export const topic: Flag.Flag<string> = Flag.String("topic").pipe(
 )
 
 /** The topic as an argument, for those who leave `--topic` out. */
-export const topicArgument = Argument.String("topic").pipe(
+export const topicArgument: Argument.Argument<Option.Option<string>> = Argument.String("topic").pipe(
   Argument.withDescription("The topic, instead of --topic"),
   Argument.optional
+)
+
+/** `--group`. */
+export const group: Flag.Flag<string> = Flag.String("group").pipe(
+  Flag.withAlias("g"),
+  Flag.withDescription("The group"),
+  Flag.withSchema(Schema.NonEmptyString)
+)
+
+/** The group as an argument, for those who leave `--group` out. */
+export const groupArgument: Argument.Argument<Option.Option<string>> = Argument.String("group").pipe(
+  Argument.withDescription("The group, instead of --group"),
+  Argument.optional
+)
+
+/** `--cluster`. */
+export const cluster = Flag.String("cluster").pipe(
+  Flag.withDescription("The cluster; may be left out where there is only one"),
+  Flag.optional
 )
 
 /** A whole number within bounds. */
 export const int = (name: string, least: number, most = Number.MAX_SAFE_INTEGER): Flag.Flag<number> =>
   Flag.Int(name).pipe(Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: least, maximum: most }))))
+
+/** A moment as a person writes it: `2026-08-01T10:00:00Z`, milliseconds since the epoch, or a time ago such as `15m`. */
+export const moment = (name: string): Flag.Flag<Moment> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("time"),
+    Flag.mapTryCatch(parseMoment, () => `write it as 2026-08-01T10:00:00Z, as milliseconds, or as 15m, 2h, 3d ago`)
+  )
+
+/** A point in time, or so many milliseconds ago. */
+export type Moment = { readonly at: number } | { readonly ago: number }
+
+const AGO: ReadonlyMap<string, number> = new Map([
+  ["s", 1_000],
+  ["m", 60_000],
+  ["h", 3_600_000],
+  ["d", 86_400_000]
+])
+
+const parseMoment = (input: string): Moment => {
+  const ago = /^(\d+)([smhd])$/.exec(input)
+  if (ago !== null) return { ago: Number(ago[1]) * (AGO.get(ago[2] ?? "") ?? 0) }
+  const at = /^\d{10,}$/.test(input) ? Number(input) : Date.parse(input)
+  if (Number.isNaN(at)) throw new Error(`"${input}" is no time`)
+  return { at }
+}
+
+/** The moment in milliseconds since the epoch. */
+export const millisOf = (moment: Moment, now: number): number => ("at" in moment ? moment.at : now - moment.ago)
+
+/** What topics and groups allow, as words. */
+export const perm: Flag.Flag<2 | 4 | 6> = Flag.ChoiceWithValue("perm", [
+  ["rw", 6],
+  ["r", 4],
+  ["w", 2]
+])
+
+/** `--yes`, which commands that delete want to hear. */
+export const yesFlag: Flag.Flag<boolean> = Flag.Boolean("yes").pipe(
+  Flag.withAlias("y"),
+  Flag.withDescription("Yes, delete it"),
+  Flag.withDefault(false)
+)
+
+/** The value of the flag or of the argument; fails when there is neither. */
+export const either = (
+  what: string,
+  flag: Option.Option<string>,
+  argument: Option.Option<string>
+): Effect.Effect<string, CommandFailed> =>
+  Effect.suspend((): Effect.Effect<string, UsageError> => {
+    const value = Option.getOrUndefined(Option.orElse(flag, () => argument))
+    return value === undefined
+      ? Effect.fail(new UsageError({ problem: `No ${what} was named.`, remedy: `Pass --${what} <name>.` }))
+      : Effect.succeed(value)
+  }).pipe(reporting())

@@ -1,18 +1,17 @@
 import { Console, Effect } from "effect"
 import { MQAdmin } from "../admin/MQAdmin.ts"
-import { adminLayer } from "./Connection.ts"
+import { adminLayer, type Connection } from "./Connection.ts"
 import { reporting } from "./Failure.ts"
 import { palette, Screen } from "./Screen.ts"
 import { json, table } from "./Text.ts"
 
 /** What `cluster list` is asked. */
-export interface ClusterListInput {
-  readonly namesrv: string
+export interface ClusterListInput extends Connection {
   readonly json: boolean
 }
 
 /** `effect-rocketmq cluster list`: the clusters, their brokers and where those listen. */
-export const run = ({ json: asJson, namesrv }: ClusterListInput) =>
+export const run = (input: ClusterListInput) =>
   Effect.gen(function* () {
     const admin = yield* MQAdmin
     const { brokerAddrTable, clusterAddrTable } = yield* admin.examineBrokerClusterInfo
@@ -28,7 +27,7 @@ export const run = ({ json: asJson, namesrv }: ClusterListInput) =>
               .map(([brokerId, address]) => ({ brokerName, brokerId, address }))
           )
       }))
-    if (asJson) {
+    if (input.json) {
       yield* Console.log(json({ clusters }))
       return
     }
@@ -50,4 +49,4 @@ export const run = ({ json: asJson, namesrv }: ClusterListInput) =>
     ])
     yield* Console.log(colors.dim(head))
     for (const line of lines) yield* Console.log(line)
-  }).pipe(Effect.provide(adminLayer(namesrv)), reporting({ namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))

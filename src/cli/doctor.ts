@@ -1,17 +1,22 @@
 import { Console, Duration, Effect } from "effect"
 import { AddressTranslator } from "../client/AddressTranslator.ts"
-import { parseNamesrvAddr } from "../client/ClientConfig.ts"
+import * as ClientConfig from "../client/ClientConfig.ts"
+import { parseNamesrvAddr, withDefaults } from "../client/ClientConfig.ts"
 import { HostInfo } from "../client/ClientId.ts"
+import * as InstanceRemoting from "../client/InstanceRemoting.ts"
 import { MQClientManager } from "../client/MQClientManager.ts"
 import * as Message from "../message/Message.ts"
 import { AUTO_CREATE_TOPIC_KEY_TOPIC, MASTER_ID } from "../message/MixAll.ts"
 import { DefaultMQProducer } from "../producer/DefaultMQProducer.ts"
 import type { ClusterInfo } from "../protocol/ClusterInfo.ts"
-import * as Remoting from "../transport/RemotingClient.ts"
+import type * as Remoting from "../transport/RemotingClient.ts"
+import type { TlsOptions } from "../transport/Tls.ts"
+import { type AccessOptions, accessOptions } from "./Connection.ts"
 import * as Checks from "./DoctorChecks.ts"
 import * as Reports from "./DoctorReport.ts"
 import { type Finding, type Report, skipped } from "./DoctorReport.ts"
-import { CommandFailed, ExitCode, explain } from "./Failure.ts"
+import { CommandFailed, ExitCode, explain, reporting } from "./Failure.ts"
+import type { Access } from "./Flags.ts"
 import { palette, Screen } from "./Screen.ts"
 import { json, printable } from "./Text.ts"
 
@@ -19,6 +24,7 @@ import { json, printable } from "./Text.ts"
 export interface DoctorInput {
   /** Absent when neither `--namesrv` nor `NAMESRV_ADDR` is set: that is the first thing the doctor finds. */
   readonly namesrv: string | undefined
+  readonly access: Access
   readonly topic: string | undefined
   /** Whether to send one message to the topic; it never sends otherwise. */
   readonly send: boolean
@@ -60,7 +66,8 @@ const each = Effect.fnUntraced(function* <F extends Finding, R>(
 const nameServers = Effect.fnUntraced(function* (
   report: Report,
   remoting: Remoting.RemotingClient["Service"],
-  namesrv: string | undefined
+  namesrv: string | undefined,
+  tls: TlsOptions | undefined
 ) {
   const { addresses, problems } = parseNamesrvAddr(namesrv ?? "")
   const [problem] = problems
@@ -87,7 +94,7 @@ const nameServers = Effect.fnUntraced(function* (
     3,
     "name server connects",
     resolved.map(({ address }) => address),
-    Checks.connects
+    (address) => Checks.connects(address, tls)
   )
   return yield* each(
     report,
@@ -117,7 +124,10 @@ const brokers = Effect.fnUntraced(function* (
   const mayCreate = yield* report.check(
     6,
     `template topic ${template}`,
-    Effect.map(Checks.readRoute(remoting, nameServer, template), (route) => Checks.template(template, route))
+    Effect.map(
+      Checks.readRoute(remoting, nameServer, template),
+      ({ failure, route }) => failure ?? Checks.template(template, route)
+    )
   )
   const { route } = yield* report.check(
     7,
@@ -125,8 +135,8 @@ const brokers = Effect.fnUntraced(function* (
     topic === undefined
       ? Effect.succeed({ ...skipped("no --topic was passed"), route: undefined })
       : Effect.map(Checks.readRoute(remoting, nameServer, topic), (found) => ({
-          ...Checks.topicRoute(topic, found, mayCreate.verdict === "ok"),
-          route: found
+          ...(found.failure ?? Checks.topicRoute(topic, found.route, mayCreate.verdict === "ok")),
+          route: found.route
         }))
   )
   const known = route?.brokerDatas ?? [...(infos[0]?.brokerAddrTable.values() ?? [])]
@@ -151,10 +161,11 @@ const brokers = Effect.fnUntraced(function* (
 })
 
 /** Steps 10 and 11: the producer as an application starts it, and a message if that was asked for. */
-const producer = Effect.fnUntraced(function* (report: Report, input: DoctorInput) {
+const producer = Effect.fnUntraced(function* (report: Report, input: DoctorInput, options: AccessOptions) {
   const { namesrv, topic } = input
   const hints = { namesrv, topic }
   const made = yield* DefaultMQProducer.make({
+    ...options,
     producerGroup: GROUP,
     namesrvAddr: namesrv,
     readiness: "registered",
@@ -240,13 +251,21 @@ const conclude = Effect.fnUntraced(function* (report: Report, asJson: boolean) {
 export const run = Effect.fnUntraced(function* (input: DoctorInput) {
   const report = yield* Reports.make({ quiet: input.json })
   yield* Effect.gen(function* () {
-    const remoting = yield* Remoting.make({ connectTimeoutMillis: Checks.TIMEOUT_MILLIS }, {})
-    const answering = yield* nameServers(report, remoting, input.namesrv)
+    const options = yield* accessOptions(input.access)
+    const remoting = yield* InstanceRemoting.make(
+      withDefaults(ClientConfig.defaults, {
+        ...options,
+        remoting: { connectTimeoutMillis: Checks.TIMEOUT_MILLIS }
+      }),
+      {},
+      () => true
+    )
+    const answering = yield* nameServers(report, remoting, input.namesrv, options.tls)
     const infos = answering.flatMap(({ finding }) => (finding.info === undefined ? [] : [finding.info]))
     const [first] = answering
     if (first === undefined) return
     yield* brokers(report, remoting, first.address, infos, input.topic)
-    if (report.failure() === undefined) yield* producer(report, input)
-  }).pipe(Effect.scoped, Effect.provide(MQClientManager.layer))
+    if (report.failure() === undefined) yield* producer(report, input, options)
+  }).pipe(Effect.scoped, Effect.provide(MQClientManager.layer), reporting())
   yield* conclude(report, input.json)
 })

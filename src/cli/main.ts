@@ -1,13 +1,15 @@
 import { Console, Effect, Layer, Logger, Option, References, Runtime, Schema } from "effect"
 import { CliConfig, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
-import { ExitCode, reporting, UsageError } from "./Failure.ts"
+import { broker, cluster } from "./ClusterCommands.ts"
+import { decode } from "./DecodeCommand.ts"
+import { ExitCode } from "./Failure.ts"
 import * as Flags from "./Flags.ts"
+import { group } from "./GroupCommands.ts"
+import { load } from "./Load.ts"
+import { message } from "./MessageCommands.ts"
 import { palette, Screen } from "./Screen.ts"
+import { topic } from "./TopicCommands.ts"
 import { VERSION } from "./Version.ts"
-
-// The programs behind the commands are loaded when one of them runs: --help and --completions need none of them.
-const load = <M, A, E, R>(module: () => Promise<M>, run: (module: M) => Effect.Effect<A, E, R>) =>
-  Effect.flatMap(Effect.promise(module), run)
 
 const dev = Command.make(
   "dev",
@@ -44,6 +46,7 @@ const doctor = Command.make(
   "doctor",
   {
     namesrv: Flags.namesrv.pipe(Flag.optional),
+    access: Flags.access,
     topic: Flags.topic.pipe(Flag.optional),
     send: Flag.Boolean("send").pipe(
       Flag.withDescription("Send one message to the topic at the end; nothing is sent otherwise"),
@@ -67,7 +70,7 @@ const doctor = Command.make(
 const send = Command.make(
   "send",
   {
-    namesrv: Flags.namesrv,
+    ...Flags.connection,
     topic: Flags.topic,
     group: Flag.String("group").pipe(
       Flag.withAlias("g"),
@@ -127,7 +130,7 @@ const send = Command.make(
 const peek = Command.make(
   "peek",
   {
-    namesrv: Flags.namesrv,
+    ...Flags.connection,
     topic: Flags.topic,
     queue: Flag.String("queue").pipe(
       Flag.withAlias("q"),
@@ -173,102 +176,12 @@ const peek = Command.make(
   ])
 )
 
-/** The topic of the flag or of the argument. */
-const oneTopic = (flag: Option.Option<string>, argument: Option.Option<string>) =>
-  Effect.suspend((): Effect.Effect<string, UsageError> => {
-    const topic = Option.getOrUndefined(Option.orElse(flag, () => argument))
-    return topic === undefined
-      ? Effect.fail(new UsageError({ problem: "No topic was named.", remedy: "Pass --topic <name>." }))
-      : Effect.succeed(topic)
-  }).pipe(reporting())
-
-const topicList = Command.make(
-  "list",
-  {
-    namesrv: Flags.namesrv,
-    all: Flag.Boolean("all").pipe(
-      Flag.withAlias("a"),
-      Flag.withDescription("Also the topics of the system, retry and dead-letter topics"),
-      Flag.withDefault(false)
-    ),
-    json: Flags.json
-  },
-  (input) =>
-    load(
-      () => import("./topicList.ts"),
-      ({ run }) => run(input)
-    )
-).pipe(Command.withDescription("List the topics. mqadmin: topicList"))
-
-const topicRoute = Command.make(
-  "route",
-  { namesrv: Flags.namesrv, topic: Flags.topic.pipe(Flag.optional), name: Flags.topicArgument, json: Flags.json },
-  ({ name, topic, ...input }) =>
-    Effect.flatMap(oneTopic(topic, name), (found) =>
-      load(
-        () => import("./topicRoute.ts"),
-        ({ run }) => run({ ...input, topic: found })
-      )
-    )
-).pipe(Command.withDescription("Show where a topic lives. mqadmin: topicRoute -t <topic>"))
-
-const topicCreate = Command.make(
-  "create",
-  {
-    namesrv: Flags.namesrv,
-    topic: Flags.topic.pipe(Flag.optional),
-    name: Flags.topicArgument,
-    cluster: Flag.String("cluster").pipe(
-      Flag.withDescription("The cluster; may be left out where there is only one"),
-      Flag.optional
-    ),
-    queues: Flags.int("queues", 1, 65_535).pipe(
-      Flag.withDescription("Queues on each master; default 4"),
-      Flag.withDefault(4)
-    ),
-    perm: Flag.ChoiceWithValue("perm", [
-      ["rw", 6],
-      ["r", 4],
-      ["w", 2]
-    ]).pipe(Flag.withDescription("What it allows; default rw"), Flag.withDefault(6)),
-    json: Flags.json
-  },
-  ({ cluster, name, topic, ...input }) =>
-    Effect.flatMap(oneTopic(topic, name), (found) =>
-      load(
-        () => import("./topicCreate.ts"),
-        ({ run }) => run({ ...input, topic: found, cluster: Option.getOrUndefined(cluster) })
-      )
-    )
-).pipe(
-  Command.withDescription(
-    "Create a topic on every master of a cluster, or change it. mqadmin: updateTopic -t <topic> -c <cluster> -r 4 -w 4"
-  )
-)
-
-const topic = Command.make("topic").pipe(
-  Command.withDescription("List, show and create topics"),
-  Command.withSubcommands([topicList, topicRoute, topicCreate])
-)
-
-const clusterList = Command.make("list", { namesrv: Flags.namesrv, json: Flags.json }, (input) =>
-  load(
-    () => import("./clusterList.ts"),
-    ({ run }) => run(input)
-  )
-).pipe(Command.withDescription("List clusters, brokers and their addresses. mqadmin: clusterList"))
-
-const cluster = Command.make("cluster").pipe(
-  Command.withDescription("Show what the cluster consists of"),
-  Command.withSubcommands([clusterList])
-)
-
 /** The whole command line as a tree of commands. */
 export const root = Command.make("effect-rocketmq").pipe(
   Command.withDescription(
-    "Apache RocketMQ from the command line: run one, look into one, send to it and read from it."
+    "Apache RocketMQ from the command line: run one, look into one, administer it, send to it and read from it."
   ),
-  Command.withSubcommands([dev, doctor, send, peek, topic, cluster])
+  Command.withSubcommands([dev, doctor, send, peek, topic, group, message, cluster, broker, decode])
 )
 
 // A wrong flag is told in a line or two on standard error; the whole help text would hide it.

@@ -6,7 +6,7 @@ import { encodeOffsetMessageId } from "../message/MessageId.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import { compressionOf } from "../protocol/Compression.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
-import { adminLayer } from "./Connection.ts"
+import { adminLayer, type Connection } from "./Connection.ts"
 import { reporting, UsageError } from "./Failure.ts"
 import { type Palette, palette, Screen } from "./Screen.ts"
 import { count, json, printable } from "./Text.ts"
@@ -15,8 +15,7 @@ import { count, json, printable } from "./Text.ts"
 export type PeekFrom = "earliest" | "latest" | number
 
 /** What `peek` is asked. */
-export interface PeekInput {
-  readonly namesrv: string
+export interface PeekInput extends Connection {
   readonly topic: string
   /** `3` on every broker, or `broker-a:3`; every queue when absent. */
   readonly queue: string | undefined
@@ -196,7 +195,7 @@ const offsetMsgId = (message: MessageExt): string => encodeOffsetMessageId(messa
 const SHOWN = 160
 
 /** A message as one line for people. */
-const toLine = ({ message, queue }: Peeked, colors: Palette): string => {
+export const toLine = ({ message, queue }: Peeked, colors: Palette): string => {
   const { body, encoding } = bodyOf(message)
   const tags = message.properties[MessageConst.TAGS]
   const keys = message.properties[MessageConst.KEYS]
@@ -223,4 +222,4 @@ export const run = (input: PeekInput) =>
     })
     if (packed > 0) yield* Console.error(`${count(packed, "body")} shown packed: Node has no codec for LZ4`)
     if (shown === 0) yield* Console.error(`no messages in topic ${input.topic}`)
-  }).pipe(Effect.provide(adminLayer(input.namesrv)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))

@@ -2,14 +2,14 @@ import { Console, Effect, Exit, type Cause, Layer, Queue, Stdio, Stream } from "
 import { MQClientManager } from "../client/MQClientManager.ts"
 import * as Message from "../message/Message.ts"
 import { DefaultMQProducer } from "../producer/DefaultMQProducer.ts"
+import { clientOptions, type Connection } from "./Connection.ts"
 import { CommandFailed, type CliFailure, ExitCode, explain, type Explained, tell, UsageError } from "./Failure.ts"
 import { bar, palette, Screen, withProgress } from "./Screen.ts"
 import { emptyStats, type NextMessage, percentile, sendAll, type SendStats } from "./SendRun.ts"
 import { count, duration, json, number } from "./Text.ts"
 
 /** What `send` is asked. */
-export interface SendInput {
-  readonly namesrv: string
+export interface SendInput extends Connection {
   readonly topic: string
   readonly group: string
   readonly tags: string | undefined
@@ -164,12 +164,16 @@ export const run = Effect.fnUntraced(function* (input: SendInput) {
   }).pipe(
     Effect.scoped,
     Effect.provide(
-      DefaultMQProducer.layer({
-        producerGroup: input.group,
-        namesrvAddr: input.namesrv,
-        sendMsgTimeout: input.timeout,
-        drainTimeoutMillis: 0
-      }).pipe(Layer.provide(MQClientManager.layer))
+      Layer.unwrap(
+        Effect.map(clientOptions(input), (options) =>
+          DefaultMQProducer.layer({
+            ...options,
+            producerGroup: input.group,
+            sendMsgTimeout: input.timeout,
+            drainTimeoutMillis: 0
+          })
+        )
+      ).pipe(Layer.provide(MQClientManager.layer))
     )
   )
 

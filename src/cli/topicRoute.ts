@@ -1,14 +1,13 @@
 import { Console, Effect } from "effect"
 import { MQAdmin } from "../admin/MQAdmin.ts"
 import { PermName } from "../message/MixAll.ts"
-import { adminLayer } from "./Connection.ts"
+import { adminLayer, type Connection } from "./Connection.ts"
 import { reporting } from "./Failure.ts"
 import { palette, Screen } from "./Screen.ts"
 import { json, table } from "./Text.ts"
 
 /** What `topic route` is asked. */
-export interface TopicRouteInput {
-  readonly namesrv: string
+export interface TopicRouteInput extends Connection {
   readonly topic: string
   readonly json: boolean
 }
@@ -24,12 +23,13 @@ export const permission = (perm: number): string => {
 }
 
 /** `effect-rocketmq topic route`: which brokers have the topic, at which addresses, with how many queues. */
-export const run = ({ json: asJson, namesrv, topic }: TopicRouteInput) =>
+export const run = (input: TopicRouteInput) =>
   Effect.gen(function* () {
+    const { topic } = input
     const admin = yield* MQAdmin
     const { brokerDatas, orderTopicConf, queueDatas } = yield* admin.examineTopicRouteInfo(topic)
     const brokers = brokerDatas.toSorted((a, b) => (a.brokerName < b.brokerName ? -1 : 1))
-    if (asJson) {
+    if (input.json) {
       yield* Console.log(
         json({
           topic,
@@ -70,4 +70,4 @@ export const run = ({ json: asJson, namesrv, topic }: TopicRouteInput) =>
     )
     yield* Console.log(colors.dim(head))
     for (const line of lines) yield* Console.log(line)
-  }).pipe(Effect.provide(adminLayer(namesrv)), reporting({ namesrv, topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))

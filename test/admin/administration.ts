@@ -260,10 +260,13 @@ export const administration = <E>(
     test.effect("offsets: by time, of groups, and set anew", () =>
       Effect.gen(function* () {
         const admin = yield* MQAdmin
+        const { release } = yield* Target
         const { queues, topic } = yield* filledTopic(8)
         const [first = MessageQueue.make("", "", 0)] = queues
         assert.strictEqual(yield* admin.searchOffset(first, 0), 0)
-        assert.strictEqual(yield* admin.searchOffset(first, Date.now() + 3_600_000), 2)
+        const beyond = yield* admin.searchOffset(first, Date.now() + 3_600_000)
+        // Before 5.0 it is the message that is nearest.
+        assert.isTrue(beyond === 2 || (release === "4.9.7" && beyond === 1), `${beyond}`)
         const [oldest] = yield* admin.queryMessageByTime(topic, { maxNum: 1 })
         const earliest = yield* admin.earliestMsgStoreTime(first)
         assert.isAtLeast(earliest ?? 0, oldest?.storeTimestamp ?? Infinity)

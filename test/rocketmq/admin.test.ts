@@ -39,7 +39,7 @@ for (const release of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
           assert.isTrue(found.some(({ maxOffset }) => maxOffset === 2))
         )
 
-        const status = yield* JavaClient.mqadmin({ namesrvAddr }, ["topicStatus", "-t", topic])
+        const status = yield* JavaClient.mqadmin({ namesrvAddr, version: release }, ["topicStatus", "-t", topic])
         assert.sameDeepMembers(
           stats.map(({ maxOffset, minOffset, queue }) =>
             [queue.brokerName, queue.queueId, minOffset, maxOffset].map(String)
@@ -49,10 +49,12 @@ for (const release of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
 
         const progress = yield* admin.examineConsumeStats(group)
         assert.strictEqual(progress.lag, 1)
-        const shown = yield* JavaClient.mqadmin({ namesrvAddr }, ["consumerProgress", "-g", group])
+        console.log(release, status)
+        const shown = yield* JavaClient.mqadmin({ namesrvAddr, version: release }, ["consumerProgress", "-g", group])
+        console.log(shown)
         assert.match(shown.stdout, /Consume Diff Total: 1|Diff Total: 1/)
 
-        const found = yield* JavaClient.mqadmin({ namesrvAddr }, [
+        const found = yield* JavaClient.mqadmin({ namesrvAddr, version: release }, [
           "queryMsgByUniqueKey",
           "-t",
           topic,
@@ -64,7 +66,7 @@ for (const release of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
         assert.strictEqual(message.properties["KEYS"], "the-key")
 
         // What mqadmin changes is what the administrator reads.
-        yield* JavaClient.mqadmin({ namesrvAddr }, [
+        yield* JavaClient.mqadmin({ namesrvAddr, version: release }, [
           "updateTopic",
           "-t",
           topic,
