@@ -5,16 +5,7 @@ import type { RemotingCommand } from "../protocol/RemotingCommand.ts"
 import type { MutableCounters } from "./Counters.ts"
 import type { ByteStream, WireError } from "./Wire.ts"
 
-/**
- * So many bytes do not wait for the end of the turn: one write of them gains nothing more from company, they are still in
- * the processor's cache, and the peer can begin with them while the rest of the turn is being encoded.
- */
-const ENOUGH = 131_072
-
-/**
- * Writes frames to one stream: all frames of one event-loop turn, and all that gather during a write, leave together (a
- * turn of more than 128 KiB in several writes of at least that size).
- */
+/** Writes frames to one stream: all frames of one event-loop turn, and all that gather during a write, leave in one write. */
 export interface FrameWriter {
   /** Encodes a frame and schedules the turn's hand-over. Throws, and writes nothing, when it cannot be encoded. */
   readonly append: (command: RemotingCommand) => void
@@ -44,20 +35,16 @@ export const makeFrameWriter = (options: {
   let wakeWriter: (() => void) | undefined
   let drainers: Array<() => void> = []
 
-  const wake = () => {
+  const flush = () => {
+    scheduled = false
+    if (out.length === 0) return
     const resume = wakeWriter
     wakeWriter = undefined
     resume?.()
   }
 
-  const flush = () => {
-    scheduled = false
-    if (out.length > 0) wake()
-  }
-
   const appended = () => {
     counters.framesOut++
-    if (out.length >= ENOUGH && wakeWriter !== undefined) return wake()
     if (scheduled) return
     scheduled = true
     queueMicrotask(flush)
