@@ -4,7 +4,6 @@ import * as MessageDelay from "../message/MessageDelay.ts"
 import type { UniqueIds } from "../message/MessageId.ts"
 import * as Compression from "../protocol/Compression.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
-import { MQVersion } from "../protocol/MQVersion.ts"
 import type { SendMessageForm } from "../protocol/request/SendMessage.ts"
 import type { Key } from "./KeyHash.ts"
 import { localTopic } from "./LocalTopic.ts"
@@ -115,9 +114,3 @@ export const pack = (
       : outgoing
   )
 }
-
-/** The message as a broker of a release understands it. */
-export const forVersion = (outgoing: Outgoing, version: number): Outgoing =>
-  outgoing.legacyProperties === undefined || version >= MQVersion.V5_0_0
-    ? outgoing
-    : { ...outgoing, properties: outgoing.legacyProperties }

@@ -8,8 +8,9 @@ import type { SendResult } from "../message/SendResult.ts"
 import type { SendMessageAnswer } from "../protocol/request/SendMessage.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import * as FaultStrategies from "./FaultStrategy.ts"
-import { forVersion, type Outgoing, pack, prepare, wantsPacking } from "./Outgoing.ts"
+import { type Outgoing, pack, prepare, wantsPacking } from "./Outgoing.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
+import { forBroker } from "./BrokerRelease.ts"
 import { choose } from "./QueueChoice.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import { type Call, callOf, isInvalid, placeOf, resultOf, timeout } from "./SendCall.ts"
@@ -125,13 +126,16 @@ export const make = Effect.fnUntraced(function* (
       }
     )
 
+  const refreshLimit = (call: Call) => Math.max(0, Math.min(REFRESH_LIMIT_MILLIS, call.deadline - now()))
+
   /** Reads the route again, unless that was done since the attempt began. Whatever comes of it, the send goes on. */
   const refresh = (call: Call, since: number): Effect.Effect<void> => {
     const { topic } = call.outgoing
     const readAt = routes.readAt(topic)
     if (readAt !== undefined && readAt > since) return Effect.void
-    const limit = Math.max(0, Math.min(REFRESH_LIMIT_MILLIS, call.deadline - now()))
-    return Effect.ignore(Effect.timeoutOption(routes.updateTopicRouteInfoFromNameServer(topic, borrow), limit))
+    return Effect.ignore(
+      Effect.timeoutOption(routes.updateTopicRouteInfoFromNameServer(topic, borrow), refreshLimit(call))
+    )
   }
 
   const attempt = (call: Call): Effect.Effect<SendResult, SendError> => {
@@ -156,7 +160,7 @@ export const make = Effect.fnUntraced(function* (
     return Effect.matchEffect(
       outgoing.legacyProperties === undefined
         ? transmit(outgoing)
-        : Effect.flatMap(forRelease(call, address), transmit),
+        : Effect.flatMap(forBroker(heartbeat, outgoing, address, refreshLimit(call)), transmit),
       {
         onSuccess: ({ answer, code }) => {
           faults.answered(brokerName, now() - begin)
@@ -176,22 +180,6 @@ export const make = Effect.fnUntraced(function* (
     const chosen = choose(call.selector, info.queues, info.topic, call.outgoing.message, chance)
     if (!("_tag" in chosen)) call.fixedQueue = chosen
     return chosen
-  }
-
-  /** What a broker of its release understands; one that has not told its release yet is asked by a heartbeat. */
-  const forRelease = (call: Call, address: string): Effect.Effect<Outgoing> => {
-    const { outgoing } = call
-    const known = () => {
-      const version = heartbeat.table.get(address)?.version
-      return version === undefined ? undefined : forVersion(outgoing, version)
-    }
-    const ready = known()
-    if (ready !== undefined) return Effect.succeed(ready)
-    const limit = Math.max(0, Math.min(REFRESH_LIMIT_MILLIS, call.deadline - now()))
-    return Effect.map(
-      Effect.ignore(Effect.timeoutOption(heartbeat.sendHeartbeat(address), limit)),
-      () => known() ?? outgoing
-    )
   }
 
   /** Packs a large body, once for all attempts, and goes on. */
