@@ -1,9 +1,11 @@
 import { Effect } from "effect"
 import { DLQ_GROUP_TOPIC_PREFIX, RETRY_GROUP_TOPIC_PREFIX } from "../message/MixAll.ts"
+import * as GetConsumeStats from "../protocol/request/GetConsumeStats.ts"
 import * as QueryTopicConsumeByWho from "../protocol/request/QueryTopicConsumeByWho.ts"
 import * as QueryTopicsByConsumer from "../protocol/request/QueryTopicsByConsumer.ts"
 import * as SubscriptionGroup from "../protocol/request/SubscriptionGroup.ts"
 import type { SubscriptionGroupConfig } from "../protocol/request/SubscriptionGroup.ts"
+import { ResponseCode } from "../protocol/ResponseCode.ts"
 import { type AdminContext, BROKERS_AT_ONCE, failing } from "./AdminContext.ts"
 import type { AdminError } from "./AdminError.ts"
 import type { Topics } from "./Topics.ts"
@@ -145,17 +147,31 @@ export const make = (context: AdminContext, { deleteTopic }: Pick<Topics, "delet
     return names(lists)
   })
 
+  const topicsOn = (address: string, group: string) =>
+    api
+      .call(address, QueryTopicsByConsumer.request({ group }), timeoutMillis, QueryTopicsByConsumer.decodeResponse)
+      .pipe(
+        Effect.map(({ topicList }) => topicList),
+        // Brokers before 5.0 tell them with the group's offsets only.
+        Effect.catchIf(
+          (error) => error._tag === "BrokerRejected" && error.code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
+          () =>
+            Effect.map(
+              api.call(
+                address,
+                GetConsumeStats.request({ consumerGroup: group }),
+                timeoutMillis,
+                GetConsumeStats.decodeResponse
+              ),
+              ({ offsetTable }) => offsetTable.map(([queue]) => queue.topic)
+            )
+        )
+      )
+
   const queryTopicsByConsumer = Effect.fnUntraced(function* (group: string) {
-    const request = QueryTopicsByConsumer.request({ group })
-    const lists = yield* Effect.forEach(
-      yield* allMasters,
-      ({ address }) =>
-        Effect.map(
-          api.call(address, request, timeoutMillis, QueryTopicsByConsumer.decodeResponse),
-          ({ topicList }) => topicList
-        ),
-      { concurrency: BROKERS_AT_ONCE }
-    )
+    const lists = yield* Effect.forEach(yield* allMasters, ({ address }) => topicsOn(address, group), {
+      concurrency: BROKERS_AT_ONCE
+    })
     return names(lists)
   })
 

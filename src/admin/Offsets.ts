@@ -38,7 +38,7 @@ export interface Offsets {
   readonly searchOffset: (queue: MessageQueue, timestamp: number) => Effect.Effect<number, AdminError>
   /** When the oldest message of a queue was stored, in milliseconds since the epoch; undefined for an empty queue. */
   readonly earliestMsgStoreTime: (queue: MessageQueue) => Effect.Effect<number | undefined, AdminError>
-  /** The offset that a group reads next; undefined when it has never committed one. */
+  /** The offset that a group reads next; undefined when it has never committed one, where brokers before 5.0 may say 0. */
   readonly fetchConsumeOffset: (group: string, queue: MessageQueue) => Effect.Effect<number | undefined, AdminError>
   /** Sets the offset that a group reads next; consumers that are online do not see it. */
   readonly updateConsumeOffset: (group: string, queue: MessageQueue, offset: number) => Effect.Effect<void, AdminError>

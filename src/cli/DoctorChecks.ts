@@ -139,7 +139,10 @@ export const nameServerAnswers = (
         answer !== undefined
           ? { ...ok(address), info: answer }
           : denied !== undefined
-            ? deniedFinding(denied)
+            ? denied.problem === "permission"
+              ? // Whoever only sends need not be allowed to look at the whole cluster.
+                ok(`${address}, which does not show this user the cluster`)
+              : deniedFinding(denied)
             : code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED
               ? failed(
                   `${address} is no name server: ${problem}`,

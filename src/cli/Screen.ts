@@ -8,6 +8,15 @@ export interface Output {
 }
 
 /**
+ * Whether an output is coloured: on a terminal that is not `dumb`, unless `NO_COLOR` is set to anything but the empty text
+ * (no-color.org).
+ */
+export const wantsColor = (
+  isTerminal: boolean,
+  environment: { readonly NO_COLOR?: string | undefined; readonly TERM?: string | undefined }
+): boolean => isTerminal && (environment.NO_COLOR ?? "") === "" && environment.TERM !== "dumb"
+
+/**
  * What the command line knows of the terminal: data goes to standard output, talk and progress to standard error. Colours
  * appear on a terminal only, and not when `NO_COLOR` is set. Tests replace it.
  */
@@ -20,10 +29,10 @@ export const Screen: Context.Reference<{
   readonly status: (line: string | undefined) => Effect.Effect<void>
 }> = Context.Reference("effect-rocketmq/cli/Screen", {
   defaultValue: () => {
-    const { NO_COLOR: noColor = "", TERM: term } = process.env
     const output = (stream: NodeJS.WriteStream): Output => ({
       isTerminal: stream.isTTY,
-      color: stream.isTTY && noColor === "" && term !== "dumb"
+      // Not a boolean where there is no terminal.
+      color: wantsColor(stream.isTTY === true, process.env)
     })
     const stderr = output(process.stderr)
     let shown = false

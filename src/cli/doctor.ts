@@ -117,7 +117,7 @@ const brokers = Effect.fnUntraced(function* (
   const cluster = yield* report.check(
     5,
     "cluster",
-    Effect.sync(() => Checks.cluster(infos))
+    Effect.sync(() => (infos.length === 0 ? skipped("this user may not see it") : Checks.cluster(infos)))
   )
   if (cluster.verdict === "failed") return
   const template = AUTO_CREATE_TOPIC_KEY_TOPIC
@@ -147,6 +147,9 @@ const brokers = Effect.fnUntraced(function* (
     }),
     translate
   )
+  if (masters.length === 0) {
+    yield* report.check(8, "master reachable", Effect.succeed(skipped("none is known; pass a --topic")))
+  }
   const { ip, pid } = yield* HostInfo
   const reached = yield* each(report, 8, "master reachable", masters, (address) =>
     Checks.master(remoting, address, { clientID: `${ip}@${pid}#doctor`, group: GROUP })

@@ -16,7 +16,18 @@ describe("the command line", () => {
       })
       const help = yield* cli(["--help"])
       assert.strictEqual(help.exitCode, 0)
-      for (const command of ["dev", "doctor", "send", "peek", "topic", "cluster"]) {
+      for (const command of [
+        "dev",
+        "doctor",
+        "send",
+        "peek",
+        "topic",
+        "group",
+        "message",
+        "cluster",
+        "broker",
+        "decode"
+      ]) {
         assert.match(help.out.join("\n"), new RegExp(`^  ${command} `, "m"))
       }
       assert.deepStrictEqual(yield* cli([]), help)
@@ -25,7 +36,12 @@ describe("the command line", () => {
 
   it.effect("names mqadmin's counterpart in every command's help", () =>
     Effect.gen(function* () {
-      const commands = ["send", "peek", "doctor", "topic list", "topic route", "topic create", "cluster list"]
+      const commands = [
+        ...["send", "peek", "doctor", "decode", "cluster list", "broker runtime", "broker config", "message get"],
+        ...["list", "route", "config", "stats", "offsets", "create", "update", "delete"].map((name) => `topic ${name}`),
+        ...["list", "create", "delete", "progress", "clients", "reset"].map((name) => `group ${name}`),
+        "message query"
+      ]
       for (const command of commands) {
         const { out } = yield* cli([...command.split(" "), "--help"])
         assert.match(out.join("\n"), /mqadmin/, command)

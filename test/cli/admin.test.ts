@@ -1,0 +1,298 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import * as UpdateConsumerOffset from "../../src/protocol/request/UpdateConsumerOffset.ts"
+import { brokerAddress, consumerHeartbeat, rawClient } from "../embedded/support.ts"
+import { type Call, onCluster } from "./support.ts"
+
+const cluster = (options: Parameters<typeof EmbeddedCluster.layerMemory>[0] = { topics: { orders: {} } }) =>
+  Effect.provide(EmbeddedCluster.layerMemory({ ...options, listen: { namesrvPort: 9_876, brokerPort: 10_911 } }))
+
+const two = { brokers: 2, topics: { orders: { readQueueNums: 1, writeQueueNums: 1 } } }
+
+/** What a call printed as JSON, after it ended well. */
+const told = (call: Call): unknown => {
+  assert.deepStrictEqual([call.exitCode, call.talk], [0, []])
+  return JSON.parse(call.out.join("\n"))
+}
+
+/** A second that is easy to read. */
+const NOON = Date.parse("2026-08-01T12:00:00Z")
+
+const sendOne = (body: string, ...more: ReadonlyArray<string>) =>
+  Effect.tap(onCluster(["send", "--topic", "orders", "--body", body, ...more]), (call) =>
+    Effect.sync(() => assert.strictEqual(call.exitCode, 0))
+  )
+
+describe("topic", () => {
+  it.effect("config and update: what each broker keeps, and a change of it", () =>
+    Effect.gen(function* () {
+      const before = yield* onCluster(["topic", "config", "orders"])
+      assert.deepStrictEqual(before.out, [
+        "BROKER    READ  WRITE  PERMISSION   ORDER  ATTRIBUTES",
+        "broker-a     1      1  read, write  no",
+        "broker-b     1      1  read, write  no"
+      ])
+      const changed = yield* onCluster([
+        ...["topic", "update", "orders", "--read-queues", "3", "--perm", "r"],
+        ...["--attribute", "message.type=FIFO", "--json"]
+      ])
+      const config = {
+        readQueueNums: 3,
+        writeQueueNums: 1,
+        perm: 4,
+        order: false,
+        attributes: { "message.type": "FIFO" }
+      }
+      assert.deepStrictEqual(told(changed), {
+        topic: "orders",
+        brokers: ["broker-a", "broker-b"].map((brokerName) => ({ brokerName, ...config }))
+      })
+      const nothing = yield* onCluster(["topic", "update", "orders"])
+      assert.strictEqual(nothing.exitCode, 2)
+      assert.match(nothing.talk.join(), /nothing to change.*--read-queues/)
+      assert.strictEqual((yield* onCluster(["topic", "update", "nope", "--perm", "r"])).exitCode, 4)
+    }).pipe(cluster(two))
+  )
+
+  it.effect("stats and offsets: what the queues hold, and from when", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(NOON)
+      yield* sendOne("first")
+      yield* TestClock.setTime(NOON + 60_000)
+      yield* sendOne("second")
+      const stats = yield* onCluster(["topic", "stats", "orders", "--json"])
+      assert.deepStrictEqual(told(stats), {
+        topic: "orders",
+        messages: 2,
+        queues: [{ brokerName: "broker-a", queueId: 0, minOffset: 0, maxOffset: 2, lastUpdateTimestamp: NOON + 60_000 }]
+      })
+      const table = yield* onCluster(["topic", "stats", "--topic", "orders"])
+      assert.deepStrictEqual(table, {
+        exitCode: 0,
+        out: [
+          "BROKER    QUEUE  MIN  MAX  MESSAGES  LAST STORED",
+          "broker-a      0    0    2         2  2026-08-01T12:01:00Z"
+        ],
+        talk: ["2 messages in topic orders"]
+      })
+      for (const [at, offset] of [
+        ["2026-08-01T12:00:30Z", 1],
+        [String(NOON), 0],
+        ["30s", 1],
+        ["1h", 0]
+      ] as const) {
+        const found = yield* onCluster(["topic", "offsets", "orders", "--at", at, "--json"])
+        assert.deepInclude(told(found), { queues: [{ brokerName: "broker-a", queueId: 0, offset }] }, at)
+      }
+      const nonsense = yield* onCluster(["topic", "offsets", "orders", "--at", "teatime"])
+      assert.strictEqual(nonsense.exitCode, 2)
+      assert.match(nonsense.talk.join(), /2026-08-01T10:00:00Z/)
+    }).pipe(cluster({ topics: { orders: { readQueueNums: 1, writeQueueNums: 1 } } }))
+  )
+
+  it.effect("delete: only when it is meant, and only what there is", () =>
+    Effect.gen(function* () {
+      const unsure = yield* onCluster(["topic", "delete", "orders"])
+      assert.strictEqual(unsure.exitCode, 2)
+      assert.match(unsure.talk.join(), /--yes/)
+      assert.deepStrictEqual((yield* onCluster(["topic", "list"])).out, ["orders"])
+      assert.strictEqual((yield* onCluster(["topic", "delete", "order", "--yes"])).exitCode, 4)
+      const gone = yield* onCluster(["topic", "delete", "orders", "--yes"])
+      assert.deepStrictEqual(gone, { exitCode: 0, out: ["ok topic orders is deleted"], talk: [] })
+      assert.deepStrictEqual((yield* onCluster(["topic", "list"])).out, [])
+    }).pipe(cluster(two))
+  )
+})
+
+describe("group", () => {
+  it.effect("create, list, delete", () =>
+    Effect.gen(function* () {
+      const created = yield* onCluster(["group", "create", "readers", "--retries", "3", "--json"])
+      assert.deepStrictEqual(told(created), {
+        groupName: "readers",
+        clusterName: "DefaultCluster",
+        brokers: ["broker-a", "broker-b"],
+        retryMaxTimes: 3,
+        consumeMessageOrderly: false
+      })
+      const list = yield* onCluster(["group", "list"])
+      assert.deepStrictEqual(list.out, [
+        "GROUP    BROKERS             ENABLED  RETRIES",
+        "readers  broker-a, broker-b  yes            3"
+      ])
+      assert.deepStrictEqual(told(yield* onCluster(["group", "list", "--json"])), {
+        groups: [
+          {
+            groupName: "readers",
+            brokers: ["broker-a", "broker-b"],
+            consumeEnable: true,
+            retryMaxTimes: 3,
+            retryQueueNums: 1
+          }
+        ]
+      })
+      assert.strictEqual((yield* onCluster(["group", "delete", "readers"])).exitCode, 2)
+      assert.match(
+        (yield* onCluster(["group", "delete", "reader", "--yes"])).talk.join(),
+        /No broker has a group reader/
+      )
+      const gone = yield* onCluster(["group", "delete", "--group", "readers", "--yes"])
+      assert.deepStrictEqual(gone.out, ["ok group readers is deleted"])
+      assert.deepStrictEqual(told(yield* onCluster(["group", "list", "--json"])), { groups: [] })
+    }).pipe(cluster(two))
+  )
+
+  it.effect("progress and reset: how far it has read, and where it reads on", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(NOON)
+      yield* sendOne("one")
+      yield* sendOne("two")
+      yield* onCluster(["group", "create", "readers"])
+      const nothing = yield* onCluster(["group", "progress", "readers"])
+      assert.match(nothing.talk.join(), /has committed no offset/)
+      const client = yield* rawClient()
+      yield* client.call(
+        yield* brokerAddress(),
+        UpdateConsumerOffset.request({ consumerGroup: "readers", topic: "orders", queueId: 0, commitOffset: 1 })
+      )
+      const progress = yield* onCluster(["group", "progress", "readers"])
+      assert.deepStrictEqual(progress.out, [
+        "TOPIC   BROKER    QUEUE  STORED  READ  LAG  LAST READ",
+        "orders  broker-a      0       2     1    1  2026-08-01T12:00:00Z"
+      ])
+      assert.deepStrictEqual(progress.talk, ["1 message behind, 0.0 read per second"])
+      assert.deepStrictEqual(told(yield* onCluster(["group", "progress", "readers", "--topic", "orders", "--json"])), {
+        group: "readers",
+        lag: 1,
+        consumeTps: 0,
+        queues: [
+          {
+            topic: "orders",
+            brokerName: "broker-a",
+            queueId: 0,
+            brokerOffset: 2,
+            consumerOffset: 1,
+            pullOffset: 1,
+            lag: 1,
+            lastTimestamp: NOON
+          }
+        ]
+      })
+      const unsaid = yield* onCluster(["group", "reset", "readers", "--topic", "orders"])
+      assert.strictEqual(unsaid.exitCode, 2)
+      assert.match(unsaid.talk.join(), /--to earliest/)
+      for (const [flags, offset] of [
+        [["--to", "latest"], 2],
+        [["--to", "earliest"], 0],
+        [["--at", "2026-08-01T13:00:00Z"], 2]
+      ] as const) {
+        const reset = yield* onCluster(["group", "reset", "readers", "--topic", "orders", ...flags, "--json"])
+        assert.deepStrictEqual(told(reset), {
+          group: "readers",
+          topic: "orders",
+          queues: [{ brokerName: "broker-a", queueId: 0, offset }]
+        })
+      }
+      const absent = yield* onCluster(["group", "reset", "nobody", "--topic", "orders", "--to", "latest"])
+      assert.strictEqual(absent.exitCode, 4)
+      assert.match(absent.talk.join(), /Group nobody does not exist/)
+    }).pipe(cluster({ topics: { orders: { readQueueNums: 1, writeQueueNums: 1 } } }))
+  )
+
+  it.effect("clients: who is online", () =>
+    Effect.gen(function* () {
+      const nobody = yield* onCluster(["group", "clients", "readers"])
+      assert.deepStrictEqual(nobody, { exitCode: 0, out: [], talk: ["nobody of group readers is online"] })
+      const client = yield* rawClient()
+      yield* client.call(yield* brokerAddress(), consumerHeartbeat("10.0.0.1@1#1", "readers", ["orders"]))
+      const shown = yield* onCluster(["group", "clients", "readers", "--json"])
+      const answer = told(shown)
+      assert.deepInclude(answer, {
+        group: "readers",
+        producers: [],
+        consumeType: "CONSUME_PASSIVELY",
+        messageModel: "CLUSTERING"
+      })
+      const table = yield* onCluster(["group", "clients", "readers"])
+      assert.match(table.out[1] ?? "", /^consumer {2}10\.0\.0\.1@1#1 +\S+ +\w+ +broker-a$/)
+      assert.include(table.out, "subscribes orders TAG *")
+    }).pipe(cluster())
+  )
+})
+
+describe("broker", () => {
+  it.effect("runtime and config, whole or in part", () =>
+    Effect.gen(function* () {
+      const runtime = told(yield* onCluster(["broker", "runtime", "broker-b", "--filter", "version", "--json"]))
+      assert.deepInclude(runtime, { broker: "broker-b" })
+      assert.match(JSON.stringify(runtime), /"brokerVersionDesc":"V5_5_0"/)
+      const config = yield* onCluster(["broker", "config", "127.0.0.1:10911", "-f", "brokername"])
+      assert.deepStrictEqual(config.out, ["brokerName  broker-a"])
+      const none = yield* onCluster(["broker", "config", "broker-a", "-f", "zzz"])
+      assert.deepStrictEqual(none, { exitCode: 0, out: [], talk: ["nothing has such a name"] })
+      const unknown = yield* onCluster(["broker", "config", "broker-z"])
+      assert.strictEqual(unknown.exitCode, 2)
+      assert.match(unknown.talk.join(), /no broker "broker-z".*broker-a, broker-b/)
+    }).pipe(cluster(two))
+  )
+})
+
+describe("message", () => {
+  it.effect("get: by either id", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(NOON)
+      const sent = yield* sendOne("hello\nthere", "--tags", "t", "--key", "k", "--property", "a=b")
+      const idOf = (name: string) =>
+        sent.out.find((line) => line.startsWith(name))?.replace(/^\S+ +/, "") ?? assert.fail(name)
+      const shown = told(yield* onCluster(["message", "get", idOf("msgId"), "--topic", "orders", "--json"]))
+      assert.deepInclude(shown, {
+        topic: "orders",
+        brokerName: "broker-a",
+        queueId: 0,
+        queueOffset: 0,
+        msgId: idOf("msgId"),
+        offsetMsgId: idOf("offsetMsgId"),
+        keys: "k",
+        tags: "t",
+        body: "hello\nthere",
+        encoding: "utf8",
+        bornTimestamp: NOON,
+        storeTimestamp: NOON,
+        storeHost: "127.0.0.1:10911",
+        reconsumeTimes: 0,
+        flag: 0,
+        sysFlag: 0
+      })
+      const text = yield* onCluster(["message", "get", idOf("offsetMsgId"), "--topic", "orders"])
+      assert.include(text.out, "queueOffset          0")
+      assert.include(text.out, "property a           b")
+      assert.deepStrictEqual(text.out.slice(-3), ["body", "hello", "there"])
+      const absent = yield* onCluster(["message", "get", "7F000001", "--topic", "orders"])
+      assert.strictEqual(absent.exitCode, 4)
+      assert.match(absent.talk.join(), /No message of topic "orders" has the id 7F000001/)
+    }).pipe(cluster({ topics: { orders: { readQueueNums: 1, writeQueueNums: 1 } } }))
+  )
+
+  it.effect("query: by key, and by time", () =>
+    Effect.gen(function* () {
+      for (let i = 0; i < 3; i++) {
+        yield* TestClock.setTime(NOON + i * 60_000)
+        yield* sendOne(`body ${i}`, "--key", i === 1 ? "one" : "other")
+      }
+      const bodies = ({ out }: Call) => out.map((line): unknown => JSON.parse(line).body)
+      const query = (...args: ReadonlyArray<string>) =>
+        onCluster(["message", "query", "--topic", "orders", "--json", ...args])
+      assert.deepStrictEqual(bodies(yield* query("--key", "one")), ["body 1"])
+      assert.deepStrictEqual(bodies(yield* query("--key", "other", "--begin", "2026-08-01T12:01:00Z")), ["body 2"])
+      assert.deepStrictEqual(bodies(yield* query("--begin", "60s")), ["body 1", "body 2"])
+      assert.deepStrictEqual(bodies(yield* query("--end", "2026-08-01T12:01:30Z", "--count", "1")), ["body 0"])
+      const none = yield* query("--key", "nothing")
+      assert.deepStrictEqual(none, { exitCode: 0, out: [], talk: ["no such message in topic orders"] })
+      assert.strictEqual((yield* query()).exitCode, 2)
+      const line = yield* onCluster(["message", "query", "--topic", "orders", "--key", "one"])
+      assert.match(line.out.join(), /^broker-a:0:1 {2}2026-08-01T12:01:00.000Z {2}one {2}body 1$/)
+    }).pipe(cluster({ topics: { orders: { readQueueNums: 1, writeQueueNums: 1 } } }))
+  )
+})
