@@ -1,4 +1,4 @@
-import { Clock, Effect, Latch, type Scope } from "effect"
+import { Clock, Context, Effect, Latch, type Scope, Tracer } from "effect"
 import { isRetryTopic } from "../message/MixAll.ts"
 import type { Message } from "../message/Message.ts"
 import * as MessageQueue from "../message/MessageQueue.ts"
@@ -10,6 +10,7 @@ import { isInvalid } from "./SendCall.ts"
 import type { SendError } from "./SendError.ts"
 import type { SendOptions } from "./SendOptions.ts"
 import type { Sends } from "./Sends.ts"
+import * as TraceContext from "./TraceContext.ts"
 
 /**
  * Sends that come at about the same time leave together. A group of messages leaves when the next one would make it too
@@ -69,7 +70,8 @@ export const make = Effect.fnUntraced(function* (
   newId: () => string
 ): Effect.fn.Return<ProduceAccumulator, never, Scope.Scope> {
   const clock = yield* Clock.Clock
-  const fork = Effect.runForkWith(yield* Effect.context())
+  // What leaves is part of no start: the messages name the spans of their senders.
+  const fork = Effect.runForkWith(Context.omit(Tracer.ParentSpan)(yield* Effect.context()))
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   /** In the order in which they were opened, which is that in which they are due. */
   const groups = new Map<string, Group>()
@@ -150,7 +152,7 @@ export const make = Effect.fnUntraced(function* (
     })
 
   const send: Sends["send"] = (message, options) =>
-    Effect.suspend(() => {
+    Effect.withFiber((fiber) => {
       const timeoutMillis = options?.timeoutMillis ?? config.sendMsgTimeout
       // One that waits for others must have time left when it leaves; what is wrong with the options, the send will say.
       if (closed || options?.selector !== undefined || !(timeoutMillis > batchMaxDelayMs)) {
@@ -162,7 +164,7 @@ export const make = Effect.fnUntraced(function* (
       if (length > batchMaxBytes || held + length > totalBatchMaxBytes || sends.accept() !== undefined) {
         return sends.dispatch(part, options)
       }
-      return join(part, length, options, timeoutMillis)
+      return join(TraceContext.ofCaller(part, fiber), length, options, timeoutMillis)
     })
 
   const tick = Effect.suspend(() => {

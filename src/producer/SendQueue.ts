@@ -1,4 +1,4 @@
-import { Clock, Deferred, Effect, Random, Semaphore } from "effect"
+import { Clock, Context, Deferred, Effect, Random, Semaphore, Tracer } from "effect"
 import type { IllegalServiceState } from "../client/ClientError.ts"
 import type { Message } from "../message/Message.ts"
 import * as MessageQueue from "../message/MessageQueue.ts"
@@ -14,6 +14,7 @@ import { notSent, type SendError, type SendReason, SendTimeout } from "./SendErr
 import { check, type SendOptions } from "./SendOptions.ts"
 import type { Sends } from "./Sends.ts"
 import type { TopicPublishInfoTable } from "./TopicPublishInfoTable.ts"
+import * as TraceContext from "./TraceContext.ts"
 
 /**
  * A send in two steps. The outer effect ends when the message has its place in the order of its queue; it waits while too
@@ -55,7 +56,8 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<SendQueued> {
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
-  const fork = Effect.runForkWith(yield* Effect.context())
+  // What leaves is part of no start: the messages name the spans of their senders.
+  const fork = Effect.runForkWith(Context.omit(Tracer.ParentSpan)(yield* Effect.context()))
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const chance = () => random.nextDoubleUnsafe()
   const places = Semaphore.makeUnsafe(config.maxQueuedSends)
@@ -168,8 +170,9 @@ export const make = Effect.fnUntraced(function* (
 
   return (message, options) =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.suspend(() => {
-        const part = sends.prepare(message, options)
+      Effect.withFiber((fiber) => {
+        const prepared = sends.prepare(message, options)
+        const part = isInvalid(prepared) ? prepared : TraceContext.ofCaller(prepared, fiber)
         const checked = isInvalid(part) ? part : check(config, part.topic, options)
         // What is refused is counted as any send that is.
         if (isInvalid(part) || isInvalid(checked)) return Effect.as(sends.dispatch(part, options), Effect.never)

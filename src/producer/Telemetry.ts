@@ -14,6 +14,7 @@ import { factsOf, type MessageFacts } from "./TelemetryFacts.ts"
 import * as TelemetryMetrics from "./TelemetryMetrics.ts"
 import * as TelemetrySpans from "./TelemetrySpans.ts"
 import type { TopicPublishInfoTable } from "./TopicPublishInfoTable.ts"
+import { isTraced } from "./TraceContext.ts"
 import * as TraceDispatcher from "./TraceDispatcher.ts"
 
 /** What watches a producer that runs. */
@@ -53,6 +54,7 @@ export const make = Effect.fnUntraced(function* (
     clientId: instance.clientId,
     producerGroup,
     namespace: config.namespace ?? config.namespaceV2 ?? "",
+    maxMessageSize: config.maxMessageSize,
     addressOf
   }
   const hooks = yield* Hooks.make(producerGroup)
@@ -91,16 +93,14 @@ export const make = Effect.fnUntraced(function* (
     })
 
   const observer: SendObserver = {
-    active: (fiber) => hooks !== undefined || trace !== undefined || TelemetrySpans.isTraced(fiber),
+    active: (fiber) => hooks !== undefined || trace !== undefined || isTraced(fiber),
     around: (send, run) => {
       const facts = factsOf(send.outgoing)
       const inner = <A extends SendResult | void>(sendIt: (outgoing: Outgoing) => Effect.Effect<A, SendError>) =>
         trace === undefined ? sendIt : (outgoing: Outgoing) => traced(outgoing, facts, trace, sendIt(outgoing))
       const hooked = (outgoing: Outgoing) =>
         hooks === undefined ? inner(run)(outgoing) : hooks.around({ ...send, outgoing }, facts, inner(run))
-      return TelemetrySpans.isTraced(send.fiber)
-        ? TelemetrySpans.around(source, send, facts, hooked)
-        : hooked(send.outgoing)
+      return isTraced(send.fiber) ? TelemetrySpans.around(source, send, facts, hooked) : hooked(send.outgoing)
     },
     ended: config.metrics ? TelemetryMetrics.make(context) : undefined
   }

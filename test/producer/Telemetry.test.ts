@@ -5,7 +5,7 @@ import { EmbeddedCluster } from "../../src/embedded/index.ts"
 import * as Message from "../../src/message/Message.ts"
 import { SendMessageHooks } from "../../src/producer/Hooks.ts"
 import { DURATION_BOUNDARIES, make as makeMetrics, MAX_TOPICS } from "../../src/producer/TelemetryMetrics.ts"
-import { parseTraceparent, traceparentOf } from "../../src/producer/TelemetrySpans.ts"
+import { parseTraceparent, traceparentOf } from "../../src/producer/TraceContext.ts"
 import type { Outgoing } from "../../src/producer/Outgoing.ts"
 import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
 import { advance, makeProducer, onMemory, settle, startProducer, text, timed } from "../support/rig.ts"
@@ -124,6 +124,68 @@ describe("send spans", () => {
         send?.links.map((link) => link.span.spanId),
         ["b7ad6b7169203331"]
       )
+    }).pipe(onMemory(cluster))
+  )
+
+  it.effect.each([
+    ["5.5.0", 513],
+    ["4.9.7", 435]
+  ] as const)(
+    "a batch is one span; its messages carry its context or their own, which are linked (%s)",
+    ([, version]) =>
+      Effect.gen(function* () {
+        const recorded = recorder()
+        const producer = yield* startProducer()
+        const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        const own = Message.make({ topic: "orders", body: "own", properties: { traceparent } })
+        yield* producer.sendBatch([text("orders", "a"), own, text("orders", "b"), own]).pipe(recorded.provide)
+        const spans = recorded.sends()
+        const [send] = spans
+        assert.strictEqual(spans.length, 1)
+        assert.strictEqual(send?.kind, "client")
+        assert.strictEqual(attributes(send)["messaging.batch.message_count"], 4)
+        assert.isUndefined(attributes(send)["messaging.message.id"])
+        assert.deepStrictEqual(
+          send?.links.map((link) => link.span.spanId),
+          ["b7ad6b7169203331"]
+        )
+        const context = send === undefined ? undefined : traceparentOf(send)
+        assert.deepStrictEqual(
+          (yield* ofTopic("orders")).map(({ properties }) => properties["traceparent"]),
+          [context, traceparent, context, traceparent]
+        )
+      }).pipe(onMemory({ ...cluster, version }))
+  )
+
+  it.effect.each([1, 2])("%d sends that leave by themselves name the spans of their senders", (count) =>
+    Effect.gen(function* () {
+      const recorded = recorder()
+      // The tracer is there when the producer starts, so that the sends of its own fibers are traced too.
+      const producer = yield* startProducer({ autoBatch: true, readiness: "registered", topics: ["orders"] }).pipe(
+        recorded.provide
+      )
+      const outer = Array.from({ length: count }, (_, n) => `outer ${n}`)
+      yield* timed(
+        Effect.forEach(outer, (name, n) => producer.send(text("orders", `${n}`)).pipe(Effect.withSpan(name)), {
+          concurrency: "unbounded"
+        }).pipe(recorded.provide),
+        1_000,
+        1
+      )
+      const queued = producer.sendQueued(text("orders", "queued")).pipe(Effect.flatten, Effect.withSpan("outer queued"))
+      yield* timed(queued.pipe(recorded.provide), 1_000, 1)
+      const callers = [...outer, "outer queued"].map((name) => recorded.spans.find((span) => span.name === name))
+      assert.deepStrictEqual(
+        (yield* ofTopic("orders")).map(({ properties }) => properties["traceparent"]),
+        callers.map((span) => (span === undefined ? undefined : traceparentOf(span)))
+      )
+      const sends = recorded.sends()
+      assert.deepStrictEqual(
+        sends.flatMap(({ links }) => links.map((link) => link.span.spanId)),
+        callers.map((span) => span?.spanId)
+      )
+      // They are part of no start, which is long over.
+      for (const send of sends) assert.isUndefined(parentOf(send))
     }).pipe(onMemory(cluster))
   )
 
