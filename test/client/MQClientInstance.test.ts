@@ -63,6 +63,11 @@ const producerOf = (producerGroup: string) => ({
   updateTopicPublishInfo: () => {}
 })
 
+const withEnvironment = (namesrvAddr: string) =>
+  instance({ namesrvAddr: undefined }).pipe(
+    Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ NAMESRV_ADDR: namesrvAddr })))
+  )
+
 describe("MQClientInstance", () => {
   it.effect("runs its timers 0, 120, 120, 719 and 60 times an hour where addresses are set", () =>
     Effect.gen(function* () {
@@ -108,13 +113,9 @@ describe("MQClientInstance", () => {
   it.effect("takes its name servers from NAMESRV_ADDR where the options name none, and checks them", () =>
     Effect.gen(function* () {
       const { namesrvAddr } = yield* EmbeddedCluster
-      const start = (value: string) =>
-        instance({ namesrvAddr: undefined }).pipe(
-          Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ NAMESRV_ADDR: value })))
-        )
-      const client = yield* start(namesrvAddr)
+      const client = yield* withEnvironment(namesrvAddr)
       assert.deepStrictEqual((yield* client.state).nameServers.addresses, [namesrvAddr])
-      const { reason } = failureOf(yield* Effect.exit(start("nonsense")))
+      const { reason } = failureOf(yield* Effect.exit(withEnvironment("nonsense")))
       assert.strictEqual(reason._tag, "InvalidConfig")
     }).pipe(onMemory())
   )
