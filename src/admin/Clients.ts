@@ -58,11 +58,29 @@ export interface Clients {
   /** The producers of a group that are online. */
   readonly examineProducerConnectionInfo: (group: string) => Effect.Effect<ReadonlyArray<ClientConnection>, AdminError>
   /** How far a group has read its topics, or one of them. An unknown group has read nothing. */
-  readonly examineConsumeStats: (
-    group: string,
-    topic?: string | undefined
-  ) => Effect.Effect<ConsumeProgress, AdminError>
+  readonly examineConsumeStats: (group: string, topic?: string) => Effect.Effect<ConsumeProgress, AdminError>
 }
+
+/** Each client once, with all the brokers that it is connected to. */
+const connections = (
+  answers: ReadonlyArray<{
+    readonly brokerName: string
+    readonly answer: { readonly connectionSet: ReadonlyArray<Connection> }
+  }>
+): ReadonlyArray<ClientConnection> => {
+  const clients = new Map<string, Connection & { brokers: Array<string> }>()
+  for (const { answer, brokerName } of answers) {
+    for (const connection of answer.connectionSet) {
+      const known = clients.get(connection.clientId)
+      if (known === undefined) clients.set(connection.clientId, { ...connection, brokers: [brokerName] })
+      else known.brokers.push(brokerName)
+    }
+  }
+  return [...clients.values()].toSorted((a, b) => (a.clientId < b.clientId ? -1 : 1))
+}
+
+// What is retried comes last.
+const rank = ({ queue }: QueueProgress) => (queue.topic.startsWith(RETRY_GROUP_TOPIC_PREFIX) ? 1 : 0)
 
 /** Makes the calls about clients. Source: RocketMQ `DefaultMQAdminExtImpl`. */
 export const make = (context: AdminContext): Clients => {
@@ -81,23 +99,6 @@ export const make = (context: AdminContext): Clients => {
           })
       )
     )
-
-  const connections = (
-    answers: ReadonlyArray<{
-      readonly brokerName: string
-      readonly answer: { readonly connectionSet: ReadonlyArray<Connection> }
-    }>
-  ): ReadonlyArray<ClientConnection> => {
-    const clients = new Map<string, Connection & { brokers: Array<string> }>()
-    for (const { answer, brokerName } of answers) {
-      for (const connection of answer.connectionSet) {
-        const known = clients.get(connection.clientId)
-        if (known === undefined) clients.set(connection.clientId, { ...connection, brokers: [brokerName] })
-        else known.brokers.push(brokerName)
-      }
-    }
-    return [...clients.values()].toSorted((a, b) => (a.clientId < b.clientId ? -1 : 1))
-  }
 
   const consumers = Effect.fnUntraced(function* (group: string) {
     const request = GetConsumerConnectionList.request({ consumerGroup: group })
@@ -156,11 +157,7 @@ export const make = (context: AdminContext): Clients => {
         ...offset,
         lag: offset.brokerOffset - offset.consumerOffset
       }))
-      .toSorted((a, b) => {
-        // What is retried comes last.
-        const retried = (at: QueueProgress) => (at.queue.topic.startsWith(RETRY_GROUP_TOPIC_PREFIX) ? 1 : 0)
-        return retried(a) - retried(b) || MessageQueues.compare(a.queue, b.queue)
-      })
+      .toSorted((a, b) => rank(a) - rank(b) || MessageQueues.compare(a.queue, b.queue))
     const result: ConsumeProgress = {
       group,
       queues,

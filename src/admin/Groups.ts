@@ -45,9 +45,7 @@ export interface DeleteGroupOptions {
 /** The calls about consumer groups; the names are those of Java's `DefaultMQAdminExt`. */
 export interface Groups {
   /** All consumer groups of a cluster, sorted; within a namespace, its groups. */
-  readonly getAllSubscriptionGroup: (
-    clusterName?: string | undefined
-  ) => Effect.Effect<ReadonlyArray<GroupInfo>, AdminError>
+  readonly getAllSubscriptionGroup: (clusterName?: string) => Effect.Effect<ReadonlyArray<GroupInfo>, AdminError>
   /** Creates a consumer group on every master of a cluster, or replaces it. */
   readonly createSubscriptionGroup: (options: CreateGroupOptions) => Effect.Effect<CreatedGroup, AdminError>
   /** Deletes a consumer group on every master of a cluster, and its topics for retries and dead letters. */

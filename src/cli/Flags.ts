@@ -131,7 +131,7 @@ const parseMoment = (input: string): Moment => {
 }
 
 /** The moment in milliseconds since the epoch. */
-export const millisOf = (moment: Moment, now: number): number => ("at" in moment ? moment.at : now - moment.ago)
+export const millisOf = (when: Moment, now: number): number => ("at" in when ? when.at : now - when.ago)
 
 /** What topics and groups allow, as words. */
 export const perm: Flag.Flag<2 | 4 | 6> = Flag.ChoiceWithValue("perm", [

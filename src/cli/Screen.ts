@@ -16,6 +16,11 @@ export const wantsColor = (
   environment: { readonly NO_COLOR?: string | undefined; readonly TERM?: string | undefined }
 ): boolean => isTerminal && (environment.NO_COLOR ?? "") === "" && environment.TERM !== "dumb"
 
+const output = (stream: NodeJS.WriteStream): Output => ({
+  isTerminal: stream.isTTY,
+  color: wantsColor(stream.isTTY, process.env)
+})
+
 /**
  * What the command line knows of the terminal: data goes to standard output, talk and progress to standard error. Colours
  * appear on a terminal only, and not when `NO_COLOR` is set. Tests replace it.
@@ -29,11 +34,6 @@ export const Screen: Context.Reference<{
   readonly status: (line: string | undefined) => Effect.Effect<void>
 }> = Context.Reference("effect-rocketmq/cli/Screen", {
   defaultValue: () => {
-    const output = (stream: NodeJS.WriteStream): Output => ({
-      isTerminal: stream.isTTY,
-      // Not a boolean where there is no terminal.
-      color: wantsColor(stream.isTTY === true, process.env)
-    })
     const stderr = output(process.stderr)
     let shown = false
     return {

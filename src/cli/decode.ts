@@ -55,7 +55,7 @@ export interface DecodedFrame {
 }
 
 const versionNames: ReadonlyMap<number, string> = new Map(
-  Object.entries(MQVersion).map(([name, number]) => [number, name])
+  Object.entries(MQVersion).flatMap(([name, number]) => (name === "CURRENT" ? [] : [[number, name] as const]))
 )
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -154,14 +154,12 @@ export const parseHex = (text: string): Uint8Array | undefined => {
 export const framesOf = (
   bytes: Uint8Array
 ): { readonly frames: ReadonlyArray<RemotingCommand>; readonly problem: string | undefined } => {
-  // Without its length a frame begins with its serialize type, 0 or 1, and a header that ends within it.
-  const first = bytes.length < 4 ? 0 : new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(0)
-  if (first > bytes.length - 4 || first < 4) {
+  const decoder = makeFrameDecoder()
+  const { commands, error } = decoder.push(bytes)
+  if (commands.length === 0) {
     const alone = decodeFrame(bytes)
     if (!(alone instanceof FrameError)) return { frames: [alone], problem: undefined }
   }
-  const decoder = makeFrameDecoder()
-  const { commands, error } = decoder.push(bytes)
   const problem =
     error !== undefined
       ? error.message
@@ -238,7 +236,7 @@ export const run = (input: DecodeInput) =>
         if (group === null) continue
         yield* Console.log(colors.dim(`  ${title}`))
         for (const [name, value] of Object.entries(group)) {
-          const shown = typeof value === "object" ? JSON.stringify(value) : String(value)
+          const shown = typeof value === "string" ? value : JSON.stringify(value)
           yield* Console.log(`    ${printable(name).padEnd(24)} ${printable(shown)}`)
         }
       }

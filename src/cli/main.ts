@@ -54,10 +54,10 @@ const doctor = Command.make(
     ),
     json: Flags.json
   },
-  ({ namesrv, topic, ...input }) =>
+  ({ namesrv, topic: named, ...input }) =>
     load(
       () => import("./doctor.ts"),
-      ({ run }) => run({ ...input, namesrv: Option.getOrUndefined(namesrv), topic: Option.getOrUndefined(topic) })
+      ({ run }) => run({ ...input, namesrv: Option.getOrUndefined(namesrv), topic: Option.getOrUndefined(named) })
     )
 ).pipe(
   Command.withDescription(

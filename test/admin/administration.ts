@@ -67,7 +67,7 @@ const sum = (numbers: ReadonlyArray<number>) => numbers.reduce((a, b) => a + b, 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
 /** A consumer of a group that is online: it sends heartbeats and reads nothing. */
-const onlineConsumer = Effect.fnUntraced(function* (group: string, topic: string) {
+export const onlineConsumer = Effect.fnUntraced(function* (group: string, topic: string) {
   const { brokers } = yield* Target
   const client = yield* RemotingClient.make({}, {})
   for (const { address } of brokers) {
@@ -127,12 +127,14 @@ export const administration = <E>(
           before.map(({ brokerName }) => brokerName),
           brokerNames
         )
-        assert.deepInclude(before[0]?.config, { topicName: topic, readQueueNums: 3, perm: 6, order: true })
+        // A broker of 4.x does not keep whether a topic is ordered.
+        const order = release === "5.5.0"
+        assert.deepInclude(before[0]?.config, { topicName: topic, readQueueNums: 3, perm: 6, order })
         // What is not named stays as it is.
         const attributes = release === "5.5.0" ? { attributes: { "message.type": "FIFO" } } : {}
         const after = yield* admin.updateTopic({ topic, perm: 4, writeQueueNums: 3, ...attributes })
         for (const { config } of after) {
-          assert.deepInclude(config, { readQueueNums: 3, writeQueueNums: 3, perm: 4, order: true })
+          assert.deepInclude(config, { readQueueNums: 3, writeQueueNums: 3, perm: 4, order })
           if (release === "5.5.0") assert.strictEqual(config.attributes["message.type"], "FIFO")
         }
         yield* admin.deleteTopic(topic)
@@ -273,7 +275,11 @@ export const administration = <E>(
 
         const group = uniqueName("reader")
         yield* admin.createSubscriptionGroup({ groupName: group })
-        assert.isUndefined(yield* admin.fetchConsumeOffset(group, first))
+        // Before 5.0 a broker says 0 for a young queue, whatever it is asked.
+        assert.include(
+          release === "5.5.0" ? [undefined] : [undefined, 0],
+          yield* admin.fetchConsumeOffset(group, first)
+        )
         for (const queue of queues) yield* admin.updateConsumeOffset(group, queue, 1)
         assert.strictEqual(yield* admin.fetchConsumeOffset(group, first), 1)
         const progress = yield* admin.examineConsumeStats(group, topic)

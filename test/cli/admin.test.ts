@@ -34,10 +34,8 @@ describe("topic", () => {
         "broker-a     1      1  read, write  no",
         "broker-b     1      1  read, write  no"
       ])
-      const changed = yield* onCluster([
-        ...["topic", "update", "orders", "--read-queues", "3", "--perm", "r"],
-        ...["--attribute", "message.type=FIFO", "--json"]
-      ])
+      const flags = ["--read-queues", "3", "--perm", "r", "--attribute", "message.type=FIFO", "--json"]
+      const changed = yield* onCluster(["topic", "update", "orders", ...flags])
       const config = {
         readQueueNums: 3,
         writeQueueNums: 1,
@@ -239,6 +237,11 @@ describe("broker", () => {
   )
 })
 
+const bodies = ({ out }: Call) => out.map((line): unknown => JSON.parse(line).body)
+
+const query = (...args: ReadonlyArray<string>) =>
+  onCluster(["message", "query", "--topic", "orders", "--json", ...args])
+
 describe("message", () => {
   it.effect("get: by either id", () =>
     Effect.gen(function* () {
@@ -281,9 +284,6 @@ describe("message", () => {
         yield* TestClock.setTime(NOON + i * 60_000)
         yield* sendOne(`body ${i}`, "--key", i === 1 ? "one" : "other")
       }
-      const bodies = ({ out }: Call) => out.map((line): unknown => JSON.parse(line).body)
-      const query = (...args: ReadonlyArray<string>) =>
-        onCluster(["message", "query", "--topic", "orders", "--json", ...args])
       assert.deepStrictEqual(bodies(yield* query("--key", "one")), ["body 1"])
       assert.deepStrictEqual(bodies(yield* query("--key", "other", "--begin", "2026-08-01T12:01:00Z")), ["body 2"])
       assert.deepStrictEqual(bodies(yield* query("--begin", "60s")), ["body 1", "body 2"])

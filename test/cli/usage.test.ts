@@ -36,11 +36,20 @@ describe("the command line", () => {
 
   it.effect("names mqadmin's counterpart in every command's help", () =>
     Effect.gen(function* () {
+      const topics = ["list", "route", "config", "stats", "offsets", "create", "update", "delete"]
+      const groups = ["list", "create", "delete", "progress", "clients", "reset"]
       const commands = [
-        ...["send", "peek", "doctor", "decode", "cluster list", "broker runtime", "broker config", "message get"],
-        ...["list", "route", "config", "stats", "offsets", "create", "update", "delete"].map((name) => `topic ${name}`),
-        ...["list", "create", "delete", "progress", "clients", "reset"].map((name) => `group ${name}`),
-        "message query"
+        "send",
+        "peek",
+        "doctor",
+        "decode",
+        "cluster list",
+        "broker runtime",
+        "broker config",
+        "message get",
+        "message query",
+        ...topics.map((name) => `topic ${name}`),
+        ...groups.map((name) => `group ${name}`)
       ]
       for (const command of commands) {
         const { out } = yield* cli([...command.split(" "), "--help"])
