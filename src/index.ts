@@ -36,6 +36,7 @@ export type { InstanceState, RouteState } from "./client/InstanceState.ts"
 export { MQClientInstance, type MQClientInstanceShape } from "./client/MQClientInstance.ts"
 export { MQClientManager } from "./client/MQClientManager.ts"
 export { NameServerResolver } from "./client/NameServerResolver.ts"
+export { RpcHooks } from "./client/RpcHooks.ts"
 export {
   type Credentials,
   type CredentialsSource,

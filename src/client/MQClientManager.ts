@@ -9,10 +9,11 @@ import { make as makeInstance, type MQClientInstanceShape } from "./MQClientInst
 import * as ClientSecurity from "./ClientSecurity.ts"
 import { NameServerResolver } from "./NameServerResolver.ts"
 import { resolve } from "./ResolveConfig.ts"
+import { RpcHooks } from "./RpcHooks.ts"
 
 /**
  * A key of the table: equal when the instances may be shared. Beside the configuration's own key stand the things that
- * have no name to compare by, and the secrets: the resolver that the addresses come from, the translator, the hook,
+ * have no name to compare by, and the secrets: the resolver that the addresses come from, the translator, hooks,
  * credentials, certificates and the rule for addresses. The hash, as everything that could be shown, is of the key alone.
  */
 class InstanceKey implements Equal.Equal {
@@ -29,6 +30,7 @@ class InstanceKey implements Equal.Equal {
       that instanceof InstanceKey &&
       that.key === this.key &&
       ClientSecurity.isSame(this.config, that.config) &&
+      that.services.length === this.services.length &&
       that.services.every((service, index) => service === this.services[index])
     )
   }
@@ -69,7 +71,8 @@ export class MQClientManager extends Context.Service<
           const services = [
             resolved.namesrvAddr === undefined ? Option.getOrUndefined(resolver) : undefined,
             yield* AddressTranslator,
-            resolved.remoting.rpcHook
+            config.remoting.rpcHook,
+            ...(yield* RpcHooks)
           ]
           return yield* RcMap.get(factoryTable, new InstanceKey(resolved, services))
         }),

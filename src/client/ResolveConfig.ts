@@ -2,6 +2,7 @@ import { Config, Effect, Option } from "effect"
 import type { ClientConfig } from "./ClientConfig.ts"
 import { check, parseNamesrvAddr } from "./ClientConfig.ts"
 import { ConfigProblem, InvalidConfig, StartError } from "./ClientError.ts"
+import * as RpcHooks from "./RpcHooks.ts"
 import { SessionCredentials } from "./SessionCredentials.ts"
 
 const invalid = (problems: ReadonlyArray<ConfigProblem>) =>
@@ -32,13 +33,16 @@ const withNamesrv = Effect.fnUntraced(function* (config: ClientConfig) {
 })
 
 /**
- * Fills in what a configuration leaves open, name servers from `NAMESRV_ADDR` and credentials from the service
- * `SessionCredentials`, and checks the whole of it. Fails with a `StartError` that lists every problem.
+ * Fills in what a configuration leaves open, name servers from `NAMESRV_ADDR`, credentials from the service
+ * `SessionCredentials`, hooks from `RpcHooks`, and checks the whole of it. Fails with a `StartError` that lists every problem.
  */
 export const resolve = Effect.fnUntraced(function* (config: ClientConfig) {
   const provided = yield* Effect.serviceOption(SessionCredentials)
   const credentials = config.credentials ?? Option.getOrUndefined(provided)
-  const resolved: ClientConfig = { ...(yield* withNamesrv(config)), credentials }
+  const { remoting } = config
+  const hooks = yield* RpcHooks.RpcHooks
+  const rpcHook = RpcHooks.combine(remoting.rpcHook === undefined ? hooks : [remoting.rpcHook, ...hooks])
+  const resolved: ClientConfig = { ...(yield* withNamesrv(config)), credentials, remoting: { ...remoting, rpcHook } }
   const problem = check(resolved)
   if (problem !== undefined) return yield* invalid(problem.problems)
   return resolved

@@ -14,6 +14,7 @@ import { defaultConfig } from "./RemotingClientConfig.ts"
 import type { RemotingClientConfig } from "./RemotingClientConfig.ts"
 import { answer, unsupported } from "./RequestHandling.ts"
 import type { PendingCall, PendingRequest } from "./ResponseTable.ts"
+import type { RpcHook } from "./RpcHook.ts"
 import { Wire } from "./Wire.ts"
 
 export type { RemotingCounters } from "./Counters.ts"
@@ -263,6 +264,25 @@ export const make = (
         }
       })
 
+    let hookFails = false
+
+    /** Tells the hook of an answer, which is the caller's whatever the hook does. It is logged when it begins to throw. */
+    const told = (hook: RpcHook, address: string, sent: Request, response: RemotingCommand) => {
+      try {
+        hook.doAfterResponse?.(address, sent, response)
+        hookFails = false
+        return Effect.succeed(response)
+      } catch (cause) {
+        const silent = hookFails
+        hookFails = true
+        if (silent) return Effect.succeed(response)
+        return Effect.as(
+          Effect.logWarning(`the rpc hook failed at an answer of ${address}`, Cause.die(cause)),
+          response
+        )
+      }
+    }
+
     const hooked = (
       address: string,
       request: Request,
@@ -272,10 +292,7 @@ export const make = (
       rpcHook === undefined
         ? send(request, timeoutMillis)
         : signed(address, request, timeoutMillis, (sent, left) =>
-            Effect.map(send(sent, left), (response) => {
-              rpcHook.doAfterResponse?.(address, sent, response)
-              return response
-            })
+            Effect.flatMap(send(sent, left), (response) => told(rpcHook, address, sent, response))
           )
 
     // The hot path: a Map hit and one Effect.callback, which registers the request and encodes its frame.

@@ -3,8 +3,8 @@ import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
 
 /**
  * Sees every request of a client before it is encoded and every answer before the caller gets it; access control signs
- * requests here. A hook costs only clients that have one. Where it throws or fails, the request is not sent and ends
- * with `RpcHookFailed`.
+ * requests here. A hook costs only clients that have one. Where it throws or fails before a request, that is not sent and
+ * ends with `RpcHookFailed`; where it throws at an answer, the caller gets the answer all the same, and one line is logged.
  *
  * Source: RocketMQ `RPCHook`.
  */

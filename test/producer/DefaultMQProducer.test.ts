@@ -5,12 +5,14 @@ import * as fc from "fast-check"
 import type { StartError } from "../../src/client/ClientError.ts"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import { NameServerResolver } from "../../src/client/NameServerResolver.ts"
+import { RpcHooks } from "../../src/client/RpcHooks.ts"
 import type { ServiceState } from "../../src/client/ServiceState.ts"
 import { EmbeddedCluster } from "../../src/embedded/index.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { DefaultMQProducer, type DefaultMQProducerShape } from "../../src/producer/DefaultMQProducer.ts"
 import { MemoryNetwork } from "../../src/transport/MemoryWire.ts"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"
+import type { RpcHook } from "../../src/transport/RpcHook.ts"
 import {
   advance,
   canSend,
@@ -33,6 +35,15 @@ import {
 } from "../support/rig.ts"
 
 const cluster = { topics: { orders: {} } }
+
+/** A hook that appends a mark to each request. */
+const marks = (mark: string): RpcHook => ({
+  doBeforeRequest: (_, request) =>
+    Effect.succeed({
+      ...request,
+      extFields: { ...request.extFields, marks: `${request.extFields?.["marks"] ?? ""}${mark}` }
+    })
+})
 
 /** The reason of a failed start. */
 const reasonOf = (exit: Exit.Exit<unknown, StartError>) => failureOf(exit).reason
@@ -259,6 +270,25 @@ describe("several clusters in one process", () => {
       assert.strictEqual((yield* east.messages("orders")).length, 5)
       assert.strictEqual((yield* west.messages("orders")).length, 5)
     }).pipe(onNetwork)
+  )
+
+  it.effect("nor are requests of different RpcHooks, which run in their order, behind the option's", () =>
+    Effect.gen(function* () {
+      const manager = yield* MQClientManager
+      const { traffic } = yield* EmbeddedCluster
+      const option = { rpcHook: marks("0") }
+      const hooks = Effect.provideService(RpcHooks, [marks("1"), {}, marks("2")])
+      const hooked = yield* startProducer({ producerGroup: "hooked", remoting: option }).pipe(hooks)
+      const bare = yield* startProducer({ producerGroup: "bare" })
+      assert.strictEqual(yield* manager.size, 2)
+      yield* hooked.send(text("orders"))
+      yield* bare.send(text("orders"))
+      const sends = yield* traffic.ofCode(RequestCode.SEND_MESSAGE_V2)
+      assert.deepStrictEqual(
+        sends.map((r) => r.extFields?.["marks"]),
+        ["012", undefined]
+      )
+    }).pipe(onMemory(cluster))
   )
 
   it.effect("nor are requests that are signed by different hooks", () =>

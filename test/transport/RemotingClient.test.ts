@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Queue, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Logger, Queue, Scope } from "effect"
 import type { RemotingCommand, Request } from "../../src/protocol/RemotingCommand.ts"
 import * as RemotingClient from "../../src/transport/RemotingClient.ts"
 import { ClientClosed, ConnectFailed, ConnectionClosed } from "../../src/transport/RemotingError.ts"
@@ -417,6 +417,33 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
       yield* connection.ended
       assert.instanceOf(yield* Effect.flip(client.invoke(peer.address, request(3), 5000)), ClientClosed)
       assert.strictEqual(closedCalls, 0)
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.live("a hook that throws at answers: they are the callers' all the same, and one line is logged", () =>
+    Effect.gen(function* () {
+      const lines: Array<unknown> = []
+      const rpcHook: RpcHook = {
+        doAfterResponse: () => {
+          throw new Error("hook")
+        }
+      }
+      const peer = yield* makePeer()
+      const client = yield* RemotingClient.make({ rpcHook }, {})
+      const logger = Logger.make(({ message }) => void lines.push(message))
+      const calls = yield* forked(
+        Effect.all([client.invoke(peer.address, request(7), 5000), client.invoke(peer.address, request(8), 5000)], {
+          concurrency: 2
+        }).pipe(Effect.provide(Logger.layer([logger])))
+      )
+      const connection = yield* peer.accept
+      for (const command of yield* connection.take(2)) yield* connection.answer(command, { code: command.code + 100 })
+      const answers = yield* Fiber.join(calls)
+      assert.deepStrictEqual(
+        answers.map(({ code }) => code),
+        [107, 108]
+      )
+      assert.strictEqual(lines.length, 1)
     }).pipe(Effect.provide(layer))
   )
 
