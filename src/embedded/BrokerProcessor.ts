@@ -1,4 +1,6 @@
 import { Effect } from "effect"
+import { MQVersion } from "../protocol/MQVersion.ts"
+import { RequestCode } from "../protocol/RequestCode.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import * as AdminProcessor from "./AdminProcessor.ts"
 import type { Broker, Handler, Handlers } from "./Broker.ts"
@@ -17,6 +19,12 @@ import * as SendProcessor from "./SendProcessor.ts"
 import * as SubscriptionGroupProcessor from "./SubscriptionGroupProcessor.ts"
 import * as TopicProcessor from "./TopicProcessor.ts"
 import * as TransactionProcessor from "./TransactionProcessor.ts"
+
+/** What brokers before 5.0 do not know, as 4.9.7 answered. */
+const newIn5: ReadonlySet<number> = new Set<number>([
+  RequestCode.GET_TOPIC_CONFIG,
+  RequestCode.QUERY_TOPICS_BY_CONSUMER
+])
 
 /** Everything a broker answers; any other code gets 3. Source: RocketMQ `BrokerController.registerProcessor`. */
 export const make = (broker: Broker): Handler => {
@@ -40,7 +48,8 @@ export const make = (broker: Broker): Handler => {
     ].flatMap((processor) => [...processor.handlers(broker)])
   )
   return (request, channel) => {
-    const handler = handlers.get(request.code)
+    const known = broker.config.version >= MQVersion.V5_0_0 || !newIn5.has(request.code)
+    const handler = known ? handlers.get(request.code) : undefined
     return handler === undefined
       ? Effect.succeed({
           code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED,

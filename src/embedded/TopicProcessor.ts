@@ -1,6 +1,7 @@
 import * as MixAll from "../message/MixAll.ts"
 import { DecodeError } from "../protocol/DecodeError.ts"
 import type { Response } from "../protocol/RemotingCommand.ts"
+import { MQVersion } from "../protocol/MQVersion.ts"
 import { RequestCode } from "../protocol/RequestCode.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import * as CreateTopic from "../protocol/request/CreateTopic.ts"
@@ -53,7 +54,8 @@ export const handlers = (broker: Broker): Handlers => {
       perm: header.perm,
       topicFilterType: header.topicFilterType,
       topicSysFlag: header.topicSysFlag ?? 0,
-      order: header.order,
+      // A broker of 4.x does not keep it.
+      order: header.order && broker.config.version >= MQVersion.V5_0_0,
       attributes
     })
     return CreateTopic.response()
