@@ -30,13 +30,13 @@ for (const release of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
         const result = yield* producer.send(Message.make({ topic, body: "7", keys: "the-key" }))
         yield* admin.createSubscriptionGroup({ groupName: group })
         for (const { maxOffset, queue } of yield* eventuallyThat(admin.examineTopicStats(topic), (found) =>
-          assert.isTrue(found.some(({ maxOffset }) => maxOffset === 1))
+          assert.isTrue(found.some((one) => one.maxOffset === 1))
         )) {
           yield* admin.updateConsumeOffset(group, queue, maxOffset)
         }
         yield* producer.send(Message.make({ topic, body: "8" }), { queue: result.queue })
         const stats = yield* eventuallyThat(admin.examineTopicStats(topic), (found) =>
-          assert.isTrue(found.some(({ maxOffset }) => maxOffset === 2))
+          assert.isTrue(found.some((one) => one.maxOffset === 2))
         )
 
         const status = yield* JavaClient.mqadmin({ namesrvAddr, version: release }, ["topicStatus", "-t", topic])
