@@ -9,7 +9,9 @@ import {
   type DefaultMQProducerShape,
   type ProducerState
 } from "../producer/DefaultMQProducer.ts"
+import type { RecallOptions } from "../producer/Recall.ts"
 import type { ReplyInput, RequestOptions } from "../producer/RequestReply.ts"
+import type { SendBatchResult } from "../producer/SendBatch.ts"
 import type { SendOptions } from "../producer/SendOptions.ts"
 import { managerLayer, type PlainOptions, redact } from "./Options.ts"
 import { build, type CallOptions, type Run, runWith } from "./Run.ts"
@@ -23,6 +25,20 @@ export interface DefaultMQProducer extends AsyncDisposable {
   readonly producerGroup: string
   /** Sends a message and waits until a broker has stored it. Rejected with a `SendError`. */
   readonly send: (message: Message.MessageInput, options?: SendOptions & CallOptions) => Promise<SendResult>
+  /**
+   * Sends messages for one topic together; they are stored one behind the other, all or none. Rejected with a `SendError`;
+   * `MessageBatch.split` cuts a list that is too long.
+   */
+  readonly sendBatch: (
+    messages: ReadonlyArray<Message.MessageInput>,
+    options?: SendOptions & CallOptions
+  ) => Promise<SendBatchResult>
+  /** Takes back a message that waits for its exact time; gives the message's id. Rejected with a `RecallError`. */
+  readonly recallMessage: (
+    topic: string,
+    recallHandle: string,
+    options?: RecallOptions & CallOptions
+  ) => Promise<string>
   /** Sends a message that nobody acknowledges; done when its bytes have been handed to the socket. */
   readonly sendOneway: (message: Message.MessageInput, options?: SendOptions & CallOptions) => Promise<void>
   /** Sends a message and waits until a consumer has replied. Rejected with a `SendError` or a `RequestReplyTimeout`. */
@@ -51,6 +67,9 @@ export const calls = (
 ): DefaultMQProducer => ({
   producerGroup: producer.producerGroup,
   send: (message, options) => run(producer.send(Message.make(message), options), options?.signal),
+  sendBatch: (messages, options) => run(producer.sendBatch(messages.map(Message.make), options), options?.signal),
+  recallMessage: (topic, recallHandle, options) =>
+    run(producer.recallMessage(topic, recallHandle, options), options?.signal),
   sendOneway: (message, options) => run(producer.sendOneway(Message.make(message), options), options?.signal),
   request: (message, timeoutMillis, options) =>
     run(producer.request(Message.make(message), timeoutMillis, options), options?.signal),

@@ -6,7 +6,9 @@ import { EmbeddedCluster, FaultScript } from "../../src/embedded/index.ts"
 import {
   DefaultMQProducer,
   Message,
+  MessageDelay,
   type PlainOptions,
+  RecallError,
   SendError,
   RequestTimeout,
   StartError
@@ -19,7 +21,12 @@ let unhandled: Array<unknown> = []
 const onUnhandled = (reason: unknown) => void unhandled.push(reason)
 
 const startCluster = async () => {
-  const runtime = ManagedRuntime.make(EmbeddedCluster.layerTcp({ topics: { orders: { writeQueueNums: 2 } } }))
+  const runtime = ManagedRuntime.make(
+    EmbeddedCluster.layerTcp({
+      topics: { orders: { writeQueueNums: 2 } },
+      brokers: [{ name: "broker-a", config: { recallMessageEnable: true } }]
+    })
+  )
   const service = await runtime.runPromise(EmbeddedCluster)
   return { ...service, run: runtime.runPromise, dispose: () => runtime.dispose() }
 }
@@ -76,6 +83,21 @@ describe("a producer of promises", () => {
     assert.instanceOf(late, SendError)
     assert.deepInclude(late.reason, { _tag: "IllegalServiceState", actual: "SHUTDOWN_ALREADY" })
     assert.strictEqual(late.outcome, "not-sent")
+  })
+
+  it("sends batches and delayed messages, and recalls one", async () => {
+    await using producer = await start()
+    const { results } = await producer.sendBatch([
+      { topic: "orders", body: "a" },
+      Message.make({ topic: "orders", body: "b" })
+    ])
+    assert.strictEqual(results.length, 2)
+    assert.strictEqual(await stored(), 2)
+    const late = await producer.send({ topic: "orders", body: "late", delay: MessageDelay.by("1 hour") })
+    assert.strictEqual(await producer.recallMessage("orders", late.recallHandle ?? ""), late.msgId)
+    assert.instanceOf(await rejection(producer.recallMessage("orders", "none")), RecallError)
+    const refused = await rejection(producer.sendBatch([]))
+    assert.instanceOf(refused, SendError)
   })
 
   it("rejects with the typed errors themselves", async () => {
