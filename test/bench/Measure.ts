@@ -20,7 +20,9 @@ export const Task = Schema.Struct({
   inFlight: Schema.Number,
   bodySize: Schema.Number,
   warmUp: Schema.Number,
-  count: Schema.Number
+  count: Schema.Number,
+  /** What is switched on in this package: its defaults, nothing, or spans besides. */
+  telemetry: Schema.Literals(["default", "off", "traced"])
 })
 export type Task = typeof Task.Type
 

@@ -1,4 +1,4 @@
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Tracer } from "effect"
 import { DefaultMQProducer, Message, MQClientManager } from "effect-rocketmq"
 import { measure, task } from "./Measure.ts"
 
@@ -7,8 +7,18 @@ import { measure, task } from "./Measure.ts"
 const options = task()
 const message = Message.make({ topic: "bench", body: new Uint8Array(options.bodySize).fill(120) })
 
+// A tracer that keeps its spans and exports none: what remains is what the client itself does for a span.
+const tracer = Tracer.make({ span: (span) => new Tracer.NativeSpan(span) })
+
+const observed = <A, E, R>(sends: Effect.Effect<A, E, R>) =>
+  options.telemetry === "traced" ? Effect.withTracer(sends, tracer) : sends
+
 const program = Effect.gen(function* () {
-  const producer = yield* DefaultMQProducer.make({ producerGroup: "bench-pg", namesrvAddr: options.address })
+  const producer = yield* DefaultMQProducer.make({
+    producerGroup: "bench-pg",
+    namesrvAddr: options.address,
+    metrics: options.telemetry !== "off"
+  })
   const begin = performance.now()
   yield* Effect.acquireRelease(producer.start, () => producer.shutdown)
   yield* producer.send(message)
@@ -33,12 +43,11 @@ const program = Effect.gen(function* () {
     })
     const sender = Effect.whileLoop({ while: () => next < count, body: () => one, step: () => {} })
     return Effect.runPromise(
-      Effect.as(
+      observed(
         Effect.forEach(Array.from({ length: options.inFlight }), () => sender, {
           concurrency: "unbounded",
           discard: true
-        }),
-        0
+        })
       )
     ).then(() => failed)
   }
