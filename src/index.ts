@@ -47,6 +47,13 @@ export { ServiceState } from "./client/ServiceState.ts"
 export { StartObserver, type StartStep, type StepRecord } from "./client/StartStep.ts"
 export type { TimerState } from "./client/Timers.ts"
 
+export {
+  type ConfigName,
+  configNames,
+  type ConfigOverrides,
+  fromConfig as producerOptionsFromConfig,
+  type TransactionOverrides
+} from "./producer/ConfigNames.ts"
 export { DefaultMQProducer, type DefaultMQProducerShape, type ProducerState } from "./producer/DefaultMQProducer.ts"
 export {
   type CheckForbiddenHook,
@@ -85,6 +92,17 @@ export type { TraceState } from "./producer/TraceDispatcher.ts"
 
 export * from "./admin/AdminError.ts"
 export { type AnyError, explain } from "./admin/Explain.ts"
+export type { BrokerAddress } from "./admin/AdminContext.ts"
+export type { ClientConnection, ConsumeProgress, ConsumerConnections, QueueProgress } from "./admin/Clients.ts"
+export type { CreatedGroup, CreateGroupOptions, DeleteGroupOptions, GroupInfo } from "./admin/Groups.ts"
 export type { PullResult } from "./admin/Messages.ts"
 export { type AdminConfig, type AdminOptions, MQAdmin, type MQAdminShape } from "./admin/MQAdmin.ts"
-export type { CreatedTopic, CreateTopicOptions } from "./admin/Topics.ts"
+export type { ResetOffsetOptions, ResetQueue } from "./admin/Offsets.ts"
+export type { FoundMessage, QueryOptions } from "./admin/Queries.ts"
+export type {
+  BrokerTopicConfig,
+  CreatedTopic,
+  CreateTopicOptions,
+  QueueStats,
+  UpdateTopicOptions
+} from "./admin/Topics.ts"

@@ -8,6 +8,7 @@ import * as Read from "./ConfigReader.ts"
 import type { ConfigOption, Parse } from "./ConfigReader.ts"
 import * as ProducerConfigs from "./ProducerConfig.ts"
 import type { ProducerConfig, ProducerOptions } from "./ProducerConfig.ts"
+import type { TransactionSettings } from "./TransactionMQProducer.ts"
 import { checkGroup } from "./Validators.ts"
 
 /**
@@ -19,9 +20,12 @@ import { checkGroup } from "./Validators.ts"
  */
 
 /** Options that are functions, and so stand in no `Config`. */
-export const inCodeOnly: ReadonlySet<string> = new Set(["allowAddress", "retryPolicy"])
+export const inCodeOnly: ReadonlySet<string> = new Set<InCodeOnly>(["allowAddress", "retryPolicy"])
 
-type Table = { readonly [K in keyof ProducerConfig]?: ConfigOption<ProducerConfig[K]> }
+type InCodeOnly = "allowAddress" | "retryPolicy"
+
+/** How options are read: each is in it, or this does not compile. */
+type Table<C> = { readonly [K in keyof C]-?: ConfigOption<C[K]> }
 
 const producer = <A>(key: string, name: string, parse: Parse<A>) =>
   Read.option(key, [`rocketmq.producer.${name}`], parse)
@@ -95,7 +99,7 @@ const remoting: ConfigOption<Partial<RemotingClientConfig>> = Read.group(
   (values) => values
 )
 
-const table: Table = {
+const table: Table<Omit<ProducerConfig, InCodeOnly>> = {
   producerGroup: producer("producerGroup", "group", Read.text),
   readiness: producer("readiness", "readiness", Read.oneOf("lazy", "nameServer", "routes", "registered")),
   topics: producer("topics", "topics", Read.list),
@@ -161,6 +165,13 @@ const table: Table = {
   remoting
 }
 
+const transactionTable: Table<TransactionSettings> = {
+  checkConcurrency: producer("checkConcurrency", "check-concurrency", Read.positive),
+  checkRequestHoldMax: producer("checkRequestHoldMax", "check-request-hold-max", Read.positive),
+  checkTimeoutMillis: producer("checkTimeoutMillis", "check-timeout", Read.millis),
+  transactionTimeoutMillis: producer("transactionTimeoutMillis", "transaction-timeout", Read.millis)
+}
+
 /** One option as `Config` knows it. */
 export interface ConfigName {
   /** The option of {@link ProducerConfig}, with the parts of a group behind a dot: `tls.ca`. */
@@ -172,36 +183,31 @@ export interface ConfigName {
 }
 
 /** Every option that can come from `Config`, with its names; the table of docs/configuration.md. */
-export const configNames: ReadonlyArray<ConfigName> = Object.values<ConfigOption<unknown>>(table).flatMap((entry) =>
+export const configNames: ReadonlyArray<ConfigName> = [
+  ...Object.values<ConfigOption<unknown>>(table),
+  ...Object.values<ConfigOption<unknown>>(transactionTable)
+].flatMap((entry) =>
   entry.names.map(({ names, option }) => ({ option, names, environment: names.map(Read.environmentName) }))
 )
 
 /** Options of which each may be a `Config` of its own; those that are left out are read under their documented names. */
-export type ConfigOverrides = {
-  readonly [K in keyof ProducerConfig]?: ProducerConfig[K] | Config.Config<ProducerConfig[K]> | undefined
+export type Overrides<C> = {
+  readonly [K in keyof C]?: C[K] | Config.Config<Exclude<C[K], undefined>> | undefined
 }
 
-/** The values of options that were given in code, each by itself or as one `Config` of all. */
-const givenOptions = Effect.fnUntraced(function* (
-  given: ConfigOverrides | Config.Config<Partial<ProducerConfig>>,
-  provider: ConfigProvider.ConfigProvider,
-  problems: Array<ConfigProblem>
-) {
-  const parse = <A>(config: Config.Config<A>, path: string) =>
-    config.parse(provider).pipe(
-      Effect.catch((error) => {
-        problems.push(new ConfigProblem({ path, problem: error.message }))
-        return Effect.succeed(undefined)
-      })
-    )
-  if (Config.isConfig(given)) return (yield* parse(given, "options")) ?? {}
-  return yield* givenOneByOne(given, parse)
-})
+/** {@link Overrides} of a producer's options, or one `Config` of any of them. */
+export type ConfigOverrides = Overrides<ProducerConfig> | Config.Config<Partial<ProducerConfig>>
 
-const givenOneByOne = Effect.fnUntraced(function* <C extends object>(
-  given: { readonly [K in keyof C]?: C[K] | Config.Config<C[K]> | undefined },
-  parse: <A>(config: Config.Config<A>, path: string) => Effect.Effect<A | undefined>
-) {
+/** {@link Overrides} of the options of a transactional producer, or one `Config` of any of them. */
+export type TransactionOverrides =
+  Overrides<ProducerConfig & TransactionSettings> | Config.Config<Partial<ProducerConfig & TransactionSettings>>
+
+type ParseGiven = <A>(config: Config.Config<A>, path: string) => Effect.Effect<A | undefined>
+
+const isConfigOf = <A>(value: A | Config.Config<A> | undefined): value is Config.Config<A> => Config.isConfig(value)
+
+/** The values of options that were given in code, each by itself. */
+const givenOneByOne = Effect.fnUntraced(function* <C extends object>(given: Overrides<C>, parse: ParseGiven) {
   const values: { [K in keyof C]?: C[K] } = {}
   for (const key in given) {
     const item: C[typeof key] | Config.Config<C[typeof key]> | undefined = given[key]
@@ -211,20 +217,24 @@ const givenOneByOne = Effect.fnUntraced(function* <C extends object>(
   return values
 })
 
-const isConfigOf = <A>(value: A | Config.Config<A> | undefined): value is Config.Config<A> => Config.isConfig(value)
-
-/**
- * A producer's options out of the current `ConfigProvider`, under the names of {@link configNames}. What is given in code
- * wins. Fails with `InvalidConfig`, which lists everything that cannot be used at once, each under the name at which it
- * was found; secrets are `Redacted` and appear in no problem.
- */
-export const fromConfig = Effect.fnUntraced(function* (
-  given: ConfigOverrides | Config.Config<Partial<ProducerConfig>> = {}
-): Effect.fn.Return<ProducerOptions, InvalidConfig> {
+const read = Effect.fnUntraced(function* <C extends ProducerConfig>(
+  tables: { readonly [K in keyof C]?: ConfigOption<C[K]> },
+  given: Overrides<C> | Config.Config<Partial<C>>
+) {
   const provider = yield* ConfigProvider.ConfigProvider
   const { found, problems, reader } = Read.make(provider)
-  const fromNames: Partial<ProducerConfig> = yield* Read.readAll(table, reader)
-  const options = { ...fromNames, ...(yield* givenOptions(given, provider, problems)) }
+  const parse: ParseGiven = (config, path) =>
+    config.parse(provider).pipe(
+      Effect.catch((error) => {
+        problems.push(new ConfigProblem({ path, problem: error.message }))
+        return Effect.succeed(undefined)
+      })
+    )
+  const fromNames = yield* Read.readAll<C>(tables, reader)
+  const fromCode: Partial<C> = isConfigOf(given)
+    ? ((yield* parse(given, "options")) ?? {})
+    : yield* givenOneByOne<C>(given, parse)
+  const options: Partial<C> = { ...fromNames, ...fromCode }
 
   const nameOf = (path: string): string => {
     const root = /^[a-zA-Z0-9]+/.exec(path)?.[0] ?? path
@@ -232,25 +242,34 @@ export const fromConfig = Effect.fnUntraced(function* (
     const name = found.get(path) ?? found.get(root) ?? found.get(part ?? "")
     return name === undefined ? path : `${name} (${path})`
   }
-  // An option that could not be read has its default here, so nothing is reported twice.
-  const whole = withDefaults(ProducerConfigs.defaults, options)
-  if (options.producerGroup !== undefined) {
-    const group = checkGroup(options.producerGroup)
+  const { producerGroup } = options
+  if (producerGroup !== undefined) {
+    const group = checkGroup(producerGroup)
     if (group !== undefined) problems.push(new ConfigProblem({ path: nameOf("producerGroup"), problem: group.detail }))
-  } else if (
-    !found.has("producerGroup") &&
-    problems.every(({ path }) => path !== "producerGroup" && path !== "options")
-  ) {
-    problems.push(
-      new ConfigProblem({
-        path: "producerGroup",
-        problem: "is not set; ROCKETMQ_PRODUCER_GROUP or rocketmq.producer.group"
-      })
-    )
+  } else if (problems.every(({ path }) => path !== "producerGroup" && path !== "options")) {
+    const problem = "is not set; ROCKETMQ_PRODUCER_GROUP or rocketmq.producer.group"
+    problems.push(new ConfigProblem({ path: "producerGroup", problem }))
   }
-  for (const { path, problem } of ProducerConfigs.problems(whole)) {
+  // An option that could not be read has its default here, so nothing is reported twice.
+  for (const { path, problem } of ProducerConfigs.problems(
+    withDefaults<ProducerConfig>(ProducerConfigs.defaults, options)
+  )) {
     problems.push(new ConfigProblem({ path: nameOf(path), problem }))
   }
-  if (problems.length > 0) return yield* new InvalidConfig({ problems })
-  return { ...options, producerGroup: whole.producerGroup }
+  if (problems.length > 0 || producerGroup === undefined) return yield* new InvalidConfig({ problems })
+  return { ...options, producerGroup }
 })
+
+/**
+ * A producer's options out of the current `ConfigProvider`, under the names of {@link configNames}. What is given in code
+ * wins. Fails with `InvalidConfig`, which lists everything that cannot be used at once, each under the name at which it
+ * was found; secrets are `Redacted` and appear in no problem.
+ */
+export const fromConfig = (given: ConfigOverrides = {}): Effect.Effect<ProducerOptions, InvalidConfig> =>
+  read<ProducerConfig>(table, given)
+
+/** {@link fromConfig} for a transactional producer. */
+export const transactionFromConfig = (
+  given: TransactionOverrides = {}
+): Effect.Effect<ProducerOptions & TransactionSettings, InvalidConfig> =>
+  read<ProducerConfig & TransactionSettings>({ ...table, ...transactionTable }, given)

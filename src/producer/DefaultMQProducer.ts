@@ -1,16 +1,4 @@
-import {
-  Clock,
-  type Config,
-  Context,
-  Deferred,
-  Effect,
-  Exit,
-  Layer,
-  Random,
-  Scope,
-  type Stream,
-  SubscriptionRef
-} from "effect"
+import { Clock, Context, Deferred, Effect, Exit, Layer, Random, Scope, type Stream, SubscriptionRef } from "effect"
 import { withDefaults } from "../client/ClientConfig.ts"
 import {
   IllegalServiceState,
@@ -158,7 +146,7 @@ export class DefaultMQProducer extends Context.Service<DefaultMQProducer, Defaul
    * used is told at once, by an `InvalidConfig`.
    */
   static readonly layerConfig = (
-    options?: ConfigNames.ConfigOverrides | Config.Config<Partial<ProducerConfig.ProducerConfig>>
+    options?: ConfigNames.ConfigOverrides
   ): Layer.Layer<DefaultMQProducer, StartError, MQClientManager> =>
     Layer.effect(
       DefaultMQProducer,

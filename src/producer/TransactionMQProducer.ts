@@ -1,5 +1,5 @@
-import { Config, Context, Effect, Exit, Layer } from "effect"
-import { ConfigProblem, type StartError } from "../client/ClientError.ts"
+import { Context, Effect, Exit, Layer } from "effect"
+import { ConfigProblem, StartError } from "../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import type { MQClientManager } from "../client/MQClientManager.ts"
 import type { Message } from "../message/Message.ts"
@@ -10,6 +10,7 @@ import type { SendResult } from "../message/SendResult.ts"
 import { SysFlag } from "../message/SysFlag.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
 import * as MessageProperties from "../protocol/MessageProperties.ts"
+import * as ConfigNames from "./ConfigNames.ts"
 import { type DefaultMQProducerShape, makeExtended } from "./DefaultMQProducer.ts"
 import { commitOrRollback, type LocalTransactionState, remarkOf, stateOfExit } from "./LocalTransactionState.ts"
 import type { Outgoing } from "./Outgoing.ts"
@@ -143,14 +144,22 @@ export class TransactionMQProducer extends Context.Service<TransactionMQProducer
   ): Layer.Layer<TransactionMQProducer, StartError, MQClientManager | R> =>
     Layer.effect(TransactionMQProducer, started(options))
 
-  /** {@link layer} with options read from `Config`; the check is code and comes by itself. */
+  /**
+   * {@link layer} with options from `Config`, under the names in docs/configuration.md, as `DefaultMQProducer.layerConfig`
+   * reads them; the check is code and comes by itself.
+   */
   static readonly layerConfig = <R = never>(
     checkLocalTransaction: TransactionProducerOptions<R>["checkLocalTransaction"],
-    options: Config.Wrap<ProducerOptions & TransactionSettings>
-  ): Layer.Layer<TransactionMQProducer, StartError | Config.ConfigError, MQClientManager | R> =>
+    options?: ConfigNames.TransactionOverrides
+  ): Layer.Layer<TransactionMQProducer, StartError, MQClientManager | R> =>
     Layer.effect(
       TransactionMQProducer,
-      Effect.flatMap(Config.unwrap(options), (settings) => started({ ...settings, checkLocalTransaction }))
+      ConfigNames.transactionFromConfig(options).pipe(
+        Effect.mapError(
+          (reason) => new StartError({ step: "2.2", name: "check the configuration and the group", reason })
+        ),
+        Effect.flatMap((settings) => started({ ...settings, checkLocalTransaction }))
+      )
     )
 }
 

@@ -4,7 +4,7 @@ import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { InvalidConfig } from "../../src/client/ClientError.ts"
-import { configNames, fromConfig, inCodeOnly } from "../../src/producer/ConfigNames.ts"
+import { configNames, fromConfig, inCodeOnly, transactionFromConfig } from "../../src/producer/ConfigNames.ts"
 import { defaults } from "../../src/producer/ProducerConfig.ts"
 
 type Given = Parameters<typeof fromConfig>[0]
@@ -221,6 +221,26 @@ describe("options from Config", () => {
       assert.match(problems[0] ?? "", /^producerGroup: .*NO_SUCH/s)
       assert.match(problems[1] ?? "", /^retryTimesWhenSendFailed: .*MY_RETRIES/s)
       assert.strictEqual(problems.length, 2)
+    })
+  )
+
+  it.effect("are those of a transactional producer too", () =>
+    Effect.gen(function* () {
+      const environment = (env: Record<string, string>) =>
+        Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord({ ...group, ...env }))
+      const settings = yield* transactionFromConfig({ checkConcurrency: 2 }).pipe(
+        environment({ ROCKETMQ_PRODUCER_CHECK_TIMEOUT: "5s", ROCKETMQ_PRODUCER_TOPICS: "orders" })
+      )
+      assert.deepStrictEqual(settings, {
+        producerGroup: "pg",
+        topics: ["orders"],
+        checkConcurrency: 2,
+        checkTimeoutMillis: 5_000
+      })
+      const problems = yield* problemsOf(
+        transactionFromConfig().pipe(environment({ ROCKETMQ_PRODUCER_CHECK_CONCURRENCY: "0" }))
+      )
+      assert.deepStrictEqual(problems, ['ROCKETMQ_PRODUCER_CHECK_CONCURRENCY: must be a whole number above 0, is "0"'])
     })
   )
 
