@@ -1,9 +1,10 @@
-import { Context, Layer } from "effect"
+import { Context, Layer, Stream } from "effect"
 import type { ServiceState } from "../client/ServiceState.ts"
 import * as Message from "../message/Message.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import type { SendResult } from "../message/SendResult.ts"
+import type { EncodeOptions, Topic } from "../message/Topic.ts"
 import {
   DefaultMQProducer as Service,
   type DefaultMQProducerShape,
@@ -13,8 +14,15 @@ import type { RecallOptions } from "../producer/Recall.ts"
 import type { ReplyInput, RequestOptions } from "../producer/RequestReply.ts"
 import type { SendBatchResult } from "../producer/SendBatch.ts"
 import type { SendOptions } from "../producer/SendOptions.ts"
+import type { SendAllOptions } from "../producer/SendStream.ts"
 import { managerLayer, type PlainOptions, redact } from "./Options.ts"
 import { build, type CallOptions, type Run, runWith } from "./Run.ts"
+
+/** A message that has its place in the order of its queue. */
+export interface Queued {
+  /** Done when a broker has stored the message. Rejected with a `SendError`; whoever does not care need not ask. */
+  readonly acknowledged: (options?: CallOptions) => Promise<SendResult>
+}
 
 /**
  * A started producer for code without Effect. Promises are rejected with the typed errors of this package: `SendError` and
@@ -39,6 +47,25 @@ export interface DefaultMQProducer extends AsyncDisposable {
     recallHandle: string,
     options?: RecallOptions & CallOptions
   ) => Promise<string>
+  /**
+   * A send in two steps: done when the message has its place in the order of its queue, and waiting while more than
+   * `maxQueuedSends` are under way. Messages of one queue are stored in the order in which these promises were done.
+   */
+  readonly sendQueued: (message: Message.MessageInput, options?: SendOptions & CallOptions) => Promise<Queued>
+  /**
+   * Sends messages as they come, 64 at once unless told otherwise, and gives the results in their order. The first failure
+   * ends it; leaving the loop early stops it.
+   */
+  readonly sendAll: (
+    messages: Iterable<Message.MessageInput> | AsyncIterable<Message.MessageInput>,
+    options?: SendAllOptions
+  ) => AsyncIterable<SendResult>
+  /** Sends a value to a typed topic. Rejected with a `SendError` whose reason is `TopicEncodeError` if it does not fit. */
+  readonly sendTo: <A, RD>(
+    topic: Topic<A, RD>,
+    value: A,
+    options?: SendOptions & EncodeOptions & CallOptions
+  ) => Promise<SendResult>
   /** Sends a message that nobody acknowledges; done when its bytes have been handed to the socket. */
   readonly sendOneway: (message: Message.MessageInput, options?: SendOptions & CallOptions) => Promise<void>
   /** Sends a message and waits until a consumer has replied. Rejected with a `SendError` or a `RequestReplyTimeout`. */
@@ -59,9 +86,17 @@ export interface DefaultMQProducer extends AsyncDisposable {
   readonly shutdown: () => Promise<void>
 }
 
+const isAsync = <A>(messages: Iterable<A> | AsyncIterable<A>): messages is AsyncIterable<A> =>
+  Symbol.asyncIterator in messages
+
+/** A stream of what a program hands over; what its iterator throws comes out at the other end as it is. */
+const streamOf = <A>(messages: Iterable<A> | AsyncIterable<A>): Stream.Stream<A, unknown> =>
+  isAsync(messages) ? Stream.fromAsyncIterable(messages, (error) => error) : Stream.fromIterable(messages)
+
 /** The calls of a producer as promises. */
 export const calls = (
   producer: DefaultMQProducerShape,
+  context: Context.Context<never>,
   run: Run,
   shutdown: () => Promise<void>
 ): DefaultMQProducer => ({
@@ -70,6 +105,13 @@ export const calls = (
   sendBatch: (messages, options) => run(producer.sendBatch(messages.map(Message.make), options), options?.signal),
   recallMessage: (topic, recallHandle, options) =>
     run(producer.recallMessage(topic, recallHandle, options), options?.signal),
+  sendQueued: async (message, options) => {
+    const acknowledged = await run(producer.sendQueued(Message.make(message), options), options?.signal)
+    return { acknowledged: (later) => run(acknowledged, later?.signal) }
+  },
+  sendAll: (messages, options) =>
+    Stream.toAsyncIterableWith(producer.sendAll(Stream.map(streamOf(messages), Message.make), options), context),
+  sendTo: (topic, value, options) => run(producer.sendTo(topic, value, options), options?.signal),
   sendOneway: (message, options) => run(producer.sendOneway(Message.make(message), options), options?.signal),
   request: (message, timeoutMillis, options) =>
     run(producer.request(Message.make(message), timeoutMillis, options), options?.signal),
@@ -87,7 +129,7 @@ const started = async <E>(
   signal: AbortSignal | undefined
 ): Promise<DefaultMQProducer> => {
   const { close, context } = await build(services === undefined ? layer : Layer.provideMerge(layer, services), signal)
-  return calls(Context.get(context, Service), runWith(context), close)
+  return calls(Context.get(context, Service), context, runWith(context), close)
 }
 
 /**

@@ -1,5 +1,5 @@
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
-import { Layer, Logger, ManagedRuntime, Redacted, References } from "effect"
+import { Layer, Logger, ManagedRuntime, Redacted, References, Schema } from "effect"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { EmbeddedCluster, FaultScript } from "../../src/embedded/index.ts"
@@ -8,10 +8,13 @@ import {
   Message,
   MessageDelay,
   type PlainOptions,
+  type PlainTransactionOptions,
   RecallError,
   SendError,
   RequestTimeout,
-  StartError
+  StartError,
+  Topic,
+  TransactionMQProducer
 } from "../../src/promise/index.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 
@@ -24,7 +27,12 @@ const startCluster = async () => {
   const runtime = ManagedRuntime.make(
     EmbeddedCluster.layerTcp({
       topics: { orders: { writeQueueNums: 2 } },
-      brokers: [{ name: "broker-a", config: { recallMessageEnable: true } }]
+      brokers: [
+        {
+          name: "broker-a",
+          config: { recallMessageEnable: true, transactionTimeOut: 50, transactionCheckInterval: 50 }
+        }
+      ]
     })
   )
   const service = await runtime.runPromise(EmbeddedCluster)
@@ -48,11 +56,31 @@ afterEach(async () => {
 const start = (options: Partial<PlainOptions> = {}) =>
   DefaultMQProducer.start({ producerGroup: "pg", namesrvAddr: cluster.namesrvAddr, ...options })
 
+const startTransactional = (options: Partial<PlainTransactionOptions> = {}) =>
+  TransactionMQProducer.start({
+    producerGroup: "tx-pg",
+    namesrvAddr: cluster.namesrvAddr,
+    topics: ["orders"],
+    checkLocalTransaction: async () => "UNKNOW",
+    ...options
+  })
+
 const rejection = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
     () => assert.fail("it was not rejected"),
     (error: unknown) => error
   )
+
+const collect = async <A>(items: AsyncIterable<A>): Promise<ReadonlyArray<A>> => {
+  const all: Array<A> = []
+  for await (const item of items) all.push(item)
+  return all
+}
+
+/** Waits until something is the case; the test's own limit ends it. */
+const until = async (condition: () => Promise<boolean>) => {
+  while (!(await condition())) await new Promise((resolve) => setImmediate(resolve))
+}
 
 const sends = { code: RequestCode.SEND_MESSAGE_V2 }
 const arrived = async () => (await cluster.run(cluster.traffic.ofCode(RequestCode.SEND_MESSAGE_V2))).length
@@ -201,6 +229,126 @@ describe("a producer of promises", () => {
     await producer.shutdown()
     assert.isTrue(lines.some((line) => line.includes("producer pg is RUNNING")))
     assert.isTrue(lines.some((line) => line.includes("producer pg is shut down")))
+  })
+})
+
+describe("a producer of promises, many messages", () => {
+  it("sends what an iterator gives, in order, and stops with the loop", async () => {
+    await using producer = await start()
+    let taken = 0
+    const endless = async function* () {
+      for (;;) yield { topic: "orders", body: `body-${taken++}` }
+    }
+    const results: Array<string> = []
+    for await (const result of producer.sendAll(endless(), { concurrency: 2 })) {
+      results.push(result.msgId)
+      if (results.length === 10) break
+    }
+    assert.strictEqual(new Set(results).size, 10)
+    assert.isBelow(taken, 100)
+    const some = [1, 2, 3].map((n) => ({ topic: "orders", body: `${n}` }))
+    const three = await collect(producer.sendAll(some))
+    assert.deepStrictEqual(
+      three.map(({ status }) => status),
+      ["SEND_OK", "SEND_OK", "SEND_OK"]
+    )
+  })
+
+  it("ends a loop with the error of a send, or with that of the iterator, as they are", async () => {
+    await using producer = await start()
+    const broken = new Error("the file has ended early")
+    const failing = async function* () {
+      yield { topic: "orders", body: "1" }
+      throw broken
+    }
+    assert.strictEqual(await rejection(collect(producer.sendAll(failing()))), broken)
+    const invalid = await rejection(collect(producer.sendAll([{ topic: "not good", body: "1" }])))
+    assert.instanceOf(invalid, SendError)
+  })
+
+  it("sends in two steps, of which nobody need take the second", async () => {
+    await using producer = await start()
+    const queued = await producer.sendQueued({ topic: "orders", body: "1" }, { orderingKey: "a" })
+    assert.strictEqual((await queued.acknowledged()).status, "SEND_OK")
+    await fault(FaultScript.answer(1, "no"))
+    // Nobody asks what becomes of it: its failure is no rejection that nobody handles.
+    await producer.sendQueued({ topic: "orders", body: "2" }, { timeoutMillis: 200 })
+    const failed = await producer.sendQueued({ topic: "orders", body: "3" }, { timeoutMillis: 200 })
+    assert.instanceOf(await rejection(failed.acknowledged()), SendError)
+  })
+
+  it("sends values of a typed topic", async () => {
+    await using producer = await start()
+    const orders = Topic.make("orders", { schema: Schema.Struct({ id: Schema.Int }), key: ({ id }) => `order-${id}` })
+    await producer.sendTo(orders, { id: 7 })
+    const [message] = await cluster.run(cluster.messages("orders"))
+    assert.strictEqual(new TextDecoder().decode(message?.body), '{"id":7}')
+    assert.strictEqual(message?.properties["KEYS"], "order-7")
+    const misfit = await rejection(producer.sendTo(orders, { id: 0.5 }))
+    assert.instanceOf(misfit, SendError)
+    assert.strictEqual(misfit.reason._tag, "TopicEncodeError")
+  })
+})
+
+describe("a transactional producer of promises", () => {
+  it("commits what has ended well, and leaves the rest to the check", async () => {
+    const asked: Array<string> = []
+    await using producer = await startTransactional({
+      checkLocalTransaction: async (message) => {
+        asked.push(message.topic)
+        return "COMMIT_MESSAGE"
+      }
+    })
+    const result = await producer.transaction({ topic: "orders", body: "1" }, async ({ msgId }) => `row of ${msgId}`)
+    assert.strictEqual(result.value, `row of ${result.sendResult.msgId}`)
+    assert.strictEqual(result.localTransactionState, "COMMIT_MESSAGE")
+    await until(async () => (await stored()) === 1)
+
+    const broken = new Error("the connection was lost during COMMIT")
+    const error = await rejection(
+      producer.transaction({ topic: "orders", body: "2" }, () => {
+        throw broken
+      })
+    )
+    assert.strictEqual(error, broken)
+    assert.deepInclude(await producer.transactions(), { begun: 2, committed: 1, rolledBack: 0, unknown: 1 })
+    await until(async () => (await stored()) === 2)
+    assert.deepStrictEqual(asked, ["orders"])
+  })
+
+  it("rolls back where the error says that nothing was done", async () => {
+    await using producer = await startTransactional({ stateOf: () => "ROLLBACK_MESSAGE" })
+    const error = await rejection(
+      producer.transaction({ topic: "orders", body: "1" }, async () => Promise.reject(new Error("no stock")))
+    )
+    assert.strictEqual(error instanceof Error && error.message, "no stock")
+    assert.deepInclude(await producer.transactions(), { begun: 1, rolledBack: 1, unknown: 0 })
+    await until(async () => (await cluster.run(cluster.halfMessages)).length === 0)
+    assert.strictEqual(await stored(), 0)
+  })
+
+  it("passes an abort on to the local transaction, and leaves the message to the check", async () => {
+    await using producer = await startTransactional()
+    const controller = new AbortController()
+    let heard = false
+    const error = await rejection(
+      producer.transaction(
+        { topic: "orders", body: "1" },
+        (_, signal) =>
+          new Promise<void>((_resolve, reject) => {
+            signal.addEventListener("abort", () => {
+              heard = true
+              reject(new Error("stopped"))
+            })
+            controller.abort(new Error("enough"))
+          }),
+        { signal: controller.signal }
+      )
+    )
+    assert.strictEqual(error instanceof Error && error.message, "enough")
+    assert.isTrue(heard)
+    assert.deepInclude(await producer.transactions(), { begun: 1, committed: 0, unknown: 1 })
+    assert.strictEqual((await cluster.run(cluster.halfMessages)).length, 1)
   })
 })
 

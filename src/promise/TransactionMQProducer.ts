@@ -1,0 +1,110 @@
+import { Context, Effect, Layer } from "effect"
+import * as Message from "../message/Message.ts"
+import type { MessageExt } from "../message/MessageExt.ts"
+import type { SendResult } from "../message/SendResult.ts"
+import { type LocalTransactionState, stateOfExit } from "../producer/LocalTransactionState.ts"
+import type { SendOptions } from "../producer/SendOptions.ts"
+import {
+  type TransactionCounters,
+  TransactionMQProducer as Service,
+  type TransactionMQProducerShape,
+  type TransactionResult,
+  type TransactionSettings
+} from "../producer/TransactionMQProducer.ts"
+import { calls, type DefaultMQProducer } from "./DefaultMQProducer.ts"
+import { managerLayer, type PlainOptions, redact } from "./Options.ts"
+import { build, type CallOptions, type Run, runWith } from "./Run.ts"
+
+/** The options of a transactional producer for code without Effect. */
+export interface PlainTransactionOptions extends PlainOptions, TransactionSettings {
+  /**
+   * Says what has become of the local transaction of a half message that is still undecided; a broker asks. A rejection
+   * and running out of time count as UNKNOW: the broker asks again.
+   */
+  readonly checkLocalTransaction: (message: MessageExt, signal: AbortSignal) => Promise<LocalTransactionState>
+  /**
+   * What a local transaction that threw says. By default UNKNOW, as in Java: nobody knows how far it came, and the check
+   * decides. Say ROLLBACK_MESSAGE for errors that mean that nothing was done.
+   */
+  readonly stateOf?: ((error: unknown) => LocalTransactionState) | undefined
+}
+
+/** A transactional producer for code without Effect: everything that `DefaultMQProducer` has, and transactions. */
+export interface TransactionMQProducer extends DefaultMQProducer {
+  /**
+   * Sends a message that consumers get if, and only if, a local transaction succeeds: stores it as a half message, calls
+   * `local`, and commits when that has ended well. What `local` throws the promise is rejected with; the message is then
+   * what `stateOf` says. Also rejected with a `SendError`, `TransactionNotRun` or `LocalTransactionTimeout`. An abort
+   * leaves the message to the check.
+   */
+  readonly transaction: <A>(
+    message: Message.MessageInput,
+    local: (half: SendResult, signal: AbortSignal) => A | Promise<A>,
+    options?: SendOptions & CallOptions
+  ) => Promise<TransactionResult<A>>
+  /** What it has counted. */
+  readonly transactions: () => Promise<TransactionCounters>
+}
+
+/** What a local transaction threw. */
+class Thrown {
+  readonly error: unknown
+  constructor(error: unknown) {
+    this.error = error
+  }
+}
+
+const transaction =
+  (producer: TransactionMQProducerShape, run: Run, stateOf: NonNullable<PlainTransactionOptions["stateOf"]>) =>
+  <A>(
+    message: Message.MessageInput,
+    local: (half: SendResult, signal: AbortSignal) => A | Promise<A>,
+    options: (SendOptions & CallOptions) | undefined
+  ): Promise<TransactionResult<A>> =>
+    run(
+      producer
+        .transaction(
+          Message.make(message),
+          (half) =>
+            Effect.tryPromise({ try: async (signal) => local(half, signal), catch: (error) => new Thrown(error) }),
+          {
+            ...options,
+            stateOf: (exit) => {
+              const thrown =
+                exit._tag === "Failure"
+                  ? exit.cause.reasons.find((reason) => reason._tag === "Fail" && reason.error instanceof Thrown)
+                  : undefined
+              return thrown?._tag === "Fail" && thrown.error instanceof Thrown
+                ? stateOf(thrown.error.error)
+                : stateOfExit(exit)
+            }
+          }
+        )
+        .pipe(Effect.mapError((error) => (error instanceof Thrown ? error.error : error))),
+      options?.signal
+    )
+
+/** The transactional producer for code without Effect. */
+export const TransactionMQProducer = {
+  /** A started producer. Rejected with a `StartError` when it cannot start, and has released everything then. */
+  start: async (options: PlainTransactionOptions, { signal }: CallOptions = {}): Promise<TransactionMQProducer> => {
+    const { checkLocalTransaction, stateOf = () => "UNKNOW", ...rest } = options
+    const layer = Service.layer({
+      ...redact(rest),
+      checkLocalTransaction: (message) =>
+        Effect.tryPromise({
+          try: (aborted) => checkLocalTransaction(message, aborted),
+          catch: (error) => error
+        })
+    }).pipe(Layer.provide(managerLayer(options.services)))
+    const { services } = options
+    const { close, context } = await build(services === undefined ? layer : Layer.provideMerge(layer, services), signal)
+    const producer = Context.get(context, Service)
+    const run = runWith(context)
+    return {
+      ...calls(producer, context, run, close),
+      transaction: transaction(producer, run, stateOf),
+      transactions: () => run(producer.transactions, undefined)
+    }
+  }
+}
