@@ -22,6 +22,9 @@ const problemsOf = <A, R>(self: Effect.Effect<A, InvalidConfig, R>) =>
 
 const group = { ROCKETMQ_PRODUCER_GROUP: "pg" }
 
+const environment = (env: Record<string, string>) =>
+  Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord({ ...group, ...env }))
+
 const addresses = (env: Record<string, string>) =>
   Effect.map(fromEnvironment({ ...group, ...env }), ({ namesrvAddr }) => namesrvAddr)
 
@@ -226,8 +229,6 @@ describe("options from Config", () => {
 
   it.effect("are those of a transactional producer too", () =>
     Effect.gen(function* () {
-      const environment = (env: Record<string, string>) =>
-        Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord({ ...group, ...env }))
       const settings = yield* transactionFromConfig({ checkConcurrency: 2 }).pipe(
         environment({ ROCKETMQ_PRODUCER_CHECK_TIMEOUT: "5s", ROCKETMQ_PRODUCER_TOPICS: "orders" })
       )
