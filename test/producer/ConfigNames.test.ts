@@ -22,7 +22,7 @@ const problemsOf = <A, R>(self: Effect.Effect<A, InvalidConfig, R>) =>
 
 const group = { ROCKETMQ_PRODUCER_GROUP: "pg" }
 
-const environment = (env: Record<string, string>) =>
+const withVariables = (env: Record<string, string>) =>
   Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord({ ...group, ...env }))
 
 const addresses = (env: Record<string, string>) =>
@@ -230,7 +230,7 @@ describe("options from Config", () => {
   it.effect("are those of a transactional producer too", () =>
     Effect.gen(function* () {
       const settings = yield* transactionFromConfig({ checkConcurrency: 2 }).pipe(
-        environment({ ROCKETMQ_PRODUCER_CHECK_TIMEOUT: "5s", ROCKETMQ_PRODUCER_TOPICS: "orders" })
+        withVariables({ ROCKETMQ_PRODUCER_CHECK_TIMEOUT: "5s", ROCKETMQ_PRODUCER_TOPICS: "orders" })
       )
       assert.deepStrictEqual(settings, {
         producerGroup: "pg",
@@ -239,7 +239,7 @@ describe("options from Config", () => {
         checkTimeoutMillis: 5_000
       })
       const problems = yield* problemsOf(
-        transactionFromConfig().pipe(environment({ ROCKETMQ_PRODUCER_CHECK_CONCURRENCY: "0" }))
+        transactionFromConfig().pipe(withVariables({ ROCKETMQ_PRODUCER_CHECK_CONCURRENCY: "0" }))
       )
       assert.deepStrictEqual(problems, ['ROCKETMQ_PRODUCER_CHECK_CONCURRENCY: must be a whole number above 0, is "0"'])
     })
