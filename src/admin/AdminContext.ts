@@ -125,17 +125,22 @@ export const make = (
     GetBrokerClusterInfo.decodeResponse
   )
 
-  /** Those of the brokers that have a master, with its address as this client reaches it. */
-  const reachable = Effect.fnUntraced(function* (brokers: ReadonlyArray<BrokerData>) {
+  /** Those of the brokers that have a master, with its address as this client would reach it. */
+  const withMaster = Effect.fnUntraced(function* (brokers: ReadonlyArray<BrokerData>) {
     const found: Array<BrokerAddress> = []
     for (const { brokerAddrs, brokerName } of brokers) {
       const announced = brokerAddrs.get(MASTER_ID)
       if (announced === undefined) continue
-      const address = yield* translate({ brokerName, brokerId: MASTER_ID, address: announced })
-      found.push({ brokerName, address: yield* permit(address) })
+      found.push({ brokerName, address: yield* translate({ brokerName, brokerId: MASTER_ID, address: announced }) })
     }
     return found.toSorted(byName)
   })
+
+  /** The same, when all of them may be dialled. */
+  const reachable = (brokers: ReadonlyArray<BrokerData>) =>
+    Effect.tap(withMaster(brokers), (found) =>
+      Effect.forEach(found, ({ address }) => permit(address), { discard: true })
+    )
 
   const allMasters = Effect.flatMap(clusterInfo, ({ brokerAddrTable }) => reachable([...brokerAddrTable.values()]))
 
@@ -169,14 +174,16 @@ export const make = (
       if (!("_tag" in Address.parse(nameOrAddress))) {
         return { brokerName: nameOrAddress, address: yield* permit(nameOrAddress) }
       }
-      const known = yield* allMasters
-      return (
+      const { brokerAddrTable } = yield* clusterInfo
+      const known = yield* withMaster([...brokerAddrTable.values()])
+      const found =
         known.find(({ brokerName }) => brokerName === nameOrAddress) ??
         (yield* new UnknownBroker({
           brokerName: nameOrAddress,
           brokers: known.map(({ brokerName }) => brokerName)
         }))
-      )
+      yield* permit(found.address)
+      return found
     })
   }
 }

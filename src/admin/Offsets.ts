@@ -19,7 +19,7 @@ export interface ResetOffsetOptions {
    * Milliseconds since the epoch: at the first message stored then or later; `earliest` and `latest` are the two ends.
    */
   readonly to: number | "earliest" | "latest"
-  /** Whether to move the group back too, to messages that it has processed; default true (mqadmin's `-f`). */
+  /** Whether to move the group forward too, past messages that it has not read; default true (mqadmin's `-f`). */
   readonly force?: boolean | undefined
 }
 
@@ -118,7 +118,7 @@ export const make = (
             ? messages.minOffset(queue)
             : searchOffset(queue, to)
         const current = yield* offsetOf(group, queue)
-        const offset = !force && current !== undefined && current <= target ? current : target
+        const offset = !force && current !== undefined && current < target ? current : target
         if (offset !== current) yield* update(group, queue, offset)
         return { queue, offset } satisfies ResetQueue
       })

@@ -2,13 +2,18 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { deflateSync } from "node:zlib"
 import { AdminError } from "../../src/admin/AdminError.ts"
+import { explain } from "../../src/admin/Explain.ts"
 import { MQAdmin } from "../../src/admin/MQAdmin.ts"
+import type { ResetQueue } from "../../src/admin/Offsets.ts"
 import { AddressTranslator, type BrokerEndpoint } from "../../src/client/AddressTranslator.ts"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import { EmbeddedCluster, FaultScript } from "../../src/embedded/index.ts"
+import { encodeOffsetMessageId } from "../../src/message/MessageId.ts"
 import { SysFlag } from "../../src/message/SysFlag.ts"
 import * as ClusterInfo from "../../src/protocol/ClusterInfo.ts"
+import * as MessageProperties from "../../src/protocol/MessageProperties.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
+import { MemoryNetwork } from "../../src/transport/MemoryWire.ts"
 import { brokerAddress, rawClient, sendRequest, textOf, utf8 } from "../embedded/support.ts"
 
 /** A cluster in memory and an administrator of it. */
@@ -275,5 +280,96 @@ describe("MQAdmin: messages", () => {
       assert.isAtLeast(asked.length, 3)
       assert.isTrue(asked.every((endpoint) => endpoint.brokerName === "broker-a" && endpoint.brokerId === 0))
     }).pipe(Effect.provide(EmbeddedCluster.layerMemory()))
+  )
+})
+
+const offsetOf = (all: ReadonlyArray<ResetQueue>) => all.find((one) => one.queue.queueId === 0)?.offset
+
+describe("MQAdmin: who is asked", () => {
+  it.effect("dials no address that allowAddress refuses, whoever names it", () =>
+    Effect.gen(function* () {
+      const { brokers, namesrvAddr } = yield* EmbeddedCluster
+      const network = yield* MemoryNetwork
+      const [a = assert.fail("no broker"), b = assert.fail("no second broker")] = brokers
+      const choosy = Layer.provide(
+        MQAdmin.layer({ namesrvAddr, allowAddress: (address) => address !== b.address }),
+        MQClientManager.layer
+      )
+      yield* Effect.gen(function* () {
+        const admin = yield* MQAdmin
+        assert.isAbove((yield* admin.getBrokerConfig("broker-a")).size, 0)
+        assert.isAbove((yield* admin.getBrokerConfig(a.address)).size, 0)
+        const dials = yield* network.dials(b.address)
+        const id = encodeOffsetMessageId(b.address, 0n) ?? ""
+        for (const refused of [
+          Effect.asVoid(admin.getBrokerConfig(b.address)),
+          Effect.asVoid(admin.createTopic({ topic: "new" })),
+          Effect.asVoid(admin.examineTopicStats("orders")),
+          Effect.asVoid(admin.viewMessage(id))
+        ]) {
+          const reason = yield* reasonOf(refused)
+          assert.deepInclude(reason, { _tag: "AddressRefused", address: b.address })
+        }
+        assert.strictEqual(yield* network.dials(b.address), dials)
+      }).pipe(Effect.provide(choosy))
+    }).pipe(onCluster({ brokers: 2, topics: { orders: {} } }))
+  )
+
+  it.effect("claims that there is no message only when every broker has said so", () =>
+    Effect.gen(function* () {
+      const admin = yield* MQAdmin
+      const { faults } = yield* EmbeddedCluster
+      const absent = yield* reasonOf(admin.queryMessageById("orders", "7F0000010000000000000000DEADBEEF"))
+      assert.deepInclude(absent, { _tag: "MessageNotFound", brokers: ["broker-a", "broker-b"] })
+      const properties = MessageProperties.encode({ UNIQ_KEY: "ID-1", KEYS: "k" })
+      yield* store({ properties })
+      yield* faults.add({
+        match: { code: RequestCode.QUERY_MESSAGE, broker: "broker-b" },
+        actions: [FaultScript.answer(1, "the index is broken")]
+      })
+      // What broker-b cannot say does not matter here, and does there.
+      assert.strictEqual((yield* admin.queryMessageByKey("orders", "k")).length, 1)
+      assert.strictEqual((yield* admin.queryMessageById("orders", "ID-1")).brokerName, "broker-a")
+      assert.deepInclude(yield* reasonOf(admin.queryMessageByKey("orders", "nothing")), { _tag: "BrokerRejected" })
+      assert.deepInclude(yield* reasonOf(admin.queryMessageById("orders", "ID-2")), { _tag: "BrokerRejected" })
+    }).pipe(onCluster({ brokers: 2, topics: { orders: {} } }))
+  )
+
+  it.effect("sends nothing to the address inside an id that no broker of the topic has", () =>
+    Effect.gen(function* () {
+      const admin = yield* MQAdmin
+      const network = yield* MemoryNetwork
+      const id = encodeOffsetMessageId("10.9.8.7:10911", 0n) ?? ""
+      assert.strictEqual((yield* reasonOf(admin.queryMessageById("orders", id)))._tag, "MessageNotFound")
+      assert.strictEqual(yield* network.dials("10.9.8.7:10911"), 0)
+    }).pipe(onCluster())
+  )
+
+  it.effect("says on which brokers a group was made, when the next one refuses", () =>
+    Effect.gen(function* () {
+      const admin = yield* MQAdmin
+      const { faults } = yield* EmbeddedCluster
+      yield* faults.add({
+        match: { code: RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, broker: "broker-b" },
+        actions: [FaultScript.answer(1, "no space")]
+      })
+      const error = yield* Effect.flip(admin.createSubscriptionGroup({ groupName: "readers" }))
+      assert.deepStrictEqual(error.done, ["broker-a"])
+      assert.match(explain(error).evidence.join("\n"), /could not create group readers[^]*done on broker-a already/)
+    }).pipe(onCluster({ brokers: 2 }))
+  )
+
+  it.effect("resets a group without skipping messages when that is not meant", () =>
+    Effect.gen(function* () {
+      const admin = yield* MQAdmin
+      yield* store({ queueId: 0 })
+      yield* store({ queueId: 0 })
+      yield* admin.createSubscriptionGroup({ groupName: "readers" })
+      yield* admin.updateConsumeOffset("readers", queue, 1)
+      const reset = { group: "readers", topic: "orders", to: "latest", force: false } as const
+      assert.strictEqual(offsetOf(yield* admin.resetOffsetByTimestamp(reset)), 1)
+      assert.strictEqual(offsetOf(yield* admin.resetOffsetByTimestamp({ ...reset, force: true })), 2)
+      assert.strictEqual(offsetOf(yield* admin.resetOffsetByTimestamp({ ...reset, to: "earliest" })), 0)
+    }).pipe(onCluster({ version: 401, topics: { orders: {} } }))
   )
 })
