@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { readFileSync } from "node:fs"
 import { VERSION } from "../../src/cli/Version.ts"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"
 import { cli } from "./support.ts"
@@ -80,6 +81,29 @@ describe("the command line", () => {
         assert.match(call.talk.join("\n"), expected)
         assert.match(call.talk.at(-1) ?? "", /^ {3}try: effect-rocketmq.* --help$/)
       }
+    }).pipe(offline)
+  )
+
+  it.effect("stands in docs/command-line.md, command by command and flag by flag", () =>
+    Effect.gen(function* () {
+      const page = readFileSync(new URL("../../docs/command-line.md", import.meta.url), "utf8")
+      const shapes = page.slice(page.indexOf("## JSON"))
+      for (const group of ["topic", "group", "message", "cluster", "broker"]) {
+        const { out } = yield* cli([group, "--help"])
+        const names = out
+          .slice(out.indexOf("SUBCOMMANDS") + 1)
+          .flatMap((line) => /^ {2}([a-z]+)\b/.exec(line)?.[1] ?? [])
+        assert.isNotEmpty(names)
+        for (const name of names) {
+          assert.match(page, new RegExp(`^\\| .*\`${group} .*\\b${name}\\b`, "m"), `${group} ${name}`)
+          assert.match(shapes, new RegExp(`^${group} ${name} `, "m"), `the JSON of ${group} ${name}`)
+        }
+      }
+      const { out } = yield* cli(["topic", "list", "--help"])
+      const flags = out.flatMap((line) => /^ {2}(--[a-z-]+)/.exec(line)?.[1] ?? []).filter((flag) => flag !== "--all")
+      assert.includeMembers(flags, ["--access-key", "--tls-ca", "--namespace"])
+      const talked = ["--help", "--version", "--completions", "--json", "--log-level"]
+      for (const flag of flags.filter((name) => !talked.includes(name))) assert.include(page, `\`${flag}\``)
     }).pipe(offline)
   )
 
