@@ -41,7 +41,7 @@ export interface ClientConfig {
   readonly mqClientApiTimeout: number
   /** The template topic; default `TBW102` (Java `createTopicKey`). */
   readonly createTopicKey: string
-  /** Whether there are metrics; default true. They cost a send about one part in a hundred. */
+  /** Whether there are metrics; default true. They cost a send about one part in twenty. */
   readonly metrics: boolean
   /**
    * Who the client is for servers with access control: the credentials, or a source of them. By default a
