@@ -43,7 +43,7 @@ describe("docs", () => {
           compilerOptions: {
             paths: {
               "effect-rocketmq": ["../../src/index.ts"],
-              "effect-rocketmq/testing": ["../../src/embedded/index.ts"],
+              "effect-rocketmq/testing": ["../../src/testing/index.ts"],
               "effect-rocketmq/promise": ["../../src/promise/index.ts"],
               "effect-rocketmq/protocol": ["../../src/protocol/index.ts"]
             }

@@ -1,6 +1,6 @@
 /** What an administrator can do on the embedded cluster, speaking as 5.5.0 and as 4.9.7. */
 import { Effect, Layer } from "effect"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { facts, type Release, Target, type TargetBroker } from "../conformance/Target.ts"
 import { administration } from "./administration.ts"
 

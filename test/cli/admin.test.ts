@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import * as UpdateConsumerOffset from "../../src/protocol/request/UpdateConsumerOffset.ts"
 import { brokerAddress, consumerHeartbeat, rawClient } from "../embedded/support.ts"
 import { type Call, onCluster } from "./support.ts"

@@ -4,7 +4,7 @@ import { ConfigProvider, Console, Effect, Exit, Layer, References } from "effect
 import { TestConsole } from "effect/testing"
 import { demo } from "../../src/cli/DemoRun.ts"
 import { exitCodeOf } from "../../src/cli/main.ts"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import * as SendMessage from "../../src/protocol/request/SendMessage.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import * as MessageProperties from "../../src/protocol/MessageProperties.ts"
 import { SysFlag } from "../../src/message/SysFlag.ts"
 import { brokerAddress, rawClient, sendRequest, utf8 } from "../embedded/support.ts"

@@ -3,7 +3,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process"
 import * as Path from "node:path"
 import * as readline from "node:readline"
 import { Effect } from "effect"
-import { EmbeddedCluster, FaultScript } from "../../src/embedded/index.ts"
+import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { VERSION } from "../../src/cli/Version.ts"
 

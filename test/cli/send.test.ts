@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { percentile } from "../../src/cli/SendRun.ts"
-import { EmbeddedCluster, FaultScript } from "../../src/embedded/index.ts"
+import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { textOf } from "../embedded/support.ts"
 import { cli, onCluster } from "./support.ts"

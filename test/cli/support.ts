@@ -3,7 +3,7 @@ import { ConfigProvider, Console, Effect, Exit, Layer, Stdio, Stream } from "eff
 import { TestConsole } from "effect/testing"
 import { exitCodeOf, run } from "../../src/cli/main.ts"
 import { Screen } from "../../src/cli/Screen.ts"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { Wire } from "../../src/transport/Wire.ts"
 
 /** What one call of the command line left behind. */

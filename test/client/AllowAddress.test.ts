@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { AddressTranslator } from "../../src/client/AddressTranslator.ts"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { MemoryNetwork } from "../../src/transport/MemoryWire.ts"
 import { failureOf, makeProducer, onMemory, settle, startProducer, text, timed } from "../support/rig.ts"
 

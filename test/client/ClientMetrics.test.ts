@@ -3,7 +3,7 @@ import { Effect, Metric } from "effect"
 import { TestClock } from "effect/testing"
 import { timerLagMillis } from "../../src/client/ClientMetrics.ts"
 import type { TimerState } from "../../src/client/Timers.ts"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { advance, makeProducer, onMemory, settle, startProducer, text } from "../support/rig.ts"
 

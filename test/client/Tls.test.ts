@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Logger, Redacted } from "effect"
 import { AddressTranslator } from "../../src/client/AddressTranslator.ts"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { Certs } from "../support/certificates.ts"
 import { failureOf, makeProducer, onTcp, startProducer, text } from "../support/rig.ts"
 

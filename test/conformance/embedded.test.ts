@@ -1,6 +1,6 @@
 /** The conformance suite on the embedded cluster: over TCP, over memory, and speaking as an older release. */
 import { Effect, Layer } from "effect"
-import { EmbeddedCluster, MemoryWire } from "../../src/embedded/index.ts"
+import { EmbeddedCluster, MemoryWire } from "../../src/testing/index.ts"
 import { conformance } from "./suite.ts"
 import { facts, type Release, Target, type TargetBroker } from "./Target.ts"
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect } from "effect"
-import { Arbitraries } from "../../src/embedded/index.ts"
+import { Arbitraries } from "../../src/testing/index.ts"
 import * as MixAll from "../../src/message/MixAll.ts"
 import { makeFrameDecoder } from "../../src/protocol/Frame.ts"
 import * as MessageProperties from "../../src/protocol/MessageProperties.ts"

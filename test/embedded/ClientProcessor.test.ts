@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Scope, Exit } from "effect"
 import { TestClock } from "effect/testing"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import type { RemotingCommand } from "../../src/protocol/RemotingCommand.ts"
 import * as CheckClientConfig from "../../src/protocol/request/CheckClientConfig.ts"
 import * as GetConsumerConnectionList from "../../src/protocol/request/GetConsumerConnectionList.ts"

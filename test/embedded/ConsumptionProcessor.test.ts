@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import * as ResetConsumerClientOffset from "../../src/protocol/push/ResetConsumerClientOffset.ts"
 import * as GetAllProducerInfo from "../../src/protocol/request/GetAllProducerInfo.ts"
 import * as GetBrokerConsumeStats from "../../src/protocol/request/GetBrokerConsumeStats.ts"

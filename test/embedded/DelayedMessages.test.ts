@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Clock, Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import * as MessageCodec from "../../src/protocol/MessageCodec.ts"
 import * as MessageProperties from "../../src/protocol/MessageProperties.ts"
 import { PullSysFlag } from "../../src/protocol/request/PullMessage.ts"

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
-import type { EmbeddedClusterOptions } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
+import type { EmbeddedClusterOptions } from "../../src/testing/index.ts"
 import * as GetRouteInfoByTopic from "../../src/protocol/request/GetRouteInfoByTopic.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import {

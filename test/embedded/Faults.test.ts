@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { Arbitraries, EmbeddedCluster, FaultScript } from "../../src/embedded/index.ts"
-import type { EmbeddedClusterOptions } from "../../src/embedded/index.ts"
+import { Arbitraries, EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
+import type { EmbeddedClusterOptions } from "../../src/testing/index.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { brokerAddress, namesrvAddress, rawClient, sendRequest } from "./support.ts"
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import * as MessageProperties from "../../src/protocol/MessageProperties.ts"
 import * as PushReplyMessageToClient from "../../src/protocol/push/PushReplyMessageToClient.ts"
 import type { RemotingCommand } from "../../src/protocol/RemotingCommand.ts"

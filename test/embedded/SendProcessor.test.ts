@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
-import { Arbitraries, EmbeddedCluster } from "../../src/embedded/index.ts"
+import { Arbitraries, EmbeddedCluster } from "../../src/testing/index.ts"
 import * as MessageCodec from "../../src/protocol/MessageCodec.ts"
 import * as MessageProperties from "../../src/protocol/MessageProperties.ts"
 import * as SendMessage from "../../src/protocol/request/SendMessage.ts"

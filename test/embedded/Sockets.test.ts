@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { createConnection } from "node:net"
-import { EmbeddedCluster, LeakCheck } from "../../src/embedded/index.ts"
-import type { EmbeddedClusterOptions } from "../../src/embedded/index.ts"
+import { EmbeddedCluster, LeakCheck } from "../../src/testing/index.ts"
+import type { EmbeddedClusterOptions } from "../../src/testing/index.ts"
 import * as GetRouteInfoByTopic from "../../src/protocol/request/GetRouteInfoByTopic.ts"
 import {
   brokerAddress,

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import type { Scope } from "effect"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { DecodeError } from "../../src/protocol/DecodeError.ts"
 import * as MessageCodec from "../../src/protocol/MessageCodec.ts"
 import * as MessageProperties from "../../src/protocol/MessageProperties.ts"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect } from "effect"
-import { Arbitraries, EmbeddedCluster, FaultScript } from "../../src/embedded/index.ts"
+import { Arbitraries, EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
 import * as Message from "../../src/message/Message.ts"
 import * as MessageBatch from "../../src/message/MessageBatch.ts"
 import * as MessageDelay from "../../src/message/MessageDelay.ts"

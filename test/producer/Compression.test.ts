@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { EmbeddedCluster, FaultScript } from "../../src/embedded/index.ts"
+import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
 import * as Message from "../../src/message/Message.ts"
 import { SysFlag } from "../../src/message/SysFlag.ts"
 import * as Compression from "../../src/protocol/Compression.ts"

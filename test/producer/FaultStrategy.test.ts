@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { EmbeddedCluster, FaultScript } from "../../src/embedded/index.ts"
+import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
 import * as LatencyFaultTolerance from "../../src/producer/LatencyFaultTolerance.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { advance, onMemory, settle, startProducer, text, timed, valueOf } from "../support/rig.ts"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { EmbeddedCluster, FaultScript } from "../../src/embedded/index.ts"
+import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
 import * as Message from "../../src/message/Message.ts"
 import * as KeyHash from "../../src/producer/KeyHash.ts"
 import * as QueueSelector from "../../src/producer/QueueSelector.ts"

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { EmbeddedCluster, FaultScript } from "../../src/embedded/index.ts"
+import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { onTcp } from "../support/rig.ts"
 

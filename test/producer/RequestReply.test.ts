@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { EmbeddedCluster, FaultScript } from "../../src/embedded/index.ts"
+import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
 import type { DefaultMQProducerShape } from "../../src/producer/DefaultMQProducer.ts"
 import * as Message from "../../src/message/Message.ts"
 import type { MessageExt } from "../../src/message/MessageExt.ts"

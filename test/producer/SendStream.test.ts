@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Stream } from "effect"
-import { EmbeddedCluster, FaultScript } from "../../src/embedded/index.ts"
+import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
 import type { MessageExt } from "../../src/message/MessageExt.ts"
 import type { SendResult } from "../../src/message/SendResult.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"

@@ -3,7 +3,7 @@ import { Effect, Exit, Fiber, Latch } from "effect"
 import { TestClock } from "effect/testing"
 import { NameServerResolver } from "../../src/client/NameServerResolver.ts"
 import type { StartStep } from "../../src/client/StartStep.ts"
-import { EmbeddedCluster, LeakCheck } from "../../src/embedded/index.ts"
+import { EmbeddedCluster, LeakCheck } from "../../src/testing/index.ts"
 import type { ProducerOptions } from "../../src/producer/ProducerConfig.ts"
 import {
   canSend,

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Logger, Metric, Option, References, Tracer } from "effect"
 import { TestClock } from "effect/testing"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import * as Message from "../../src/message/Message.ts"
 import { SendMessageHooks } from "../../src/producer/Hooks.ts"
 import { DURATION_BOUNDARIES, make as makeMetrics, MAX_TOPICS } from "../../src/producer/TelemetryMetrics.ts"

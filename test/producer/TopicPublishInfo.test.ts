@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
 import { problemOfRoute } from "../../src/client/TopicRoute.ts"
-import { Arbitraries } from "../../src/embedded/index.ts"
+import { Arbitraries } from "../../src/testing/index.ts"
 import type { TopicRouteData } from "../../src/protocol/TopicRouteData.ts"
 import { selectOneMessageQueue } from "../../src/producer/FaultStrategy.ts"
 import * as TopicPublishInfo from "../../src/producer/TopicPublishInfo.ts"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import * as Message from "../../src/message/Message.ts"
 import { RMQ_SYS_TRACE_TOPIC } from "../../src/message/MixAll.ts"
 import { BrokerNotExist, SendError } from "../../src/producer/SendError.ts"

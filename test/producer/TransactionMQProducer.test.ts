@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Config, ConfigProvider, Context, Deferred, Effect, Exit, Fiber, Layer, Random, Schema } from "effect"
-import { EmbeddedCluster, type EmbeddedClusterOptions, FaultScript } from "../../src/embedded/index.ts"
+import { EmbeddedCluster, type EmbeddedClusterOptions, FaultScript } from "../../src/testing/index.ts"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import * as Message from "../../src/message/Message.ts"
 import * as MessageDelay from "../../src/message/MessageDelay.ts"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Option, Schema, SchemaGetter } from "effect"
 import { TestClock } from "effect/testing"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import * as MessageDelay from "../../src/message/MessageDelay.ts"
 import * as Topic from "../../src/message/Topic.ts"
 import { failureOf, makeProducer, onMemory, startProducer } from "../support/rig.ts"

@@ -1,7 +1,7 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { inflateSync } from "node:zlib"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import type { MessageExt } from "../../src/message/MessageExt.ts"
 import { SysFlag } from "../../src/message/SysFlag.ts"
 import { MQVersion } from "../../src/protocol/MQVersion.ts"

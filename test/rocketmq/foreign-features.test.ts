@@ -1,6 +1,6 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { MQVersion } from "../../src/protocol/MQVersion.ts"
 import * as CreateTopic from "../../src/protocol/request/CreateTopic.ts"
 import { producerHeartbeat, rawClient } from "../embedded/support.ts"

@@ -1,7 +1,7 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
-import { EmbeddedCluster } from "../../src/embedded/index.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
 import { MQVersion } from "../../src/protocol/MQVersion.ts"
 import { Certs } from "../support/certificates.ts"

@@ -1,6 +1,6 @@
 import { Clock, Effect, Exit, Fiber, Layer, Metric, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { EmbeddedCluster, type EmbeddedClusterOptions } from "../../src/embedded/index.ts"
+import { EmbeddedCluster, type EmbeddedClusterOptions } from "../../src/testing/index.ts"
 import * as Message from "../../src/message/Message.ts"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import { DefaultMQProducer, type DefaultMQProducerShape } from "../../src/producer/DefaultMQProducer.ts"
