@@ -1,0 +1,254 @@
+/** A kind of fault, as docs/reliability.md groups them. */
+export type RowGroup = "Name server" | "Framing and decoding" | "Broker and send" | "Network and host" | "Life cycle"
+
+/** One row of the fault matrix: what goes wrong, and what the client then has to do. */
+export interface Row {
+  /** The number that the title of its tests begins with. */
+  readonly row: string
+  readonly group: RowGroup
+  readonly fault: string
+  readonly expected: string
+}
+
+const group =
+  (name: RowGroup) =>
+  (row: string, fault: string, expected: string): Row => ({ row, group: name, fault, expected })
+
+const nameServer = group("Name server")
+const framing = group("Framing and decoding")
+const broker = group("Broker and send")
+const host = group("Network and host")
+const lifeCycle = group("Life cycle")
+
+/**
+ * The fault matrix. A test belongs to a row when its title begins with the row's number and a colon, as in
+ * `N3: a flapping name server ...` or `C2, C3: a length that cannot be ...`. docs/reliability.md shows the rows with the
+ * tests they have and how these ended.
+ */
+export const rows: ReadonlyArray<Row> = [
+  nameServer(
+    "N1",
+    "it is down when the client starts",
+    "a lazy start succeeds and the first send fails, saying that no name server could be reached; an eager start fails within the connect timeout of each address and gives everything back"
+  ),
+  nameServer(
+    "N2",
+    "it goes down later, with the route already known",
+    "sends go on over the known route; the failing refresh warns once when it begins to fail, not at every poll"
+  ),
+  nameServer(
+    "N3",
+    "it goes up and down all the time",
+    "no storm of dials: waits with jitter between them, and at most one dial to an address at a time"
+  ),
+  nameServer(
+    "N4",
+    "one of three is dead",
+    "the first request moves on to the next at the cost of one connect timeout at most, and later ones stay with the one that lives"
+  ),
+  nameServer(
+    "N5",
+    "all are dead, then one comes back",
+    "the next poll or send works again; nothing has to be restarted"
+  ),
+  nameServer(
+    "N6",
+    "the connection is half-open: no answers, and no end either",
+    "the request times out, its connection is closed, the next server is asked"
+  ),
+  nameServer(
+    "N7",
+    "it answers byte by byte, very slowly",
+    "the deadline is that of the whole answer; a byte now and then does not put it off"
+  ),
+  nameServer("N8", "it answers with garbage", "`FrameError`, the connection is closed, the next server is asked"),
+  nameServer(
+    "N9",
+    "the list of addresses changes (address server)",
+    "the new list takes the place of the old one at once; connections to addresses that left it end after what is under way on them"
+  ),
+  nameServer(
+    "N10",
+    "the address server answers 500, nothing, or a web page",
+    "the old list stays; the warning says what was wrong"
+  ),
+  nameServer(
+    "N11",
+    "a server with an older view answers with a stale or empty route",
+    "the newer route is taken when it differs; an empty table never replaces one that can be sent over"
+  ),
+  nameServer(
+    "N12",
+    "the route has no writable queue, or its brokers no master",
+    "the send fails with the reason: the topic's route cannot be sent over, and why"
+  ),
+
+  framing("C1", "a length above the limit (16 MiB)", "refused before memory is taken for it; the connection closes"),
+  framing("C2", "a negative length, or one below 4", "refused before memory is taken for it; the connection closes"),
+  framing("C3", "a header longer than its frame", "refused before memory is taken for it; the connection closes"),
+  framing(
+    "C4",
+    "half a header, then the end of the stream",
+    "what was pending fails with `ConnectionClosed`, outcome unknown"
+  ),
+  framing("C5", "a serialize type that does not exist", "`FrameError`, the connection closes"),
+  framing(
+    "C6",
+    "a binary header whose strings have negative lengths or end behind it",
+    "a typed error; nothing outside the frame is read"
+  ),
+  framing(
+    "C7",
+    "broken JSON, wrong types, deep nesting",
+    "a typed error, never an exception or an overflow of the stack"
+  ),
+  framing(
+    "C8",
+    "frames split anywhere, byte by byte, or many in one chunk",
+    "the same result as from one chunk with one frame"
+  ),
+  framing("C9", "an answer to a request that nobody sent", "counted, logged for debugging, dropped"),
+  framing("C10", "the same answer twice", "the first one counts, the second is counted and dropped"),
+  framing("C11", "an answer after the timeout", "counted and dropped; nothing stays in the table"),
+  framing(
+    "C12",
+    "an answer on another connection that has the number of a pending request",
+    "not taken: numbers belong to a connection (Java's to the client)"
+  ),
+  framing("C13", "request numbers pass 2^31 while some are pending", "taken numbers are skipped, none is negative"),
+  framing(
+    "C14",
+    "a request of the server that nobody expected, or that nobody knows",
+    "handled, or answered with code 3"
+  ),
+
+  broker(
+    "B1",
+    "the broker dies in the middle of a send",
+    "sent again to another broker within the one budget of the send; the last error says that the outcome is unknown"
+  ),
+  broker("B2", "the broker restarts on its address", "the next use connects again; nobody has to do anything"),
+  broker(
+    "B3",
+    "the broker restarts on another address",
+    "the next update of the route finds it; the address that is gone is forgotten"
+  ),
+  broker("B4", "2 SYSTEM_BUSY", "sent again elsewhere after a wait (Java does not wait)"),
+  broker("B5", "215 FLOW_CONTROL", "one wait and one more attempt, then the error (others do not retry)"),
+  broker("B6", "16 NO_PERMISSION", "sent to another broker and the route is read again; then a typed error"),
+  broker(
+    "B7",
+    "17 TOPIC_NOT_EXIST",
+    "the route is read again and the message sent again; then a typed error that names the topic"
+  ),
+  broker("B8", "13 MESSAGE_ILLEGAL, 29 INVALID_PARAMETER", "never sent again, whatever else the answer says"),
+  broker(
+    "B9",
+    "10, 11, 12: stored, but not as durably as asked",
+    "a success whose status says so; sending to another broker is an option that is off, and documented to make duplicates"
+  ),
+  broker("B10", "1 SYSTEM_ERROR with a stack trace of the broker", "sent again; the text is cut in logs and errors"),
+  broker(
+    "B11",
+    "1500 GO_AWAY",
+    "a new connection takes over, the request is repeated once, the old connection ends after its other answers"
+  ),
+  broker(
+    "B12",
+    "14, 501, and any code that nobody has mapped",
+    "`BrokerRejected` with code and remark; no code can crash the client"
+  ),
+  broker(
+    "B13",
+    "the broker takes requests and never answers",
+    "`RequestTimeout` within the budget, outcome unknown, and the place in flight is free again"
+  ),
+  broker("B14", "the connection is reset", "what is pending fails at once, outcome unknown"),
+  broker(
+    "B15",
+    "the broker reads slowly",
+    "writes wait for it; requests and bytes in flight keep to their caps; callers wait, memory does not grow"
+  ),
+  broker(
+    "B16",
+    "a one-way on a connection that is dead",
+    "best effort, as documented; counted; never an unhandled error"
+  ),
+  broker("B17", "a batch that is too large or mixes topics", "refused before anything is sent"),
+  broker(
+    "B18",
+    "one of three brokers is slow",
+    "its share of the sends falls while latency avoidance is on, and comes back after the penalty"
+  ),
+  broker("B19", "every broker is in penalty", "one is chosen all the same: avoidance never stops a send"),
+
+  host(
+    "H1",
+    "host names that do not resolve, or slowly; one bad name of three",
+    "a typed error (kind `dns`) within the connect timeout; the other addresses are tried"
+  ),
+  host("H2", "the host has an IPv6 address first, and it is dead", "the next address of the host is used"),
+  host(
+    "H3",
+    "access refused: unknown key, wrong secret, clock skew",
+    "a typed error, not sent again, and no key in any output"
+  ),
+  host(
+    "H4",
+    "TLS: expired, self-signed, another host's, a plain server, no client certificate",
+    "a typed error (kind `tls`) with the reason; never plain text instead"
+  ),
+  host("H5", "the wall clock jumps by an hour", "timeouts and heartbeats do not notice: their clock only goes forward"),
+  host(
+    "H6",
+    "the event loop stands still for seconds",
+    "answers that had arrived win over their timeout; one heartbeat afterwards, not a burst"
+  ),
+  host(
+    "H7",
+    "SIGTERM or SIGINT while sends are under way",
+    "they may end within the drain limit, the client says goodbye, exit code 143 or 130; a second signal ends at once"
+  ),
+  host("H8", "no file descriptors left", "a typed error, tried again after growing waits; no busy loop"),
+
+  lifeCycle(
+    "L1",
+    "the scope closes with sends under way",
+    "they may end within the drain limit of 3 s; the rest fails with `ClientClosed`, outcome unknown"
+  ),
+  lifeCycle("L2", "two starts, one after the other", "the second fails with a typed error; the first is unharmed"),
+  lifeCycle("L3", "100 starts at once", "one of them does the work, all share its result"),
+  lifeCycle("L4", "start and shutdown race", "it ends running or shut down, never in between"),
+  lifeCycle("L5", "a start after the shutdown", "a typed error; a new scope works"),
+  lifeCycle(
+    "L6",
+    "an interruption at any step of the start",
+    "the state is CREATE_JUST or START_FAILED, everything is given back, another start works"
+  ),
+  lifeCycle(
+    "L7",
+    "a failure at any step of the start",
+    "as after an interruption, and a shutdown afterwards releases everything (Java's does nothing)"
+  ),
+  lifeCycle("L8", "a producer group that is taken", "a typed error; the shared instance goes on working for the other"),
+  lifeCycle("L9", "two producers share a client id and one closes", "the instance lives until the last one has closed"),
+  lifeCycle(
+    "L10",
+    "the body of a timer fails or hangs",
+    "the timer goes on, runs never overlap, the other timers are on time"
+  ),
+  lifeCycle("L11", "a callback or a hook of the user throws", "contained, typed and reported"),
+  lifeCycle("L12", "1,000 starts and stops", "sockets, fibers and timers are back where they were"),
+  lifeCycle("L13", "a shutdown while a connection is being dialled", "the dial ends within 100 ms"),
+  lifeCycle(
+    "L14",
+    "a shutdown with name server and brokers gone",
+    "the goodbye is best effort: within its bound, and clean all the same"
+  )
+]
+
+/** The rows that the title of a test names, in front of its first colon; none when it names something else. */
+export const rowsOf = (title: string): ReadonlyArray<string> => {
+  const match = /^([NCBHL]\d+(?:, [NCBHL]\d+)*): /.exec(title)
+  return match?.[1] === undefined ? [] : match[1].split(", ")
+}
