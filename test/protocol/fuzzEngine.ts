@@ -26,15 +26,31 @@ export interface FuzzReport {
   readonly slowestMillis: number
 }
 
-/** A small generator of numbers, so that a seed repeats a run. Source: the public-domain "mulberry32". */
+/**
+ * A small generator of numbers, so that a seed repeats a run. Its state has 128 bits: with 32, a run of fifty million
+ * inputs would come round to where it began. Source: the public-domain "sfc32", its state filled by "splitmix32".
+ */
 const generator = (seed: number) => {
-  let state = seed | 0
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return (t ^ (t >>> 14)) >>> 0
+  let fill = seed | 0
+  const word = (): number => {
+    fill = (fill + 0x9e3779b9) | 0
+    let t = Math.imul(fill ^ (fill >>> 16), 0x21f0aaad)
+    t = Math.imul(t ^ (t >>> 15), 0x735a2d97)
+    return (t ^ (t >>> 15)) | 0
   }
+  let a = word()
+  let b = word()
+  let c = word()
+  let d = 1
+  const next = (): number => {
+    const t = (((a + b) | 0) + d) | 0
+    d = (d + 1) | 0
+    a = b ^ (b >>> 9)
+    b = (c + (c << 3)) | 0
+    c = (((c << 21) | (c >>> 11)) + t) | 0
+    return t >>> 0
+  }
+  for (let i = 0; i < 12; i++) next()
   return {
     /** 0 up to below `limit`. */
     below: (limit: number): number => next() % limit,
@@ -43,7 +59,17 @@ const generator = (seed: number) => {
       if (item === undefined) throw new Error("nothing to pick from")
       return item
     },
-    int32: (): number => next() | 0
+    int32: (): number => next() | 0,
+    /** Remembers where it is; what it returns goes back there. */
+    mark: (): (() => void) => {
+      const [a0, b0, c0, d0] = [a, b, c, d]
+      return () => {
+        a = a0
+        b = b0
+        c = c0
+        d = d0
+      }
+    }
   }
 }
 
@@ -181,8 +207,27 @@ const decoders: ReadonlyArray<Decode> = Object.values(Protocol).flatMap((module)
 const fingerprint = (commands: ReadonlyArray<RemotingCommand>): string =>
   JSON.stringify(commands.map((cmd) => [{ ...cmd, body: undefined }, Buffer.from(cmd.body).toString("hex")]))
 
+/** The stack of what a run throws, when stacks were off in the run that failed. */
+const stackOf = (run: () => unknown, first: unknown): string => {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = Math.max(limit, 10)
+  try {
+    run()
+    return `${String(first)}, and not a second time`
+  } catch (error) {
+    return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  } finally {
+    Error.stackTraceLimit = limit
+  }
+}
+
 /** Runs the decoders over `inputs` inputs made from `seed`. Nothing here may throw, hang or change a value. */
-export const fuzz = (options: { readonly inputs: number; readonly seed: number }): FuzzReport => {
+export const fuzz = (options: {
+  readonly inputs: number
+  readonly seed: number
+  /** Told each million inputs, and how many of them failed. */
+  readonly onProgress?: ((inputs: number, failures: number) => void) | undefined
+}): FuzzReport => {
   const random = generator(options.seed)
   const frames = goldenNames.map((name) => goldenBytes(golden(name)))
   const outcomes = new Map<string, number>()
@@ -294,18 +339,21 @@ export const fuzz = (options: { readonly inputs: number; readonly seed: number }
       input = mutate(random, body)
       run = () => runBytes(kind, input)
     }
+    const rewind = random.mark()
     const start = performance.now()
     let reason: string | undefined
     try {
       reason = run()
     } catch (error) {
-      reason = `it threw ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
+      rewind()
+      reason = `it threw ${stackOf(run, error)}`
     }
     const millis = performance.now() - start
     slowestMillis = Math.max(slowestMillis, millis)
     // No input is above some KiB, so seconds mean worse than linear time and not a busy machine.
     if (millis > 5000) reason ??= `it took ${Math.round(millis)} ms`
     if (reason !== undefined) failures.push({ index, kind, reason, hex: Buffer.from(input).toString("hex") })
+    if ((index + 1) % 1_000_000 === 0) options.onProgress?.(index + 1, failures.length)
   }
   return { seed: options.seed, inputs: options.inputs, outcomes, failures, slowestMillis }
 }
