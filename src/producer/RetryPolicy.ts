@@ -7,19 +7,24 @@ import type { SendOutcome } from "./SendError.ts"
  * What to do after an attempt that failed.
  *
  * - `busy`: the broker is overloaded; wait a little and send again, for as long as the deadline allows.
+ * - `busy-once`: the same, but one more busy answer ends the send.
  * - `retry`: send again, to another broker where there is one.
  * - `refresh`: the same, after the route was read anew.
  * - `fail`: sending again would fail the same way.
  */
-export type RetryDecision = "busy" | "retry" | "refresh" | "fail"
+export type RetryDecision = "busy" | "busy-once" | "retry" | "refresh" | "fail"
 
-/** How brokers word that they are overloaded when they do not say it by the code. */
+/** How brokers word that they are overloaded when the code is the general one. */
 const flowControl = /start flow control for a while/
+
+/** The words decide nothing where the code says more: what is refused for its own sake stays refused. */
+const isOverloaded = (code: number, remark: string): boolean =>
+  code === ResponseCode.SYSTEM_ERROR && flowControl.test(remark)
 
 const byCode: ReadonlyMap<number, RetryDecision> = new Map<number, RetryDecision>([
   [ResponseCode.SYSTEM_ERROR, "retry"],
   [ResponseCode.SYSTEM_BUSY, "busy"],
-  [ResponseCode.FLOW_CONTROL, "busy"],
+  [ResponseCode.FLOW_CONTROL, "busy-once"],
   [ResponseCode.SERVICE_NOT_AVAILABLE, "retry"],
   [ResponseCode.NO_PERMISSION, "refresh"],
   [ResponseCode.TOPIC_NOT_EXIST, "refresh"],
@@ -30,15 +35,15 @@ const byCode: ReadonlyMap<number, RetryDecision> = new Map<number, RetryDecision
 ])
 
 /**
- * The retry table. Java's `retryResponseCodes` with three changes: "busy" waits before it sends again, and 215 and 501
- * are retried as well.
+ * The retry table. Java's `retryResponseCodes` with three changes: "busy" waits before it sends again, 215 is tried once
+ * more after such a wait, and 501 is retried as well.
  *
  * Source: RocketMQ `DefaultMQProducer.retryResponseCodes`.
  */
 export const decide = (error: ApiError): RetryDecision => {
   switch (error._tag) {
     case "BrokerRejected":
-      return flowControl.test(error.remark) ? "busy" : (byCode.get(error.code) ?? "fail")
+      return isOverloaded(error.code, error.remark) ? "busy" : (byCode.get(error.code) ?? "fail")
     case "ConnectFailed":
     case "ConnectionClosed":
       return "refresh"
@@ -77,7 +82,7 @@ export const outcomeOf = (error: ApiError): SendOutcome => {
       return byCode.has(error.code) ||
         error.code === ResponseCode.MESSAGE_ILLEGAL ||
         error.code === ResponseCode.INVALID_PARAMETER
-        ? error.code === ResponseCode.SYSTEM_ERROR && !flowControl.test(error.remark)
+        ? error.code === ResponseCode.SYSTEM_ERROR && !isOverloaded(error.code, error.remark)
           ? "unknown"
           : "rejected"
         : "unknown"

@@ -258,7 +258,8 @@ export const make = Effect.fnUntraced(function* (
     // What is refused for its own sake says nothing of the broker.
     if (decision !== "fail") faults.failed(queue.brokerName, now() - begin, error._tag === "BrokerRejected")
     if (decision === "fail" || drained) return fail(call, error)
-    if (decision === "busy") {
+    if (decision === "busy-once" && call.busy > 0) return fail(call, error)
+    if (decision === "busy" || decision === "busy-once") {
       call.counted--
       const pause = Math.ceil(RetryPolicy.busyPause(++call.busy, random.nextDoubleUnsafe()))
       return pause >= remaining ? fail(call, error) : again(call, queue.brokerName, Effect.sleep(pause))

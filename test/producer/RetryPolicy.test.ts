@@ -36,7 +36,7 @@ describe("RetryPolicy", () => {
       [ResponseCode.INVALID_PARAMETER]: ["fail", "rejected"],
       [ResponseCode.NO_BUYER_ID]: ["retry", "rejected"],
       [ResponseCode.NOT_IN_CURRENT_UNIT]: ["retry", "rejected"],
-      [ResponseCode.FLOW_CONTROL]: ["busy", "rejected"],
+      [ResponseCode.FLOW_CONTROL]: ["busy-once", "rejected"],
       [ResponseCode.NOT_LEADER_FOR_QUEUE]: ["refresh", "rejected"],
       [ResponseCode.GO_AWAY]: ["refresh", "rejected"]
     }
@@ -50,6 +50,13 @@ describe("RetryPolicy", () => {
     const error = rejected(ResponseCode.SYSTEM_ERROR, "[REJECTREQUEST]system busy, start flow control for a while")
     assert.strictEqual(RetryPolicy.decide(error), "busy")
     assert.strictEqual(RetryPolicy.outcomeOf(error), "rejected")
+  })
+
+  it("B8: a message that is refused for its own sake is not sent again, whatever the words say", () => {
+    for (const code of [ResponseCode.MESSAGE_ILLEGAL, ResponseCode.INVALID_PARAMETER, 777]) {
+      const error = rejected(code, "[REJECTREQUEST]system busy, start flow control for a while")
+      assert.strictEqual(RetryPolicy.decide(error), "fail")
+    }
   })
 
   it("decides for every failure of the transport", () => {
@@ -81,7 +88,7 @@ describe("RetryPolicy", () => {
         const documented: ReadonlyArray<number> = Object.values(ResponseCode)
         for (const any of [code, small]) {
           const error = rejected(any)
-          assert.include(["busy", "retry", "refresh", "fail"], RetryPolicy.decide(error))
+          assert.include(["busy", "busy-once", "retry", "refresh", "fail"], RetryPolicy.decide(error))
           assert.include(outcomes, RetryPolicy.outcomeOf(error))
           if (!documented.includes(any)) {
             assert.strictEqual(RetryPolicy.decide(error), "fail")
