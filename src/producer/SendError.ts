@@ -128,7 +128,9 @@ export class SendError extends Schema.TaggedError<SendError>()("SendError", {
       this.attempts.length < 2
         ? ""
         : ` Tried ${this.attempts.map((a) => `${a.brokerName}:${a.queueId} (${Math.round(a.elapsedMillis)} ms, ${a.cause._tag})`).join(", ")}.`
-    return `${this.reason.message} ${sent}${tried}`
+    // A server's words do not always say what the message was for.
+    const topic = this.reason.message.includes(`"${this.topic}"`) ? "" : `Sending to topic "${this.topic}": `
+    return `${topic}${this.reason.message} ${sent}${tried}`
   }
   /** Whether the same send may succeed later without a change by somebody. Mind the {@link outcome} before repeating it. */
   get retryable() {
