@@ -86,7 +86,7 @@ describe("allowAddress", () => {
     }).pipe(onMemory({ topics, brokers: 2 }))
   )
 
-  it.effect("a rule that throws allows nothing", () =>
+  it.effect("L11: a rule that throws allows nothing", () =>
     Effect.gen(function* () {
       const producer = yield* startProducer({ readiness: "lazy", allowAddress: broken })
       const { reason } = failureOf((yield* timed(producer.send(text("orders")))).exit)

@@ -120,7 +120,7 @@ describe("MQClientInstance", () => {
     }).pipe(onMemory())
   )
 
-  it.effect("polls and heartbeats on time whatever its consumers do in the other timers", () =>
+  it.effect("L10: polls and heartbeats on time whatever its consumers do in the other timers", () =>
     Effect.gen(function* () {
       const cluster = yield* EmbeddedCluster
       const client = yield* instance()
@@ -144,7 +144,7 @@ describe("MQClientInstance", () => {
     }).pipe(onMemory())
   )
 
-  it.effect("a name server that is silent delays no other timer", () =>
+  it.effect("L10: a name server that is silent delays no other timer", () =>
     Effect.gen(function* () {
       const cluster = yield* EmbeddedCluster
       const network = yield* MemoryNetwork

@@ -99,7 +99,7 @@ describe("Timers", () => {
   ]
   for (const [what, run] of troubles) {
     for (const [troubled, , first, period, normal] of table) {
-      it.effect(`when timer ${troubled} ${what}, the others run as ever, and so does it`, () =>
+      it.effect(`L10: when timer ${troubled} ${what}, the others run as ever, and so does it`, () =>
         Effect.gen(function* () {
           const timers = yield* rig({ [troubled]: run })
           yield* TestClock.adjust(HOUR)
@@ -124,7 +124,7 @@ describe("Timers", () => {
     }
   }
 
-  it.effect("closing the scope interrupts all five at once, hanging or waiting", () =>
+  it.effect("L10: closing the scope interrupts all five at once, hanging or waiting", () =>
     Effect.gen(function* () {
       const fibers = countFibers()
       const interrupted: Array<number> = []

@@ -99,7 +99,7 @@ const scheduled = <A, E>(scheduler: fc.Scheduler, name: string, effect: Effect.E
 
 describe("one client instance for many", () => {
   it.effect(
-    "1,000 concurrent acquisitions give one instance, one set of timers, one socket per address",
+    "L9: 1,000 concurrent acquisitions give one instance, one set of timers, one socket per address",
     () =>
       Effect.gen(function* () {
         const fibers = countFibers()
@@ -164,7 +164,7 @@ describe("one client instance for many", () => {
     180_000
   )
 
-  it.effect("closing one user while a thousand send disturbs none of their sends", () =>
+  it.effect("L9: closing one user while a thousand send disturbs none of their sends", () =>
     Effect.gen(function* () {
       const staying = yield* startProducer({ producerGroup: "stays", instanceName: "shared" })
       const leaving = yield* startProducer({ producerGroup: "leaves", instanceName: "shared" })
@@ -313,7 +313,7 @@ describe("several clusters in one process", () => {
 })
 
 describe("start", () => {
-  it.effect("100 concurrent starts of one producer share one outcome, good or bad", () =>
+  it.effect("L3: 100 concurrent starts of one producer share one outcome, good or bad", () =>
     Effect.gen(function* () {
       const network = yield* MemoryNetwork
       const { namesrvAddr } = yield* EmbeddedCluster
@@ -338,7 +338,7 @@ describe("start", () => {
     }).pipe(onMemory(cluster))
   )
 
-  it.effect("when the caller that began it is interrupted, those who share it are told so", () =>
+  it.effect("L3: when the caller that began it is interrupted, those who share it are told so", () =>
     Effect.gen(function* () {
       const network = yield* MemoryNetwork
       const { namesrvAddr } = yield* EmbeddedCluster
@@ -360,7 +360,7 @@ describe("start", () => {
     }).pipe(onMemory(cluster))
   )
 
-  it.effect("a second one is refused with a typed error, and the first stays as it is", () =>
+  it.effect("L2: a second one is refused with a typed error, and the first stays as it is", () =>
     Effect.gen(function* () {
       const producer = yield* startProducer({ readiness: "routes", topics: ["orders"] })
       yield* producer.send(text("orders"))
@@ -384,7 +384,7 @@ describe("start", () => {
     }).pipe(onMemory(cluster))
   )
 
-  it.effect("after a shutdown is refused; a new producer of the same identity is welcome", () =>
+  it.effect("L5: after a shutdown is refused; a new producer of the same identity is welcome", () =>
     Effect.gen(function* () {
       const producer = yield* startProducer({ instanceName: "same" })
       yield* producer.shutdown
@@ -404,7 +404,7 @@ describe("start", () => {
     }).pipe(onMemory(cluster))
   )
 
-  it.effect("with a group that is taken fails typed, poisons nothing, and may be tried again", () =>
+  it.effect("L8: with a group that is taken fails typed, poisons nothing, and may be tried again", () =>
     Effect.gen(function* () {
       const first = yield* startProducer({ instanceName: "same" })
       const second = yield* makeProducer({ instanceName: "same" })
@@ -506,7 +506,7 @@ describe("the layers", () => {
 
 describe("start racing shutdown", () => {
   it.effect.prop(
-    "ends RUNNING or SHUTDOWN_ALREADY, never between, in any interleaving of several of each",
+    "L4: ends RUNNING or SHUTDOWN_ALREADY, never between, in any interleaving of several of each",
     {
       starts: Arbitrary.array(Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 40 }))), {
         minLength: 1,
@@ -542,7 +542,7 @@ describe("start racing shutdown", () => {
     runs(150)
   )
 
-  it("holds under fast-check's scheduler too, with a name server that answers when it likes", () =>
+  it("L4: holds under fast-check's scheduler too, with a name server that answers when it likes", () =>
     fc.assert(
       fc.asyncProperty(fc.scheduler(), fc.integer({ min: 1, max: 3 }), (scheduler, starters) =>
         Effect.runPromise(

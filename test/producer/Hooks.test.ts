@@ -125,7 +125,7 @@ describe("a hook that goes wrong", () => {
     ["interrupts itself", Effect.interrupt]
   ]
   for (const [how, effect] of wrong) {
-    it.effect(`${how}: the send goes on, one line is logged, every run is counted`, () =>
+    it.effect(`L11: a hook that ${how}: the send goes on, one line is logged, every run is counted`, () =>
       Effect.gen(function* () {
         const log = lines()
         yield* Effect.gen(function* () {
@@ -140,7 +140,7 @@ describe("a hook that goes wrong", () => {
     )
   }
 
-  it.effect("throws instead of returning an effect: the same", () =>
+  it.effect("L11: a hook that throws instead of returning an effect: the same", () =>
     Effect.gen(function* () {
       const producer = yield* startWith([
         {
@@ -175,7 +175,7 @@ describe("a hook that goes wrong", () => {
     }).pipe(onMemory(cluster))
   )
 
-  it.effect("hangs before: it is given up when the send's time is up, and the send ends then", () =>
+  it.effect("L11: a hook that hangs before: it is given up when the send's time is up, and the send ends then", () =>
     Effect.gen(function* () {
       const producer = yield* startWith([{ hookName: "bad", before: () => Effect.never }], [], { sendMsgTimeout: 500 })
       const { exit, millis } = yield* timed(producer.send(text("orders")))
@@ -185,7 +185,7 @@ describe("a hook that goes wrong", () => {
     }).pipe(onMemory(cluster))
   )
 
-  it.effect("hangs after: it is given up when the send's time is up, and the result stands", () =>
+  it.effect("L11: a hook that hangs after: it is given up when the send's time is up, and the result stands", () =>
     Effect.gen(function* () {
       const producer = yield* startWith([{ hookName: "bad", after: () => Effect.never }], [], { sendMsgTimeout: 500 })
       const { exit, millis } = yield* timed(producer.send(text("orders")))
@@ -230,7 +230,7 @@ describe("a check", () => {
     }).pipe(onMemory(cluster))
   )
 
-  it.effect("that dies refuses nothing", () =>
+  it.effect("L11: that dies refuses nothing", () =>
     Effect.gen(function* () {
       const producer = yield* startWith([], [{ hookName: "quota", checkForbidden: () => Effect.die("broken") }])
       assert.strictEqual((yield* producer.send(text("orders"))).status, "SEND_OK")

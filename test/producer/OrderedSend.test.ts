@@ -209,35 +209,37 @@ describe("a selector", () => {
     }).pipe(onMemory())
   )
 
-  it.effect("that throws, chooses nothing or the queue of another topic fails the send, and nothing is sent", () =>
-    Effect.gen(function* () {
-      const { traffic } = yield* EmbeddedCluster
-      const producer = yield* startProducer()
-      yield* producer.fetchPublishMessageQueues("orders")
-      yield* traffic.clear
-      const queue = { topic: "orders", brokerName: "broker-a", queueId: 0 }
-      const cases: ReadonlyArray<readonly [QueueSelector.QueueSelector, QueueSelectorFailed["problem"]]> = [
-        [
-          () => {
-            throw new Error("own mistake")
-          },
-          "threw"
-        ],
-        [() => undefined, "no-queue"],
-        [() => ({ ...queue, topic: "other" }), "wrong-queue"],
-        [() => ({ ...queue, queueId: -1 }), "wrong-queue"]
-      ]
-      type Way = (message: Message.Message, options: SendOptions) => Effect.Effect<unknown, SendError>
-      const ways: ReadonlyArray<Way> = [producer.send, producer.sendOneway, producer.sendQueued]
-      for (const [selector, problem] of cases) {
-        for (const send of ways) {
-          const error = failureOf(yield* Effect.exit(send(text("orders"), { selector })))
-          assert.deepInclude(error.reason, { _tag: "QueueSelectorFailed", problem, topic: "orders" })
-          assert.deepStrictEqual([error.outcome, error.attempts, error.retryable], ["not-sent", [], false])
+  it.effect(
+    "L11: a selector that throws, chooses nothing or the queue of another topic fails the send, and nothing is sent",
+    () =>
+      Effect.gen(function* () {
+        const { traffic } = yield* EmbeddedCluster
+        const producer = yield* startProducer()
+        yield* producer.fetchPublishMessageQueues("orders")
+        yield* traffic.clear
+        const queue = { topic: "orders", brokerName: "broker-a", queueId: 0 }
+        const cases: ReadonlyArray<readonly [QueueSelector.QueueSelector, QueueSelectorFailed["problem"]]> = [
+          [
+            () => {
+              throw new Error("own mistake")
+            },
+            "threw"
+          ],
+          [() => undefined, "no-queue"],
+          [() => ({ ...queue, topic: "other" }), "wrong-queue"],
+          [() => ({ ...queue, queueId: -1 }), "wrong-queue"]
+        ]
+        type Way = (message: Message.Message, options: SendOptions) => Effect.Effect<unknown, SendError>
+        const ways: ReadonlyArray<Way> = [producer.send, producer.sendOneway, producer.sendQueued]
+        for (const [selector, problem] of cases) {
+          for (const send of ways) {
+            const error = failureOf(yield* Effect.exit(send(text("orders"), { selector })))
+            assert.deepInclude(error.reason, { _tag: "QueueSelectorFailed", problem, topic: "orders" })
+            assert.deepStrictEqual([error.outcome, error.attempts, error.retryable], ["not-sent", [], false])
+          }
         }
-      }
-      assert.deepStrictEqual(yield* traffic.all, [])
-    }).pipe(onMemory({ topics }))
+        assert.deepStrictEqual(yield* traffic.all, [])
+      }).pipe(onMemory({ topics }))
   )
 
   it.effect("random spreads over the queues by the Random service", () =>

@@ -552,7 +552,7 @@ describe("shutdown", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("is bounded: what does not end is ended, and told honestly", () =>
+  it.effect("L1: is bounded: what does not end is ended, and told honestly", () =>
     Effect.gen(function* () {
       const { faults, namesrvAddr } = yield* EmbeddedCluster
       const network = yield* MemoryNetwork
@@ -586,7 +586,7 @@ describe("shutdown", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("with name server and brokers gone is bounded and clean", () =>
+  it.effect("L14: with name server and brokers gone is bounded and clean", () =>
     Effect.gen(function* () {
       const { brokers, namesrvAddr } = yield* EmbeddedCluster
       const network = yield* MemoryNetwork
@@ -601,7 +601,7 @@ describe("shutdown", () => {
     }).pipe(onMemory({ topics, brokers: 2 }))
   )
 
-  it.effect("while connecting aborts the dial at once", () =>
+  it.effect("L13: while connecting aborts the dial at once", () =>
     Effect.gen(function* () {
       const { brokers } = yield* EmbeddedCluster
       const network = yield* MemoryNetwork
@@ -615,7 +615,7 @@ describe("shutdown", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("of one of two that share an instance: what it left over ends with its own deadline", () =>
+  it.effect("L9: of one of two that share an instance: what it left over ends with its own deadline", () =>
     Effect.gen(function* () {
       const { faults } = yield* EmbeddedCluster
       const stays = yield* warm({ producerGroup: "stays", instanceName: "shared" })

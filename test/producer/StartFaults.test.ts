@@ -151,11 +151,17 @@ describe("a start-up runs", () => {
 
 for (const when of ["before", "after"] as const) {
   describe(`a fault ${when} each step leaves nothing behind`, () => {
-    for (const kind of ["fail", "die", "interrupt"] as const) {
-      it.effect(kind, () => forEveryStep((step) => tryFault({ step, when, kind }, (start) => start)))
+    for (const [row, kind] of [
+      ["L7", "fail"],
+      ["L7", "die"],
+      ["L6", "interrupt"]
+    ] as const) {
+      it.effect(`${row}: ${kind} ${when} each step`, () =>
+        forEveryStep((step) => tryFault({ step, when, kind }, (start) => start))
+      )
     }
 
-    it.effect("hang, then interruption", () =>
+    it.effect(`L6: hang ${when} each step, then interruption`, () =>
       forEveryStep((step) =>
         tryFault({ step, when, kind: "hang" }, (start, reached) =>
           Effect.gen(function* () {
@@ -170,7 +176,7 @@ for (const when of ["before", "after"] as const) {
       )
     )
 
-    it.effect("hang until the start's deadline", () =>
+    it.effect(`L7: hang ${when} each step until the start's deadline`, () =>
       forEveryStep((step) =>
         tryFault({ step, when, kind: "hang" }, (start, reached) =>
           Effect.gen(function* () {
@@ -197,7 +203,7 @@ for (const when of ["before", "after"] as const) {
 }
 
 describe("two producers of one instance", () => {
-  it.effect("when the second one's start fails at any step of its own, the first is undisturbed", () =>
+  it.effect("L6, L7, L9: when the second one's start fails at any step of its own, the first is undisturbed", () =>
     Effect.gen(function* () {
       const shared: Partial<ProducerOptions> = { instanceName: "same", readiness: "registered", topics: ["orders"] }
       const first = yield* startProducer(shared)
@@ -227,7 +233,7 @@ describe("two producers of one instance", () => {
     }).pipe(onMemory(cluster))
   )
 
-  it.effect("when the one that builds the instance is interrupted, the one that waits for it goes on", () =>
+  it.effect("L6: when the one that builds the instance is interrupted, the one that waits for it goes on", () =>
     Effect.gen(function* () {
       const reached = Latch.makeUnsafe()
       const shared: Partial<ProducerOptions> = { instanceName: "same" }
@@ -266,7 +272,7 @@ describe("on sockets", () => {
   ]
   for (const step of steps) {
     for (const kind of ["fail", "interrupt"] as const) {
-      it.live(`${kind} after ${step} leaves no socket, timer or server behind`, () =>
+      it.live(`${kind === "fail" ? "L7" : "L6"}: ${kind} after ${step} leaves no socket, timer or server behind`, () =>
         LeakCheck.check(
           Effect.gen(function* () {
             const producer = yield* makeProducer(everything)

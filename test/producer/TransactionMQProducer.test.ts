@@ -166,7 +166,7 @@ describe("a transaction", () => {
     }).pipe(cluster())
   )
 
-  it.effect("that dies stays open, says why as Java does, and is decided by the check", () =>
+  it.effect("L11: a local transaction that dies stays open, says why as Java does, and is decided by the check", () =>
     Effect.gen(function* () {
       const { kept, rpcHook } = remarks()
       const asked: Array<MessageExt> = []
@@ -243,7 +243,7 @@ describe("a transaction", () => {
     }).pipe(cluster())
   )
 
-  it.effect("whose function throws stays open", () =>
+  it.effect("L11: a local transaction whose function throws stays open", () =>
     Effect.gen(function* () {
       const producer = yield* startProducer()
       const exit = yield* Effect.exit(
@@ -505,7 +505,7 @@ describe("checks", () => {
     }).pipe(cluster())
   )
 
-  it.effect("that fail, die or take too long are answered UNKNOW with a remark, and asked again", () =>
+  it.effect("L11: checks that fail, die or take too long are answered UNKNOW with a remark, and asked again", () =>
     Effect.gen(function* () {
       const { kept, rpcHook } = remarks()
       const answers: Array<Effect.Effect<LocalTransactionState, OutOfStock>> = [

@@ -143,7 +143,7 @@ describe("dialling", () => {
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 
-  it.effect("closing the scope aborts a dial at once", () =>
+  it.effect("L13: closing the scope aborts a dial at once", () =>
     Effect.gen(function* () {
       const network = yield* MemoryWire.MemoryNetwork
       const scope = yield* Scope.make()

@@ -420,7 +420,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.live("a hook that throws at answers: they are the callers' all the same, and one line is logged", () =>
+  it.live("L11: a hook that throws at answers: they are the callers' all the same, and one line is logged", () =>
     Effect.gen(function* () {
       const lines: Array<unknown> = []
       const rpcHook: RpcHook = {
