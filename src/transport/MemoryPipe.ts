@@ -25,11 +25,18 @@ export interface Pipe {
 type Resume<A> = (effect: Effect.Effect<A, WireErrorKind>) => void
 
 /** Makes one direction of a virtual connection. */
-export const makePipe = (options: { readonly clock: Clock.Clock; readonly latencyMillis: () => number }): Pipe => {
-  const { clock, latencyMillis } = options
+export const makePipe = (options: {
+  readonly clock: Clock.Clock
+  /** Milliseconds that a chunk takes; a later one never arrives before an earlier one. */
+  readonly latencyMillis: () => number
+  /** Bytes that a chunk has at most. */
+  readonly sliceBytes: () => number
+}): Pipe => {
+  const { clock, latencyMillis, sliceBytes } = options
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   let chunks: Array<{ readonly bytes: Uint8Array; readonly due: number }> = []
   let size = 0
+  let lastDue = 0
   let held = false
   let ended = false
   let failure: WireErrorKind | undefined
@@ -88,7 +95,11 @@ export const makePipe = (options: { readonly clock: Clock.Clock; readonly latenc
     Effect.suspend(() => {
       if (failure !== undefined) return Effect.fail(failure)
       if (ended) return Effect.fail("closed" as const)
-      chunks.push({ bytes: chunk.slice(), due: now() + latencyMillis() })
+      const slice = sliceBytes()
+      for (let start = 0; start < chunk.length; start += slice) {
+        lastDue = Math.max(lastDue, now() + latencyMillis())
+        chunks.push({ bytes: chunk.slice(start, Math.min(start + slice, chunk.length)), due: lastDue })
+      }
       size += chunk.length
       if (!held) wakeReader()
       if (size <= CAPACITY) return Effect.void

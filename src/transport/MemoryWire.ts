@@ -1,4 +1,4 @@
-import { Clock, Context, Effect, FiberSet, Layer } from "effect"
+import { Clock, Context, Effect, FiberSet, Layer, Random } from "effect"
 import type { Scope } from "effect"
 import { makePipe } from "./MemoryPipe.ts"
 import type { Pipe } from "./MemoryPipe.ts"
@@ -18,8 +18,17 @@ export class MemoryNetwork extends Context.Service<
   {
     /** Changes what becomes of a listening address; every address is `open` at first. */
     readonly setReachable: (address: string, reachability: Reachability) => Effect.Effect<void>
-    /** Milliseconds that a dial and each chunk take from now on; default 0. */
-    readonly setLatency: (millis: number) => Effect.Effect<void>
+    /**
+     * Milliseconds that a dial and each chunk take from now on; default 0. With `jitterMillis` each takes up to so many
+     * more, drawn from the `Random` that the layer was built with; chunks of one connection keep their order, those of
+     * different connections overtake each other. With `address` it is for connections to that address alone.
+     */
+    readonly setLatency: (
+      millis: number,
+      options?: { readonly jitterMillis?: number | undefined; readonly address?: string | undefined }
+    ) => Effect.Effect<void>
+    /** Bytes that arrive in one piece at most, from now on; default no limit. Longer writes arrive as several chunks. */
+    readonly setSlice: (bytes: number) => Effect.Effect<void>
     /** Resets all connections to a listening address: both ends fail with kind `reset`, unread bytes are lost. */
     readonly cutAll: (address: string) => Effect.Effect<void>
     /** How many connections are open. */
@@ -36,12 +45,22 @@ interface Connected {
 
 type Accept = (stream: ByteStream, close: () => void) => void
 
+interface Latency {
+  readonly millis: number
+  readonly jitterMillis: number
+}
+
+const NO_LATENCY: Latency = { millis: 0, jitterMillis: 0 }
+
 interface State {
   readonly listeners: Map<string, Accept>
   readonly reachable: Map<string, Reachability>
   readonly connections: Set<Connected>
   readonly dials: Map<string, number>
-  latencyMillis: number
+  /** By address; that of "" is for all that have none of their own. */
+  readonly latencies: Map<string, Latency>
+  readonly draw: () => number
+  sliceBytes: number
   nextListenPort: number
   nextLocalPort: number
 }
@@ -65,6 +84,12 @@ const noTls = (address: string, operation: WireError["operation"]) =>
     })
   )
 
+/** What a dial to an address, or a chunk on a connection to it, takes now. */
+const latencyOf = (state: State, address: string): number => {
+  const { jitterMillis, millis } = state.latencies.get(address) ?? state.latencies.get("") ?? NO_LATENCY
+  return jitterMillis === 0 ? millis : millis + state.draw() * jitterMillis
+}
+
 const reading = (pipe: Pipe, localAddress: string, remoteAddress: string) =>
   Effect.mapError(pipe.pull, (kind) => wireError(remoteAddress, "read", kind, `read at ${localAddress}: ${kind}`))
 
@@ -76,7 +101,7 @@ const writing = (pipe: Pipe, localAddress: string, remoteAddress: string) => (ch
 /** Opens a connection to a listener: two pipes, of which each end reads one and writes the other. */
 const open = (state: State, clock: Clock.Clock, address: string, accept: Accept) => {
   const localAddress = `127.0.0.1:${state.nextLocalPort++}`
-  const options = { clock, latencyMillis: () => state.latencyMillis }
+  const options = { clock, latencyMillis: () => latencyOf(state, address), sliceBytes: () => state.sliceBytes }
   const up = makePipe(options)
   const down = makePipe(options)
   const connected: Connected = { address, pipes: [up, down] }
@@ -116,7 +141,8 @@ const connect =
       state.dials.set(address, (state.dials.get(address) ?? 0) + 1)
       // At least one turn of the event loop, as with a real socket.
       yield* Effect.yieldNow
-      if (state.latencyMillis > 0) yield* clockSleep(clock, state.latencyMillis)
+      const latencyMillis = latencyOf(state, address)
+      if (latencyMillis > 0) yield* clockSleep(clock, latencyMillis)
       const reachability = state.reachable.get(address)
       if (reachability === "blackhole") return yield* Effect.never
       const accept = state.listeners.get(address)
@@ -177,9 +203,13 @@ const network = (state: State): MemoryNetwork["Service"] => {
         state.reachable.set(address, reachability)
         each(address, (pipe) => pipe.hold(reachability === "blackhole"))
       }),
-    setLatency: (millis) =>
+    setLatency: (millis, options) =>
       Effect.sync(() => {
-        state.latencyMillis = millis
+        state.latencies.set(options?.address ?? "", { millis, jitterMillis: options?.jitterMillis ?? 0 })
+      }),
+    setSlice: (bytes) =>
+      Effect.sync(() => {
+        state.sliceBytes = bytes
       }),
     cutAll: (address) =>
       Effect.sync(() => {
@@ -203,12 +233,15 @@ const network = (state: State): MemoryNetwork["Service"] => {
 export const layer: Layer.Layer<Wire | MemoryNetwork> = Layer.effectContext(
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
+    const random = yield* Random.Random
     const state: State = {
       listeners: new Map(),
       reachable: new Map(),
       connections: new Set(),
       dials: new Map(),
-      latencyMillis: 0,
+      latencies: new Map(),
+      draw: () => random.nextDoubleUnsafe(),
+      sliceBytes: Infinity,
       nextListenPort: 40_000,
       nextLocalPort: 50_000
     }
