@@ -111,7 +111,7 @@ export const make = (options?: { readonly maxBytes?: number | undefined }): Mess
   const maxBytes = options?.maxBytes ?? 512 * 1024 * 1024
   const log: Run = { items: [], head: 0 }
   const topics = new Map<string, Map<number, StoreQueue>>()
-  const index = new Map<string, Array<StoredEntry>>()
+  const index = new Map<string, Run>()
   const listeners = new Set<(entries: ReadonlyArray<StoredEntry>) => void>()
   let end = 0
   let bytes = 0
@@ -133,15 +133,22 @@ export const make = (options?: { readonly maxBytes?: number | undefined }): Mess
       const name = `${entry.topic}#${key}`
       const found = index.get(name)
       if (found === undefined) continue
-      const rest = found.filter((other) => other !== entry)
-      if (rest.length === 0) index.delete(name)
-      else index.set(name, rest)
+      // What is forgotten is nearly always the oldest; a tag may have every message of the store behind it.
+      if (found.items[found.head] === entry) dropFirst(found)
+      else found.items = found.items.filter((other) => other !== entry)
+      if (size(found) === 0) index.delete(name)
     }
   }
 
   const forget = (entry: StoredEntry): void => {
     bytes -= entry.bytes.length
     unindex(entry)
+  }
+
+  /** Whether an entry of the log is out of its queue, so that nobody can read it any more. */
+  const isGone = (entry: StoredEntry): boolean => {
+    const queue = queueOf(entry.topic, entry.queueId)
+    return queue === undefined || entry.queueOffset < queue.min
   }
 
   const evict = (): void => {
@@ -183,14 +190,17 @@ export const make = (options?: { readonly maxBytes?: number | undefined }): Mess
     for (const key of entry.indexKeys) {
       const name = `${entry.topic}#${key}`
       const found = index.get(name)
-      if (found === undefined) index.set(name, [entry])
-      else found.push(entry)
+      if (found === undefined) index.set(name, { items: [entry], head: 0 })
+      else found.items.push(entry)
     }
     return entry
   }
 
   const matching = (query: IndexQuery): ReadonlyArray<StoredEntry> => {
-    const of = (type: string) => index.get(`${query.topic}#${type}#${query.key}`) ?? []
+    const of = (type: string): ReadonlyArray<StoredEntry> => {
+      const found = index.get(`${query.topic}#${type}#${query.key}`)
+      return found === undefined ? [] : found.items.slice(found.head)
+    }
     if (query.indexType !== undefined && query.indexType !== "") return of(query.indexType)
     const both = [...of("U"), ...of("K")]
     return [...new Set(both)].toSorted((a, b) => a.physicalOffset - b.physicalOffset)
@@ -214,7 +224,7 @@ export const make = (options?: { readonly maxBytes?: number | undefined }): Mess
     },
     byPhysicalOffset: (offset) => {
       const entry = log.items[search(log, (candidate) => candidate.physicalOffset >= offset)]
-      return entry?.physicalOffset === offset ? entry : undefined
+      return entry?.physicalOffset === offset && !isGone(entry) ? entry : undefined
     },
     offsetByTime: (topic, queueId, timestamp, boundary) => {
       const queue = queueOf(topic, queueId)
@@ -262,6 +272,9 @@ export const make = (options?: { readonly maxBytes?: number | undefined }): Mess
         dropFirst(queue)
         queue.min += 1
         if (entry !== undefined) forget(entry)
+      }
+      for (let oldest = log.items[log.head]; oldest !== undefined && isGone(oldest); oldest = log.items[log.head]) {
+        dropFirst(log)
       }
     },
     subscribe: (listener) => {

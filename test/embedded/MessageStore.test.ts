@@ -102,6 +102,28 @@ describe("MessageStore", () => {
     assert.strictEqual(store.stats().bytes, other.bytes.length)
   })
 
+  it("keeps nothing of what was trimmed, in whatever order the queues are", () => {
+    const store = MessageStore.make()
+    const entries = Array.from({ length: 9 }, (_, i) =>
+      at(store, i, { queueId: i % 3, properties: { UNIQ_KEY: `id${i}`, TAGS: "t" } })
+    )
+    const tagged = () => store.query({ topic: "orders", key: "t", indexType: "T", maxNum: 10, begin: 0, end: 100 })
+    const held = () => entries.filter((entry) => store.byPhysicalOffset(entry.physicalOffset) === entry).length
+    store.trim("orders", 1, 2)
+    assert.deepStrictEqual(
+      tagged().map((entry) => entry.storeTimestamp),
+      [8, 7, 6, 5, 3, 2, 0]
+    )
+    assert.strictEqual(held(), 7)
+    store.trim("orders", 0, 3)
+    store.trim("orders", 2, 3)
+    assert.deepStrictEqual(tagged(), entries.slice(7, 8))
+    assert.strictEqual(held(), 1)
+    store.trim("orders", 1, 3)
+    assert.strictEqual(held(), 0)
+    assert.deepInclude(store.stats(), { messages: 0, bytes: 0, puts: 9 })
+  })
+
   const put = Arbitrary.schema(
     Schema.Struct({
       topic: Schema.Literals(["a", "b"]),
