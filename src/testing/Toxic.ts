@@ -1,0 +1,71 @@
+import type { PassingFrame } from "./FrameCutter.ts"
+
+/** A way through a fault proxy: `upstream` from the client to the server, `downstream` back. */
+export type Direction = "upstream" | "downstream"
+
+/** What a fault proxy does to one direction of its connections, as data. */
+export type Toxic =
+  | { readonly _tag: "Latency"; readonly millis: number; readonly jitterMillis: number }
+  | { readonly _tag: "Bandwidth"; readonly bytesPerSecond: number }
+  | { readonly _tag: "Slicer"; readonly bytes: number; readonly delayMillis: number }
+  | { readonly _tag: "HalfOpen" }
+  | { readonly _tag: "BlackHole" }
+  | { readonly _tag: "Limit"; readonly bytes: number; readonly end: "close" | "reset" | "silence" }
+  | { readonly _tag: "Corrupt"; readonly change: (chunk: Uint8Array, offset: number) => Uint8Array }
+  | { readonly _tag: "Frames"; readonly change: (frame: PassingFrame) => ReadonlyArray<Uint8Array> }
+
+/** Everything arrives so many milliseconds later, and up to `jitterMillis` (default 0) more; the order stays. */
+export const latency = (millis: number, jitterMillis = 0): Toxic => ({ _tag: "Latency", millis, jitterMillis })
+
+/** At most so many bytes a second get through; the sender feels it as soon as the buffers on the way are full. */
+export const bandwidth = (bytesPerSecond: number): Toxic => ({ _tag: "Bandwidth", bytesPerSecond })
+
+/** Bytes arrive in pieces of `bytes`, with `delayMillis` (default 0) between them. */
+export const slicer = (bytes: number, delayMillis = 0): Toxic => ({ _tag: "Slicer", bytes, delayMillis })
+
+/**
+ * Nothing gets through, not even the end of the connection, and nothing is lost: it arrives when the toxic is removed. As
+ * when a cable is out.
+ */
+export const halfOpen: Toxic = { _tag: "HalfOpen" }
+
+/** Everything is taken and nothing is delivered, the end of the connection included. What is swallowed stays lost. */
+export const blackHole: Toxic = { _tag: "BlackHole" }
+
+/**
+ * After so many bytes of each connection the connection is closed (the default), reset, or the rest is swallowed
+ * (`silence`).
+ */
+export const limit = (bytes: number, end: "close" | "reset" | "silence" = "close"): Toxic => ({
+  _tag: "Limit",
+  bytes,
+  end
+})
+
+/**
+ * Bytes are changed by a function of the chunk and of the place of its first byte, counted for each connection from when
+ * the toxic came. It may shorten and lengthen, and may change the chunk it is given.
+ */
+export const corrupt = (change: (chunk: Uint8Array, offset: number) => Uint8Array): Toxic => ({
+  _tag: "Corrupt",
+  change
+})
+
+/** The bytes from `offset` on are replaced by these. */
+export const corruptAt = (offset: number, bytes: Uint8Array): Toxic =>
+  corrupt((chunk, at) => {
+    for (let i = 0; i < bytes.length; i++) {
+      const index = offset + i - at
+      if (index >= 0 && index < chunk.length) chunk[index] = bytes[i] ?? 0
+    }
+    return chunk
+  })
+
+/**
+ * Whole frames of the protocol are replaced: by none, by themselves (`[frame.bytes]`), by several, or by anything else.
+ * Bytes that cannot be the beginning of a frame pass as they are.
+ */
+export const frames = (change: (frame: PassingFrame) => ReadonlyArray<Uint8Array>): Toxic => ({
+  _tag: "Frames",
+  change
+})
