@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util"
 import * as Embedded from "./embedded.ts"
 import { type Outcome, say } from "./Report.ts"
+import * as RocketMQ from "./rocketmq.ts"
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -12,12 +13,14 @@ const { positionals, values } = parseArgs({
     messages: { type: "string" },
     seed: { type: "string", default: "1" },
     wire: { type: "string", default: "tcp" },
-    events: { type: "string" }
+    events: { type: "string" },
+    kills: { type: "string", default: "50" }
   }
 })
 
 const usage = `usage: npm run endurance -- <what> [options]
-  embedded --messages 1000000 [--seed 1] [--wire tcp|memory] [--events 200]`
+  embedded --messages 1000000 [--seed 1] [--wire tcp|memory] [--events 200]
+  rocketmq --messages 200000 --kills 50 [--seed 1]`
 
 const whole = (name: string, text: string): number => {
   const value = Number(text)
@@ -32,6 +35,12 @@ const runs: Readonly<Record<string, () => Promise<Outcome>>> = {
       seed: whole("seed", values.seed),
       wire: values.wire === "memory" ? "memory" : "tcp",
       events: whole("events", values.events ?? "200")
+    }),
+  rocketmq: () =>
+    RocketMQ.run({
+      messages: whole("messages", values.messages ?? "200000"),
+      kills: whole("kills", values.kills),
+      seed: whole("seed", values.seed)
     })
 }
 
