@@ -14,7 +14,11 @@ export interface SimulationClock extends Clock.Clock {
 /** 2026-01-01T00:00:00Z: ids and time stamps of a simulation are the same whenever it runs. */
 const EPOCH_MILLIS = 1_767_225_600_000
 
+/** Nanoseconds in a millisecond. */
+const NANOS = 1_000_000
+
 interface Sleeper {
+  /** In nanoseconds. */
   readonly at: number
   readonly serial: number
   readonly wake: () => void
@@ -55,13 +59,13 @@ const pop = (heap: Array<Sleeper>): void => {
 /** Builds a clock at the beginning of 2026. Who is woken is handed to `ready`, in the order in which they fell asleep. */
 export const make = (ready: (task: () => void) => void): SimulationClock => {
   const heap: Array<Sleeper> = []
+  /** Whole nanoseconds, which stay exact for a hundred days: a fraction of one must never be waited for twice. */
   let now = 0
   let serial = 0
   let waiting = 0
-  const nanos = (millis: number) => BigInt(Math.round(millis * 1e6))
-  const monotonic = () => nanos(now)
-  const epochMillis = () => EPOCH_MILLIS + Math.floor(now)
-  const epochNanos = () => nanos(EPOCH_MILLIS) + nanos(now)
+  const monotonic = () => BigInt(now)
+  const epochMillis = () => EPOCH_MILLIS + Math.floor(now / NANOS)
+  const epochNanos = () => BigInt(EPOCH_MILLIS) * BigInt(NANOS) + BigInt(now)
 
   /** Those in front who were interrupted in their sleep are let go. */
   const first = (): Sleeper | undefined => {
@@ -77,7 +81,8 @@ export const make = (ready: (task: () => void) => void): SimulationClock => {
     if (millis <= 0) return Effect.yieldNow
     if (millis === Infinity) return Effect.never
     return Effect.callback<void>((resume) => {
-      const sleeper: Sleeper = { at: now + millis, serial: serial++, wake: () => resume(Effect.void), asleep: true }
+      const at = now + Math.ceil(millis * NANOS)
+      const sleeper: Sleeper = { at, serial: serial++, wake: () => resume(Effect.void), asleep: true }
       waiting++
       push(heap, sleeper)
       return Effect.sync(() => {
@@ -109,6 +114,6 @@ export const make = (ready: (task: () => void) => void): SimulationClock => {
       return true
     },
     waiting: () => waiting,
-    elapsedMillis: () => now
+    elapsedMillis: () => now / NANOS
   }
 }

@@ -33,7 +33,8 @@ export const makePipe = (options: {
   readonly sliceBytes: () => number
 }): Pipe => {
   const { clock, latencyMillis, sliceBytes } = options
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  /** In whole nanoseconds: with fractions of milliseconds a chunk could be due a little after the sleep that waits for it. */
+  const now = () => Number(clock.monotonicTimeNanosUnsafe())
   let chunks: Array<{ readonly bytes: Uint8Array; readonly due: number }> = []
   let size = 0
   let lastDue = 0
@@ -74,7 +75,7 @@ export const makePipe = (options: {
     const first = held ? undefined : chunks[0]
     if (first !== undefined) {
       const early = first.due - now()
-      if (early > 0) return Effect.andThen(clock.sleep(Duration.millis(early)), pull)
+      if (early > 0) return Effect.andThen(clock.sleep(Duration.nanos(BigInt(early))), pull)
       const taken = takeDue()
       if (writers.length > 0 && size <= CAPACITY) wakeWriters(Effect.void)
       return Effect.succeed(taken)
@@ -97,7 +98,7 @@ export const makePipe = (options: {
       if (ended) return Effect.fail("closed" as const)
       const slice = sliceBytes()
       for (let start = 0; start < chunk.length; start += slice) {
-        lastDue = Math.max(lastDue, now() + latencyMillis())
+        lastDue = Math.max(lastDue, now() + Math.round(latencyMillis() * 1e6))
         chunks.push({ bytes: chunk.slice(start, Math.min(start + slice, chunk.length)), due: lastDue })
       }
       size += chunk.length

@@ -1,0 +1,285 @@
+import { Cause, Clock, Effect, Exit } from "effect"
+import type { Message } from "../message/Message.ts"
+import type { MessageExt } from "../message/MessageExt.ts"
+import * as MessageQueue from "../message/MessageQueue.ts"
+import { MASTER_ID } from "../message/MixAll.ts"
+import type { SendResult } from "../message/SendResult.ts"
+import { EmbeddedCluster } from "../embedded/EmbeddedCluster.ts"
+import * as StoredMessage from "../embedded/StoredMessage.ts"
+
+/** Something that must hold and did not. */
+export interface Violation {
+  /** What does not hold, in a word or two: `acknowledged`, `honesty`, `order`, `deadline`, ... */
+  readonly check: string
+  readonly detail: string
+}
+
+/** What a send's error has to say; the producer's `SendError` does. */
+export interface FailedSend {
+  readonly outcome: "not-sent" | "rejected" | "unknown"
+  readonly attempts: ReadonlyArray<unknown>
+}
+
+/** What the ledger is to know of a send besides. */
+export interface RecordOptions {
+  /** Milliseconds that the send may take; checked when given. */
+  readonly timeoutMillis?: number | undefined
+  /** Messages of one key are sent one after the other, and must lie in that order. */
+  readonly orderingKey?: string | undefined
+}
+
+/** A transaction's end: its half message, and what the broker was told. */
+export interface EndedTransaction {
+  readonly sendResult: SendResult
+  readonly localTransactionState: "COMMIT_MESSAGE" | "ROLLBACK_MESSAGE" | "UNKNOW"
+}
+
+/** How the sends of a ledger ended. */
+export interface LedgerCounts {
+  readonly acknowledged: number
+  readonly notSent: number
+  readonly rejected: number
+  /** Failed with an open outcome, or interrupted. */
+  readonly unknown: number
+  /** Messages that are stored more often than once; each such copy is explained by an attempt with an open outcome. */
+  readonly duplicated: number
+  /** Sends that failed with an open outcome and whose message is stored. */
+  readonly storedUnknown: number
+}
+
+/**
+ * Everything that was sent and what became of it, to be held against what the brokers have. A message is known by its
+ * body: every body must be sent once only, and be small enough not to be packed.
+ */
+export interface Ledger {
+  /** Runs a send and writes down what became of it; what it gives and fails with stays as it is. */
+  readonly record: <E extends FailedSend, R>(
+    message: Message,
+    send: Effect.Effect<SendResult, E, R>,
+    options?: RecordOptions
+  ) => Effect.Effect<SendResult, E, R>
+  /** The same for a batch. */
+  readonly recordBatch: <A extends { readonly results: ReadonlyArray<SendResult> }, E extends FailedSend, R>(
+    messages: ReadonlyArray<Message>,
+    send: Effect.Effect<A, E, R>,
+    options?: RecordOptions
+  ) => Effect.Effect<A, E, R>
+  /**
+   * The same for a transaction: readable if it was committed, and never if it was rolled back or did not run. A check of
+   * the broker must answer the same as the transaction did, and ROLLBACK_MESSAGE for one that never ran.
+   */
+  readonly recordTransaction: <A extends EndedTransaction, E, R>(
+    message: Message,
+    transaction: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E, R>
+  /** The same for a message that nobody acknowledges: it is stored at most once. */
+  readonly recordOneway: <E extends FailedSend, R>(
+    message: Message,
+    send: Effect.Effect<void, E, R>,
+    options?: RecordOptions
+  ) => Effect.Effect<void, E, R>
+  /** Holds everything against what the cluster has; to be asked when nothing is under way any more. */
+  readonly audit: Effect.Effect<
+    { readonly violations: ReadonlyArray<Violation>; readonly counts: LedgerCounts },
+    never,
+    EmbeddedCluster
+  >
+}
+
+/** One message, and how many copies of it there may be. */
+interface Entry {
+  readonly message: Message
+  readonly key: string | undefined
+  /** In the order in which sends began. */
+  readonly serial: number
+  end: "open" | "acknowledged" | FailedSend["outcome"]
+  least: number
+  most: number
+  /** Where it must lie; undefined where the result does not say so (delayed messages and transactions). */
+  place: SendResult | undefined
+}
+
+const textOf = (body: Uint8Array): string => Buffer.from(body.buffer, body.byteOffset, body.length).toString("latin1")
+
+/** How a message is called in a report. */
+const nameOf = ({ body, topic }: Pick<Message, "topic" | "body">): string =>
+  `"${textOf(body).slice(0, 60)}" to ${topic}`
+
+const placeOf = ({ queue, queueOffset }: SendResult): string => `${MessageQueue.key(queue)}@${queueOffset}`
+
+/** A virtual clock does not go on while code runs, so a deadline is met to the millisecond, but for rounding. */
+const TICK_MILLIS = 2
+
+/** An empty ledger. */
+export const make = (): Ledger => {
+  const entries = new Map<string, Entry>()
+  const found: Array<Violation> = []
+  let serial = 0
+
+  const open = (message: Message, key: string | undefined, most: number): Entry => {
+    const entry: Entry = { message, key, serial: serial++, end: "open", least: 0, most, place: undefined }
+    const id = `${message.topic}/${textOf(message.body)}`
+    if (entries.has(id)) found.push({ check: "ledger", detail: `two sends have one body: ${nameOf(message)}` })
+    entries.set(id, entry)
+    return entry
+  }
+
+  const acknowledge = (entry: Entry, result: SendResult): void => {
+    entry.end = "acknowledged"
+    entry.least = 1
+    entry.most = result.attempts
+    // The broker answers with the place among the messages that wait.
+    entry.place = entry.message.delay === undefined ? result : undefined
+  }
+
+  const fail = (entry: Entry, { attempts, outcome }: FailedSend): void => {
+    entry.end = outcome
+    entry.most = outcome === "unknown" ? attempts.length : 0
+  }
+
+  /** Runs a send, and gives what it came to, typed failures included, to `end`. Anything else leaves the outcome open. */
+  const watch = <A, E, R>(
+    entered: ReadonlyArray<Entry>,
+    send: Effect.Effect<A, E, R>,
+    options: RecordOptions,
+    end: (exit: Exit.Exit<A, E>, error: E | undefined) => void
+  ): Effect.Effect<A, E, R> =>
+    Effect.flatMap(Clock.Clock, (clock) => {
+      const begin = Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+      return Effect.onExit(send, (exit) =>
+        Effect.sync(() => {
+          const took = Number(clock.monotonicTimeNanosUnsafe()) / 1e6 - begin
+          const [first] = entered
+          const name = first === undefined ? "an empty batch" : nameOf(first.message)
+          if (options.timeoutMillis !== undefined && took > options.timeoutMillis + TICK_MILLIS) {
+            found.push({ check: "deadline", detail: `${name} took ${took} ms of ${options.timeoutMillis}` })
+          }
+          if (Exit.isSuccess(exit)) return end(exit, undefined)
+          const reason = exit.cause.reasons.find((candidate) => candidate._tag !== "Interrupt")
+          if (reason === undefined) return
+          if (reason._tag === "Fail") return end(exit, reason.error)
+          found.push({ check: "defect", detail: `${name}: ${Cause.pretty(exit.cause)}` })
+        })
+      )
+    })
+
+  const audit: Ledger["audit"] = Effect.gen(function* () {
+    const cluster = yield* EmbeddedCluster
+    const violations = [...found]
+    const say = (check: string, detail: string) => void violations.push({ check, detail })
+    const topics = new Set([...entries.values()].map(({ message }) => message.topic))
+    const copies = new Map<string, Array<MessageExt>>()
+    const places = new Map<string, MessageExt>()
+    for (const topic of topics) {
+      for (const broker of cluster.brokers.filter(({ id }) => id === MASTER_ID)) {
+        for (const stored of broker.store.entries(topic).flatMap(StoredMessage.decode)) {
+          const id = `${topic}/${textOf(stored.body)}`
+          copies.set(id, [...(copies.get(id) ?? []), stored])
+          places.set(
+            `${MessageQueue.key(MessageQueue.make(topic, broker.name, stored.queueId))}@${stored.queueOffset}`,
+            stored
+          )
+        }
+      }
+    }
+
+    const counts = { acknowledged: 0, notSent: 0, rejected: 0, unknown: 0, duplicated: 0, storedUnknown: 0 }
+    const taken = new Map<string, Entry>()
+    for (const [id, entry] of entries) {
+      const stored = copies.get(id)?.length ?? 0
+      const name = nameOf(entry.message)
+      if (entry.end === "acknowledged") counts.acknowledged++
+      else if (entry.end === "not-sent") counts.notSent++
+      else if (entry.end === "rejected") counts.rejected++
+      else counts.unknown++
+      if (stored > 1) counts.duplicated++
+      if (stored > 0 && entry.least === 0) counts.storedUnknown++
+
+      if (stored < entry.least) say("acknowledged", `${name} was acknowledged and is not stored`)
+      if (stored > entry.most) {
+        say(
+          "honesty",
+          `${name} ended "${entry.end}" and is stored ${stored} times, at most ${entry.most} are explained`
+        )
+      }
+      if (entry.place === undefined) continue
+      const place = placeOf(entry.place)
+      const there = places.get(place)
+      const other = taken.get(place)
+      taken.set(place, entry)
+      if (other !== undefined) say("acknowledged", `${name} and ${nameOf(other.message)} were acknowledged at ${place}`)
+      if (there === undefined) say("acknowledged", `${name} was acknowledged at ${place}, and nothing lies there`)
+      else if (textOf(there.body) !== textOf(entry.message.body)) {
+        say("acknowledged", `${name} was acknowledged at ${place}, and ${nameOf(there)} lies there`)
+      } else if (there.properties["UNIQ_KEY"] !== entry.place.msgId) {
+        say("acknowledged", `${name} lies under the id ${there.properties["UNIQ_KEY"]}, not ${entry.place.msgId}`)
+      }
+    }
+    for (const [id, messages] of copies) {
+      const [message] = messages
+      if (!entries.has(id) && message !== undefined) say("honesty", `${nameOf(message)} is stored and nobody sent it`)
+    }
+
+    /** By key and queue, the offset of the message before. */
+    const last = new Map<string, { readonly entry: Entry; readonly offset: number }>()
+    for (const entry of [...entries.values()].toSorted((a, b) => a.serial - b.serial)) {
+      if (entry.key === undefined || entry.place === undefined) continue
+      const { queue, queueOffset } = entry.place
+      const at = `${entry.key}/${MessageQueue.key(queue)}`
+      const before = last.get(at)
+      last.set(at, { entry, offset: queueOffset })
+      if (before !== undefined && before.offset >= queueOffset) {
+        const earlier = nameOf(before.entry.message)
+        say("order", `${nameOf(entry.message)} lies at ${queueOffset}, before ${earlier} at ${before.offset}`)
+      }
+    }
+    return { violations, counts }
+  })
+
+  return {
+    record: (message, send, options = {}) =>
+      Effect.suspend(() => {
+        const entry = open(message, options.orderingKey, Infinity)
+        return watch([entry], send, options, (exit, error) => {
+          if (Exit.isSuccess(exit)) acknowledge(entry, exit.value)
+          else if (error !== undefined) fail(entry, error)
+        })
+      }),
+    recordBatch: (messages, send, options = {}) =>
+      Effect.suspend(() => {
+        const entered = messages.map((message) => open(message, options.orderingKey, Infinity))
+        return watch(entered, send, options, (exit, error) => {
+          for (const [index, entry] of entered.entries()) {
+            if (error !== undefined) fail(entry, error)
+            const result = Exit.isSuccess(exit) ? exit.value.results[index] : undefined
+            if (result !== undefined) acknowledge(entry, result)
+          }
+        })
+      }),
+    recordTransaction: (message, transaction) =>
+      Effect.suspend(() => {
+        const entry = open(message, undefined, Infinity)
+        return watch([entry], transaction, {}, (exit) => {
+          entry.most = 0
+          entry.end = "rejected"
+          if (Exit.isFailure(exit) || exit.value.localTransactionState === "ROLLBACK_MESSAGE") return
+          entry.most = exit.value.sendResult.attempts
+          if (exit.value.localTransactionState === "UNKNOW") {
+            entry.end = "unknown"
+          } else {
+            entry.end = "acknowledged"
+            entry.least = 1
+          }
+        })
+      }),
+    recordOneway: (message, send, options = {}) =>
+      Effect.suspend(() => {
+        const entry = open(message, undefined, 1)
+        return watch([entry], send, options, (exit, error) => {
+          if (Exit.isSuccess(exit)) entry.end = "unknown"
+          else if (error !== undefined) fail(entry, error)
+        })
+      }),
+    audit
+  }
+}
