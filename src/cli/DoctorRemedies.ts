@@ -15,6 +15,8 @@ export const nameServerUnreachable = (address: string, kind: WireErrorKind): str
       return `${address} takes the packets and says nothing: look for a firewall or a security group between here and there.`
     case "unreachable":
       return `There is no route to ${hostOf(address)}: check the network, and a VPN if there is one.`
+    case "exhausted":
+      return "This machine has no file descriptors or memory left for a connection: close some programs, or raise the limit (ulimit -n)."
     default:
       return `Check ${address}, and that it is a RocketMQ name server.`
   }

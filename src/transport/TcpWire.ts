@@ -41,7 +41,11 @@ const kinds: Readonly<Record<string, WireErrorKind>> = {
   EADDRNOTAVAIL: "address",
   EINVAL: "address",
   ERR_INVALID_IP_ADDRESS: "address",
-  EADDRINUSE: "in-use"
+  EADDRINUSE: "in-use",
+  EMFILE: "exhausted",
+  ENFILE: "exhausted",
+  ENOBUFS: "exhausted",
+  ENOMEM: "exhausted"
 }
 
 const kindOf = (cause: unknown): WireErrorKind => {
@@ -90,13 +94,19 @@ const close = (socket: Net.Socket): Effect.Effect<void> =>
 const tlsError = (address: string, operation: "connect" | "listen", tls: WireError["tls"], cause: unknown) =>
   new WireError({ address, operation, kind: "tls", tls, cause })
 
+/** Where a dial goes; `onResolved` is told when the host's name has its answer. */
+interface Target extends Net.TcpNetConnectOpts {
+  readonly onResolved: () => void
+}
+
 /** Dials. Interruptible at any point; a socket that did not connect is destroyed. */
-const dial = (address: string, options: Net.TcpNetConnectOpts): Effect.Effect<Net.Socket, WireError, Scope.Scope> =>
+const dial = (address: string, options: Target): Effect.Effect<Net.Socket, WireError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<Net.Socket, WireError>((resume) => {
       const socket = Net.connect(options)
       // For the socket's whole life: an error event that nobody listens to would end the process.
       socket.on("error", ignore)
+      socket.once("lookup", options.onResolved)
       const onError = (cause: Error) => {
         socket.off("connect", onConnect)
         resume(Effect.fail(new WireError({ address, operation: "connect", kind: kindOf(cause), cause })))
@@ -120,7 +130,7 @@ const closeHandshaken = ({ socket }: { readonly socket: Net.Socket }): Effect.Ef
 /** {@link dial}, then the TLS handshake. Whatever is wrong with it, no byte goes out in plain text. */
 const dialTls = (
   address: string,
-  options: Net.TcpNetConnectOpts,
+  options: Target,
   tls: TlsOptions
 ): Effect.Effect<Net.Socket, WireError, Scope.Scope> =>
   Effect.gen(function* () {
@@ -134,9 +144,10 @@ const dialTls = (
   })
 
 /** A socket that has verified the server, and an effect that fails when the connection ends. */
-const handshake = (address: string, options: Net.TcpNetConnectOpts, tls: TlsOptions) =>
+const handshake = (address: string, options: Target, tls: TlsOptions) =>
   Effect.suspend(() => {
     const socket = TlsSocket.connect(options, tls)
+    socket.once("lookup", options.onResolved)
     let connected = false
     let failure: Error | undefined
     socket.on("error", (cause) => {
@@ -201,8 +212,12 @@ const connect =
       if (target instanceof Address.AddressError) {
         return Effect.fail(new WireError({ address, operation: "connect", kind: "address", cause: target }))
       }
+      let resolved = Net.isIP(target.host) !== 0
       const netOptions = {
         ...target,
+        onResolved: () => {
+          resolved = true
+        },
         noDelay: true,
         autoSelectFamily: true,
         autoSelectFamilyAttemptTimeout: Math.max(10, Math.ceil(connectTimeoutMillis / ATTEMPTS)),
@@ -216,8 +231,10 @@ const connect =
             new WireError({
               address,
               operation: "connect",
-              kind: "timeout",
-              cause: new Error(`not connected after ${connectTimeoutMillis} ms`)
+              kind: resolved ? "timeout" : "dns",
+              cause: new Error(
+                `${resolved ? "not connected" : "no answer of the resolver"} after ${connectTimeoutMillis} ms`
+              )
             })
           )
       })

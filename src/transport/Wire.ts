@@ -14,6 +14,7 @@ export const WireErrorKind = Schema.Literals([
   "address",
   "in-use",
   "tls",
+  "exhausted",
   "unknown"
 ])
 
@@ -31,6 +32,8 @@ export const wireErrorHints: Readonly<Record<WireErrorKind, string>> = {
   address: "write it as host:port or [ipv6]:port",
   "in-use": "another socket listens there; choose a free port, or port 0",
   tls: "the TLS handshake failed; check certificates and whether the server speaks TLS",
+  exhausted:
+    "this process or its host has no file descriptors or memory left for a socket; close some, or raise the limit (ulimit -n)",
   unknown: "see the cause"
 }
 
