@@ -14,8 +14,11 @@ export interface Pipe {
   readonly end: () => void
   /** The reader closes: writes fail from now on. */
   readonly abandon: () => void
-  /** Both ends fail with `reset`, and what lies in the pipe is lost. */
-  readonly reset: () => void
+  /**
+   * Both ends fail with `reset`, and what lies in the pipe is lost. Gives what tells them: whoever resets both directions
+   * calls it afterwards, or the end that is told first would close the other direction.
+   */
+  readonly reset: () => () => void
   /** While held, nothing arrives. */
   readonly hold: (held: boolean) => void
   /** Whether either end has closed. */
@@ -82,7 +85,9 @@ export const makePipe = (options: {
     }
     if (ended && !held) return Effect.fail("closed" as const)
     return Effect.flatMap(
+      // The fiber may have had to let others in since it looked, so it looks again in the step in which it lies down.
       Effect.callback<void>((resume) => {
+        if (failure !== undefined || (!held && (chunks.length > 0 || ended))) return resume(Effect.void)
         reader = () => resume(Effect.void)
         return Effect.sync(() => {
           reader = undefined
@@ -105,6 +110,9 @@ export const makePipe = (options: {
       if (!held) wakeReader()
       if (size <= CAPACITY) return Effect.void
       return Effect.callback<void, WireErrorKind>((resume) => {
+        if (failure !== undefined) return resume(Effect.fail(failure))
+        if (ended) return resume(Effect.fail("closed"))
+        if (size <= CAPACITY) return resume(Effect.void)
         writers.push(resume)
         return Effect.sync(() => {
           writers = writers.filter((writer) => writer !== resume)
@@ -113,12 +121,14 @@ export const makePipe = (options: {
     })
 
   const fail = (kind: WireErrorKind) => {
-    if (failure !== undefined) return
+    if (failure !== undefined) return () => {}
     failure = kind
     chunks = []
     size = 0
-    wakeReader()
-    wakeWriters(Effect.fail(kind))
+    return () => {
+      wakeReader()
+      wakeWriters(Effect.fail(kind))
+    }
   }
 
   return {
@@ -130,7 +140,7 @@ export const makePipe = (options: {
       wakeWriters(Effect.fail("closed"))
       if (!held) wakeReader()
     },
-    abandon: () => fail(ended ? "closed" : "reset"),
+    abandon: () => fail(ended ? "closed" : "reset")(),
     reset: () => fail("reset"),
     hold: (value) => {
       held = value

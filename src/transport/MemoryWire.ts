@@ -98,6 +98,13 @@ const writing = (pipe: Pipe, localAddress: string, remoteAddress: string) => (ch
     wireError(remoteAddress, "write", kind, `write at ${localAddress}: ${kind}`)
   )
 
+const isOver = ({ pipes: [up, down] }: Connected): boolean => up.isOver() && down.isOver()
+
+/** A connection that is over counts no more; one behind a black hole is kept, as its end has not heard of that yet. */
+const forget = (state: State, connected: Connected): void => {
+  if (isOver(connected) && state.reachable.get(connected.address) !== "blackhole") state.connections.delete(connected)
+}
+
 /** Opens a connection to a listener: two pipes, of which each end reads one and writes the other. */
 const open = (state: State, clock: Clock.Clock, address: string, accept: Accept) => {
   const localAddress = `127.0.0.1:${state.nextLocalPort++}`
@@ -109,7 +116,7 @@ const open = (state: State, clock: Clock.Clock, address: string, accept: Accept)
   const end = (write: Pipe, read: Pipe) => () => {
     write.end()
     read.abandon()
-    if (write.isOver() && read.isOver()) state.connections.delete(connected)
+    forget(state, connected)
   }
   const client: ByteStream = {
     remoteAddress: address,
@@ -202,6 +209,7 @@ const network = (state: State): MemoryNetwork["Service"] => {
       Effect.sync(() => {
         state.reachable.set(address, reachability)
         each(address, (pipe) => pipe.hold(reachability === "blackhole"))
+        for (const connected of state.connections) forget(state, connected)
       }),
     setLatency: (millis, options) =>
       Effect.sync(() => {
@@ -219,9 +227,9 @@ const network = (state: State): MemoryNetwork["Service"] => {
           state.connections.delete(connected)
           pipes.push(...connected.pipes)
         }
-        for (const pipe of pipes) pipe.reset()
+        for (const tell of pipes.map((pipe) => pipe.reset())) tell()
       }),
-    connections: () => Effect.sync(() => state.connections.size),
+    connections: () => Effect.sync(() => [...state.connections].filter((connected) => !isOver(connected)).length),
     dials: (address) => Effect.sync(() => state.dials.get(address) ?? 0)
   }
 }
