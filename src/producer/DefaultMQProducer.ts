@@ -28,6 +28,7 @@ import type { NotARequest, RequestReplyClosed, RequestReplyTimeout } from "./Rep
 import * as RequestReply from "./RequestReply.ts"
 import * as Send from "./Send.ts"
 import { SendError } from "./SendError.ts"
+import * as SharedStart from "./SharedStart.ts"
 import type { SendOptions } from "./SendOptions.ts"
 import type { FaultState } from "./FaultStrategy.ts"
 import type { HookCounters } from "./Hooks.ts"
@@ -161,7 +162,9 @@ export class DefaultMQProducer extends Context.Service<DefaultMQProducer, Defaul
 
 const started = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOptions) {
   const producer = yield* make(options)
-  yield* Effect.acquireRelease(producer.start, () => producer.shutdown, { interruptible: true })
+  // Before the start: it does nothing where nothing runs.
+  yield* Effect.addFinalizer(() => producer.shutdown)
+  yield* producer.start
   return DefaultMQProducer.of(producer)
 })
 
@@ -179,7 +182,6 @@ export const makeExtended = Effect.fnUntraced(function* (
   const stateRef = yield* SubscriptionRef.make<ServiceState>("CREATE_JUST")
   const journal = makeJournal()
   const table = TopicPublishInfoTable.make(yield* firstTurn)
-  let starting: Deferred.Deferred<void, StartError> | undefined
   let stopping: Deferred.Deferred<void> | undefined
   let running: Running | undefined
 
@@ -281,29 +283,19 @@ export const makeExtended = Effect.fnUntraced(function* (
     return undefined
   })
 
-  const start: DefaultMQProducerShape["start"] = Effect.uninterruptibleMask((restore) =>
-    Effect.suspend(() => {
-      if (starting !== undefined) return restore(Deferred.await(starting))
-      // Refused here and not by a step: nothing of the first start is touched, its record of steps included.
-      if (stateNow() !== "CREATE_JUST") {
-        const reason = illegal("start", "CREATE_JUST")
-        return Effect.fail(new StartError({ step: "2.1", name: "set START_FAILED", reason }))
-      }
-      const mine = Deferred.makeUnsafe<void, StartError>()
-      starting = mine
-      const traced = Effect.withSpan(Effect.asVoid(run(restore)), "rocketmq.start", {
+  const sharedStart = SharedStart.make<StartError>({
+    // Refused here and not by a step: nothing of the first start is touched, its record of steps included.
+    refusal: () =>
+      stateNow() === "CREATE_JUST"
+        ? undefined
+        : new StartError({ step: "2.1", name: "set START_FAILED", reason: illegal("start", "CREATE_JUST") }),
+    run: (restore) =>
+      Effect.withSpan(Effect.asVoid(run(restore)), "rocketmq.start", {
         attributes: { "messaging.system": "rocketmq", "messaging.rocketmq.producer.group": producerGroup }
-      })
-      return Effect.onExit(traced, (exit) => {
-        starting = undefined
-        const shared =
-          Exit.isFailure(exit) && !exit.cause.reasons.some((reason) => reason._tag === "Fail")
-            ? Exit.fail(new StartError({ step: "2", name: "start", reason: new StartInterrupted({ subject }) }))
-            : exit
-        return Deferred.done(mine, shared)
-      })
-    })
-  )
+      }),
+    interrupted: () => new StartError({ step: "2", name: "start", reason: new StartInterrupted({ subject }) }),
+    undo: Effect.suspend(() => shutdown)
+  })
 
   const close = Effect.fnUntraced(function* ({ instance, messages, requests, scope, sends, telemetry }: Running) {
     const clock = yield* Clock.Clock
@@ -343,9 +335,10 @@ export const makeExtended = Effect.fnUntraced(function* (
   const shutdown: DefaultMQProducerShape["shutdown"] = Effect.uninterruptible(
     Effect.suspend(() => {
       if (stopping !== undefined) return Deferred.await(stopping)
+      const starting = sharedStart.underWay()
       if (starting !== undefined) {
         return Effect.andThen(
-          Effect.exit(Deferred.await(starting)),
+          starting,
           Effect.suspend(() => shutdown)
         )
       }
@@ -365,7 +358,7 @@ export const makeExtended = Effect.fnUntraced(function* (
     producerGroup,
     serviceState: SubscriptionRef.get(stateRef),
     serviceStateChanges: SubscriptionRef.changes(stateRef),
-    start,
+    start: sharedStart.start,
     shutdown,
     ...MessageSends.facade(
       () => running?.messages,

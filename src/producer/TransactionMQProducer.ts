@@ -165,7 +165,9 @@ export class TransactionMQProducer extends Context.Service<TransactionMQProducer
 
 const started = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions<R>) {
   const producer = yield* make(options)
-  yield* Effect.acquireRelease(producer.start, () => producer.shutdown, { interruptible: true })
+  // Before the start: it does nothing where nothing runs.
+  yield* Effect.addFinalizer(() => producer.shutdown)
+  yield* producer.start
   return TransactionMQProducer.of(producer)
 })
 
