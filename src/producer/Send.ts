@@ -271,7 +271,10 @@ export const make = Effect.fnUntraced(function* (
     const pause = error._tag === "ConnectFailed" && alone ? Math.ceil(error.retryAfterMillis) + 1 : 0
     if (pause >= remaining) return fail(call, error)
     const refreshed = decision === "refresh" ? refreshAfter(call, begin, error, alone) : Effect.void
-    return again(call, queue.brokerName, pause > 0 ? Effect.andThen(refreshed, Effect.sleep(pause)) : refreshed)
+    // Side by side: one after the other, the two could take more time than is left.
+    const before =
+      pause > 0 ? Effect.all([refreshed, Effect.sleep(pause)], { concurrency: 2, discard: true }) : refreshed
+    return again(call, queue.brokerName, before)
   }
 
   /** A broker that cannot be reached says nothing of the others: where there are others, they are tried at once. */

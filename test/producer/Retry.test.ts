@@ -389,6 +389,19 @@ describe("the deadline", () => {
     }).pipe(onMemory({ topics }))
   )
 
+  it.effect("holds over a look-up and the wait for a dial together", () =>
+    Effect.gen(function* () {
+      const { faults, stopBroker } = yield* EmbeddedCluster
+      const producer = yield* warm({ retryTimesWhenSendFailed: 9 })
+      yield* faults.add({ match: { code: ROUTE }, actions: [FaultScript.delay(450)] })
+      yield* stopBroker("broker-a", { unregister: "never" })
+      for (const timeoutMillis of [400, 500, 600, 700, 800, 900, 1_000, 1_100]) {
+        const { millis } = yield* timed(producer.send(text("orders"), { timeoutMillis }), 60_000, 1)
+        assert.isAtMost(millis, timeoutMillis + 1)
+      }
+    }).pipe(onMemory({ topics }))
+  )
+
   it.effect("of one that waits for a place is kept, and another broker is tried", () =>
     Effect.gen(function* () {
       const { faults } = yield* EmbeddedCluster
