@@ -1,4 +1,4 @@
-import { Cause, Deferred, Effect, Exit, identity, Random, References, Schema } from "effect"
+import { Cause, Deferred, Effect, Exit, identity, Logger, Random, Schema } from "effect"
 import type { Scope } from "effect"
 import type { EmbeddedClusterOptions } from "../embedded/EmbeddedCluster.ts"
 import { EmbeddedCluster } from "../embedded/EmbeddedCluster.ts"
@@ -85,6 +85,9 @@ export class SimulationFailed extends Schema.TaggedError<SimulationFailed>()("Si
 
 /** Virtual milliseconds that messages may wait on a broker after everything healed. */
 const LONGEST_WAIT = 900_000
+
+/** Virtual milliseconds in which a broker notices that a connection was closed. */
+const NEWS_MILLIS = 100
 
 const nothing: Ledger.LedgerCounts = {
   acknowledged: 0,
@@ -180,6 +183,8 @@ export const runSeed = <E>(
     )
     if (Exit.isFailure(ended)) say("program", Cause.pretty(ended.cause))
     yield* world.healed
+    // The brokers hear of it after the program has ended.
+    yield* Effect.sleep(NEWS_MILLIS)
 
     const open = yield* network.connections()
     if (open !== 0) say("leak", `${open} connection(s) are open after the program's scope was closed`)
@@ -196,7 +201,8 @@ export const runSeed = <E>(
     SimulationRun.run(
       seed,
       Effect.scoped(Effect.provide(program, layer)).pipe(
-        options.logs === true ? identity : Effect.provideService(References.MinimumLogLevel, "None")
+        // Not the level: what is logged and not shown must take as many turns as what is shown.
+        options.logs === true ? identity : Effect.provideService(Logger.CurrentLoggers, new Set())
       ),
       scenario.limits
     ),

@@ -62,14 +62,16 @@ export const converged = (world: World, producer: DefaultMQProducerShape, topics
 export const fair = (world: World, { send }: DefaultMQProducerShape) =>
   Effect.gen(function* () {
     const counts = new Map<string, number>()
+    const log: Array<string> = []
     for (let n = 0; n < 12; n++) {
       const message = Message.make({ topic: "plain", body: `fair-${n}` })
       const result = yield* world.ledger.record(message, send(message), { timeoutMillis: TIMEOUT })
       const key = MessageQueue.key(result.queue)
+      log.push(`${key}x${result.attempts}`)
       counts.set(key, (counts.get(key) ?? 0) + 1)
     }
     const numbers = [...counts.values()]
     if (counts.size !== 4 || Math.max(...numbers) - Math.min(...numbers) > 1) {
-      yield* world.violation("fairness", `12 sends to 4 queues: ${JSON.stringify([...counts])}`)
+      yield* world.violation("fairness", `12 sends to 4 queues: ${JSON.stringify([...counts])} ${log.join(" ")}`)
     }
   })

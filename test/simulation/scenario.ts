@@ -59,5 +59,5 @@ export const scenario: Scenario<StartError | SendError> = {
       yield* Checks.converged(world, ordered, ["ordered"])
       yield* Checks.converged(world, alone, ["plain"])
       yield* Checks.fair(world, plain)
-    }).pipe(Effect.provide(Layer.fresh(MQClientManager.layer)), Effect.provideService(HostInfo, host))
+    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(MQClientManager.layer)), Effect.provideService(HostInfo, host))
 }
