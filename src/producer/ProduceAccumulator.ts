@@ -125,7 +125,6 @@ export const make = Effect.fnUntraced(function* (
   const open = (key: string, options: SendOptions | undefined, timeoutMillis: number): Group => {
     const group: Group = { key, options, timeoutMillis, openedAt: now(), entries: [], length: 0 }
     groups.set(key, group)
-    waiting.openUnsafe()
     return group
   }
 
@@ -148,6 +147,8 @@ export const make = Effect.fnUntraced(function* (
       held += length
       add(group, entry)
       if (group.length >= batchMaxBytes) flush(group)
+      // Only now, as the fiber runs on at once: on a machine that stood still meanwhile the group is due already.
+      else waiting.openUnsafe()
       return Effect.sync(() => giveUp(key, group, entry))
     })
 

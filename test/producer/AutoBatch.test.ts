@@ -342,4 +342,29 @@ describe("automatic batches", () => {
       }).pipe(onMemory({ topics })),
     { arbitrary: { runs: 20 } }
   )
+
+  it.effect("a message whose group is due in the instant in which it joins is sent", () =>
+    Effect.gen(function* () {
+      const { messages } = yield* EmbeddedCluster
+      const clock = yield* Clock.Clock
+      let stalls = false
+      let lost = 0n
+      // While it stalls, the machine stands still for longer than a group waits between any two looks at the clock.
+      const halting: Clock.Clock = {
+        ...clock,
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + (stalls ? (lost += 11_000_000n) : lost),
+        sleep: (duration) => clock.sleep(duration)
+      }
+      const producer = yield* started().pipe(Effect.provideService(Clock.Clock, halting))
+      for (let n = 0; n < 3; n++) {
+        stalls = true
+        const sending = yield* Effect.forkChild(producer.send(text("orders", `${n}`)), { startImmediately: true })
+        stalls = false
+        yield* advance(20, 10)
+        assert.isDefined(sending.pollUnsafe(), "nobody sends it any more")
+      }
+      assert.strictEqual((yield* messages("orders")).length, 3)
+    }).pipe(onMemory({ topics }))
+  )
 })
