@@ -103,10 +103,11 @@ interface Target extends Net.TcpNetConnectOpts {
 const dial = (address: string, options: Target): Effect.Effect<Net.Socket, WireError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<Net.Socket, WireError>((resume) => {
-      const socket = Net.connect(options)
+      const socket = new Net.Socket()
       // For the socket's whole life: an error event that nobody listens to would end the process.
       socket.on("error", ignore)
       socket.once("lookup", options.onResolved)
+      socket.connect(options)
       const onError = (cause: Error) => {
         socket.off("connect", onConnect)
         resume(Effect.fail(new WireError({ address, operation: "connect", kind: kindOf(cause), cause })))
