@@ -120,7 +120,7 @@ describe("the program", () => {
   )
 
   it(
-    "drains on SIGINT and says what it has done",
+    "H7: drains on SIGINT and says what it has done",
     async () => {
       const child = start([bin, "send", "--topic", "forever", "--json"], dev.env)
       const exit = ended(child)
@@ -142,7 +142,7 @@ describe("the program", () => {
   )
 
   it(
-    "ends at once on the second signal",
+    "H7: ends at once on the second signal",
     () =>
       Effect.gen(function* () {
         const { namesrvAddr, traffic } = yield* EmbeddedCluster
@@ -170,7 +170,7 @@ describe("the program", () => {
   )
 
   it(
-    "ends dev with 130 on SIGINT and 143 on SIGTERM",
+    "H7: ends dev with 130 on SIGINT and 143 on SIGTERM",
     async () => {
       for (const [signal, code] of [
         ["SIGINT", 130],

@@ -106,7 +106,7 @@ describe("signed requests", () => {
         ["no credentials", undefined, "no-credentials", undefined]
       ]
       for (const [name, credentials, problem, user] of wrong) {
-        it.effect(`${name}: typed at the start and at the send, and not tried again`, () =>
+        it.effect(`H3: ${name}: typed at the start and at the send, and not tried again`, () =>
           Effect.gen(function* () {
             const { traffic } = yield* EmbeddedCluster
             const started = yield* refusedStart({ credentials })
@@ -124,7 +124,7 @@ describe("signed requests", () => {
         )
       }
 
-      it.effect("no permission on a topic, with the user's name where the server says it", () =>
+      it.effect("H3: no permission on a topic, with the user's name where the server says it", () =>
         Effect.gen(function* () {
           const reason = yield* refusedSend({ credentials: writer }, "secrets")
           assert.strictEqual(reason.problem, "permission")
@@ -137,7 +137,7 @@ describe("signed requests", () => {
     })
   }
 
-  it.effect("a name server that checks too: the start says so, and so does a send of a lazy one", () =>
+  it.effect("H3: a name server that checks too: the start says so, and so does a send of a lazy one", () =>
     Effect.gen(function* () {
       const credentials = { ...writer, secretKey: Redacted.make("guess") }
       const started = yield* refusedStart({ credentials, readiness: "nameServer" })
@@ -149,7 +149,7 @@ describe("signed requests", () => {
     }).pipe(onMemory(cluster()))
   )
 
-  it("code 16 is a refusal of the user only where the server says so", () => {
+  it("H3: code 16 is a refusal of the user only where the server says so", () => {
     // As RocketMQ's processors word what may pass: a permission of the topic or of the broker, a suspended group.
     for (const remark of [
       "the broker[127.0.0.1] sending message is forbidden",
@@ -361,7 +361,7 @@ describe("secrets", () => {
   )
 
   it.effect.prop(
-    "no secret is in any error, log, span, metric, state, key or JSON, whatever goes wrong",
+    "H3: no secret is in any error, log, span, metric, state, key or JSON, whatever goes wrong",
     { key: word, token: word, passphrase: word },
     ({ key, passphrase, token }) =>
       Effect.gen(function* () {

@@ -80,7 +80,7 @@ const codes = Arbitrary.schema(
 
 describe("what servers say", () => {
   it.effect.prop(
-    "no remark brings a control character into an error or a log",
+    "B10: no remark brings a control character into an error or a log",
     { remark: hostile, code: codes, where: Arbitrary.schema(Schema.Literals(["namesrv", "broker-a"])) },
     ({ code, remark, where }) => {
       const { layer, lines } = logged()

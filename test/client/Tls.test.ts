@@ -32,7 +32,7 @@ layer(Certs.layer, { excludeTestServices: true })("a producer with TLS", (it) =>
     })
   )
 
-  it.effect("and shows its own certificate where it is wanted", () =>
+  it.effect("H4: and shows its own certificate where it is wanted", () =>
     Effect.gen(function* () {
       const { ca, client, server } = yield* Certs
       yield* Effect.gen(function* () {
@@ -44,7 +44,7 @@ layer(Certs.layer, { excludeTestServices: true })("a producer with TLS", (it) =>
     })
   )
 
-  it.effect("a start says what was wrong with the name server's certificate", () =>
+  it.effect("H4: a start says what was wrong with the name server's certificate", () =>
     Effect.gen(function* () {
       const { ca, server } = yield* Certs
       yield* Effect.gen(function* () {
@@ -59,7 +59,7 @@ layer(Certs.layer, { excludeTestServices: true })("a producer with TLS", (it) =>
     })
   )
 
-  it.effect("never talks plain text to a server without TLS", () =>
+  it.effect("H4: never talks plain text to a server without TLS", () =>
     Effect.gen(function* () {
       const { traffic } = yield* EmbeddedCluster
       assert.deepStrictEqual(yield* reasonsOfStart({ tls: { insecure: true } }), ["plain-server"])
@@ -67,7 +67,7 @@ layer(Certs.layer, { excludeTestServices: true })("a producer with TLS", (it) =>
     }).pipe(onTcp({ topics }))
   )
 
-  it.effect("a send says what was wrong with the broker's certificate, and that nothing was sent", () =>
+  it.effect("H4: a send says what was wrong with the broker's certificate, and that nothing was sent", () =>
     Effect.gen(function* () {
       const certs = yield* Certs
       const byAddress = yield* certs.signed({ names: "IP:127.0.0.1" })

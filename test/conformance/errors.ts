@@ -90,7 +90,7 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
-  test.effect("a body that the broker finds too large: refused once, not stored", () =>
+  test.effect("B8: a body that the broker finds too large: refused once, not stored", () =>
     Effect.gen(function* () {
       const topic = yield* createTopic("too-large")
       const producer = yield* startProducer({ maxMessageSize: 8 * 1024 * 1024, compressMsgBodyOverHowmuch: Infinity })
@@ -108,7 +108,7 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
-  test.effect("a template topic that no broker has: every attempt is refused with TOPIC_NOT_EXIST", () =>
+  test.effect("B7: a template topic that no broker has: every attempt is refused with TOPIC_NOT_EXIST", () =>
     Effect.gen(function* () {
       const { brokers } = yield* Target
       const topic = uniqueName("no-template")

@@ -21,7 +21,7 @@ import { Target } from "./Target.ts"
 const IMPATIENT = { pollNameServerInterval: 500, remoting: { reconnectBackoffMillis: { initial: 50, max: 200 } } }
 
 export const tests = (test: Methods): void => {
-  test.effect("a broker that has lost the topic: the retry goes to the other one, under the same id", () =>
+  test.effect("B7: a broker that has lost the topic: the retry goes to the other one, under the same id", () =>
     Effect.gen(function* () {
       const { brokers } = yield* Target
       const observer = yield* Observer
@@ -58,7 +58,7 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
-  test.effect("a topic that has moved: the route is read anew at once, and the retry goes where the topic is", () =>
+  test.effect("B7: a topic that has moved: the route is read anew at once, and the retry goes where the topic is", () =>
     Effect.gen(function* () {
       const { brokers } = yield* Target
       const observer = yield* Observer
@@ -95,54 +95,59 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
-  test.effect("a broker that is gone and comes back: no send fails, and it is used again without a manual step", () =>
-    Effect.gen(function* () {
-      const target = yield* Target
-      const observer = yield* Observer
-      const [staying, leaving] = target.brokers
-      const topic = yield* createTopic("gone", { queues: 2 })
-      const producer = yield* startProducer(IMPATIENT)
-      const send = (text: string) => {
-        const message = Message.make({ topic, body: text })
-        return Effect.map(producer.send(message), (result) => ({ message, result }))
-      }
-      const sent = yield* Effect.forEach([0, 1, 2, 3], (n) => send(`both ${n}`))
-      assert.sameMembers([...new Set(sent.map(({ result }) => result.queue.brokerName))], [staying.name, leaving.name])
-
-      yield* target.stopSecondBroker
-      for (let n = 0; n < 20; n++) {
-        const one = yield* send(`one ${n}`)
-        assert.strictEqual(one.result.queue.brokerName, staying.name)
-        sent.push(one)
-      }
-      const fixed = MessageQueue.make(topic, leaving.name, 0)
-      const error = yield* Effect.flip(
-        producer.send(Message.make({ topic, body: "x" }), { queue: fixed, timeoutMillis: 2_000 })
-      )
-      assert.include(["ConnectFailed", "BrokerNotExist"], error.reason._tag)
-      assert.strictEqual(error.outcome, "not-sent")
-
-      yield* target.startSecondBroker
-      yield* eventually(
-        Effect.gen(function* () {
-          const one = yield* send("back?")
-          sent.push(one)
-          assert.strictEqual(one.result.queue.brokerName, leaving.name)
-        })
-      )
-      for (const { message, result } of sent) {
-        assertStored(yield* eventually(observer.messageAt(result.queue, result.queueOffset)), message, result)
-      }
-      const { counters, instance } = yield* producer.state
-      assert.strictEqual(counters.acknowledged, sent.length)
-      assert.strictEqual(counters.unknown, 0)
-      yield* eventuallyThat(observer.producers(leaving.address, producer.producerGroup), (connections) =>
-        assert.deepStrictEqual(
-          connections.map((connection) => connection.clientId),
-          [instance?.clientId ?? ""]
+  test.effect(
+    "B2: a broker that is gone and comes back: no send fails, and it is used again without a manual step",
+    () =>
+      Effect.gen(function* () {
+        const target = yield* Target
+        const observer = yield* Observer
+        const [staying, leaving] = target.brokers
+        const topic = yield* createTopic("gone", { queues: 2 })
+        const producer = yield* startProducer(IMPATIENT)
+        const send = (text: string) => {
+          const message = Message.make({ topic, body: text })
+          return Effect.map(producer.send(message), (result) => ({ message, result }))
+        }
+        const sent = yield* Effect.forEach([0, 1, 2, 3], (n) => send(`both ${n}`))
+        assert.sameMembers(
+          [...new Set(sent.map(({ result }) => result.queue.brokerName))],
+          [staying.name, leaving.name]
         )
-      )
-    }).pipe(withManager)
+
+        yield* target.stopSecondBroker
+        for (let n = 0; n < 20; n++) {
+          const one = yield* send(`one ${n}`)
+          assert.strictEqual(one.result.queue.brokerName, staying.name)
+          sent.push(one)
+        }
+        const fixed = MessageQueue.make(topic, leaving.name, 0)
+        const error = yield* Effect.flip(
+          producer.send(Message.make({ topic, body: "x" }), { queue: fixed, timeoutMillis: 2_000 })
+        )
+        assert.include(["ConnectFailed", "BrokerNotExist"], error.reason._tag)
+        assert.strictEqual(error.outcome, "not-sent")
+
+        yield* target.startSecondBroker
+        yield* eventually(
+          Effect.gen(function* () {
+            const one = yield* send("back?")
+            sent.push(one)
+            assert.strictEqual(one.result.queue.brokerName, leaving.name)
+          })
+        )
+        for (const { message, result } of sent) {
+          assertStored(yield* eventually(observer.messageAt(result.queue, result.queueOffset)), message, result)
+        }
+        const { counters, instance } = yield* producer.state
+        assert.strictEqual(counters.acknowledged, sent.length)
+        assert.strictEqual(counters.unknown, 0)
+        yield* eventuallyThat(observer.producers(leaving.address, producer.producerGroup), (connections) =>
+          assert.deepStrictEqual(
+            connections.map((connection) => connection.clientId),
+            [instance?.clientId ?? ""]
+          )
+        )
+      }).pipe(withManager)
   )
 
   test.effect("a topic whose only broker is away is not created on another one", () =>

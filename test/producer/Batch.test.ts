@@ -120,7 +120,7 @@ describe("sendBatch", () => {
     }).pipe(onMemory({ topics, brokers: 2 }))
   )
 
-  it.effect("is refused before anything is sent when a rule is broken", () =>
+  it.effect("B17: is refused before anything is sent when a rule is broken", () =>
     Effect.gen(function* () {
       const { traffic } = yield* EmbeddedCluster
       const producer = yield* startProducer({ maxMessageSize: 1_000 })

@@ -50,7 +50,7 @@ const counts = (results: ReadonlyArray<{ readonly queue: { readonly brokerName: 
 })
 
 describe("sendLatencyEnable", () => {
-  it.effect("a slow broker is passed over, shows in the state, and comes back after its penalty", () =>
+  it.effect("B18: a slow broker is passed over, shows in the state, and comes back after its penalty", () =>
     Effect.gen(function* () {
       const cluster = yield* EmbeddedCluster
       const producer = yield* startProducer({ sendLatencyEnable: true, sendMsgTimeout: 10_000 })
@@ -96,7 +96,7 @@ describe("sendLatencyEnable", () => {
     }).pipe(onMemory({ brokers: 2, topics }))
   )
 
-  it.effect("with every broker in penalty, sends go on", () =>
+  it.effect("B19: with every broker in penalty, sends go on", () =>
     Effect.gen(function* () {
       const cluster = yield* EmbeddedCluster
       const producer = yield* startProducer({ sendLatencyEnable: true })

@@ -63,7 +63,7 @@ describe("a process that uses a producer", () => {
     ["SIGINT", 130],
     ["SIGTERM", 143]
   ] as const) {
-    it.live(`lets its sends end on ${signal}, says good-bye, and exits with ${code}`, () =>
+    it.live(`H7: lets its sends end on ${signal}, says good-bye, and exits with ${code}`, () =>
       Effect.gen(function* () {
         const { clients, faults, messages, namesrvAddr } = yield* EmbeddedCluster
         yield* faults.add(slow)
@@ -76,7 +76,7 @@ describe("a process that uses a producer", () => {
       }).pipe(onTcp({ topics }))
     )
 
-    it.live(`ends on ${signal} within its bound although no send ends, and tells what is not known`, () =>
+    it.live(`H7: ends on ${signal} within its bound although no send ends, and tells what is not known`, () =>
       Effect.gen(function* () {
         const { faults, namesrvAddr, traffic } = yield* EmbeddedCluster
         yield* faults.add(silent)

@@ -113,10 +113,16 @@ const checkOutcome = (
   }
 }
 
+/** The row of the fault matrix that a code belongs to. */
+const rowOf = (code: number): string =>
+  ({ [ResponseCode.SYSTEM_ERROR]: "B10", [ResponseCode.NO_PERMISSION]: "B6", [ResponseCode.TOPIC_NOT_EXIST]: "B7" })[
+    code
+  ] ?? "B12"
+
 describe("the retry table", () => {
   const retried = [1, 14, 16, 17, 204, 205, 501] as const
   for (const code of retried) {
-    it.effect(`code ${code} is tried again, elsewhere`, () =>
+    it.effect(`${rowOf(code)}: code ${code} is tried again, elsewhere`, () =>
       Effect.gen(function* () {
         const { exit, msgId, sends } = yield* answered(code, 2)
         const result = valueOf(exit)
@@ -126,7 +132,7 @@ describe("the retry table", () => {
       }).pipe(onMemory({ topics, brokers: 2 }))
     )
 
-    it.effect(`code ${code} for good fails with every attempt listed`, () =>
+    it.effect(`${rowOf(code)}: code ${code} for good fails with every attempt listed`, () =>
       Effect.gen(function* () {
         const { exit, msgId, sends } = yield* answered(code, 99)
         const error = failureOf(exit)
@@ -144,7 +150,7 @@ describe("the retry table", () => {
   }
 
   for (const code of [13, 29, 26, 3, 9_999, -5]) {
-    it.effect(`code ${code} is not tried again`, () =>
+    it.effect(`${code === 13 || code === 29 ? "B8" : "B12"}: code ${code} is not tried again`, () =>
       Effect.gen(function* () {
         const { exit, sends } = yield* answered(code, 99)
         assert.deepInclude(failureOf(exit).reason, { _tag: "BrokerRejected", code })
@@ -169,7 +175,7 @@ describe("the retry table", () => {
       ]
     })
 
-    it.effect(`${status} is a value, not an error, and is not sent again`, () =>
+    it.effect(`B9: ${status} is a value, not an error, and is not sent again`, () =>
       Effect.gen(function* () {
         const { faults, traffic } = yield* EmbeddedCluster
         const producer = yield* warm()
@@ -184,31 +190,33 @@ describe("the retry table", () => {
       }).pipe(onMemory({ topics, brokers: 2 }))
     )
 
-    it.effect(`${status} is sent to another broker where that is asked for, and kept when nothing better comes`, () =>
-      Effect.gen(function* () {
-        const { faults } = yield* EmbeddedCluster
-        const producer = yield* warm({ retryAnotherBrokerWhenNotStoreOK: true })
-        yield* faults.add(stored(1))
-        const better = yield* producer.send(text("orders"))
-        assert.deepStrictEqual([better.status, better.attempts], ["SEND_OK", 2])
-        yield* faults.add(stored(99))
-        const kept = yield* producer.send(text("orders"))
-        assert.deepStrictEqual([kept.status, kept.attempts], [status, 3])
-        yield* faults.clear
-        yield* faults.add(stored(1), { match: { code: SEND }, actions: [FaultScript.dropRequest] })
-        yield* faults.clear
-        yield* faults.add(
-          { ...stored(1), match: { code: SEND, nth: 1 } },
-          { match: { code: SEND, after: 1 }, actions: [FaultScript.answer(1, "no")] }
-        )
-        const first = yield* producer.send(text("orders"))
-        assert.deepStrictEqual([first.status, first.queueOffset], [status, 7])
-        assert.deepInclude((yield* producer.state).counters, { acknowledged: 3, failed: 0, unknown: 0 })
-      }).pipe(onMemory({ topics, brokers: 2 }))
+    it.effect(
+      `B9: ${status} is sent to another broker where that is asked for, and kept when nothing better comes`,
+      () =>
+        Effect.gen(function* () {
+          const { faults } = yield* EmbeddedCluster
+          const producer = yield* warm({ retryAnotherBrokerWhenNotStoreOK: true })
+          yield* faults.add(stored(1))
+          const better = yield* producer.send(text("orders"))
+          assert.deepStrictEqual([better.status, better.attempts], ["SEND_OK", 2])
+          yield* faults.add(stored(99))
+          const kept = yield* producer.send(text("orders"))
+          assert.deepStrictEqual([kept.status, kept.attempts], [status, 3])
+          yield* faults.clear
+          yield* faults.add(stored(1), { match: { code: SEND }, actions: [FaultScript.dropRequest] })
+          yield* faults.clear
+          yield* faults.add(
+            { ...stored(1), match: { code: SEND, nth: 1 } },
+            { match: { code: SEND, after: 1 }, actions: [FaultScript.answer(1, "no")] }
+          )
+          const first = yield* producer.send(text("orders"))
+          assert.deepStrictEqual([first.status, first.queueOffset], [status, 7])
+          assert.deepInclude((yield* producer.state).counters, { acknowledged: 3, failed: 0, unknown: 0 })
+        }).pipe(onMemory({ topics, brokers: 2 }))
     )
   }
 
-  it.effect("a topic that is gone is looked up at once; its own route is kept and never borrowed over", () =>
+  it.effect("B7: a topic that is gone is looked up at once; its own route is kept and never borrowed over", () =>
     Effect.gen(function* () {
       const { deleteTopic, traffic } = yield* EmbeddedCluster
       const producer = yield* warm()
@@ -228,7 +236,7 @@ describe("the retry table", () => {
     }).pipe(onMemory({ topics, brokers: 2 }))
   )
 
-  it.effect("a permission that was taken away is seen at once", () =>
+  it.effect("B6: a permission that was taken away is seen at once", () =>
     Effect.gen(function* () {
       const { faults, setPermission, traffic } = yield* EmbeddedCluster
       const producer = yield* warm()
@@ -242,7 +250,7 @@ describe("the retry table", () => {
 })
 
 describe("busy brokers", () => {
-  it.effect("lose nothing: every message arrives within its deadline", () =>
+  it.effect("B4: lose nothing: every message arrives within its deadline", () =>
     Effect.gen(function* () {
       const { faults, messages } = yield* EmbeddedCluster
       const producer = yield* warm({ retryTimesWhenSendFailed: 0 })
@@ -264,7 +272,7 @@ describe("busy brokers", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("are waited for longer and longer, and no longer than the deadline", () =>
+  it.effect("B4: are waited for longer and longer, and no longer than the deadline", () =>
     Effect.gen(function* () {
       const { setBusy, traffic } = yield* EmbeddedCluster
       const producer = yield* warm()
@@ -286,7 +294,7 @@ describe("busy brokers", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("one of two is left for the other", () =>
+  it.effect("B4: one of two is left for the other", () =>
     Effect.gen(function* () {
       const { setBusy } = yield* EmbeddedCluster
       const producer = yield* warm()
@@ -298,7 +306,7 @@ describe("busy brokers", () => {
 })
 
 describe("the deadline", () => {
-  it.effect("holds over all attempts when nobody answers, on one broker", () =>
+  it.effect("B13: holds over all attempts when nobody answers, on one broker", () =>
     Effect.gen(function* () {
       const { faults } = yield* EmbeddedCluster
       const producer = yield* warm({ retryTimesWhenSendFailed: 5 })
@@ -314,7 +322,7 @@ describe("the deadline", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("is shared out over the attempts where there are several brokers", () =>
+  it.effect("B13: is shared out over the attempts where there are several brokers", () =>
     Effect.gen(function* () {
       const { faults, traffic } = yield* EmbeddedCluster
       const producer = yield* warm()
@@ -333,7 +341,7 @@ describe("the deadline", () => {
     }).pipe(onMemory({ topics, brokers: 2 }))
   )
 
-  it.effect("leaves a silent broker in time for the other", () =>
+  it.effect("B13: leaves a silent broker in time for the other", () =>
     Effect.gen(function* () {
       const { faults, messages } = yield* EmbeddedCluster
       const producer = yield* warm()
@@ -489,7 +497,7 @@ describe("the outcome of a send is honest", () => {
     runs(40)
   )
 
-  it.effect("when the connection is cut before and after the message was handled", () =>
+  it.effect("B14: when the connection is cut before and after the message was handled", () =>
     Effect.gen(function* () {
       for (const when of ["before", "after"] as const) {
         const { log, sends } = yield* verdicts(

@@ -281,7 +281,7 @@ describe("sendOneway", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("fails typed when there is no connection, and then nothing was sent", () =>
+  it.effect("B16: fails typed when there is no connection, and then nothing was sent", () =>
     Effect.gen(function* () {
       const { brokers } = yield* EmbeddedCluster
       const network = yield* MemoryNetwork
@@ -416,28 +416,30 @@ describe("brokers that move", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("a broker that comes back elsewhere is found by the next send, and its old address is cleaned away", () =>
-    Effect.gen(function* () {
-      const { brokers, startBroker, stopBroker } = yield* EmbeddedCluster
-      const producer = yield* startProducer({ readiness: "registered", topics: ["orders"] })
-      const before = brokers[0]?.address ?? ""
-      yield* stopBroker("broker-a")
-      yield* startBroker("broker-a", { newPort: true })
-      const after = brokers[0]?.address ?? ""
-      assert.notStrictEqual(after, before)
-      const { exit } = yield* timed(producer.send(text("orders")))
-      valueOf(exit)
-      yield* advance(31_000, 1_000)
-      const view = (yield* producer.state).instance
-      assert.deepStrictEqual(
-        view?.brokers.map((b) => b.address),
-        [after]
-      )
-      assert.notInclude(view?.sockets.map((s) => s.address) ?? [], before)
-    }).pipe(onMemory({ topics }))
+  it.effect(
+    "B3: a broker that comes back elsewhere is found by the next send, and its old address is cleaned away",
+    () =>
+      Effect.gen(function* () {
+        const { brokers, startBroker, stopBroker } = yield* EmbeddedCluster
+        const producer = yield* startProducer({ readiness: "registered", topics: ["orders"] })
+        const before = brokers[0]?.address ?? ""
+        yield* stopBroker("broker-a")
+        yield* startBroker("broker-a", { newPort: true })
+        const after = brokers[0]?.address ?? ""
+        assert.notStrictEqual(after, before)
+        const { exit } = yield* timed(producer.send(text("orders")))
+        valueOf(exit)
+        yield* advance(31_000, 1_000)
+        const view = (yield* producer.state).instance
+        assert.deepStrictEqual(
+          view?.brokers.map((b) => b.address),
+          [after]
+        )
+        assert.notInclude(view?.sockets.map((s) => s.address) ?? [], before)
+      }).pipe(onMemory({ topics }))
   )
 
-  it.effect("a broker that restarts at its address is used again without a manual step", () =>
+  it.effect("B2: a broker that restarts at its address is used again without a manual step", () =>
     Effect.gen(function* () {
       const { messages, startBroker, stopBroker } = yield* EmbeddedCluster
       const producer = yield* startProducer()
@@ -456,7 +458,7 @@ describe("brokers that move", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("one of two that is gone costs sends nothing but the first attempt", () =>
+  it.effect("B1: one of two that is gone costs sends nothing but the first attempt", () =>
     Effect.gen(function* () {
       const { brokers, stopBroker } = yield* EmbeddedCluster
       const network = yield* MemoryNetwork

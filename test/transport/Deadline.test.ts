@@ -48,7 +48,7 @@ describe("Deadline", () => {
 })
 
 describe("deadlines", () => {
-  it.effect("a request without an answer fails at exactly its timeout", () =>
+  it.effect("B13: a request without an answer fails at exactly its timeout", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
       const client = yield* RemotingClient.make({}, {})
@@ -164,7 +164,7 @@ describe("deadlines", () => {
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 
-  it.effect("whoever waits for an in-flight place gets it in order, or TooManyRequests in time", () =>
+  it.effect("B15: whoever waits for an in-flight place gets it in order, or TooManyRequests in time", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
       const client = yield* RemotingClient.make({ maxInFlightRequests: 1 }, {})
@@ -330,7 +330,7 @@ describe("deadlines", () => {
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 
-  it.effect("one-way requests that the peer never takes end at their timeout", () =>
+  it.effect("B15, B16: one-way requests that the peer never takes end at their timeout", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer({ reading: false })
       const client = yield* RemotingClient.make({ maxInFlightBytes: 1_000_000 }, {})
@@ -359,7 +359,7 @@ describe("deadlines", () => {
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 
-  it.effect("what the connection had not taken when it ended was not sent", () =>
+  it.effect("B14, B16: what the connection had not taken when it ended was not sent", () =>
     Effect.gen(function* () {
       const network = yield* MemoryWire.MemoryNetwork
       const peer = yield* makePeer({ reading: false })
@@ -383,7 +383,7 @@ describe("deadlines", () => {
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 
-  it.effect("bytes that were given up count until the peer takes them", () =>
+  it.effect("B15: bytes that were given up count until the peer takes them", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer({ reading: false })
       const client = yield* RemotingClient.make({ maxInFlightBytes: 1_000_000 }, {})

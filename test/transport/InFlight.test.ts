@@ -121,7 +121,7 @@ describe("what is under way", () => {
   )
 
   it.prop(
-    "the limit admits in order, never passes its caps, and never leaves anybody who fits",
+    "B15: the limit admits in order, never passes its caps, and never leaves anybody who fits",
     {
       sizes: Arbitrary.array(Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 12 }))), {
         minLength: 1,

@@ -280,7 +280,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.live("GO_AWAY: the request is replayed once on a new connection, and the old one drains", () =>
+  it.live("B11: GO_AWAY: the request is replayed once on a new connection, and the old one drains", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
       const client = yield* RemotingClient.make({ maxInFlightRequests: 2 }, {})
@@ -305,7 +305,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.live("a second GO_AWAY is handed to the caller", () =>
+  it.live("B11: a second GO_AWAY is handed to the caller", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
       const client = yield* RemotingClient.make({}, {})
@@ -319,7 +319,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.live("GO_AWAY of a server that takes no new connection: the call fails", () =>
+  it.live("B11: GO_AWAY of a server that takes no new connection: the call fails", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const server = yield* RemotingServer.listen({

@@ -93,7 +93,7 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
     })
   )
 
-  it.effect("each certificate that is not good has its reason", () =>
+  it.effect("H4: each certificate that is not good has its reason", () =>
     Effect.gen(function* () {
       const certs = yield* Certs
       const now = yield* nowSeconds
@@ -134,7 +134,7 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
     })
   )
 
-  it.effect("a client certificate: missing, of a stranger, right", () =>
+  it.effect("H4: a client certificate: missing, of a stranger, right", () =>
     Effect.gen(function* () {
       const { ca, client, server, stranger } = yield* Certs
       const { address } = yield* serve({ ...server, ca: ca.cert, requestCert: true })
@@ -146,7 +146,7 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
     })
   )
 
-  it.effect("a server without TLS: nothing of RocketMQ is written to it, however it ends", () =>
+  it.effect("H4: a server without TLS: nothing of RocketMQ is written to it, however it ends", () =>
     Effect.gen(function* () {
       const plain = yield* serve(undefined)
       assert.strictEqual(yield* refusedFor(plain.address, {}), "plain-server")
@@ -163,7 +163,7 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
     })
   )
 
-  it.effect("a server that never answers the handshake: the connect timeout", () =>
+  it.effect("H4: a server that never answers the handshake: the connect timeout", () =>
     Effect.gen(function* () {
       const { address } = yield* rawServer(() => {})
       const wire = yield* Wire
@@ -218,7 +218,7 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
     })
   )
 
-  it.effect("a refused handshake is not tried again at once", () =>
+  it.effect("H4: a refused handshake is not tried again at once", () =>
     Effect.gen(function* () {
       let connections = 0
       const { address } = yield* rawServer((socket) => {
