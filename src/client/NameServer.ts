@@ -1,4 +1,4 @@
-import { Clock, Effect, Option, Random } from "effect"
+import { Cause, Clock, Effect, Option, Random } from "effect"
 import type { Request, RemotingCommand } from "../protocol/RemotingCommand.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { RemotingClient } from "../transport/RemotingClient.ts"
@@ -9,7 +9,7 @@ import { parseNamesrvAddr } from "./ClientConfig.ts"
 import {
   type AddressServerFailed,
   cleanRemark,
-  type NameServerResolveError,
+  NameServerResolveError,
   NameServerTry,
   NameServerUnavailable,
   NoNameServer
@@ -75,6 +75,16 @@ export interface NameServerSource {
   readonly looked: ReadonlyArray<string>
 }
 
+/** What a resolver gives. One that throws has failed. */
+const resolved = ({ name, resolve }: NameServerResolver["Service"]) =>
+  Effect.catchCause(resolve, (cause) => {
+    const failure = cause.reasons.find((reason) => reason._tag === "Fail")
+    if (failure !== undefined) return Effect.fail(failure.error)
+    return Cause.hasInterruptsOnly(cause)
+      ? Effect.interrupt
+      : Effect.fail(new NameServerResolveError({ resolver: name, cause: Cause.squash(cause) }))
+  })
+
 /** Finds out which source of addresses the configuration and the services in the context make up. */
 export const source = Effect.fnUntraced(function* (config: ClientConfig) {
   const context = yield* Effect.context()
@@ -87,7 +97,7 @@ export const source = Effect.fnUntraced(function* (config: ClientConfig) {
   ]
   const none = new NoNameServer({ looked })
   const ask: NameServerSource["ask"] = Option.isSome(resolver)
-    ? resolver.value.resolve
+    ? resolved(resolver.value)
     : addressServer === undefined
       ? Effect.fail(none)
       : AddressServer.fetch(addressServer).pipe(Effect.provideContext(context))

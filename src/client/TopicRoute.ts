@@ -1,9 +1,9 @@
-import { Clock, Effect, Fiber, FiberSet } from "effect"
+import { Cause, Clock, Effect, Fiber, FiberSet } from "effect"
 import { AUTO_CREATE_TOPIC_KEY_TOPIC, isRetryTopic, MASTER_ID, PermName } from "../message/MixAll.ts"
 import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
 import * as Address from "../transport/Address.ts"
 import { ClientClosed } from "../transport/RemotingError.ts"
-import { AddressTranslator } from "./AddressTranslator.ts"
+import { AddressTranslator, type BrokerEndpoint } from "./AddressTranslator.ts"
 import type { AccessDenied } from "./AccessDenied.ts"
 import { cleanRemark, isClean, NameServerTry, type RouteProblem, RouteUnavailable } from "./ClientError.ts"
 import { type ClientMembers, type PublishedRoute, topicsOf } from "./ClientMembers.ts"
@@ -128,14 +128,31 @@ export const make = Effect.fnUntraced(function* (
   }
 
   /** Once an address: a route that names it comes back with every poll. */
-  const tellRefused = (brokerName: string, address: string) => {
+  const tellRefused = (brokerName: string, address: string, why: string) => {
     if (toldRefused.has(address) || toldRefused.size === MAX_TOLD) return Effect.void
     toldRefused.add(address)
     return Effect.annotateLogs(
-      Effect.logWarning(`the address ${address} of broker ${brokerName} is not allowed and is not dialled`),
+      Effect.logWarning(`the address ${address} of broker ${brokerName} ${why} and is not dialled`),
       { broker: address }
     )
   }
+
+  /** What the translator makes of an address. One that throws makes nothing of it, and the address is refused. */
+  const translate = (endpoint: BrokerEndpoint): Effect.Effect<string | undefined> =>
+    Effect.catchCause(
+      Effect.suspend(() => translator.translate(endpoint)),
+      (cause) =>
+        Cause.hasInterruptsOnly(cause)
+          ? Effect.interrupt
+          : Effect.as(
+              tellRefused(
+                endpoint.brokerName,
+                cleanRemark(endpoint.address),
+                `cannot be translated (${cleanRemark(String(Cause.squash(cause)))})`
+              ),
+              undefined
+            )
+    )
 
   /** Takes the addresses of a route, translated; gives the route without those that may not be dialled. */
   const takeAddresses = Effect.fnUntraced(function* (route: TopicRouteData) {
@@ -145,13 +162,13 @@ export const make = Effect.fnUntraced(function* (
       const addresses = new Map<number, string>()
       const refused = new Map<number, string>()
       for (const [brokerId, address] of broker.brokerAddrs) {
-        const translated = yield* translator.translate({ brokerName, brokerId, address })
-        if (mayDial(translated)) {
+        const translated = yield* translate({ brokerName, brokerId, address })
+        if (translated !== undefined && mayDial(translated)) {
           addresses.set(brokerId, translated)
         } else {
-          const shown = cleanRemark(translated)
+          const shown = cleanRemark(translated ?? address)
           refused.set(brokerId, shown)
-          yield* tellRefused(brokerName, shown)
+          yield* tellRefused(brokerName, shown, "is not allowed")
         }
       }
       brokerAddrTable.set(brokerName, addresses)

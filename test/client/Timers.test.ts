@@ -124,6 +124,31 @@ describe("Timers", () => {
     }
   }
 
+  it.effect("L10: a run that is slower than its period never overlaps the next, and the others are on time", () =>
+    Effect.gen(function* () {
+      let running = 0
+      let most = 0
+      // Period 5 s; a run is given up after 10 s.
+      const slow = Effect.acquireUseRelease(
+        Effect.sync(() => {
+          most = Math.max(most, ++running)
+        }),
+        () => Effect.sleep(8_000),
+        () => Effect.sync(() => running--)
+      )
+      const timers = yield* rig({ 4: slow })
+      yield* TestClock.adjust(HOUR)
+      assert.strictEqual(most, 1)
+      // A run of 8 s and then the period, from second 10 on.
+      assert.strictEqual(timers.count(4), Math.floor((3_600 - 10) / 13) + 1)
+      assert.strictEqual(timers.state(4).failures, 0)
+      for (const [number, , , , runs] of table) {
+        if (number !== 4) assert.strictEqual(timers.count(number), runs, `timer ${number}`)
+      }
+      yield* timers.close
+    })
+  )
+
   it.effect("L10: closing the scope interrupts all five at once, hanging or waiting", () =>
     Effect.gen(function* () {
       const fibers = countFibers()
