@@ -74,7 +74,7 @@ describe("what is left on real sockets", () => {
     ).pipe(Effect.provide(TcpWire.layer))
   )
 
-  it.live("nothing, after dials that were interrupted or timed out", () =>
+  it.live("L13: nothing, after dials that were interrupted or timed out", () =>
     leavesNothing(
       Effect.gen(function* () {
         const wire = yield* Wire
