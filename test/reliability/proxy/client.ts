@@ -1,0 +1,71 @@
+import { Effect } from "effect"
+import type { DefaultMQProducerShape } from "../../../src/producer/DefaultMQProducer.ts"
+import { FaultProxy } from "../../../src/testing/index.ts"
+import { isResponse, type RemotingCommand } from "../../../src/protocol/RemotingCommand.ts"
+import { RequestCode } from "../../../src/protocol/RequestCode.ts"
+import { text } from "../../support/rig.ts"
+import { eventually } from "./rig.ts"
+
+/** The state of a producer's client instance. */
+export const state = (producer: DefaultMQProducerShape) =>
+  Effect.map(producer.state, ({ instance }) => {
+    if (instance === undefined) throw new Error("the producer is not running")
+    return instance
+  })
+
+/** Sends until one is acknowledged, and says how many it took. */
+export const acknowledged = (producer: DefaultMQProducerShape, topic = "orders") =>
+  Effect.gen(function* () {
+    let tries = 0
+    yield* eventually(
+      "a send is acknowledged",
+      Effect.map(Effect.exit(producer.send(text(topic))), (exit) => {
+        tries++
+        return exit._tag === "Success"
+      })
+    )
+    return tries
+  })
+
+/** Whether the client has an open connection to the address. */
+export const openTo = (producer: DefaultMQProducerShape, address: string) =>
+  Effect.map(state(producer), ({ sockets }) =>
+    sockets.some((socket) => socket.address === address && socket.state === "open")
+  )
+
+/** Whether a frame is a message on its way to a broker. */
+export const isSend = (command: RemotingCommand | undefined): boolean =>
+  command !== undefined && !isResponse(command) && command.code === RequestCode.SEND_MESSAGE_V2
+
+/**
+ * Notes the numbers of sends on their way up, and replaces their answers on their way down. Gives the toxics, one for each
+ * direction, for one connection at a time.
+ */
+export const answersOfSends = (
+  change: (answer: FaultProxy.PassingFrame & { readonly command: RemotingCommand }) => ReadonlyArray<Uint8Array>
+) => {
+  const sends: Array<RemotingCommand> = []
+  const numbers = new Set<number>()
+  const upstream = FaultProxy.frames(({ bytes, command }) => {
+    if (command !== undefined && isSend(command)) {
+      sends.push(command)
+      numbers.add(command.opaque)
+    }
+    return [bytes]
+  })
+  const downstream = FaultProxy.frames((frame) => {
+    const { bytes, command } = frame
+    if (command === undefined || !isResponse(command) || !numbers.delete(command.opaque)) return [bytes]
+    return change({ ...frame, command })
+  })
+  return {
+    /** The sends that went up. */
+    sends,
+    install: (proxy: FaultProxy.FaultProxy) =>
+      Effect.gen(function* () {
+        const up = yield* proxy.add(upstream, "upstream")
+        const down = yield* proxy.add(downstream, "downstream")
+        return { remove: Effect.andThen(up.remove, down.remove) }
+      })
+  }
+}
