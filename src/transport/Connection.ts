@@ -43,6 +43,8 @@ export interface ConnectionOptions {
     connection: Connection,
     call: PendingCall
   ) => Effect.Effect<RemotingCommand, RemotingError> | undefined
+  /** Called for each answer that no request of this connection waits for. Must not throw and must not take long. */
+  readonly onUnmatched?: (connection: Connection, command: RemotingCommand) => void
   /** Called once, at the moment from which nothing can be sent any more, before the pending requests fail. */
   readonly onEnd: (connection: Connection, cause: unknown) => void
 }
@@ -288,7 +290,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
 
   const onResponse = (command: RemotingCommand) => {
     const pending = table.answered(command.opaque)
-    if (pending === undefined) return
+    if (pending === undefined) return options.onUnmatched?.(connection, command)
     rttMillis = lastReadAt - pending.startedAt
     const instead = command.code === ResponseCode.GO_AWAY ? options.onGoAway(connection, pending) : undefined
     finish(pending)

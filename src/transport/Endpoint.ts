@@ -4,7 +4,7 @@ import type { Run } from "./Deadline.ts"
 import { ConnectFailed, ConnectionClosed, TlsFailed } from "./RemotingError.ts"
 import type { RemotingError } from "./RemotingError.ts"
 import type { Resume } from "./ResponseTable.ts"
-import type { WireError } from "./Wire.ts"
+import { WireError } from "./Wire.ts"
 
 /** One address of a client: its connection, or the dial for it, or the pause before the next dial. */
 export interface Endpoint {
@@ -37,6 +37,10 @@ const describe = (cause: unknown): string => (cause instanceof Error ? cause.mes
  * Makes the state of one address. `dial` opens a connection and works until it ends; it is started at most once at a
  * time. The pause after the n-th failed dial in a row is between half of and the whole of initial * 2^(n-1), at most max.
  *
+ * A connection that ends soon and without a single answer counts as a failed dial, or a peer that takes connections only
+ * to end them (a proxy without a server behind it) would be dialled as fast as there are callers. Its first such end is
+ * forgiven: a restart may look the same.
+ *
  * Source: RocketMQ `NettyRemotingClient.channelTables`, whose clients dial again without a pause.
  */
 export const makeEndpoint = (options: {
@@ -53,6 +57,7 @@ export const makeEndpoint = (options: {
   let fiber: Fiber.Fiber<void> | undefined
   let connecting = false
   let waiting = new Set<Resume<Connection>>()
+  let dialledAt = -Infinity
   let failures = 0
   let retryAt = -Infinity
   let lastError: WireError | undefined
@@ -77,6 +82,22 @@ export const makeEndpoint = (options: {
       : new ConnectFailed({ address, kind: error.kind, retryAfterMillis, cause: error })
   }
 
+  /** Lets the address rest, longer each time. */
+  const rest = (error: WireError, times: number) => {
+    lastError = error
+    retryAt = now() + Math.min(backoffMillis.max, backoffMillis.initial * 2 ** times) * (0.5 + random() / 2)
+  }
+
+  const noteEnd = (connection: Connection, cause: unknown) => {
+    if (connection.rttMillis() !== undefined || now() - dialledAt >= backoffMillis.max) {
+      failures = 0
+    } else if (failures++ > 0) {
+      const error =
+        cause instanceof WireError ? cause : new WireError({ address, operation: "read", kind: "closed", cause })
+      rest(error, failures - 2)
+    }
+  }
+
   const startDial = () => {
     connecting = true
     fiber = run(options.dial(endpoint))
@@ -98,7 +119,7 @@ export const makeEndpoint = (options: {
     }),
     dialled: (connection) => {
       dialledConnection = connection
-      failures = 0
+      dialledAt = now()
       retryAt = -Infinity
       connects++
       localAddress = connection.localAddress
@@ -110,17 +131,15 @@ export const makeEndpoint = (options: {
       wake(Effect.succeed(connection))
     },
     dialFailed: (error) => {
-      const pause = Math.min(backoffMillis.max, backoffMillis.initial * 2 ** failures) * (0.5 + random() / 2)
-      failures++
+      rest(error, failures++)
       connecting = false
-      lastError = error
       lastFailure = describe(error)
-      retryAt = now() + pause
       if (waiting.size > 0) wake(Effect.fail(refusal(error)))
     },
     lost: (connection, cause) => {
       if (dialledConnection !== connection) return
       lastFailure = describe(cause)
+      noteEnd(connection, cause)
       dialledConnection = undefined
       current = undefined
       if (!connecting) return

@@ -80,6 +80,11 @@ export class RemotingClient extends Context.Service<
     ) => Effect.Effect<void, RemotingError>
     /** Closes the connection of an address; its pending requests fail with `ConnectionClosed`. */
     readonly closeAddress: (address: string) => Effect.Effect<void>
+    /**
+     * Gives up the open connection of an address: it closes as soon as its pending requests have ended, and the next
+     * request dials anew.
+     */
+    readonly retire: (address: string) => Effect.Effect<void>
     /** Closes the connections of all other addresses, each as soon as its pending requests have ended. */
     readonly retain: (addresses: ReadonlySet<string>) => Effect.Effect<void>
     /** One entry per address that has, opens, or waits to reopen a connection. */
@@ -153,6 +158,7 @@ export const make = (
             pauseReadingAbove: Infinity,
             onRequest,
             onGoAway,
+            onUnmatched,
             onEnd: (ended, cause) => {
               live.delete(ended)
               endpoint.lost(ended, cause)
@@ -197,6 +203,10 @@ export const make = (
           }
         )
       )
+    }
+
+    const onUnmatched = ({ address }: Connection, { code, opaque }: RemotingCommand) => {
+      run(Effect.logDebug(`an answer of ${address} was dropped: nobody waits for number ${opaque} (code ${code})`))
     }
 
     const onGoAway = (connection: Connection, call: PendingCall) => {
@@ -337,6 +347,14 @@ export const make = (
             if (connection.address === address) connection.shutdown(error, cause)
           }
           return endpoint === undefined ? Effect.void : endpoint.close(error)
+        }),
+      retire: (address) =>
+        Effect.sync(() => {
+          const endpoint = endpoints.get(address)
+          const connection = endpoint?.connection()
+          if (endpoint === undefined || connection === undefined) return
+          endpoint.lost(connection, new Error("given up by this client"))
+          connection.retire()
         }),
       retain: (addresses) =>
         Effect.sync(() => {

@@ -61,13 +61,14 @@ const MAX_OPAQUE = 0x7fff_ffff
 const REMEMBERED = 1024
 
 /**
- * Makes the table of one connection. Numbers count up from 0 and begin again after `maxOpaque`, default 2^31-1.
+ * Makes the table of one connection. Numbers count up from `first`, default 0, to `maxOpaque`, default 2^31-1, and begin
+ * again at 0.
  *
  * Source: RocketMQ `NettyRemotingAbstract.responseTable`, which is one for all connections of a client.
  */
-export const makeResponseTable = (counters: MutableCounters, maxOpaque = MAX_OPAQUE): ResponseTable => {
+export const makeResponseTable = (counters: MutableCounters, maxOpaque = MAX_OPAQUE, first = 0): ResponseTable => {
   let table = new Map<number, PendingRequest>()
-  let next = 0
+  let next = first
   let issued = 0
   // The numbers of requests that were given up last, so that a late answer can be told from a senseless one.
   const abandoned = new Int32Array(REMEMBERED).fill(-1)
