@@ -75,10 +75,12 @@ export class NameServerTry extends Schema.Class<NameServerTry>("NameServerTry")(
     "refused",
     "silent",
     "closed",
+    "unreadable",
     "not-ready",
     "rejected",
     "tls-failed",
-    "not-signed"
+    "not-signed",
+    "exhausted"
   ]),
   /** For `tls-failed`: what was wrong. */
   tls: Schema.optional(TlsReason),

@@ -1,8 +1,11 @@
 import { Cause, Clock, Effect, Option, Random } from "effect"
+import { FrameError } from "../protocol/Frame.ts"
 import type { Request, RemotingCommand } from "../protocol/RemotingCommand.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { RemotingClient } from "../transport/RemotingClient.ts"
 import type { RemotingError } from "../transport/RemotingError.ts"
+import { WireError } from "../transport/Wire.ts"
+import type { WireErrorKind } from "../transport/Wire.ts"
 import * as AddressServer from "./AddressServer.ts"
 import type { ClientConfig } from "./ClientConfig.ts"
 import { parseNamesrvAddr } from "./ClientConfig.ts"
@@ -31,7 +34,8 @@ export interface NameServer {
   readonly fetchNameServerAddr: Effect.Effect<void, NoNameServer | AddressServerFailed | NameServerResolveError>
   /**
    * Sends a request to the chosen name server and, if that one fails, to the others, all within `timeoutMillis`; no
-   * single one may use up the whole of it while another is left to try.
+   * single one may use up the whole of it while another is left to try. The connection of one that did not answer in
+   * time is given up: it may be half-open. That none answers is logged when it begins, and when it is over.
    */
   readonly invoke: (
     request: Request,
@@ -45,11 +49,25 @@ export interface NameServer {
 /** How long to wait before a name server that is still warming up is asked again, in milliseconds. */
 const NOT_READY_PAUSE_MILLIS = 200
 
+const problemOfDial: { readonly [K in WireErrorKind]?: NameServerTry["problem"] } = {
+  dns: "name-not-resolved",
+  timeout: "silent",
+  exhausted: "exhausted"
+}
+
+/** Whether the connection, this one or the last before the pause, ended because of bytes that are no frame. */
+const isUnreadable = (error: RemotingError): boolean => {
+  if (error._tag !== "ConnectionClosed" && error._tag !== "ConnectFailed") return false
+  const { cause } = error
+  return cause instanceof FrameError || (cause instanceof WireError && cause.cause instanceof FrameError)
+}
+
 /** What a transport failure says about a name server. */
 const problemOf = (error: RemotingError): NameServerTry["problem"] => {
+  if (isUnreadable(error)) return "unreadable"
   switch (error._tag) {
     case "ConnectFailed":
-      return error.kind === "dns" ? "name-not-resolved" : error.kind === "timeout" ? "silent" : "refused"
+      return problemOfDial[error.kind] ?? "refused"
     case "TlsFailed":
       return "tls-failed"
     case "RpcHookFailed":
@@ -64,6 +82,12 @@ const problemOf = (error: RemotingError): NameServerTry["problem"] => {
 
 const isNotReady = (response: RemotingCommand) =>
   response.code === ResponseCode.SYSTEM_ERROR && response.remark?.includes("name server not ready") === true
+
+/**
+ * Whether this is the name servers' fault and nobody else's: a request that cannot be signed has not reached them.
+ */
+export const isOutage = (tries: ReadonlyArray<NameServerTry>): boolean =>
+  tries.some(({ problem }) => problem !== "rejected" && problem !== "not-signed")
 
 /** Where the addresses come from. */
 export interface NameServerSource {
@@ -147,40 +171,65 @@ export const make = Effect.fnUntraced(function* (
     if (choice() === address) index++
   }
 
+  /** The list from the chosen one on. */
+  const inTurn = (): ReadonlyArray<string> => {
+    const first = index % list.length
+    return [...list.slice(first), ...list.slice(0, first)]
+  }
+
+  let unavailable = false
+
+  const answered = (address: string) => {
+    if (!unavailable) return Effect.void
+    unavailable = false
+    return Effect.logInfo(`the name server ${address} answers again`)
+  }
+
+  const noneAnswered = Effect.fnUntraced(function* (tries: ReadonlyArray<NameServerTry>) {
+    const error = new NameServerUnavailable({ tries })
+    if (!unavailable && isOutage(tries)) {
+      unavailable = true
+      yield* Effect.logWarning(`${error.message} Routes that are known stay in use.`)
+    }
+    return yield* error
+  })
+
   const invoke = Effect.fnUntraced(function* (request: Request, timeoutMillis: number) {
     if (list.length === 0) return yield* new NoNameServer({ looked: from.looked })
     const deadline = now() + timeoutMillis
     const tries = new Map<string, NameServerTry>()
+    const asked = new Set<string>()
     const note = (address: string, problem: NameServerTry["problem"], detail: string, tls?: NameServerTry["tls"]) => {
       tries.set(address, new NameServerTry({ address, problem, detail, tls }))
       moveOn(address)
     }
-    const first = index % list.length
-    let candidates: ReadonlyArray<string> = [...list.slice(first), ...list.slice(0, first)]
-    while (candidates.length > 0) {
-      const warmingUp: Array<string> = []
-      let left = candidates.length
-      for (const address of candidates) {
-        const remaining = deadline - now()
-        if (remaining <= 0) break
-        const outcome = yield* Effect.result(remoting.invoke(address, request, Math.ceil(remaining / left--)))
-        if (outcome._tag === "Failure") {
-          const { failure } = outcome
-          note(address, problemOf(failure), failure.message, failure._tag === "TlsFailed" ? failure.reason : undefined)
-        } else if (isNotReady(outcome.success)) {
-          note(address, "not-ready", cleanRemark(outcome.success.remark))
-          warmingUp.push(address)
-        } else {
-          return { address, response: outcome.success }
-        }
-      }
-      if (warmingUp.length > 0) {
-        if (deadline - now() <= NOT_READY_PAUSE_MILLIS) break
+    for (;;) {
+      const remaining = deadline - now()
+      if (remaining <= 0) break
+      // Of the list as it is now: when it has changed meanwhile, the new ones are asked.
+      const candidates = inTurn().filter((address) => !asked.has(address))
+      const [address] = candidates
+      if (address === undefined) {
+        const warmingUp = list.filter((known) => tries.get(known)?.problem === "not-ready")
+        if (warmingUp.length === 0 || remaining <= NOT_READY_PAUSE_MILLIS) break
         yield* Effect.sleep(NOT_READY_PAUSE_MILLIS)
+        for (const known of warmingUp) asked.delete(known)
+        continue
       }
-      candidates = warmingUp
+      asked.add(address)
+      const outcome = yield* Effect.result(remoting.invoke(address, request, Math.ceil(remaining / candidates.length)))
+      if (outcome._tag === "Failure") {
+        const { failure } = outcome
+        if (failure._tag === "RequestTimeout" && failure.sent) yield* remoting.retire(address)
+        note(address, problemOf(failure), failure.message, failure._tag === "TlsFailed" ? failure.reason : undefined)
+      } else if (isNotReady(outcome.success)) {
+        note(address, "not-ready", cleanRemark(outcome.success.remark))
+      } else {
+        yield* answered(address)
+        return { address, response: outcome.success }
+      }
     }
-    return yield* new NameServerUnavailable({ tries: [...tries.values()] })
+    return yield* noneAnswered([...tries.values()])
   })
 
   const self: NameServer = {

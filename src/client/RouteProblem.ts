@@ -7,8 +7,10 @@ export const RouteProblem = Schema.Literals([
   "name-server-refused",
   "name-server-silent",
   "name-server-rejected",
+  "name-server-unreadable",
   "name-server-tls",
   "request-not-signed",
+  "client-exhausted",
   "topic-absent",
   "no-writable-queue",
   "no-master",
@@ -26,9 +28,13 @@ export const routeRemedy: { readonly [K in RouteProblem]: string } = {
   "name-server-silent":
     "The name server took the connection or the packets and did not answer; check firewalls and its load.",
   "name-server-rejected": "The name server answered with an error; see its remark.",
+  "name-server-unreadable":
+    "What answers at the name server's address does not speak RocketMQ's protocol; check host and port, and that it is no HTTP or TLS port.",
   "name-server-tls":
     "No TLS connection to a name server came about; check the certificates, and whether it speaks TLS. Nothing was sent in plain text instead.",
   "request-not-signed": "The request could not be signed; see what the rpc hook or the source of the credentials says.",
+  "client-exhausted":
+    "This process or its host has no file descriptors or memory left for a connection; close some, or raise the limit (ulimit -n).",
   "topic-absent":
     "No broker has the topic; create it (`effect-rocketmq topic create`), let a send create it (borrowRoute, and autoCreateTopicEnable on the brokers), or check its spelling and namespace.",
   "no-writable-queue":

@@ -8,6 +8,7 @@ import type { AccessDenied } from "./AccessDenied.ts"
 import { cleanRemark, isClean, NameServerTry, type RouteProblem, RouteUnavailable } from "./ClientError.ts"
 import { type ClientMembers, type PublishedRoute, topicsOf } from "./ClientMembers.ts"
 import type { MQClientApi } from "./MQClientApi.ts"
+import { isOutage } from "./NameServer.ts"
 
 /** The routes and broker addresses that one client instance knows. */
 export interface TopicRoute {
@@ -60,6 +61,10 @@ export const problemOfRoute = (route: TopicRouteData): RouteProblem | undefined 
   return writable.some((q) => masters.has(q.brokerName)) ? undefined : "no-master"
 }
 
+/** Whether a route knows of no queue or of no broker at all. */
+const isEmpty = ({ brokerDatas, queueDatas }: TopicRouteData): boolean =>
+  queueDatas.length === 0 || brokerDatas.length === 0
+
 /** A route without the brokers whose names could do something to a terminal. */
 const readable = (route: TopicRouteData): TopicRouteData => {
   const { brokerDatas, orderTopicConf, queueDatas } = route
@@ -86,7 +91,9 @@ const problemOfTries = (tries: ReadonlyArray<NameServerTry>): RouteProblem => {
   if (problems.every((p) => p === "name-not-resolved")) return "name-not-resolved"
   if (problems.every((p) => p === "tls-failed")) return "name-server-tls"
   if (problems.includes("not-signed")) return "request-not-signed"
+  if (problems.includes("exhausted")) return "client-exhausted"
   if (problems.includes("rejected") || problems.includes("not-ready")) return "name-server-rejected"
+  if (problems.includes("unreadable")) return "name-server-unreadable"
   return problems.includes("silent") ? "name-server-silent" : "name-server-refused"
 }
 
@@ -221,7 +228,7 @@ export const make = Effect.fnUntraced(function* (
     const known = topicRouteTable.get(topic)
     if (own !== undefined) {
       // A name server that has just started answers with an empty view; a good table is worth more than that.
-      if (own.queueDatas.length === 0 && known !== undefined && known.data.queueDatas.length > 0) return known
+      if (isEmpty(own) && known !== undefined && problemOfRoute(known.data) === undefined) return known
       return yield* accept({ topic, data: own, borrowed: false })
     }
     // A topic that has a route of its own keeps it: its brokers may only be away for a while, and a borrowed route would
@@ -257,7 +264,11 @@ export const make = Effect.fnUntraced(function* (
         readAt.set(topic, Number(clock.monotonicTimeNanosUnsafe()) / 1e6)
         return noteOutcome(topic, undefined)
       }),
-      Effect.tapError((error) => noteOutcome(topic, error._tag === "AccessDenied" ? "access-denied" : error.problem)),
+      Effect.tapError((error) => {
+        if (error._tag === "AccessDenied") return noteOutcome(topic, "access-denied")
+        // That the name servers are away says nothing of the topic, and was told once for all topics.
+        return isOutage(error.tries) ? Effect.void : noteOutcome(topic, error.problem)
+      }),
       Effect.ensuring(Effect.sync(() => inFlight.delete(flightKey(topic, borrow))))
     )
 

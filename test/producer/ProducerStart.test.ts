@@ -152,7 +152,7 @@ describe("readiness nameServer", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("a name that does not resolve", () =>
+  it.effect("H1: a name that does not resolve", () =>
     Effect.gen(function* () {
       const { reason } = yield* failedStart({ namesrvAddr: "ns.invalid:9876" })
       if (reason._tag !== "NameServerUnavailable") throw new Error(reason._tag)
@@ -321,7 +321,7 @@ describe("no route: which of the causes it is", () => {
     told.add(expected)
   }
 
-  it.effect("a host name without an address", () =>
+  it.effect("H1: a host name without an address", () =>
     Effect.gen(function* () {
       const found = yield* routeProblem({ namesrvAddr: "ns.invalid:9876" })
       cause("name-not-resolved", "DNS", found)
@@ -353,6 +353,16 @@ describe("no route: which of the causes it is", () => {
       yield* faults.add({ match: { broker: "namesrv" }, actions: [refusal] })
       const found = yield* routeProblem({})
       cause("name-server-rejected", "out of order", found)
+    }).pipe(onMemory({ topics }))
+  )
+
+  it.effect("N8: bytes that are no frame", () =>
+    Effect.gen(function* () {
+      const { faults } = yield* EmbeddedCluster
+      yield* faults.add({ match: { broker: "namesrv" }, actions: [FaultScript.corruptResponse] })
+      const found = yield* routeProblem({})
+      cause("name-server-unreadable", "no RocketMQ frame", found)
+      assert.deepStrictEqual(found.tries, ["unreadable"])
     }).pipe(onMemory({ topics }))
   )
 
