@@ -1,5 +1,5 @@
 /** One Java server of the rig, name server or broker: its folder, its port, and its process, which may come and go. */
-import { Effect, type Scope, Semaphore } from "effect"
+import { Effect, Scope, Semaphore } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { javaTool } from "./Jars.ts"
@@ -7,10 +7,10 @@ import { claim, ownsListener } from "./Ports.ts"
 import { realSleep, type RigProcess, start as startProcess } from "./Processes.ts"
 import { RigError, tail } from "./RigError.ts"
 
-/** What a started server can be asked to do. Port and store stay the same over every stop and start. */
+/** What a started server can be asked to do. Its store stays the same over every stop and start, and its port unless it moves. */
 export interface ServerNode {
   readonly name: string
-  /** "127.0.0.1:port". */
+  /** "127.0.0.1:port"; another one after a move. */
   readonly address: string
   /** Its own folder: configuration, store, logs. */
   readonly folder: string
@@ -24,6 +24,8 @@ export interface ServerNode {
   readonly start: Effect.Effect<void, RigError>
   /** Stop, then start. */
   readonly restart: Effect.Effect<void, RigError>
+  /** Stop, then start on another port. */
+  readonly move: Effect.Effect<void, RigError>
   /** SIGSTOP: connections stay open and nothing is answered, as on a machine that hangs. */
   readonly pause: Effect.Effect<void>
   /** SIGCONT, the end of a pause. */
@@ -125,7 +127,14 @@ export const make = (options: ServerNodeOptions): Effect.Effect<ServerNode, RigE
           )
         )
       })
-    const port = yield* firstStart(2)
+    let port = yield* firstStart(2)
+    const scope = yield* Effect.scope
+    const move = Effect.suspend(() => firstStart(2)).pipe(
+      Scope.provide(scope),
+      Effect.map((next) => {
+        port = next
+      })
+    )
 
     const kill = Effect.suspend(() => current?.kill ?? Effect.void)
     const stop = Effect.suspend(() => {
@@ -144,13 +153,16 @@ export const make = (options: ServerNodeOptions): Effect.Effect<ServerNode, RigE
     const start = Effect.suspend(() => (current?.isRunning() === true ? Effect.void : launch(port)))
     return {
       name: options.name,
-      address: `127.0.0.1:${port}`,
+      get address() {
+        return `127.0.0.1:${port}`
+      },
       folder: options.folder,
       pid: Effect.sync(() => (current?.isRunning() === true ? current.pid : undefined)),
       kill: turn.withPermits(1)(kill),
       stop: turn.withPermits(1)(stop),
       start: turn.withPermits(1)(start),
       restart: turn.withPermits(1)(Effect.andThen(stop, start)),
+      move: turn.withPermits(1)(Effect.andThen(stop, move)),
       pause: Effect.suspend(() => current?.signal("SIGSTOP") ?? Effect.void),
       resume: Effect.suspend(() => current?.signal("SIGCONT") ?? Effect.void),
       log: logOf(options.folder, () => current)

@@ -146,7 +146,7 @@ for (const server of servers) {
         }).pipe(Effect.scoped, Effect.provide(MQClientManager.layerTcp))
       )
 
-      it.effect("lets a user do what it may, with a security token too, and refuses the rest", () =>
+      it.effect("H3: lets a user do what it may, with a security token too, and refuses the rest", () =>
         Effect.gen(function* () {
           const credentials = { ...writer, securityToken: Redacted.make("token") }
           const producer = yield* startProducer({ credentials, readiness: "registered", topics: ["orders"] })
@@ -161,7 +161,7 @@ for (const server of servers) {
       )
 
       for (const [name, credentials, problem] of wrong) {
-        it.effect(`refuses ${name}, at the start and at the send`, () =>
+        it.effect(`H3: refuses ${name}, at the start and at the send`, () =>
           Effect.gen(function* () {
             for (const reason of yield* refusals(credentials)) {
               assert.strictEqual(reason._tag === "AccessDenied" ? reason.problem : reason._tag, problem)
@@ -170,7 +170,7 @@ for (const server of servers) {
         )
       }
 
-      it.effect("takes rotated credentials without a restart", () =>
+      it.effect("H3: takes rotated credentials without a restart", () =>
         Effect.gen(function* () {
           const current = yield* Ref.make<Credentials>({ ...writer, secretKey: Redacted.make("old") })
           const producer = yield* startProducer({}).pipe(Effect.provide(SessionCredentials.layer(Ref.get(current))))

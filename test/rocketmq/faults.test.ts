@@ -1,124 +1,31 @@
 /** RocketMQ 5.5.0 with servers killed, paused, restarted and cold, while this client sends. */
-import { assert, layer, type TestContext } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Layer, References } from "effect"
+import { assert, layer } from "@effect/vitest"
+import { Effect, Exit, Fiber } from "effect"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import * as Message from "../../src/message/Message.ts"
-import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
-import type { ProducerOptions } from "../../src/producer/ProducerConfig.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
-import * as TcpWire from "../../src/transport/TcpWire.ts"
 import { audit, makeLedger, reasonOf } from "../conformance/ledger.ts"
-import { make as makeObserver } from "../conformance/Observer.ts"
 import { countBy, eventually, eventuallyThat, uniqueName } from "../conformance/support.ts"
-import { RocketMQ, type RocketMQOptions } from "./RocketMQServer.ts"
-
-/** A test must end within this, however busy the machine is. */
-const TEST_TIMEOUT = 120_000
-
-/** What a shutdown may take with nobody left to tell: 500 ms for farewells, 200 ms for sockets, and a busy machine's share. */
-const SHUTDOWN_MILLIS = 2_000
-
-const startProducer = Effect.fnUntraced(function* (options: Partial<ProducerOptions> = {}) {
-  const { namesrvAddr } = yield* RocketMQ
-  const producer = yield* DefaultMQProducer.make({
-    producerGroup: uniqueName("faults"),
-    instanceName: uniqueName("faults"),
-    namesrvAddr,
-    startTimeoutMillis: 60_000,
-    sendMsgTimeout: 60_000,
-    pollNameServerInterval: 1_000,
-    heartbeatBrokerInterval: 1_000,
-    ...options
-  })
-  yield* Effect.acquireRelease(producer.start, () => producer.shutdown)
-  return producer
-})
-
-/** A topic with four queues on the named brokers, known to the name servers. */
-const createTopic = Effect.fnUntraced(function* (name: string, brokers: ReadonlyArray<string>) {
-  const cluster = yield* RocketMQ
-  const observer = yield* makeObserver(cluster.namesrvAddr)
-  const topic = uniqueName(name)
-  for (const broker of cluster.brokers) {
-    if (brokers.includes(broker.name)) yield* eventually(observer.createTopic(broker.address, topic))
-  }
-  yield* eventuallyThat(observer.route(topic), (route) =>
-    assert.sameMembers(route?.queueDatas.map((data) => data.brokerName) ?? [], [...brokers])
-  )
-  return topic
-})
-
-/** Everything a topic holds, once every one of its brokers is in its route again and has indexed what it acknowledged. */
-const readTopic = Effect.fnUntraced(function* (topic: string, brokers: number, acknowledged: number) {
-  const { namesrvAddr } = yield* RocketMQ
-  const observer = yield* makeObserver(namesrvAddr)
-  yield* eventuallyThat(observer.route(topic), (route) => assert.strictEqual(route?.queueDatas.length, brokers))
-  return yield* eventuallyThat(observer.readTopic(topic), (queues) =>
-    assert.isAtLeast([...queues.values()].flat().length, acknowledged)
-  )
-})
-
-/** Sends from 32 places at once until stopped; each sends its next message a moment after its last has ended. */
-const startLoad = Effect.fnUntraced(function* (producer: DefaultMQProducer["Service"], topic: string) {
-  const ledger = makeLedger()
-  let running = true
-  let next = 0
-  const fiber = yield* Effect.forEach(
-    Array.from({ length: 32 }),
-    () =>
-      Effect.whileLoop({
-        while: () => running,
-        body: () => {
-          const n = next++
-          const message = Message.make({ topic, body: `${n} `.repeat(1 + (n % 100)), keys: `key-${n}` })
-          return Effect.andThen(ledger.record(message, producer.send(message)), Effect.sleep(10))
-        },
-        step: () => undefined
-      }),
-    { concurrency: "unbounded", discard: true }
-  ).pipe(Effect.forkScoped)
-  return {
-    ledger,
-    /** Waits until so many more sends were acknowledged, by the named broker or by any. */
-    acknowledged: (more: number, brokerName?: string) => {
-      const from = ledger.acknowledged.length
-      return eventuallyThat(
-        Effect.sync(() =>
-          ledger.acknowledged
-            .slice(from)
-            .filter(({ result }) => brokerName === undefined || result.queue.brokerName === brokerName)
-        ),
-        (results) => assert.isAtLeast(results.length, more, `acknowledged by ${brokerName ?? "any broker"}`)
-      )
-    },
-    stop: Effect.suspend(() => {
-      running = false
-      return Fiber.join(fiber)
-    })
-  }
-})
-
-/** Milliseconds that an effect takes. */
-const millisOf = <A, E, R>(self: Effect.Effect<A, E, R>) =>
-  Effect.map(Effect.timed(self), ([duration]) => Duration.toMillis(duration))
-
-/** Puts a number into the report of the run. */
-const annotate = (context: TestContext, text: string) => Effect.promise(() => context.annotate(text))
-
-const services = (options: Omit<RocketMQOptions, "version">) =>
-  Layer.mergeAll(
-    RocketMQ.layer({ version: "5.5.0", ...options }),
-    MQClientManager.layerTcp,
-    TcpWire.layer,
-    Layer.succeed(References.MinimumLogLevel, "None")
-  )
+import { RocketMQ } from "./RocketMQServer.ts"
+import {
+  annotate,
+  createTopic,
+  millisOf,
+  observe,
+  readTopic,
+  services,
+  SHUTDOWN_MILLIS,
+  startLoad,
+  startProducer,
+  TEST_TIMEOUT
+} from "./support.ts"
 
 const twoBrokers = services({ brokers: [{ name: "broker-a" }, { name: "broker-b" }] })
 
 layer(twoBrokers, { excludeTestServices: true, timeout: "10 minutes" })("RocketMQ 5.5.0, two brokers", (test) => {
   test.effect(
-    "a broker killed under load and started again: no send fails, and no acknowledged message is missing",
+    "B1, B2: a broker killed under load and started again: no send fails, and no acknowledged message is missing",
     (context) =>
       Effect.gen(function* () {
         const { brokers } = yield* RocketMQ
@@ -161,7 +68,7 @@ layer(twoBrokers, { excludeTestServices: true, timeout: "10 minutes" })("RocketM
   )
 
   test.effect(
-    "the name server killed: sends go on over the cached route, and new topics are found again after its return",
+    "N2, N5: the name server killed: sends go on over the cached route, and new topics are found again after its return",
     () =>
       Effect.gen(function* () {
         const { nameServers } = yield* RocketMQ
@@ -207,13 +114,13 @@ layer(twoBrokers, { excludeTestServices: true, timeout: "10 minutes" })("RocketM
   )
 
   test.effect(
-    "a broker restarted on its port: the producer finds it again by itself",
+    "B2: a broker restarted on its port: the producer finds it again by itself",
     () =>
       Effect.gen(function* () {
         const { brokers } = yield* RocketMQ
         const [, broker] = brokers
         assert.isDefined(broker)
-        const observer = yield* Effect.flatMap(RocketMQ, ({ namesrvAddr }) => makeObserver(namesrvAddr))
+        const observer = yield* observe
         const topic = yield* createTopic("restarted", [broker.name])
         // The route is as good as never read again, so that finding the broker again is the connection's doing alone.
         const producer = yield* startProducer({ pollNameServerInterval: 3_600_000, sendMsgTimeout: 2_000 })
@@ -244,7 +151,7 @@ layer(twoBrokers, { excludeTestServices: true, timeout: "10 minutes" })("RocketM
   )
 
   test.effect(
-    "paused servers: a shutdown waits as long as it may, and ends what is left with an unknown outcome",
+    "L1, L14: paused servers: a shutdown waits as long as it may, and ends what is left with an unknown outcome",
     () =>
       Effect.gen(function* () {
         const { brokers, nameServers } = yield* RocketMQ
@@ -281,7 +188,7 @@ layer(twoBrokers, { excludeTestServices: true, timeout: "10 minutes" })("RocketM
 
   // The last one on this cluster, of which it leaves nothing.
   test.effect(
-    "brokers and name server gone: a shutdown is bounded all the same",
+    "L14: brokers and name server gone: a shutdown is bounded all the same",
     () =>
       Effect.gen(function* () {
         const { brokers, nameServers } = yield* RocketMQ
@@ -314,7 +221,7 @@ const coldBroker = (waitMillis: number, leastBusy: number) => {
   const name = `RocketMQ 5.5.0, a cold broker that answers busy after ${waitMillis} ms`
   layer(cluster, { excludeTestServices: true, timeout: "10 minutes" })(name, (test) => {
     test.effect(
-      "3,000 pipelined first sends: every one is acknowledged and stored once",
+      "B4: 3,000 pipelined first sends: every one is acknowledged and stored once",
       (context) =>
         Effect.gen(function* () {
           let busy = 0

@@ -49,7 +49,7 @@ for (const version of ["5.5.0", "4.9.7"] as const) {
     `TLS of RocketMQ ${version} as it is installed`,
     (it) => {
       it.effect(
-        "its own certificate is not trusted, and TLS with it needs insecure; plain text is served as well",
+        "H4: its own certificate is not trusted, and TLS with it needs insecure; plain text is served as well",
         () =>
           Effect.gen(function* () {
             yield* send({})
@@ -91,7 +91,7 @@ for (const version of ["5.5.0", "4.9.7"] as const) {
         }).pipe(Effect.provide(MQClientManager.layerTcp))
       )
 
-      it.effect("each side refuses whom it does not know", () =>
+      it.effect("H4: each side refuses whom it does not know", () =>
         Effect.gen(function* () {
           const { ca, client, stranger } = yield* Certs
           const passphrase = Redacted.make("pass")
@@ -115,7 +115,7 @@ layer(RocketMQ.layer({ version: "5.5.0", jvmOptions: ["-Dtls.server.mode=disable
   excludeTestServices: true,
   timeout: "10 minutes"
 })("RocketMQ 5.5.0 without TLS", (it) => {
-  it.effect("is told from one with it, and gets nothing in plain text", () =>
+  it.effect("H4: is told from one with it, and gets nothing in plain text", () =>
     Effect.gen(function* () {
       yield* send({})
       assert.deepStrictEqual(yield* refusedFor({ tls: { insecure: true } }), ["plain-server"])
