@@ -4,6 +4,7 @@ import type { MessageExt } from "../message/MessageExt.ts"
 import * as MessageQueue from "../message/MessageQueue.ts"
 import { MASTER_ID } from "../message/MixAll.ts"
 import type { SendResult } from "../message/SendResult.ts"
+import { ResponseCode } from "../protocol/ResponseCode.ts"
 import { EmbeddedCluster } from "../embedded/EmbeddedCluster.ts"
 import * as StoredMessage from "../embedded/StoredMessage.ts"
 
@@ -17,8 +18,12 @@ export interface Violation {
 /** What a send's error has to say; the producer's `SendError` does. */
 export interface FailedSend {
   readonly outcome: "not-sent" | "rejected" | "unknown"
-  readonly attempts: ReadonlyArray<unknown>
+  /** Every attempt, with what it failed with: for an answer of a broker its code. */
+  readonly attempts: ReadonlyArray<{ readonly cause: { readonly _tag: string; readonly code?: number } }>
 }
+
+/** Answers that say something of the message itself: no other broker and no other time makes it better. */
+const FINAL: ReadonlySet<number> = new Set([ResponseCode.MESSAGE_ILLEGAL, ResponseCode.INVALID_PARAMETER])
 
 /** What the ledger is to know of a send besides. */
 export interface RecordOptions {
@@ -135,6 +140,12 @@ export const make = (): Ledger => {
   const fail = (entry: Entry, { attempts, outcome }: FailedSend): void => {
     entry.end = outcome
     entry.most = outcome === "unknown" ? attempts.length : 0
+    const refused = attempts.findIndex(
+      ({ cause }) => cause._tag === "BrokerRejected" && cause.code !== undefined && FINAL.has(cause.code)
+    )
+    if (refused >= 0 && refused < attempts.length - 1) {
+      found.push({ check: "retries", detail: `${nameOf(entry.message)} was sent again after it was refused for good` })
+    }
   }
 
   /** Runs a send, and gives what it came to, typed failures included, to `end`. Anything else leaves the outcome open. */

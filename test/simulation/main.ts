@@ -1,38 +1,77 @@
+import * as Fs from "node:fs"
+import { availableParallelism } from "node:os"
+import * as Path from "node:path"
 import { parseArgs } from "node:util"
-import { Effect } from "effect"
-import * as Simulation from "../../src/testing/Simulation.ts"
-import { scenario } from "./scenario.ts"
+import type { CheckSummary } from "../../src/testing/Simulation.ts"
+import type { Order } from "./Order.ts"
+import * as Processes from "./Processes.ts"
+
+/**
+ * `npm run simulate -- --seeds N [--from N]`: runs the scenario with N seeds, in a process for each core. A seed that
+ * fails ends it with exit code 1, and the last line is the command that runs that seed again, with the faults that it
+ * needs. With `--write` what was run is stated in docs/reliability.md.
+ */
 
 const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "1" },
     faults: { type: "string" },
-    verbose: { type: "boolean", default: false }
+    mutation: { type: "string" },
+    logs: { type: "boolean", default: false },
+    write: { type: "boolean", default: false },
+    processes: { type: "string", default: String(availableParallelism()) }
   }
 })
-const t0 = performance.now()
-const r = await Effect.runPromise(
-  Effect.result(
-    Simulation.check(scenario, {
-      seeds: Number(values.seeds),
-      from: Number(values.from),
-      ...(values.faults === undefined
-        ? {}
-        : {
-            keep: values.faults
-              .split(",")
-              .filter((x) => x !== "")
-              .map(Number)
-          }),
-      onReport: (report) =>
-        Effect.sync(() => {
-          if (values.verbose) console.log(JSON.stringify({ ...report, plan: report.plan.length }))
-        })
-    })
+
+const whole = (name: string, text: string, least: number): number => {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < least) throw new Error(`--${name} must be a number from ${least} up`)
+  return value
+}
+
+const order: Order = {
+  seeds: whole("seeds", values.seeds, 1),
+  from: whole("from", values.from, 0),
+  keep: values.faults
+    ?.split(",")
+    .filter((text) => text !== "")
+    .map((text) => whole("faults", text, 0)),
+  mutation: values.mutation,
+  logs: values.logs
+}
+
+const hours = (millis: number): string => (millis / 3_600_000).toFixed(1)
+
+const inWords = ({ counts, faults, seeds, virtualMillis }: CheckSummary): string =>
+  `${seeds} seeds held: ${hours(virtualMillis)} hours of virtual time, ${faults} faults, ` +
+  `${counts.acknowledged} messages acknowledged, ${counts.notSent} not sent, ${counts.rejected} rejected or rolled back, ` +
+  `${counts.unknown} open (${counts.storedUnknown} of them stored), ${counts.duplicated} stored more than once`
+
+const MARKS = /(<!-- simulation -->\n)[\s\S]*?(<!-- \/simulation -->)/
+
+/** Puts the figures between the marks of the page. */
+const write = (summary: CheckSummary): void => {
+  const page = Path.join(import.meta.dirname, "../../docs/reliability.md")
+  const text = Fs.readFileSync(page, "utf8")
+  if (!MARKS.test(text)) throw new Error("docs/reliability.md has no place for the simulation")
+  const command = `npm run simulate -- --seeds ${order.seeds}${order.from === 1 ? "" : ` --from ${order.from}`}`
+  const section = `\nThe last long run, \`${command}\`: ${inWords(summary)}.\n\n`
+  Fs.writeFileSync(
+    page,
+    text.replace(MARKS, (_, begin: string, end: string) => `${begin}${section}${end}`)
   )
-)
-if (r._tag === "Failure") {
-  console.log(r.failure.message)
+}
+
+const outcome = await Processes.run(order, whole("processes", values.processes, 1))
+if (outcome._tag === "Held") {
+  process.stdout.write(`${inWords(outcome.summary)}\n`)
+  if (values.write) write(outcome.summary)
+} else {
   process.exitCode = 1
-} else console.log(JSON.stringify(r.success), performance.now() - t0)
+  process.stdout.write(`${outcome.message}\n`)
+  const mutation = order.mutation === undefined ? "" : ` --mutation ${order.mutation}`
+  process.stdout.write(
+    `npm run simulate -- --from ${outcome.seed} --seeds 1 --faults "${outcome.keep.join(",")}"${mutation}\n`
+  )
+}

@@ -59,5 +59,7 @@ export const scenario: Scenario<StartError | SendError> = {
       yield* Checks.converged(world, ordered, ["ordered"])
       yield* Checks.converged(world, alone, ["plain"])
       yield* Checks.fair(world, plain)
+      yield* Checks.prompt(world, plain)
+      yield* Checks.prompt(world, alone)
     }).pipe(Effect.scoped, Effect.provide(Layer.fresh(MQClientManager.layer)), Effect.provideService(HostInfo, host))
 }

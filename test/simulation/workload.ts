@@ -1,4 +1,4 @@
-import { Cause, Effect, Exit, Random, Stream } from "effect"
+import { Cause, Effect, Random, Stream } from "effect"
 import type { Scope } from "effect"
 import { DefaultMQProducer, type DefaultMQProducerShape } from "../../src/producer/DefaultMQProducer.ts"
 import { LocalTransactionState } from "../../src/producer/LocalTransactionState.ts"
@@ -18,6 +18,9 @@ export const TIMEOUT = 3_000
 /** Small caps, so that they bind. */
 export const IN_FLIGHT = 4
 export const BACK_PRESSURE = 6
+
+/** Milliseconds between two looks at the routes and between two heartbeats: short, so that many of them meet a fault. */
+export const INTERVAL = 10_000
 
 /** A random pause, in milliseconds; often none, so that bursts come up as well. */
 const pause = (most: number) =>
@@ -45,6 +48,8 @@ export const producer = (namesrvAddr: string, options: Partial<ProducerOptions>)
       producerGroup: "simulated",
       namesrvAddr,
       sendMsgTimeout: TIMEOUT,
+      pollNameServerInterval: INTERVAL,
+      heartbeatBrokerInterval: INTERVAL,
       ...options,
       remoting: { maxInFlightRequests: IN_FLIGHT, ...options.remoting }
     })
@@ -214,6 +219,3 @@ export const restarting = (world: World, namesrvAddr: string) =>
       }),
     { discard: true }
   )
-
-/** Whether a scenario's fiber ended well; a typed failure of the whole is for the simulation to report. */
-export const succeeded = (exit: Exit.Exit<unknown, unknown>): boolean => Exit.isSuccess(exit)
