@@ -51,7 +51,10 @@ export interface Heartbeat {
   readonly failures: () => number
 }
 
-/** The least that a farewell gets of the time for it when a heartbeat before it has taken the rest, in milliseconds. */
+/**
+ * The least that a farewell gets of the time for it when a heartbeat before it has taken the rest, and all that it gets
+ * where another one was not answered; in milliseconds.
+ */
 const FAREWELL_LEAST_MILLIS = 50
 
 /** Makes the heartbeats of an instance. Source: RocketMQ `MQClientInstance.sendHeartbeatToAllBroker`. */
@@ -70,6 +73,8 @@ export const make = Effect.fnUntraced(function* (options: {
   const fork = yield* FiberSet.runtime(yield* FiberSet.make())()
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const table = new Map<string, HeartbeatState>()
+  /** The addresses that did not answer the last farewell, and no heartbeat since. */
+  const silent = new Set<string>()
   /** The heartbeats that have not been answered, by address. */
   const underWay = new Map<string, Set<Fiber.Fiber<unknown, unknown>>>()
   let allFailures = 0
@@ -97,7 +102,10 @@ export const make = Effect.fnUntraced(function* (options: {
   }
 
   const succeeded = (address: string, version: number) =>
-    Effect.sync(() => note(address, { lastSuccess: nowMillis(), failures: 0, lastFailure: undefined, version }))
+    Effect.sync(() => {
+      silent.delete(address)
+      note(address, { lastSuccess: nowMillis(), failures: 0, lastFailure: undefined, version })
+    })
 
   const failed = (address: string, message: string) =>
     Effect.suspend(() => {
@@ -140,14 +148,18 @@ export const make = Effect.fnUntraced(function* (options: {
     group: { readonly producerGroup: string } | { readonly consumerGroup: string },
     unregisterTimeoutMillis: number
   ) {
-    const deadline = now() + unregisterTimeoutMillis
+    // A shutdown says good-bye for each group; one that waited in full for every one of them would have no bound.
+    const limitMillis = silent.has(address) ? FAREWELL_LEAST_MILLIS : unregisterTimeoutMillis
+    const deadline = now() + limitMillis
     const answers = Effect.forEach([...(underWay.get(address) ?? [])], Fiber.await, {
       concurrency: "unbounded",
       discard: true
     })
-    yield* Effect.timeoutOption(answers, Math.max(0, unregisterTimeoutMillis - FAREWELL_LEAST_MILLIS))
+    yield* Effect.timeoutOption(answers, Math.max(0, limitMillis - FAREWELL_LEAST_MILLIS))
     const left = Math.max(FAREWELL_LEAST_MILLIS, Math.ceil(deadline - now()))
-    yield* api.unregisterClient(address, { clientID: clientId, ...group }, left)
+    yield* Effect.tapError(api.unregisterClient(address, { clientID: clientId, ...group }, left), (error) =>
+      Effect.sync(() => void (error._tag === "RequestTimeout" && silent.add(address)))
+    )
   })
 
   const targets = () => {

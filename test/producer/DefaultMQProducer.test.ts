@@ -207,6 +207,27 @@ describe("one client instance for many", () => {
     }).pipe(onMemory(cluster))
   )
 
+  it.effect("L14: a broker that does not answer one good-bye is not waited for at the next", () =>
+    Effect.gen(function* () {
+      const { faults, traffic } = yield* EmbeddedCluster
+      const ready = { instanceName: "shared", readiness: "registered", topics: ["orders"] } as const
+      const producers = [yield* startProducer(ready), yield* startProducer({ ...ready, producerGroup: "second" })]
+      yield* settle
+      yield* faults.add({
+        match: { code: [RequestCode.UNREGISTER_CLIENT, RequestCode.HEART_BEAT] },
+        actions: [{ _tag: "DropRequest" }]
+      })
+      const closing = yield* timed(Effect.forEach(producers, (producer) => producer.shutdown, { discard: true }))
+      valueOf(closing.exit)
+      // 500 ms for the first group, and 50 ms for the second one; that silence has then ended the connection.
+      assert.isAtLeast(closing.millis, 550)
+      assert.isAtMost(closing.millis, 600)
+      const told = (yield* traffic.ofCode(RequestCode.UNREGISTER_CLIENT)).map((r) => r.extFields?.["producerGroup"])
+      assert.includeMembers(told, ["pg", "second"])
+      assert.deepInclude(yield* held, { connections: 0, instances: 0 })
+    }).pipe(onMemory(cluster))
+  )
+
   it.effect("the closed manager takes every instance down", () =>
     Effect.gen(function* () {
       const context = yield* Effect.context<EmbeddedCluster | MemoryNetwork>()
