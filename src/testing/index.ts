@@ -1,6 +1,6 @@
 /**
  * Entry point `effect-rocketmq/testing`: RocketMQ inside the process, on sockets or on a test's virtual clock, with faults
- * on demand and a record of what was said.
+ * on demand and a record of what was said; and on top of it simulation, where one seed decides everything.
  */
 export type { AclOptions, AclUser, Action } from "../embedded/AccessControl.ts"
 export * as Arbitraries from "../embedded/Arbitraries.ts"
@@ -20,4 +20,10 @@ export type { TlsServerOptions } from "../transport/Tls.ts"
 export * as TcpWire from "../transport/TcpWire.ts"
 export { Wire, WireError } from "../transport/Wire.ts"
 export type { ByteStream } from "../transport/Wire.ts"
+export * as FaultPlan from "./FaultPlan.ts"
 export * as FaultProxy from "./FaultProxy.ts"
+export * as Ledger from "./Ledger.ts"
+export * as Simulation from "./Simulation.ts"
+export * as SimulationClock from "./SimulationClock.ts"
+export * as SimulationRun from "./SimulationRun.ts"
+export * as SimulationScheduler from "./SimulationScheduler.ts"
