@@ -59,15 +59,23 @@ export interface ResponseTable {
 
 const MAX_OPAQUE = 0x7fff_ffff
 const REMEMBERED = 1024
+const SLOTS = 64
 
 /**
  * Makes the table of one connection. Numbers count up from `first`, default 0, to `maxOpaque`, default 2^31-1, and begin
  * again at 0.
  *
+ * A ring and not a `Map`: a request lies at the slot that the low bits of its number name, and one that is still there
+ * when its slot's turn comes again is put aside. V8's maps hold every earlier table of theirs that has become garbage in
+ * the old space together with what was in it, so that under load half of all requests outlived their collection.
+ *
  * Source: RocketMQ `NettyRemotingAbstract.responseTable`, which is one for all connections of a client.
  */
 export const makeResponseTable = (counters: MutableCounters, maxOpaque = MAX_OPAQUE, first = 0): ResponseTable => {
-  let table = new Map<number, PendingRequest>()
+  let slots: Array<PendingRequest | undefined> = emptySlots(SLOTS)
+  /** Requests whose slot was needed for a later one: those that are answered much later than others. */
+  const aside = new Map<number, PendingRequest>()
+  let size = 0
   let next = first
   let issued = 0
   // The numbers of requests that were given up last, so that a late answer can be told from a senseless one.
@@ -88,38 +96,80 @@ export const makeResponseTable = (counters: MutableCounters, maxOpaque = MAX_OPA
     return opaque >= 0 && opaque <= maxOpaque && (ago >= 0 ? ago : ago + maxOpaque + 1) < issued
   }
 
+  const slotOf = (opaque: number): number => opaque & (slots.length - 1)
+
+  const find = (opaque: number): PendingRequest | undefined => {
+    const pending = slots[slotOf(opaque)]
+    if (pending !== undefined && pending.opaque === opaque) return pending
+    return aside.size === 0 ? undefined : aside.get(opaque)
+  }
+
+  const put = (pending: PendingRequest) => {
+    const slot = slotOf(pending.opaque)
+    const before = slots[slot]
+    if (before !== undefined) aside.set(before.opaque, before)
+    slots[slot] = pending
+  }
+
+  const remove = (pending: PendingRequest) => {
+    const slot = slotOf(pending.opaque)
+    if (slots[slot] === pending) slots[slot] = undefined
+    else if (!aside.delete(pending.opaque)) return
+    size--
+  }
+
+  /** By age: those put aside, then the ring from the slot whose turn is next. */
+  const inOrder = (): ReadonlyArray<PendingRequest> => {
+    const all = [...aside.values()]
+    for (let i = 0; i < slots.length; i++) {
+      const pending = slots[slotOf(next + i)]
+      if (pending !== undefined) all.push(pending)
+    }
+    return all
+  }
+
+  const grow = () => {
+    const before = slots
+    slots = emptySlots(before.length * 2)
+    for (const pending of before) if (pending !== undefined) put(pending)
+  }
+
   return {
-    size: () => table.size,
+    size: () => size,
     add: (pending) => {
       let opaque = next
-      while (table.has(opaque)) opaque = opaque === maxOpaque ? 0 : opaque + 1
+      while (find(opaque) !== undefined) opaque = opaque === maxOpaque ? 0 : opaque + 1
       next = opaque === maxOpaque ? 0 : opaque + 1
       issued++
       pending.opaque = opaque
-      table.set(opaque, pending)
+      size++
+      if (size * 2 > slots.length) grow()
+      put(pending)
     },
     answered: (opaque) => {
-      const pending = table.get(opaque)
+      const pending = find(opaque)
       if (pending === undefined || pending.oneway) {
         countUnmatched(opaque)
         return undefined
       }
-      table.delete(opaque)
+      remove(pending)
       return pending
     },
     abandon: (pending) => {
-      table.delete(pending.opaque)
+      remove(pending)
       abandoned[abandonedAt] = pending.opaque
       abandonedAt = (abandonedAt + 1) % REMEMBERED
     },
-    remove: (pending) => {
-      table.delete(pending.opaque)
-    },
-    values: () => table.values(),
+    remove,
+    values: inOrder,
     takeAll: () => {
-      const all = [...table.values()]
-      table = new Map()
+      const all = inOrder()
+      slots = emptySlots(SLOTS)
+      aside.clear()
+      size = 0
       return all
     }
   }
 }
+
+const emptySlots = (count: number): Array<PendingRequest | undefined> => Array.from({ length: count }, () => undefined)

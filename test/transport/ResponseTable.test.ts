@@ -71,6 +71,23 @@ describe("ResponseTable", () => {
     assert.strictEqual(table.answered(1), b)
   })
 
+  it("finds every request, however many there are and however late its answer", () => {
+    const counters = makeCounters()
+    const table = makeResponseTable(counters, 999)
+    const slow = Array.from({ length: 300 }, pending)
+    for (const each of slow) table.add(each)
+    for (let i = 0; i < 5_000; i++) {
+      const quick = pending()
+      table.add(quick)
+      assert.strictEqual(table.answered(quick.opaque), quick)
+    }
+    assert.deepStrictEqual([table.size(), [...table.values()].length], [300, 300])
+    assert.strictEqual(new Set(slow.map((each) => each.opaque)).size, 300)
+    for (const each of slow) assert.strictEqual(table.answered(each.opaque), each)
+    assert.strictEqual(table.size(), 0)
+    assert.deepStrictEqual([counters.duplicate, counters.late, counters.unknownResponse], [0, 0, 0])
+  })
+
   it("takeAll empties the table before anybody runs on", () => {
     const table = makeResponseTable(makeCounters())
     const [a, b] = [pending(), pending()]
