@@ -65,6 +65,7 @@ export const make = Effect.fnUntraced(function* (
     maxSends: config.backPressureForAsyncSendNum,
     maxBytes: config.backPressureForAsyncSendSize
   })
+  const requestOf = SendRequest.make(config)
   const retryDecision = RetryPolicy.decider(config.retryPolicy)
   let inFlight = 0
   let refusal: (() => IllegalServiceState) | undefined
@@ -155,7 +156,7 @@ export const make = Effect.fnUntraced(function* (
     call.counted++
     if (call.attempts > 1) counters.retries++
     const transmit = (outgoing: Outgoing) =>
-      api.sendMessage(address, SendRequest.make(config, outgoing, place, wallMillis()), budgetOf(call, info, remaining))
+      api.sendMessage(address, requestOf(outgoing, place, wallMillis()), budgetOf(call, info, remaining))
     const { outgoing } = call
     return Effect.matchEffect(
       outgoing.legacyProperties === undefined
@@ -402,7 +403,7 @@ export const make = Effect.fnUntraced(function* (
             Effect.matchEffect({ onSuccess: () => oneway(call), onFailure: (reason) => fail(call, reason) })
           )
     }
-    const request = SendRequest.make(config, call.outgoing, place, wallMillis())
+    const request = requestOf(call.outgoing, place, wallMillis())
     const attemptBegan = now()
     return Effect.matchEffect(api.sendMessageOneway(address, request, Math.max(1, Math.ceil(call.deadline - now()))), {
       onSuccess: () => Effect.void,

@@ -1,10 +1,7 @@
 import type { Message } from "../message/Message.ts"
-import type { MessageQueue } from "../message/MessageQueue.ts"
 import { MAX_PROPERTIES_LENGTH } from "../message/MixAll.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
-import type { Request } from "../protocol/RemotingCommand.ts"
-import * as SendMessage from "../protocol/request/SendMessage.ts"
-import type { Outgoing } from "./Outgoing.ts"
+import { makeSendMessageRequests, type SendMessageRequests } from "../protocol/request/SendMessageText.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
 import { InvalidMessage } from "./SendError.ts"
 
@@ -43,23 +40,11 @@ export const checkProperties = (topic: string, text: string): InvalidMessage | u
       })
 }
 
-/** One attempt of a send, to one queue, as it goes on the wire. */
-export const make = (config: ProducerConfig, outgoing: Outgoing, queue: MessageQueue, bornTimestamp: number): Request =>
-  SendMessage.request(
-    {
-      producerGroup: config.producerGroup,
-      topic: outgoing.topic,
-      defaultTopic: config.createTopicKey,
-      defaultTopicQueueNums: config.defaultTopicQueueNums,
-      queueId: queue.queueId,
-      sysFlag: outgoing.sysFlag,
-      bornTimestamp,
-      flag: outgoing.flag,
-      properties: outgoing.properties,
-      reconsumeTimes: 0,
-      unitMode: config.unitMode,
-      brokerName: queue.brokerName
-    },
-    outgoing.body,
-    outgoing.form
-  )
+/** Makes the requests of a producer's sends, one for each attempt, as they go on the wire. */
+export const make = (config: ProducerConfig): SendMessageRequests =>
+  makeSendMessageRequests({
+    producerGroup: config.producerGroup,
+    defaultTopic: config.createTopicKey,
+    defaultTopicQueueNums: config.defaultTopicQueueNums,
+    unitMode: config.unitMode
+  })

@@ -45,12 +45,22 @@ export interface RemotingCommand {
   readonly serializeType: SerializeType
 }
 
+/** The `extFields` of a request that can write them as JSON without a record. */
+export interface FieldsText {
+  /** More bytes than this are not written. */
+  readonly maxBytes: number
+  /** Appends the JSON object, which must say what the record says; the room is there. */
+  readonly put: (out: OutputBuffer) => void
+}
+
 /** What a sender builds; `opaque`, `flag`, `version` and `language` are the connection's. */
 export interface Request {
   readonly code: number
   /** Text for people; few requests have one. */
   readonly remark?: string | undefined
   readonly extFields: ExtFields | undefined
+  /** The same as text, in the requests that are sent most. Hooks get requests without it. */
+  readonly fieldsText?: FieldsText | undefined
   readonly body?: Uint8Array | undefined
 }
 

@@ -2,6 +2,7 @@ import { Cause, Effect, Exit } from "effect"
 import { FrameError, makeFrameDecoder } from "../protocol/Frame.ts"
 import { emptyBody, encode, isResponse, ONEWAY_FLAG, RESPONSE_FLAG } from "../protocol/RemotingCommand.ts"
 import type { RemotingCommand, Request, Response, SerializeType } from "../protocol/RemotingCommand.ts"
+import { makeRequestEncoder } from "../protocol/RequestEncoder.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { MutableCounters } from "./Counters.ts"
 import { makeDeadline } from "./Deadline.ts"
@@ -113,6 +114,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
   const writer = makeFrameWriter({
     stream,
     counters,
+    encodeRequest: makeRequestEncoder(options),
     onWritten: (handOver) => {
       lastWriteAt = now()
       if (unwrittenOneways.length > 0) endOneways(handOver)
@@ -126,19 +128,8 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     // Before the append, which may hand over at once.
     pending.handOver = writer.handOver()
     if (pending.oneway) unwrittenOneways.push(pending)
-    const { body, code, extFields, remark } = pending.request
     try {
-      writer.append({
-        code,
-        language,
-        version,
-        opaque: pending.opaque,
-        flag: pending.oneway ? ONEWAY_FLAG : 0,
-        remark,
-        extFields,
-        body: body ?? emptyBody,
-        serializeType
-      })
+      writer.appendRequest(pending.request, pending.opaque, pending.oneway ? ONEWAY_FLAG : 0)
     } catch (error) {
       // extFields that are no strings, for instance: the caller's mistake, and only the caller's.
       table.remove(pending)

@@ -1,7 +1,8 @@
 import { Effect } from "effect"
 import * as OutputBuffer from "../protocol/OutputBuffer.ts"
 import { encodeInto } from "../protocol/RemotingCommand.ts"
-import type { RemotingCommand } from "../protocol/RemotingCommand.ts"
+import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
+import type { RequestEncoder } from "../protocol/RequestEncoder.ts"
 import type { MutableCounters } from "./Counters.ts"
 import type { ByteStream, WireError } from "./Wire.ts"
 
@@ -9,6 +10,8 @@ import type { ByteStream, WireError } from "./Wire.ts"
 export interface FrameWriter {
   /** Encodes a frame and schedules the turn's hand-over. Throws, and writes nothing, when it cannot be encoded. */
   readonly append: (command: RemotingCommand) => void
+  /** Like `append`, for a request of this connection. */
+  readonly appendRequest: (request: Request, opaque: number, flag: number) => void
   /** Like `append`, for bytes that are a frame already. */
   readonly appendBytes: (bytes: Uint8Array) => void
   /** The number of the hand-over that carries what is appended now. */
@@ -25,9 +28,10 @@ export interface FrameWriter {
 export const makeFrameWriter = (options: {
   readonly stream: ByteStream
   readonly counters: MutableCounters
+  readonly encodeRequest: RequestEncoder
   readonly onWritten: (handOver: number) => void
 }): FrameWriter => {
-  const { counters, onWritten, stream } = options
+  const { counters, encodeRequest, onWritten, stream } = options
   const out = OutputBuffer.make()
   let handOver = 0
   let writing = 0
@@ -80,6 +84,10 @@ export const makeFrameWriter = (options: {
     append: (command) => {
       // Moves the end of the buffer only when the whole frame is there, so a throw leaves nothing behind.
       encodeInto(out, command)
+      appended()
+    },
+    appendRequest: (request, opaque, flag) => {
+      encodeRequest(out, request, opaque, flag)
       appended()
     },
     appendBytes: (bytes) => {

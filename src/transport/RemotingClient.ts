@@ -253,10 +253,12 @@ export const make = (
       send: (request: Request, leftMillis: number) => Effect.Effect<A, RemotingError>
     ): Effect.Effect<A, RemotingError> =>
       Effect.suspend(() => {
-        const { code } = request
+        const { body, code, extFields, remark } = request
         const failed = (cause: unknown) => Effect.fail(new RpcHookFailed({ address, code, cause }))
         try {
-          const sent = rpcHook?.doBeforeRequest?.(address, request) ?? request
+          // The fields as text would say nothing of what the hook adds.
+          const plain = { code, remark, extFields, body }
+          const sent = rpcHook?.doBeforeRequest?.(address, plain) ?? plain
           if (!Effect.isEffect(sent)) return send(sent, timeoutMillis)
           const begin = now()
           return sent.pipe(

@@ -73,7 +73,8 @@ export interface SendMessageAnswer {
   readonly traceOn: boolean
 }
 
-const codes: Readonly<Record<SendMessageForm, number>> = {
+/** The request code of each form. */
+export const codes: Readonly<Record<SendMessageForm, number>> = {
   V2: RequestCode.SEND_MESSAGE_V2,
   V1: RequestCode.SEND_MESSAGE,
   BATCH: RequestCode.SEND_BATCH_MESSAGE,
@@ -83,7 +84,8 @@ const codes: Readonly<Record<SendMessageForm, number>> = {
 
 const text = (value: boolean): string => (value ? "true" : "false")
 
-const shortNames = (header: SendMessageHeader, batch: boolean): ExtFields => {
+/** The fields of the forms with short names. */
+export const shortNames = (header: SendMessageHeader, batch: boolean): ExtFields => {
   const out: Record<string, string> = {
     a: header.producerGroup,
     b: header.topic,
