@@ -1,4 +1,5 @@
 import { FrameError } from "./FrameError.ts"
+import { makeShapeReader } from "./HeaderShape.ts"
 import { decodeFrameAt, type RemotingCommand } from "./RemotingCommand.ts"
 
 export { FrameError, type FrameErrorKind } from "./FrameError.ts"
@@ -52,6 +53,7 @@ export const makeFrameDecoder = (options?: { readonly maxFrameLength?: number | 
   let partial = Buffer.allocUnsafeSlow(0)
   let filled = 0
   let failed: FrameError | undefined
+  const readJson = makeShapeReader()
 
   /** Copies bytes of the chunk behind the unfinished frame, up to `total` of its bytes. Returns how many were taken. */
   const keep = (bytes: Buffer, from: number, total: number): number => {
@@ -88,7 +90,7 @@ export const makeFrameDecoder = (options?: { readonly maxFrameLength?: number | 
       const frame = partial
       partial = Buffer.allocUnsafeSlow(0)
       filled = 0
-      const command = decodeFrameAt(frame, LENGTH_BYTES, LENGTH_BYTES + length)
+      const command = decodeFrameAt(frame, LENGTH_BYTES, LENGTH_BYTES + length, readJson)
       if (command instanceof FrameError) failed = command
       else commands.push(command)
     }
@@ -98,7 +100,7 @@ export const makeFrameDecoder = (options?: { readonly maxFrameLength?: number | 
       const length = bytes.readInt32BE(at)
       failed = checkLength(length, limit)
       if (failed !== undefined || bytes.length - at - LENGTH_BYTES < length) break
-      const command = decodeFrameAt(bytes, at + LENGTH_BYTES, at + LENGTH_BYTES + length)
+      const command = decodeFrameAt(bytes, at + LENGTH_BYTES, at + LENGTH_BYTES + length, readJson)
       at += LENGTH_BYTES + length
       if (command instanceof FrameError) failed = command
       else commands.push(command)

@@ -108,10 +108,26 @@ export const encode = (cmd: RemotingCommand): Uint8Array => {
  * Returns a {@link FrameError} for anything that is no frame; never throws.
  */
 export const decodeFrame = (frame: Uint8Array): RemotingCommand | FrameError =>
-  decodeFrameAt(Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength), 0, frame.length)
+  decodeFrameAt(Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength), 0, frame.length, readJsonHeader)
+
+/** Reads the JSON header that lies in `buffer` from `start` to `end`; `body` goes into the command as it is. */
+export type JsonHeaderReader = (
+  buffer: Buffer,
+  start: number,
+  end: number,
+  body: Uint8Array
+) => RemotingCommand | FrameError
+
+const readJsonHeader: JsonHeaderReader = (buffer, start, end, body) =>
+  decodeJsonHeader(buffer.toString("utf8", start, end), body)
 
 /** Decodes the frame that lies in `buffer` from `start` (behind its length field) to `end`; see {@link decodeFrame}. */
-export const decodeFrameAt = (buffer: Buffer, start: number, end: number): RemotingCommand | FrameError => {
+export const decodeFrameAt = (
+  buffer: Buffer,
+  start: number,
+  end: number,
+  readJson: JsonHeaderReader
+): RemotingCommand | FrameError => {
   if (end - start < 4)
     return new FrameError({ kind: "length", detail: `a frame of ${end - start} bytes has no header` })
   const word = buffer.readUInt32BE(start)
@@ -127,7 +143,7 @@ export const decodeFrameAt = (buffer: Buffer, start: number, end: number): Remot
   }
   const body =
     headerEnd === end ? emptyBody : new Uint8Array(buffer.buffer, buffer.byteOffset + headerEnd, end - headerEnd)
-  if (type === 0) return decodeJsonHeader(buffer.toString("utf8", header, headerEnd), body)
+  if (type === 0) return readJson(buffer, header, headerEnd, body)
   if (type === 1) return decodeBinaryHeader(buffer, header, headerEnd, body)
   return new FrameError({ kind: "serializeType", detail: `type ${type} is neither JSON (0) nor ROCKETMQ (1)` })
 }
