@@ -3,9 +3,12 @@
  * last line says what came of it; the exit code is 1 when something did not hold. See docs/endurance.md.
  */
 import { parseArgs } from "node:util"
+import * as Cycles from "./cycles.ts"
 import * as Embedded from "./embedded.ts"
 import { type Outcome, say } from "./Report.ts"
 import * as RocketMQ from "./rocketmq.ts"
+import * as Shutdown from "./shutdown.ts"
+import * as Soak from "./soak.ts"
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -14,13 +17,21 @@ const { positionals, values } = parseArgs({
     seed: { type: "string", default: "1" },
     wire: { type: "string", default: "tcp" },
     events: { type: "string" },
-    kills: { type: "string", default: "50" }
+    kills: { type: "string", default: "50" },
+    count: { type: "string", default: "1000" },
+    minutes: { type: "string", default: "30" },
+    rate: { type: "string", default: "500" },
+    every: { type: "string", default: "30" },
+    rounds: { type: "string", default: "5" }
   }
 })
 
 const usage = `usage: npm run endurance -- <what> [options]
   embedded --messages 1000000 [--seed 1] [--wire tcp|memory] [--events 200]
-  rocketmq --messages 200000 --kills 50 [--seed 1]`
+  rocketmq --messages 200000 --kills 50 [--seed 1]
+  cycles   --count 1000
+  soak     --minutes 30 [--rate 500 messages a second] [--every 30 seconds]
+  shutdown [--rounds 5]`
 
 const whole = (name: string, text: string): number => {
   const value = Number(text)
@@ -41,7 +52,15 @@ const runs: Readonly<Record<string, () => Promise<Outcome>>> = {
       messages: whole("messages", values.messages ?? "200000"),
       kills: whole("kills", values.kills),
       seed: whole("seed", values.seed)
-    })
+    }),
+  cycles: () => Cycles.run({ count: whole("count", values.count) }),
+  soak: () =>
+    Soak.run({
+      minutes: whole("minutes", values.minutes),
+      rate: whole("rate", values.rate),
+      every: whole("every", values.every)
+    }),
+  shutdown: () => Shutdown.run({ rounds: whole("rounds", values.rounds) })
 }
 
 const run = runs[positionals[0] ?? ""]
