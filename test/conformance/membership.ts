@@ -78,7 +78,7 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
-  test.effect("producers of one key share an instance; one that ends leaves the others alone", () =>
+  test.effect("L9: producers of one key share an instance; one that ends leaves the others alone", () =>
     Effect.gen(function* () {
       const { brokers, namesrvAddr } = yield* Target
       const manager = yield* MQClientManager
@@ -143,7 +143,7 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
-  test.effect("a shutdown waits for the sends under way, refuses new ones, and frees every connection", () =>
+  test.effect("L1: a shutdown waits for the sends under way, refuses new ones, and frees every connection", () =>
     Effect.gen(function* () {
       const manager = yield* MQClientManager
       const topic = yield* createTopic("drain")
@@ -173,7 +173,7 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
-  test.effect("ten starts and shutdowns leave no connection and no member", () =>
+  test.effect("L12: ten starts and shutdowns leave no connection and no member", () =>
     Effect.gen(function* () {
       const topic = yield* createTopic("again")
       const group = uniqueName("again")

@@ -35,7 +35,7 @@ const ask = (producer: DefaultMQProducerShape, topic: string, body: string, time
 
 /** Registers the tests. */
 export const tests = (test: Methods): void => {
-  test.effect("a request gets the reply of whoever consumed it", () =>
+  test.effect("C14: a request gets the reply of whoever consumed it", () =>
     Effect.gen(function* () {
       const { clusterName } = yield* Target
       const topic = yield* createTopic("ask")

@@ -134,7 +134,7 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
-  test.effect("a topic that may only be read has no route to send over", () =>
+  test.effect("N12: a topic that may only be read has no route to send over", () =>
     Effect.gen(function* () {
       const topic = yield* createTopic("read-only", { perm: PermName.READ })
       const producer = yield* startProducer()

@@ -24,7 +24,7 @@ const DEAD_ADDRESS = "127.0.0.1:1"
 const STEPS = ["2.1", "2.2", "2.3", "2.3.2", "2.4", "2.5", "2.6"]
 
 export const tests = (test: Methods): void => {
-  test.effect("lazy: starts without any server, and the first send says what is missing", () =>
+  test.effect("N1: lazy: starts without any server, and the first send says what is missing", () =>
     Effect.gen(function* () {
       const producer = yield* startProducer({ namesrvAddr: DEAD_ADDRESS, readiness: "lazy" })
       assert.strictEqual(yield* producer.serviceState, "RUNNING")
@@ -53,7 +53,7 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
-  test.effect("nameServer: fails where none answers, and goes to the next where one does", () =>
+  test.effect("N1, N4: nameServer: fails where none answers, and goes to the next where one does", () =>
     Effect.gen(function* () {
       const { namesrvAddr } = yield* Target
       const manager = yield* MQClientManager
@@ -129,7 +129,7 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
-  test.effect("a group that is taken is refused, disturbs nobody, and is free again after the shutdown", () =>
+  test.effect("L8: a group that is taken is refused, disturbs nobody, and is free again after the shutdown", () =>
     Effect.gen(function* () {
       const topic = yield* createTopic("duplicate")
       const options = { producerGroup: uniqueName("taken"), instanceName: uniqueName("shared") }
@@ -152,7 +152,7 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
-  test.effect("a second start is refused and a shut down producer stays so", () =>
+  test.effect("L2, L5: a second start is refused and a shut down producer stays so", () =>
     Effect.gen(function* () {
       const topic = yield* createTopic("twice")
       const producer = yield* startProducer()
@@ -166,7 +166,7 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
-  test.effect("the same identity can be started again and again", () =>
+  test.effect("L5: the same identity can be started again and again", () =>
     Effect.gen(function* () {
       const { brokers } = yield* Target
       const observer = yield* Observer

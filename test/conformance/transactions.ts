@@ -120,7 +120,7 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
-  test.effect("a broker asks about a message whose transaction is undecided, until it is told", () =>
+  test.effect("C14: a broker asks about a message whose transaction is undecided, until it is told", () =>
     Effect.gen(function* () {
       const topic = yield* createTopic("tx-check")
       const answers = new Map<string, Array<LocalTransactionState>>([
