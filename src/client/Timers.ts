@@ -49,11 +49,16 @@ const describe = (cause: Cause.Cause<Error>): string => {
   return error instanceof Error ? error.message : String(error)
 }
 
+const nameOf = (cause: Cause.Cause<Error>): string => {
+  const error = Cause.squash(cause)
+  return error instanceof Error ? error.name : typeof error
+}
+
 /**
  * Starts every active timer as a fiber of its own in the current scope, and tells `publish` of each change. A run that
- * fails or dies is logged and counted and the next one comes all the same; a run that hangs is given up after one period
- * (10 seconds at least), so that its timer goes on; none shares anything with another. Closing the scope interrupts all
- * of them at once.
+ * fails or dies is counted, logged unless the one before it failed just so, and the next one comes all the same; a run
+ * that hangs is given up after one period (10 seconds at least), so that its timer goes on; none shares anything with
+ * another. Closing the scope interrupts all of them at once.
  *
  * The wait is counted from the end of a run (`Schedule.spaced`), where Java's `scheduleAtFixedRate` counts from its
  * start and catches up: with runs far shorter than the period both give the same number of runs, and a burst of
@@ -76,16 +81,29 @@ export const start = Effect.fnUntraced(function* (
     yield* publish(state)
     if (!spec.active) continue
     const limit = Math.max(spec.periodMillis, 10_000)
-    const failed = (message: string) =>
-      Effect.andThen(
-        Effect.suspend(() => set({ failures: state.failures + 1, lastFailure: { at: now(), message } })),
-        Effect.logWarning(`timer ${spec.number} ${spec.name} failed: ${message}`)
-      )
+    // A run that fails as the one before it is counted and not told again: a timer may fail every 5 seconds for a day.
+    let told: string | undefined
+    const failed = (message: string, error: string) =>
+      Effect.suspend(() => {
+        const known = told === message
+        told = message
+        return Effect.andThen(
+          set({ failures: state.failures + 1, lastFailure: { at: now(), message } }),
+          known
+            ? Effect.void
+            : Effect.annotateLogs(Effect.logWarning(`timer ${spec.number} ${spec.name} failed: ${message}`), { error })
+        )
+      })
+    const succeeded = Effect.suspend(() => {
+      if (told === undefined) return Effect.void
+      told = undefined
+      return Effect.logInfo(`timer ${spec.number} ${spec.name} works again`)
+    })
     const once = Effect.suspend(() => set({ lastStart: now(), next: undefined })).pipe(
       Effect.andThen(Effect.timeoutOption(spec.run, limit)),
-      Effect.flatMap((done) => (done._tag === "None" ? failed(`gave up after ${limit} ms`) : Effect.void)),
+      Effect.flatMap((done) => (done._tag === "None" ? failed(`gave up after ${limit} ms`, "Timeout") : succeeded)),
       // A run that was interrupted from within has failed; when the timer itself is interrupted, nothing here runs on.
-      Effect.catchCause((cause) => failed(describe(cause))),
+      Effect.catchCause((cause) => failed(describe(cause), nameOf(cause))),
       Effect.andThen(
         Effect.suspend(() => set({ runs: state.runs + 1, lastEnd: now(), next: now() + spec.periodMillis }))
       )

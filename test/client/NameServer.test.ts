@@ -43,7 +43,7 @@ describe("the chosen name server", () => {
     }).pipe(onMemory(three))
   )
 
-  it.effect("is kept while it answers, and the next one is taken when it does not", () =>
+  it.effect("N4: is kept while it answers, and the next one is taken when it does not", () =>
     Effect.gen(function* () {
       const { nameServers, traffic } = yield* EmbeddedCluster
       const producer = yield* startProducer()
@@ -65,7 +65,7 @@ describe("the chosen name server", () => {
     }).pipe(onMemory({ nameServers: 3 }))
   )
 
-  it.effect("when the first of two swallows everything, a look-up of 3 s still succeeds", () =>
+  it.effect("N4: when the first of two swallows everything, a look-up of 3 s still succeeds", () =>
     Effect.gen(function* () {
       const network = yield* MemoryNetwork
       const { nameServers } = yield* EmbeddedCluster
@@ -86,7 +86,7 @@ describe("the chosen name server", () => {
     }).pipe(onMemory({ topics, nameServers: 2 }))
   )
 
-  it.effect("when all are dead and one comes back, the next send goes through without a restart", () =>
+  it.effect("N5: when all are dead and one comes back, the next send goes through without a restart", () =>
     Effect.gen(function* () {
       const { nameServers } = yield* EmbeddedCluster
       const producer = yield* startProducer()
@@ -99,7 +99,7 @@ describe("the chosen name server", () => {
     }).pipe(onMemory({ topics, nameServers: 2 }))
   )
 
-  it.effect("while it is down, sends go on over the routes that are known", () =>
+  it.effect("N2: while it is down, sends go on over the routes that are known", () =>
     Effect.gen(function* () {
       const { nameServers } = yield* EmbeddedCluster
       const producer = yield* startProducer()
@@ -208,7 +208,7 @@ describe("a resolver", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("whose list changes has the connections to those that are gone closed, after what is in flight", () =>
+  it.effect("N9: whose list changes has the connections to those that are gone closed, after what is in flight", () =>
     Effect.gen(function* () {
       const { faults, nameServers } = yield* EmbeddedCluster
       const network = yield* MemoryNetwork
@@ -267,7 +267,7 @@ describe("an address server", () => {
 
   const domain = { namesrvAddr: undefined, namesrvDomain: "ns.example", unitName: "u1" }
 
-  it.effect("is asked at the start and every 2 minutes, and its last good list is kept", () =>
+  it.effect("N10: is asked at the start and every 2 minutes, and its last good list is kept", () =>
     Effect.gen(function* () {
       const { namesrvAddr } = yield* EmbeddedCluster
       const asked: Array<string> = []
@@ -355,7 +355,7 @@ describe("an address server", () => {
 })
 
 describe("routes", () => {
-  it.effect("an empty view of a name server that has just started does not replace a good one", () =>
+  it.effect("N11: an empty view of a name server that has just started does not replace a good one", () =>
     Effect.gen(function* () {
       const { faults } = yield* EmbeddedCluster
       const producer = yield* startProducer()
@@ -393,7 +393,7 @@ describe("routes", () => {
     }).pipe(onMemory({ topics: { a: {}, b: {}, c: {} } }))
   )
 
-  it.effect("after the last change, the client's table is the server's within one poll", () =>
+  it.effect("N11: after the last change, the client's table is the server's within one poll", () =>
     Effect.gen(function* () {
       const { createTopic, setPermission, startBroker, stopBroker } = yield* EmbeddedCluster
       const producer = yield* startProducer({ readiness: "routes", topics: ["orders"] })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Exit, Layer } from "effect"
+import { ConfigProvider, Effect, Exit } from "effect"
 import { RouteProblem, type StartError } from "../../src/client/ClientError.ts"
 import { CredentialsUnavailable } from "../../src/client/SessionCredentials.ts"
 import { EmbeddedCluster, type EmbeddedClusterOptions, FaultScript } from "../../src/testing/index.ts"
@@ -7,9 +7,7 @@ import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
 import type { ProducerOptions } from "../../src/producer/ProducerConfig.ts"
 import { MemoryNetwork } from "../../src/transport/MemoryWire.ts"
-import * as MemoryWire from "../../src/transport/MemoryWire.ts"
-import { Wire, WireError } from "../../src/transport/Wire.ts"
-import { MQClientManager } from "../../src/client/MQClientManager.ts"
+import type { WireErrorKind } from "../../src/transport/Wire.ts"
 import {
   canSend,
   failureOf,
@@ -24,6 +22,7 @@ import {
   timed,
   valueOf
 } from "../support/rig.ts"
+import { onFailingDials } from "../support/failingDials.ts"
 
 const topics = { orders: {} }
 
@@ -39,27 +38,13 @@ const failedStart = (given: Partial<ProducerOptions>) =>
     return { error, reason: error.reason, millis }
   })
 
-/** The wire in memory, on which host names that end in `.invalid` do not resolve. */
-const memoryWithDns = Layer.effect(
-  Wire,
-  Effect.map(Wire, (wire) => ({
-    ...wire,
-    connect: (address: string, options: { readonly connectTimeoutMillis: number }) =>
-      /\.invalid:\d+$/.test(address)
-        ? Effect.fail(
-            new WireError({ address, operation: "connect", kind: "dns", cause: new Error("getaddrinfo ENOTFOUND") })
-          )
-        : wire.connect(address, options)
-  }))
-).pipe(Layer.provideMerge(MemoryWire.layer))
+/** What a dial fails with: a host whose name ends in `.invalid` has no address, one in `.full` wants a descriptor too many. */
+const failureOfDial = (address: string): WireErrorKind | undefined => {
+  if (/\.invalid:\d+$/.test(address)) return "dns"
+  return /\.full:\d+$/.test(address) ? "exhausted" : undefined
+}
 
-const onMemoryWithDns = (options: EmbeddedClusterOptions) =>
-  Effect.provide(
-    MQClientManager.layer.pipe(
-      Layer.provideMerge(EmbeddedCluster.layer({ seed: 1, ...options })),
-      Layer.provideMerge(memoryWithDns)
-    )
-  )
+const onMemoryWithDns = (options: EmbeddedClusterOptions) => onFailingDials(failureOfDial, options)
 
 const environment = (value: string) =>
   Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ NAMESRV_ADDR: value })))
@@ -80,7 +65,7 @@ const routeProblem = (given: Partial<ProducerOptions>, topic = "orders") =>
   })
 
 describe("readiness lazy", () => {
-  it.effect("asks nobody anything, and starts when nothing is there", () =>
+  it.effect("N1: asks nobody anything, and starts when nothing is there", () =>
     Effect.gen(function* () {
       const { namesrvAddr } = yield* EmbeddedCluster
       const network = yield* MemoryNetwork
@@ -116,7 +101,7 @@ describe("readiness nameServer", () => {
     startProducer().pipe(Effect.asVoid, onMemory({ topics, autoCreateTopicEnable: false }))
   )
 
-  it.effect("refused: every server and why, at once", () =>
+  it.effect("N1: refused: every server and why, at once", () =>
     Effect.gen(function* () {
       const { millis, reason, error } = yield* failedStart({ namesrvAddr: "127.0.0.1:1;127.0.0.1:2" })
       if (reason._tag !== "NameServerUnavailable") throw new Error(reason._tag)
@@ -131,7 +116,7 @@ describe("readiness nameServer", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("silent: within the time of one request, whether it takes connections or not", () =>
+  it.effect("N1: silent: within the time of one request, whether it takes connections or not", () =>
     Effect.gen(function* () {
       const { faults, namesrvAddr } = yield* EmbeddedCluster
       const network = yield* MemoryNetwork
@@ -329,7 +314,15 @@ describe("no route: which of the causes it is", () => {
     }).pipe(onMemoryWithDns({ topics }))
   )
 
-  it.effect("nothing listens", () =>
+  it.effect("H8: no file descriptor to ask with", () =>
+    Effect.gen(function* () {
+      const found = yield* routeProblem({ namesrvAddr: "ns.full:9876" })
+      cause("client-exhausted", "ulimit", found)
+      assert.deepStrictEqual(found.tries, ["exhausted"])
+    }).pipe(onMemoryWithDns({ topics }))
+  )
+
+  it.effect("N1: nothing listens", () =>
     Effect.gen(function* () {
       cause("name-server-refused", "Nothing listens", yield* routeProblem({ namesrvAddr: "127.0.0.1:1" }))
     }).pipe(onMemory({ topics }))
@@ -378,13 +371,13 @@ describe("no route: which of the causes it is", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("a topic that may only be read", () =>
+  it.effect("N12: a topic that may only be read", () =>
     Effect.gen(function* () {
       cause("no-writable-queue", "write permission", yield* routeProblem({}))
     }).pipe(onMemory({ topics: { orders: { perm: 4 } } }))
   )
 
-  it.effect("a broker without a master", () =>
+  it.effect("N12: a broker without a master", () =>
     Effect.gen(function* () {
       const { stopBroker } = yield* EmbeddedCluster
       yield* stopBroker("broker-a", { id: 0 })

@@ -477,7 +477,7 @@ describe("brokers that move", () => {
     }).pipe(onMemory({ topics, brokers: 2 }))
   )
 
-  it.effect("a topic whose route names a broker without a master goes to the others", () =>
+  it.effect("N12: a topic whose route names a broker without a master goes to the others", () =>
     Effect.gen(function* () {
       const { stopBroker } = yield* EmbeddedCluster
       const producer = yield* startProducer()

@@ -51,7 +51,7 @@ describe("TopicPublishInfo", () => {
     assert.isFalse(info(data).orderTopic)
   })
 
-  it("needs the write bit and a master, and counts write queues, not read queues", () => {
+  it("N12: needs the write bit and a master, and counts write queues, not read queues", () => {
     assert.deepStrictEqual(names(route([{ name: "a", writes: 2, perm: 4 }])), [])
     assert.deepStrictEqual(names(route([{ name: "a", writes: 2, perm: 2 }])), ["a:0", "a:1"])
     assert.deepStrictEqual(names(route([{ name: "a", writes: 2, ids: [1, 2] }])), [])
@@ -85,7 +85,7 @@ describe("TopicPublishInfo", () => {
   })
 
   it.effect.prop(
-    "a route without a problem has queues, and one with a problem has none",
+    "N12: a route without a problem has queues, and one with a problem has none",
     { data: Arbitraries.topicRoute },
     ({ data }) =>
       Effect.sync(() => {

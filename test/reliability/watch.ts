@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import { Clock, Effect, Fiber, Layer, Logger, References, Scope } from "effect"
+import { Clock, Effect, Fiber, Layer, Logger, Metric, References, Scope } from "effect"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import type { DefaultMQProducerShape } from "../../src/producer/DefaultMQProducer.ts"
 import { EmbeddedCluster, type EmbeddedClusterOptions } from "../../src/testing/index.ts"
@@ -8,14 +8,18 @@ import { countFibers, held, nothing, settle, text, timed, valueOf } from "../sup
 
 /** Keeps what is logged. */
 export const watchLog = () => {
-  const lines: Array<{ readonly level: string; readonly line: string }> = []
-  const logger = Logger.make(({ logLevel, message }) => {
-    lines.push({ level: logLevel, line: Array.isArray(message) ? message.map(String).join(" ") : String(message) })
+  const lines: Array<{ readonly level: string; readonly line: string; readonly error: unknown }> = []
+  const logger = Logger.make(({ fiber, logLevel, message }) => {
+    const line = Array.isArray(message) ? message.map(String).join(" ") : String(message)
+    lines.push({ level: logLevel, line, error: fiber.getRef(References.CurrentLogAnnotations)["error"] })
   })
   return {
     /** The lines of a level that have these words. */
     of: (level: "Debug" | "Info" | "Warn", words: RegExp) =>
       lines.flatMap((one) => (one.level === level && words.test(one.line) ? [one.line] : [])),
+    /** The names of the errors that the lines with these words are about. */
+    errors: (words: RegExp) =>
+      lines.flatMap(({ error, line }) => (words.test(line) && error !== undefined ? [error] : [])),
     provide: Effect.provide(Layer.merge(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, "All")))
   }
 }
@@ -93,3 +97,6 @@ export const sentIn = (producer: DefaultMQProducerShape, topic = "orders") =>
     valueOf(exit)
     return millis
   })
+
+/** Does something to the cluster whose fibers are the cluster's, and not what a client leaves. */
+export const uncounted = Effect.provideService(Metric.FiberRuntimeMetrics, undefined)
