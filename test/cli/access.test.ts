@@ -49,7 +49,7 @@ describe("credentials", () => {
     }).pipe(guarded())
   )
 
-  it.effect("that are refused give exit code 4, the reason and the remedy, and no secret", () =>
+  it.effect("H3: that are refused give exit code 4, the reason and the remedy, and no secret", () =>
     Effect.gen(function* () {
       const calls: ReadonlyArray<readonly [Effect.Effect<Call, never, EmbeddedCluster | Wire>, RegExp]> = [
         [onCluster(["topic", "list"]), /no-credentials.*\n.*credentials/],

@@ -390,6 +390,10 @@ describe("secrets", () => {
           yield* attempt({ readiness: "registered" })
           yield* attempt({ readiness: "lazy", credentials: { ...credentials, accessKey: "nobody" } })
           yield* attempt({ readiness: "registered", credentials: { ...credentials, accessKey: "nobody" } })
+          yield* attempt({ readiness: "lazy", credentials: { ...credentials, secretKey: Redacted.make(passphrase) } })
+          yield* faults.add({ actions: [FaultScript.answer(16, "the request timestamp has expired")] })
+          yield* attempt({ readiness: "lazy" })
+          yield* faults.clear
           yield* attempt({ tls })
           yield* attempt({ credentials: { ...credentials, accessKey: " " }, tls })
           yield* attempt({ credentials: { get: Effect.die({ broken: true }) } })

@@ -5,12 +5,13 @@ import type { DefaultMQProducerShape } from "../../src/producer/DefaultMQProduce
 import type { ProducerOptions } from "../../src/producer/ProducerConfig.ts"
 import { EmbeddedCluster, type EmbeddedClusterOptions } from "../../src/testing/index.ts"
 import type { MemoryNetwork } from "../../src/transport/MemoryWire.ts"
+import type { WireErrorKind } from "../../src/transport/Wire.ts"
+import { onFailingDials } from "../support/failingDials.ts"
 import {
   advance,
   countFibers,
   held,
   nothing,
-  onMemory,
   ownScope,
   settle,
   startProducer,
@@ -28,6 +29,8 @@ export interface RowOptions {
   readonly client?: Partial<ProducerOptions>
   /** Options of the producer alone. */
   readonly producer?: Partial<ProducerOptions>
+  /** The dials that fail, and with what. */
+  readonly fails?: (address: string) => WireErrorKind | undefined
 }
 
 /** The requirements of a row's test. */
@@ -101,5 +104,9 @@ export const row = <E>(
       assert.isAtMost(fibers.live(), before, "no fiber is left")
     }).pipe(Effect.forkChild({ startImmediately: true }), Effect.flatMap(Fiber.join), fibers.provide)
   }).pipe(
-    onMemory({ ...given.cluster, brokers: [...(given.brokers ?? ["broker-a"]), "calm"].map((name) => ({ name })) })
+    onFailingDials(given.fails ?? (() => undefined), {
+      listen: { namesrvPort: 9876, brokerPort: 10_911 },
+      ...given.cluster,
+      brokers: [...(given.brokers ?? ["broker-a"]), "calm"].map((name) => ({ name }))
+    })
   )

@@ -132,21 +132,6 @@ describe("deadlines", () => {
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 
-  it.effect("wall clock jumps change nothing", () =>
-    Effect.gen(function* () {
-      const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
-      yield* TestClock.setTime(3_600_000)
-      const started = yield* clockMillis
-      const fiber = yield* forked(failure(client.invoke(peer.address, request(1), 3000)))
-      yield* peer.accept
-      yield* TestClock.adjust(2999)
-      assert.strictEqual(fiber.pollUnsafe(), undefined)
-      yield* TestClock.adjust(1)
-      assert.strictEqual((yield* Fiber.join(fiber)).at - started, 3000)
-    }).pipe(Effect.provide(MemoryWire.layer))
-  )
-
   it.effect("a timeout of zero or less sends nothing", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
