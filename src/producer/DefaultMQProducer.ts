@@ -78,7 +78,10 @@ export interface DefaultMQProducerShape extends MessageSends.MessageSends {
    * waits for that first.
    */
   readonly shutdown: Effect.Effect<void>
-  /** Sends a message that nobody acknowledges; succeeds when its bytes have been handed to the socket. */
+  /**
+   * Sends a message that nobody acknowledges; succeeds when its bytes have been handed to the socket. Best effort: what
+   * the connection took and the broker never read is lost, and nothing tells of it.
+   */
   readonly sendOneway: (message: Message, options?: SendOptions) => Effect.Effect<void, SendError>
   /**
    * Sends a message and waits until a consumer has replied to it. Fails with a `SendError` when the message could not be
