@@ -47,7 +47,7 @@ describe("FrameDecoder", () => {
   const expected = goldenNames.map((name) => goldenCommand(golden(name)))
 
   for (const size of [1, 2, 3, 5, 7, 4096, 1_000_000]) {
-    it(`all recorded frames in chunks of ${size}`, () => {
+    it(`C8: all recorded frames in chunks of ${size}`, () => {
       const { commands, error, pending } = feed(all, [size])
       assert.isUndefined(error)
       assert.strictEqual(pending, 0)
@@ -56,7 +56,7 @@ describe("FrameDecoder", () => {
   }
 
   it.effect.prop(
-    "the cuts of a stream change nothing",
+    "C8: the cuts of a stream change nothing",
     {
       cmds: Arbitrary.array(command("JSON"), { maxLength: 5 }),
       binary: Arbitrary.array(command("ROCKETMQ"), { maxLength: 5 }),
@@ -74,7 +74,7 @@ describe("FrameDecoder", () => {
     { arbitrary: { runs: 200 } }
   )
 
-  it("refuses a length before anything of the frame is kept", () => {
+  it("C1, C2: refuses a length before anything of the frame is kept", () => {
     for (const length of [-1, -2_147_483_648, 0, 1, 3, 2_147_483_647, MAX_FRAME_LENGTH - 3, 0x16030100]) {
       const decoder = makeFrameDecoder()
       const { commands, error } = decoder.push(Buffer.concat([lengthField(length), Buffer.alloc(1000)]))
@@ -87,7 +87,7 @@ describe("FrameDecoder", () => {
     }
   })
 
-  it("takes the longest frame and refuses one byte more", () => {
+  it("C1: takes the longest frame and refuses one byte more", () => {
     const header = encode({ ...request, body: new Uint8Array(0) }).length
     const longest = encode({ ...request, body: new Uint8Array(MAX_FRAME_LENGTH - header) })
     assert.strictEqual(longest.length, MAX_FRAME_LENGTH)
@@ -117,7 +117,7 @@ describe("FrameDecoder", () => {
     assert.strictEqual(cmd?.body.constructor, Uint8Array)
   })
 
-  it("a cut frame does not depend on its chunks any more", () => {
+  it("C8: a cut frame does not depend on its chunks any more", () => {
     const bytes = encode(request)
     const first = Uint8Array.from(bytes.subarray(0, bytes.length - 1))
     const decoder = makeFrameDecoder()
@@ -126,7 +126,7 @@ describe("FrameDecoder", () => {
     assert.deepEqual(decoder.push(bytes.subarray(bytes.length - 1)).commands, [request])
   })
 
-  it("16 MiB in chunks of 1 KiB, and of 17 bytes, in linear time", () => {
+  it("C8: 16 MiB in chunks of 1 KiB, and of 17 bytes, in linear time", () => {
     const frame = encode({ ...request, body: new Uint8Array(MAX_FRAME_LENGTH - 1000).fill(7) })
     const start = performance.now()
     for (const size of [1024, 17]) {
@@ -144,7 +144,7 @@ describe("FrameDecoder", () => {
     assert.isBelow(performance.now() - start, 15_000)
   })
 
-  it("keeps memory in proportion to the bytes that came, not to the length they promise", () => {
+  it("C1: keeps memory in proportion to the bytes that came, not to the length they promise", () => {
     const decoders = Array.from({ length: 200 }, () => makeFrameDecoder())
     const before = process.memoryUsage().arrayBuffers
     for (const decoder of decoders) decoder.push(Buffer.concat([lengthField(MAX_FRAME_LENGTH - 4), Buffer.alloc(100)]))

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { fuzz } from "./fuzzEngine.ts"
 
 describe("hostile bytes", () => {
-  it("20,000 inputs give values or typed errors", () => {
+  it("C6, C7: 20,000 inputs give values or typed errors", () => {
     const report = fuzz({ inputs: 20_000, seed: 7 })
     assert.deepEqual(report.failures.slice(0, 3), [])
     // The inputs must reach every kind of outcome, or they prove nothing.

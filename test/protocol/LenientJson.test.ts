@@ -118,7 +118,7 @@ describe("LenientJson", () => {
     assert.isUndefined(Reflect.get({}, "x"))
   })
 
-  it("refuses what is no JSON", () => {
+  it("C7: refuses what is no JSON", () => {
     for (const input of [
       "",
       " ",
@@ -149,7 +149,7 @@ describe("LenientJson", () => {
       refused(input)
   })
 
-  it("is limited in depth, also in keys", () => {
+  it("C7: is limited in depth, also in keys", () => {
     assert.notInstanceOf(parse(nested(MAX_DEPTH)), DecodeError)
     refused(nested(MAX_DEPTH + 1))
     refused("[".repeat(100_000))

@@ -185,7 +185,7 @@ describe("JSON headers that Java would not write", () => {
     ["100,000 brackets as a field", `{"code":4,"opaque":3,"x":${"[".repeat(100_000)}${"]".repeat(100_000)}}`],
     ["10,000 open braces", '{"a":'.repeat(10_000)]
   ] as const) {
-    it(`refused: ${what}`, () => assert.strictEqual(kindOf(json(text)), "header"))
+    it(`C7: refused: ${what}`, () => assert.strictEqual(kindOf(json(text)), "header"))
   }
 
   it("a header above 64 KiB reads the same", () => {
@@ -203,17 +203,17 @@ describe("JSON headers that Java would not write", () => {
 describe("frames that are none", () => {
   it("too short for a header length", () => assert.strictEqual(kindOf(decodeFrame(Uint8Array.of(0, 0, 0))), "length"))
 
-  it("a header that is longer than the frame", () => {
+  it("C3: a header that is longer than the frame", () => {
     assert.strictEqual(kindOf(decodeFrame(Uint8Array.of(0, 0, 0, 1))), "headerLength")
     assert.strictEqual(kindOf(decodeFrame(Uint8Array.of(0, 0xff, 0xff, 0xff, 1))), "headerLength")
   })
 
-  it("another serialize type", () => {
+  it("C5: another serialize type", () => {
     assert.strictEqual(kindOf(decodeFrame(frame(2, Buffer.from("{}")))), "serializeType")
     assert.strictEqual(kindOf(decodeFrame(frame(255, Buffer.from("{}")))), "serializeType")
   })
 
-  it("binary headers whose lengths lie", () => {
+  it("C6: binary headers whose lengths lie", () => {
     const good = encode({ ...base, remark: "re", extFields: { ab: "cd" }, serializeType: "ROCKETMQ" }).subarray(8)
     assert.instanceOf(decodeFrame(frame(1, good)), Object)
     assert.notInstanceOf(decodeFrame(frame(1, good)), FrameError)

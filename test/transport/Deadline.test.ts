@@ -91,7 +91,7 @@ describe("deadlines", () => {
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 
-  it.effect("a late answer is counted and dropped", () =>
+  it.effect("C11: a late answer is counted and dropped", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
       const client = yield* RemotingClient.make({}, {})
@@ -108,6 +108,8 @@ describe("deadlines", () => {
       assert.strictEqual((yield* Fiber.join(next)).code, 7)
       const counters = yield* client.counters
       assert.deepStrictEqual([counters.late, counters.duplicate, counters.unknownResponse], [1, 0, 0])
+      const [info] = yield* client.connections
+      assert.deepStrictEqual([info?.inFlight, info?.inFlightBytes, info?.waiting], [0, 0, 0])
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 

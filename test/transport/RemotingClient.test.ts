@@ -122,7 +122,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.live("bytes that are no frame close the connection and nothing else", () =>
+  it.live("C1, C2, C3, C5, C7: bytes that are no frame close the connection and nothing else", () =>
     Effect.gen(function* () {
       const garbage: ReadonlyArray<readonly [string, Buffer]> = [
         ["an HTTP answer", Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")],
@@ -164,7 +164,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.live("an answer cut off by the end of the connection fails the call", () =>
+  it.live("C4: an answer cut off by the end of the connection fails the call", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
       const client = yield* RemotingClient.make({}, {})
@@ -173,11 +173,13 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
       const { opaque } = yield* connection.next
       yield* connection.write(answerFrame(opaque, { code: 0, remark: "only half of this" }).subarray(0, 40))
       yield* connection.end
-      assert.instanceOf(yield* Fiber.join(pending), ConnectionClosed)
+      const error = yield* Fiber.join(pending)
+      assert.instanceOf(error, ConnectionClosed)
+      assert.deepStrictEqual([error.outcome, error.sent], ["unknown", true])
     }).pipe(Effect.provide(layer))
   )
 
-  it.live("a second answer and one that nobody asked for are counted and dropped", () =>
+  it.live("C9, C10: a second answer and one that nobody asked for are counted and dropped", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
       const client = yield* RemotingClient.make({}, {})
@@ -198,7 +200,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.live("an answer with a live number on another connection is not taken", () =>
+  it.live("C12: an answer with a live number on another connection is not taken", () =>
     Effect.gen(function* () {
       const [one, two] = [yield* makePeer(), yield* makePeer()]
       const client = yield* RemotingClient.make({}, {})
@@ -222,7 +224,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.live("requests of the server are answered, unknown ones with code 3, and a dying handler with code 1", () =>
+  it.live("C14: requests of the server are answered, unknown ones with code 3, and a dying handler with code 1", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
       const oneways = yield* Queue.unbounded<number>()
@@ -258,7 +260,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.live("a handler that waits holds up neither answers nor other requests", () =>
+  it.live("C14: a handler that waits holds up neither answers nor other requests", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
       const gate = yield* Deferred.make<void>()

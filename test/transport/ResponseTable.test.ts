@@ -32,7 +32,7 @@ describe("ResponseTable", () => {
     assert.deepStrictEqual([counters.duplicate, counters.late, counters.unknownResponse], [1, 0, 0])
   })
 
-  it("after the largest number it begins again at 0 and skips numbers that are taken", () => {
+  it("C13: after the largest number it begins again at 0 and skips numbers that are taken", () => {
     const table = makeResponseTable(makeCounters(), 7)
     const all = Array.from({ length: 8 }, pending)
     for (const each of all) table.add(each)
@@ -47,15 +47,23 @@ describe("ResponseTable", () => {
     assert.strictEqual(table.answered(3), next[2])
   })
 
-  it("numbers stay 32-bit and never negative at the real end", () => {
-    const table = makeResponseTable(makeCounters())
-    const each = pending()
-    table.add(each)
-    assert.isAtLeast(each.opaque, 0)
-    assert.strictEqual(each.opaque, each.opaque | 0)
+  it("C13: numbers stay 32-bit and never negative at the real end", () => {
+    const table = makeResponseTable(makeCounters(), undefined, 0x7fff_fffd)
+    const all = Array.from({ length: 6 }, pending)
+    for (const each of all.slice(0, 4)) table.add(each)
+    // Once round, with 0 and the largest number still pending.
+    for (const opaque of [0x7fff_fffd, 0x7fff_fffe]) assert.strictEqual(table.answered(opaque)?.opaque, opaque)
+    for (const each of all.slice(4)) table.add(each)
+    assert.deepStrictEqual(
+      all.map(({ opaque }) => opaque),
+      [0x7fff_fffd, 0x7fff_fffe, 0x7fff_ffff, 0, 1, 2]
+    )
+    for (const { opaque } of all) assert.strictEqual(opaque, opaque | 0)
+    assert.strictEqual(table.answered(0x7fff_ffff), all[2])
+    assert.strictEqual(table.answered(0), all[3])
   })
 
-  it("tells late, duplicate and senseless answers apart", () => {
+  it("C9, C10, C11: tells late, duplicate and senseless answers apart", () => {
     const counters = makeCounters()
     const table = makeResponseTable(counters)
     const [a, b] = [pending(), pending()]
