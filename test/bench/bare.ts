@@ -1,5 +1,6 @@
 import * as Net from "node:net"
-import { measure, task } from "./Measure.ts"
+import { measure, type Meter, type Phase } from "./Meter.ts"
+import { task } from "./Task.ts"
 
 /**
  * The limit: a bare node:net program that writes ready-made frames, all those of a turn in one write, and does nothing
@@ -7,58 +8,117 @@ import { measure, task } from "./Measure.ts"
  */
 
 const options = task()
-const [host = "127.0.0.1", port = "0"] = options.address.split(":")
+const colon = options.broker.address.lastIndexOf(":")
+const ONEWAY = 2
 
-const ready = Array.from({ length: options.inFlight }, (_, index) => {
+const frame = (code: number, flag: number, opaque: number, batch: boolean, body: Buffer): Buffer => {
+  const properties = batch
+    ? "WAIT\\u0001true\\u0002"
+    : "UNIQ_KEY\\u0001C000020276758F52A6A174B2BC600001\\u0002WAIT\\u0001true\\u0002"
   const header = Buffer.from(
-    `{"code":310,"extFields":{"a":"bench-pg","b":"bench","c":"TBW102","d":"4","e":"0","f":"0","g":"1795448740995","h":"0","i":"UNIQ_KEY\\u0001C000020276758F52A6A174B2BC600001\\u0002WAIT\\u0001true\\u0002","j":"0","k":"false","m":"false","n":"sink"},"flag":0,"language":"OTHER","opaque":${100_000 + index},"serializeTypeCurrentRPC":"JSON","version":513}`
+    `{"code":${code},"extFields":{"a":"bench-pg","b":"${options.topic}","c":"TBW102","d":"4","e":"${opaque % 4}","f":"0","g":"${Date.now()}","h":"0","i":"${properties}","j":"0","k":"false","m":"${batch}","n":"${options.broker.name}"},"flag":${flag},"language":"OTHER","opaque":${opaque},"serializeTypeCurrentRPC":"JSON","version":513}`
   )
-  const out = Buffer.alloc(8 + header.length + options.bodySize, "x")
-  out.writeInt32BE(4 + header.length + options.bodySize, 0)
+  const out = Buffer.alloc(8)
+  out.writeInt32BE(4 + header.length + body.length, 0)
   out.writeInt32BE(header.length, 4)
-  header.copy(out, 8)
+  return Buffer.concat([out, header, body])
+}
+
+/** Message: length of all, magic, CRC (0), flag, body length, body, properties length, properties. */
+const batched = (body: Buffer): Buffer => {
+  const properties = Buffer.from("UNIQ_KEY\u0001C000020276758F52A6A174B2BC600001\u0002WAIT\u0001true\u0002")
+  const out = Buffer.alloc(22 + body.length + properties.length)
+  out.writeInt32BE(out.length, 0)
+  out.writeInt32BE(body.length, 16)
+  body.copy(out, 20)
+  out.writeInt16BE(properties.length, 20 + body.length)
+  properties.copy(out, 22 + body.length)
   return out
+}
+
+const readyFrames = ({ batchSize, bodySize, inFlight, kind }: Phase): ReadonlyArray<Buffer> => {
+  const body = Buffer.alloc(bodySize, "x")
+  const batch = kind === "batch" || kind === "auto"
+  const content = batch ? Buffer.concat(Array.from({ length: batchSize }, () => batched(body))) : body
+  return Array.from({ length: inFlight }, (_, index) =>
+    frame(batch ? 320 : 310, kind === "oneway" ? ONEWAY : 0, 100_000 + index, batch, content)
+  )
+}
+
+const socket = Net.connect({
+  host: options.broker.address.slice(0, colon),
+  port: Number(options.broker.address.slice(colon + 1)),
+  noDelay: true
+})
+await new Promise<void>((resolve, reject) => void socket.once("connect", resolve).once("error", reject))
+
+let onAnswers: (count: number) => void = () => {}
+let rest: Buffer = Buffer.alloc(0)
+socket.on("data", (chunk: Buffer) => {
+  const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+  let at = 0
+  let count = 0
+  while (bytes.length - at >= 4) {
+    const length = bytes.readInt32BE(at)
+    if (bytes.length - at - 4 < length) break
+    at += 4 + length
+    count++
+  }
+  rest = bytes.subarray(at)
+  onAnswers(count)
 })
 
-const socket = Net.connect({ host, port: Number(port), noDelay: true })
-await new Promise<void>((resolve) => void socket.once("connect", resolve))
-
-const run = (count: number, latencies: Float64Array): Promise<number> =>
+/** Requests that are answered: as many leave as answers came. */
+const runAnswered = (phase: Phase, meter: Meter): Promise<void> =>
   new Promise((resolve) => {
+    const ready = readyFrames(phase)
+    const size = phase.kind === "send" ? 1 : phase.batchSize
+    const began: Array<number> = []
     let sent = 0
     let answered = 0
-    let rest: Buffer = Buffer.alloc(0)
-    const began = new Float64Array(count)
-    const pump = (n: number) => {
-      const now = performance.now()
+    const pump = (count: number) => {
       const out: Array<Buffer> = []
-      for (let i = 0; i < n && sent < count; i++) {
-        began[sent] = now
+      for (let i = 0; i < count; i++) {
+        const now = meter.begin(size)
+        if (now < 0) break
+        began[sent % phase.inFlight] = now
         out.push(ready[sent++ % ready.length] ?? Buffer.alloc(0))
       }
       if (out.length > 0) socket.write(out.length === 1 ? (out[0] ?? "") : Buffer.concat(out))
     }
-    const onData = (chunk: Buffer) => {
-      const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
-      const now = performance.now()
-      let at = 0
-      let n = 0
-      while (bytes.length - at >= 4) {
-        const length = bytes.readInt32BE(at)
-        if (bytes.length - at - 4 < length) break
-        at += 4 + length
-        latencies[answered] = now - (began[answered] ?? now)
-        answered++
-        n++
-      }
-      rest = bytes.subarray(at)
-      if (answered < count) return pump(n)
-      socket.off("data", onData)
-      resolve(0)
+    onAnswers = (count) => {
+      for (let i = 0; i < count; i++) meter.done(began[answered++ % phase.inFlight] ?? 0, size)
+      pump(count)
+      if (answered === sent) resolve()
     }
-    socket.on("data", onData)
-    pump(options.inFlight)
+    pump(phase.inFlight)
   })
 
-await measure(options, undefined, run)
+/** One-way messages, as many in a write as others have in flight; the last of each slice is answered. */
+const runOneway = async (phase: Phase, meter: Meter): Promise<void> => {
+  const ready = readyFrames(phase)
+  const all = Buffer.concat([...ready])
+  const answeredOne = readyFrames({ ...phase, kind: "send", inFlight: 1 })[0] ?? Buffer.alloc(0)
+  const writes = Math.ceil(phase.slice / ready.length)
+  for (;;) {
+    const now = meter.begin(writes * ready.length + 1)
+    if (now < 0) return
+    for (let i = 0; i < writes; i++) {
+      if (!socket.write(all)) await new Promise<void>((resolve) => void socket.once("drain", resolve))
+      meter.done(now, ready.length)
+    }
+    const answered = new Promise<void>((resolve) => void (onAnswers = () => resolve()))
+    socket.write(answeredOne)
+    await answered
+    meter.done(now, 1)
+  }
+}
+
+// What others batch by themselves leaves in batches here, of as many messages in all.
+const asSent = (phase: Phase): Phase =>
+  phase.kind === "auto" ? { ...phase, inFlight: Math.ceil(phase.inFlight / phase.batchSize) } : phase
+
+await measure(options, 0, (phase, meter) =>
+  phase.kind === "oneway" ? runOneway(phase, meter) : runAnswered(asSent(phase), meter)
+)
 socket.destroy()

@@ -1,180 +1,88 @@
-import { spawn, spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import { parseArgs } from "node:util"
-import { Effect } from "effect"
-import * as JavaClient from "../rocketmq/JavaClient.ts"
-import { type Measurement, readMeasurement, type Task } from "./Measure.ts"
+import { aimsText } from "./Aims.ts"
+import { brokerModes, brokerText, measureBroker } from "./BrokerPart.ts"
+import * as BuiltPackage from "./BuiltPackage.ts"
+import { check } from "./check.ts"
+import { growthText, measureGrowth } from "./GrowthPart.ts"
+import { measureModes, modesText } from "./ModesPart.ts"
+import { type Options, readOptions, usage } from "./Options.ts"
+import { loadText, machineText, type Part, write } from "./Page.ts"
+import { prepare } from "./Peers.ts"
+import * as Sink from "./SinkProcess.ts"
+import { measureStarts, startText } from "./StartPart.ts"
 
 /**
- * `npm run bench`: this package beside a bare socket program (the limit) and the Java client, against one sink, in one
- * run, interleaved. With `--write` the table goes into docs/performance.md.
+ * `npm run bench`: this package beside its peers and a bare socket program (the limit), against one sink and a real broker,
+ * in one run, interleaved; what grows; and how long a start takes. With `--write` the tables go into docs/performance.md,
+ * with `--check` there is only the check for CI.
  */
-
-const here = import.meta.dirname
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "5" },
-    messages: { type: "string", default: "200000" },
-    "warm-up": { type: "string", default: "200000" },
-    "in-flight": { type: "string", default: "256" },
-    body: { type: "string", default: "1024" },
-    "no-java": { type: "boolean", default: false },
-    write: { type: "boolean", default: false }
-  }
-})
 
 const say = (line: string) => process.stderr.write(`${line}\n`)
 
-// Client on one core, sink on another, where that can be told.
-const pinned =
-  process.platform === "linux" && Os.availableParallelism() > 1 && spawnSync("taskset", ["-V"]).status === 0
-if (pinned) spawnSync("taskset", ["-cp", "0", String(process.pid)])
+const conditions = ({ rounds, seconds, warmUp }: Options, load: string): string =>
+  `Medians of ${rounds} interleaved rounds of ${seconds} s after at most ${warmUp} messages of warm-up; ${load}.`
 
-const startSink = async () => {
-  const command = [process.execPath, Path.join(here, "sink.ts")]
-  const [first = "", ...rest] = pinned ? ["taskset", "-c", "1", ...command] : command
-  const child = spawn(first, rest, { stdio: ["pipe", "pipe", "inherit"] })
-  const address = await new Promise<string>(
-    (resolve) => void child.stdout.once("data", (d) => resolve(String(d).trim()))
-  )
-  return { address, stop: () => child.stdin.end() }
+/** Fewer rounds where each takes long. */
+const fewer = (rounds: number) => Math.ceil(rounds * 0.6)
+
+const measureAll = async (options: Options, folder: string, packageFolder: string, sink: Sink.Sink) => {
+  const load = loadText()
+  const built = await BuiltPackage.build(packageFolder)
+  const { absent, peers } = await prepare(options.peers, folder, packageFolder, say)
+  const extent = { rounds: options.rounds, seconds: options.seconds, warmUp: options.warmUp }
+  const parts = new Map<Part, string>([["machine", machineText()]])
+  const wants = (part: Options["parts"][number]) => options.parts.includes(part)
+
+  const modes = wants("modes") ? await measureModes(options.modes, peers, extent, sink, say) : undefined
+  if (modes !== undefined) {
+    parts.set("modes", `${conditions(options, load)}\n\n${modesText(modes, peers, absent)}`)
+  }
+  if (wants("broker")) {
+    const few = { ...options, rounds: fewer(options.rounds) }
+    const names = brokerModes.filter((name) => options.modes.includes(name))
+    const results = await measureBroker(names, peers, { ...extent, rounds: few.rounds }, say)
+    parts.set("broker", `${conditions(few, load)}\n\n${brokerText(results, peers, absent)}`)
+  }
+  if (wants("growth")) {
+    const rounds = fewer(options.rounds)
+    const seconds = options.seconds / 2
+    const points = await measureGrowth({ rounds, seconds, upkeepSeconds: options.upkeepSeconds }, sink, say)
+    const how = `Medians of ${rounds} rounds of ${seconds} s; routes and heartbeats of ${options.upkeepSeconds} s, as of a minute; ${load}.`
+    parts.set("growth", `${how}\n\n${growthText(points)}`)
+  }
+  const starts = wants("start") ? await measureStarts(peers, 2 * options.rounds, built, sink, say) : undefined
+  if (starts !== undefined) {
+    parts.set("start", `Medians of ${2 * options.rounds} interleaved rounds; ${load}.\n\n${startText(starts, absent)}`)
+  }
+  if (modes !== undefined && starts !== undefined) parts.set("aims", aimsText(modes, starts))
+  return parts
 }
 
-const runNode = (script: string, task: Task): Promise<Measurement> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(
-      process.execPath,
-      ["--conditions=@effect-rocketmq/source", Path.join(here, script), JSON.stringify(task)],
-      { stdio: ["ignore", "pipe", "inherit"] }
-    )
-    let text = ""
-    child.stdout.on("data", (chunk) => (text += String(chunk)))
-    child.once("close", (code) =>
-      code === 0 ? resolve(readMeasurement(text)) : reject(new Error(`${script} ended with ${code}`))
-    )
-  })
-
-const runJava = async (task: Task): Promise<Measurement> => {
-  const result = await Effect.runPromise(
-    JavaClient.bench({
-      version: "5.5.0",
-      namesrvAddr: task.address,
-      topic: "bench",
-      mode: task.inFlight === 1 ? "sync" : "async",
-      inFlight: task.inFlight,
-      bodySize: task.bodySize,
-      warmUp: task.warmUp,
-      count: task.count
-    })
-  )
-  return {
-    messagesPerSecond: result.messagesPerSecond,
-    cpuPer100k: (result.cpuSeconds / task.count) * 100_000,
-    p50Millis: result.p50Millis,
-    p99Millis: result.p99Millis,
-    rssMiB: result.rssBytes / 1024 / 1024,
-    startToFirstAckMillis: result.startToFirstAckMillis,
-    failed: result.failed
+const main = async (options: Options): Promise<number> => {
+  const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "effect-rocketmq-bench-"))
+  const packageFolder = BuiltPackage.makeFolder()
+  const sink = await Sink.start()
+  try {
+    if (options.check) {
+      const { peers } = await prepare(["bare", "ours"], folder, packageFolder, say)
+      return (await check(peers, options.writePerFrame ? "write-per-frame" : "default", sink, say)) ? 0 : 1
+    }
+    const parts = await measureAll(options, folder, packageFolder, sink)
+    process.stdout.write([...parts].map(([part, text]) => `## ${part}\n\n${text}\n`).join("\n"))
+    if (options.write) await write(parts)
+    return 0
+  } finally {
+    await sink.stop()
+    for (const one of [folder, packageFolder]) Fs.rmSync(one, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
-const contestants: ReadonlyArray<{ readonly name: string; readonly run: (task: Task) => Promise<Measurement> }> = [
-  { name: "bare node:net, ready-made frames", run: (task) => runNode("bare.ts", task) },
-  { name: "effect-rocketmq", run: (task) => runNode("ours.ts", task) },
-  { name: "effect-rocketmq, metrics off", run: (task) => runNode("ours.ts", { ...task, telemetry: "off" }) },
-  {
-    name: "effect-rocketmq, a span for each send",
-    run: (task) => runNode("ours.ts", { ...task, telemetry: "traced" })
-  },
-  ...(values["no-java"] ? [] : [{ name: "Java client 5.5.0", run: runJava }])
-]
-
-const median = (numbers: ReadonlyArray<number>): number => {
-  const sorted = numbers.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+let options: Options | undefined
+try {
+  options = readOptions(process.argv.slice(2))
+} catch (error) {
+  say(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)
 }
-
-const sink = await startSink()
-const task: Task = {
-  address: sink.address,
-  inFlight: Number(values["in-flight"]),
-  bodySize: Number(values.body),
-  warmUp: Number(values["warm-up"]),
-  count: Number(values.messages),
-  telemetry: "default"
-}
-const rounds = Number(values.rounds)
-const results = contestants.map((): Array<Measurement> => [])
-for (let round = 0; round < rounds; round++) {
-  for (const [index, contestant] of contestants.entries()) {
-    const measured = await contestant.run(task)
-    results[index]?.push(measured)
-    say(`round ${round + 1}/${rounds}  ${contestant.name}: ${Math.round(measured.messagesPerSecond)} messages/s`)
-  }
-}
-sink.stop()
-
-const rateOf = (index: number) => median((results[index] ?? []).map((m) => m.messagesPerSecond))
-const limit = rateOf(0)
-const cell = (value: number | undefined, digits: number) =>
-  value === undefined || Number.isNaN(value) ? "" : value.toFixed(digits)
-
-const rows = contestants.map(({ name }, index) => {
-  const all = results[index] ?? []
-  const of = (read: (m: Measurement) => number | undefined) => {
-    const numbers = all.map(read).filter((n) => n !== undefined)
-    return numbers.length === 0 ? undefined : median(numbers)
-  }
-  const rates = all.map((m) => m.messagesPerSecond)
-  return [
-    name,
-    cell(rateOf(index), 0),
-    `${cell(Math.min(...rates), 0)} to ${cell(Math.max(...rates), 0)}`,
-    cell(rateOf(index) / limit, 2),
-    cell(
-      of((m) => m.cpuPer100k),
-      2
-    ),
-    cell(
-      of((m) => m.p50Millis),
-      2
-    ),
-    cell(
-      of((m) => m.p99Millis),
-      2
-    ),
-    cell(
-      of((m) => m.rssMiB),
-      0
-    ),
-    cell(
-      of((m) => m.startToFirstAckMillis),
-      0
-    ),
-    String(all.reduce((n, m) => n + m.failed, 0))
-  ]
-})
-
-const ours = rateOf(1)
-const table = [
-  `${task.bodySize} B bodies, ${task.inFlight} in flight, one connection, ${task.count} messages after ${task.warmUp} to warm up, median of ${rounds} interleaved rounds; Node ${process.version}, ${Os.cpus()[0]?.model ?? "unknown CPU"}, ${pinned ? "client and sink on one core each" : "cores not pinned"}.`,
-  "",
-  "| | messages/s | spread | of the limit | CPU s / 100,000 | p50 ms | p99 ms | RSS MiB | start to first ack ms | failed |",
-  "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-  ...rows.map((row) => `| ${row.join(" | ")} |`),
-  "",
-  `effect-rocketmq: ${cell(ours / limit, 2)} of the bare limit${values["no-java"] ? "" : `, ${cell(ours / rateOf(contestants.length - 1), 2)} times the Java client`}.`
-].join("\n")
-
-process.stdout.write(`${table}\n`)
-if (values.write) {
-  const file = Path.join(here, "..", "..", "docs", "performance.md")
-  const text = Fs.readFileSync(file, "utf8")
-  const marked = /(<!-- bench -->\n)[\s\S]*?(\n<!-- \/bench -->)/
-  Fs.writeFileSync(
-    file,
-    text.replace(marked, (_, open: string, close: string) => `${open}\n${table}\n${close}`)
-  )
-}
+process.exitCode = options === undefined ? 2 : await main(options)

@@ -1,57 +1,82 @@
 import { Effect, Layer, Tracer } from "effect"
-import { DefaultMQProducer, Message, MQClientManager } from "effect-rocketmq"
-import { measure, task } from "./Measure.ts"
+import { DefaultMQProducer, type DefaultMQProducerShape, Message, MQClientManager } from "effect-rocketmq"
+import { measure, type Meter, type Phase } from "./Meter.ts"
+import { task } from "./Task.ts"
+import * as WritePerFrame from "./WritePerFrame.ts"
 
-/** This package: `DefaultMQProducer.send`, as many fibers as there may be messages in flight. */
+/** This package: `DefaultMQProducer`, as many fibers as there may be requests in flight. */
 
 const options = task()
-const message = Message.make({ topic: "bench", body: new Uint8Array(options.bodySize).fill(120) })
 
 // A tracer that keeps its spans and exports none: what remains is what the client itself does for a span.
 const tracer = Tracer.make({ span: (span) => new Tracer.NativeSpan(span) })
 
 const observed = <A, E, R>(sends: Effect.Effect<A, E, R>) =>
-  options.telemetry === "traced" ? Effect.withTracer(sends, tracer) : sends
+  options.variant === "spans" ? Effect.withTracer(sends, tracer) : sends
+
+/** One request of the phase, told to the meter. */
+const request = (producer: DefaultMQProducerShape, phase: Phase): Effect.Effect<unknown, unknown> => {
+  const message = Message.make({ topic: options.topic, body: new Uint8Array(phase.bodySize).fill(120) })
+  if (phase.kind === "oneway") return producer.sendOneway(message)
+  if (phase.kind !== "batch") return producer.send(message)
+  const messages = Array.from({ length: phase.batchSize }, () => message)
+  return producer.sendBatch(messages)
+}
+
+const run =
+  (producer: DefaultMQProducerShape) =>
+  (phase: Phase, meter: Meter): Promise<void> => {
+    const size = phase.kind === "batch" ? phase.batchSize : 1
+    const one = request(producer, phase)
+    let more = true
+    /** Requests until the phase is over, or until so many; one after the other. */
+    const sender = (most: number) =>
+      Effect.suspend(() => {
+        let left = most
+        return Effect.whileLoop({
+          while: () => more && left-- > 0,
+          body: () => {
+            const began = meter.begin(size)
+            if (began < 0) {
+              more = false
+              return Effect.void
+            }
+            return Effect.match(one, {
+              onSuccess: () => meter.done(began, size),
+              onFailure: (error) => meter.fail(error)
+            })
+          },
+          step: () => {}
+        })
+      })
+    const senders = (most: number) =>
+      Effect.forEach(Array.from({ length: phase.inFlight }), () => sender(most), {
+        concurrency: "unbounded",
+        discard: true
+      })
+    if (phase.kind !== "oneway") return Effect.runPromise(observed(senders(Infinity)))
+    // Each slice ends with a message that is acknowledged, behind all others of the one connection.
+    const acknowledged = request(producer, { ...phase, kind: "send" })
+    const slice = Effect.andThen(
+      senders(phase.slice / phase.inFlight),
+      Effect.match(acknowledged, { onSuccess: () => void meter.messages++, onFailure: (error) => meter.fail(error) })
+    )
+    return Effect.runPromise(observed(Effect.whileLoop({ while: () => more, body: () => slice, step: () => {} })))
+  }
 
 const program = Effect.gen(function* () {
   const producer = yield* DefaultMQProducer.make({
     producerGroup: "bench-pg",
     namesrvAddr: options.address,
-    metrics: options.telemetry !== "off"
+    metrics: options.variant !== "no-metrics",
+    autoBatch: options.kind === "auto",
+    sendMsgTimeout: 10_000,
+    compressMsgBodyOverHowmuch: Infinity
   })
-  const begin = performance.now()
   yield* Effect.acquireRelease(producer.start, () => producer.shutdown)
-  yield* producer.send(message)
-  const startToFirstAckMillis = performance.now() - begin
-
-  const run = (count: number, latencies: Float64Array): Promise<number> => {
-    let next = 0
-    let failed = 0
-    const one = Effect.suspend(() => {
-      const index = next++
-      const sent = performance.now()
-      return Effect.matchEffect(producer.send(message), {
-        onSuccess: () => {
-          latencies[index] = performance.now() - sent
-          return Effect.void
-        },
-        onFailure: () => {
-          failed++
-          return Effect.void
-        }
-      })
-    })
-    const sender = Effect.whileLoop({ while: () => next < count, body: () => one, step: () => {} })
-    return Effect.runPromise(
-      observed(
-        Effect.forEach(Array.from({ length: options.inFlight }), () => sender, {
-          concurrency: "unbounded",
-          discard: true
-        })
-      )
-    ).then(() => failed)
-  }
-  yield* Effect.promise(() => measure(options, startToFirstAckMillis, run))
+  yield* producer.send(Message.make({ topic: options.topic, body: new Uint8Array(options.bodySize) }))
+  yield* Effect.promise(() => measure(options, 1, run(producer)))
 })
 
-await Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(Layer.fresh(MQClientManager.layerTcp))))
+const manager = options.variant === "write-per-frame" ? WritePerFrame.manager : MQClientManager.layerTcp
+await Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(Layer.fresh(manager))))

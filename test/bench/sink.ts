@@ -1,15 +1,22 @@
 import * as Net from "node:net"
+import { type Counts, noCounts, readOrder } from "./SinkOrder.ts"
 
 /**
- * A server that is name server and broker at once and does nothing but answer: routes point at itself, every other
- * request gets the answer of a stored message. It runs in a process of its own; its address goes to standard output.
+ * A server that is name server and brokers at once and does nothing but answer: routes point at itself, every other
+ * request gets the answer of a stored message. It runs in a process of its own, takes orders from the one that made it,
+ * and counts what it was sent.
  */
 
 const header = (opaque: number, extFields: string) =>
   `{"code":0,${extFields}"flag":1,"language":"JAVA","opaque":${opaque},"serializeTypeCurrentRPC":"JSON","version":513}`
 
-const STORED =
-  '"extFields":{"queueId":"0","TRACE_ON":"true","MSG_REGION":"DefaultRegion","msgId":"7F00000100002A9F0000000000001000","transactionId":"7F0000010000000000000000000000AA","queueOffset":"12"},'
+/** The fields of a stored message; of a batch, with an id for each of its messages. */
+const stored = (messages: number) =>
+  `"extFields":{"queueId":"0","TRACE_ON":"true","MSG_REGION":"DefaultRegion","msgId":"${Array.from({ length: messages }, () => "7F00000100002A9F0000000000001000").join(",")}","transactionId":"7F0000010000000000000000000000AA","queueOffset":"12"},`
+
+const STORED = stored(1)
+const storedBatches: Array<string> = []
+const storedBatch = (messages: number): string => (storedBatches[messages] ??= stored(messages))
 
 const frame = (text: string, body: string): Buffer => {
   const headerLength = Buffer.byteLength(text)
@@ -22,43 +29,128 @@ const frame = (text: string, body: string): Buffer => {
   return out
 }
 
+/** A number of the header itself: values in `extFields`, which may have the same names, are in quotes. */
 const number = (text: string, name: string): number => {
-  const at = text.lastIndexOf(`"${name}":`) + name.length + 3
-  return Number.parseInt(text.slice(at, at + 11))
+  const key = `"${name}":`
+  for (let at = text.indexOf(key); at >= 0; at = text.indexOf(key, at + 1)) {
+    const value = Number.parseInt(text.slice(at + key.length, at + key.length + 11))
+    if (!Number.isNaN(value)) return value
+  }
+  return 0
 }
 
-const server = Net.createServer({ noDelay: true }, (socket) => {
-  const address = `127.0.0.1:${socket.localPort}`
-  const route = `{"brokerDatas":[{"brokerAddrs":{"0":"${address}"},"brokerName":"sink","cluster":"sink"}],"filterServerTable":{},"queueDatas":[{"brokerName":"sink","perm":6,"readQueueNums":4,"topicSysFlag":0,"writeQueueNums":4}]}`
+let counts: Counts = noCounts()
+let delayMillis = 0
+let brokers = 1
+/** Round trips that answers already sent took; a request that comes now may build on them. */
+let answeredDepth = 0
+
+const ports: Array<number> = []
+const servers: Array<Net.Server> = []
+
+const route = () => {
+  const names = ports.slice(0, brokers).map((port, index) => ({ port, name: index === 0 ? "sink" : `sink-${index}` }))
+  const brokerDatas = names.map(
+    ({ name, port }) => `{"brokerAddrs":{"0":"127.0.0.1:${port}"},"brokerName":"${name}","cluster":"sink"}`
+  )
+  const queueDatas = names.map(
+    ({ name }) => `{"brokerName":"${name}","perm":6,"readQueueNums":4,"topicSysFlag":0,"writeQueueNums":4}`
+  )
+  return `{"brokerDatas":[${brokerDatas.join(",")}],"filterServerTable":{},"queueDatas":[${queueDatas.join(",")}]}`
+}
+
+/** Messages of a batch, each of which begins with its length. */
+const messagesOf = (bytes: Buffer, from: number, to: number): number => {
+  let messages = 0
+  for (let at = from; at + 4 <= to; at += Math.max(4, bytes.readInt32BE(at))) messages++
+  return messages
+}
+
+const GET_ROUTE = 105
+const SEND_BATCH = 320
+const sendCodes = new Set([10, 310, SEND_BATCH])
+
+const serve = (socket: Net.Socket) => {
+  counts.connections++
   let rest: Buffer = Buffer.alloc(0)
+  /** Bytes of a body that are still to come, and the answer to the request they belong to. */
+  let skip = 0
+  let owed: Buffer | undefined
   socket.on("error", () => socket.destroy())
   socket.on("data", (chunk: Buffer) => {
-    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
     const answers: Array<Buffer> = []
+    let bytes = chunk
+    if (skip > 0) {
+      const skipped = Math.min(skip, chunk.length)
+      skip -= skipped
+      if (skip > 0) return
+      if (owed !== undefined) answers.push(owed)
+      owed = undefined
+      bytes = chunk.subarray(skipped)
+    } else if (rest.length > 0) bytes = Buffer.concat([rest, chunk])
+    const depth = answeredDepth + 1
     let at = 0
-    while (bytes.length - at >= 4) {
-      const length = bytes.readInt32BE(at)
-      if (bytes.length - at - 4 < length) break
+    while (bytes.length - at >= 8) {
+      const end = at + 4 + bytes.readInt32BE(at)
       const headerEnd = at + 8 + (bytes.readInt32BE(at + 4) & 0xffffff)
+      if (bytes.length < headerEnd) break
       const text = bytes.toString("latin1", at + 8, headerEnd)
+      const code = number(text, "code")
+      // A batch is looked into; any other body is not needed.
+      if (code === SEND_BATCH && bytes.length < end) break
       const opaque = number(text, "opaque")
-      const oneway = (number(text, "flag") & 2) !== 0
-      if (!oneway) {
-        answers.push(
-          number(text.slice(0, 12), "code") === 105
-            ? frame(header(opaque, ""), route)
-            : frame(header(opaque, STORED), "")
-        )
+      counts.requests[code] = (counts.requests[code] ?? 0) + 1
+      let fields = STORED
+      if (sendCodes.has(code)) {
+        const messages = code === SEND_BATCH ? messagesOf(bytes, headerEnd, end) : 1
+        if (messages > 1) fields = storedBatch(messages)
+        counts.messages += messages
+        counts.firstSendDepth ??= depth
       }
-      at += 4 + length
+      if ((number(text, "flag") & 2) === 0) {
+        const answer = code === GET_ROUTE ? frame(header(opaque, ""), route()) : frame(header(opaque, fields), "")
+        if (bytes.length >= end) answers.push(answer)
+        else owed = answer
+      }
+      if (bytes.length < end) skip = end - bytes.length
+      at = end
     }
-    rest = bytes.subarray(at)
-    if (answers.length > 0) socket.write(Buffer.concat(answers))
+    rest = skip > 0 ? Buffer.alloc(0) : bytes.subarray(at)
+    if (answers.length === 0) return
+    const answer = () => {
+      answeredDepth = Math.max(answeredDepth, depth)
+      socket.write(answers.length === 1 ? (answers[0] ?? "") : Buffer.concat(answers))
+    }
+    if (delayMillis === 0) answer()
+    else setTimeout(answer, delayMillis)
   })
-})
+}
 
-server.listen(0, "127.0.0.1", () => {
-  const address = server.address()
-  if (address !== null && typeof address === "object") process.stdout.write(`127.0.0.1:${address.port}\n`)
-})
-process.stdin.on("end", () => process.exit(0)).resume()
+const listen = async () => {
+  while (servers.length < brokers) {
+    const server = Net.createServer({ noDelay: true }, serve)
+    servers.push(server)
+    await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve))
+    const address = server.address()
+    if (address !== null && typeof address === "object") ports.push(address.port)
+  }
+}
+
+let cpu = process.cpuUsage()
+
+const obey = async (text: unknown) => {
+  const order = readOrder(text)
+  brokers = order.brokers
+  delayMillis = order.delayMillis
+  await listen()
+  const used = process.cpuUsage(cpu)
+  const before = { ...counts, cpuSeconds: (used.user + used.system) / 1e6 }
+  counts = noCounts()
+  cpu = process.cpuUsage()
+  answeredDepth = 0
+  process.send?.({ address: `127.0.0.1:${ports[0] ?? 0}`, counts: before })
+}
+
+process.on("message", (order) => void obey(order))
+// The one that made it has ended.
+process.on("disconnect", () => process.exit(0))
