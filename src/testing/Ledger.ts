@@ -7,6 +7,7 @@ import type { SendResult } from "../message/SendResult.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import { EmbeddedCluster } from "../embedded/EmbeddedCluster.ts"
 import * as StoredMessage from "../embedded/StoredMessage.ts"
+import * as Recording from "./Recording.ts"
 
 /** Something that must hold and did not. */
 export interface Violation {
@@ -48,15 +49,17 @@ export interface LedgerCounts {
   readonly unknown: number
   /** Messages that are stored more often than once; each such copy is explained by an attempt with an open outcome. */
   readonly duplicated: number
-  /** Sends that failed with an open outcome and whose message is stored. */
+  /** Messages that nobody acknowledged, and that are stored. */
   readonly storedUnknown: number
 }
 
 /**
  * Everything that was sent and what became of it, to be held against what the brokers have. A message is known by its
- * body: every body must be sent once only, and be small enough not to be packed.
+ * topic and body: the body must be small enough not to be packed, and sends that have one body are counted together.
  */
 export interface Ledger {
+  /** The producer, with a ledger that sees every `send`, `sendBatch` and `sendOneway` of it; see {@link Recording.watch}. */
+  readonly watch: Recording.Watch
   /** Runs a send and writes down what became of it; what it gives and fails with stays as it is. */
   readonly record: <E extends FailedSend, R>(
     message: Message,
@@ -91,7 +94,7 @@ export interface Ledger {
   >
 }
 
-/** One message, and how many copies of it there may be. */
+/** One send of a message, and how many copies of the message there may be because of it. */
 interface Entry {
   readonly message: Message
   readonly key: string | undefined
@@ -110,6 +113,8 @@ const textOf = (body: Uint8Array): string => Buffer.from(body.buffer, body.byteO
 const nameOf = ({ body, topic }: Pick<Message, "topic" | "body">): string =>
   `"${textOf(body).slice(0, 60)}" to ${topic}`
 
+const times = (count: number): string => (count === 1 ? "once" : `${count} times`)
+
 const placeOf = ({ queue, queueOffset }: SendResult): string => `${MessageQueue.key(queue)}@${queueOffset}`
 
 /** A virtual clock does not go on while code runs, so a deadline is met to the millisecond, but for rounding. */
@@ -117,15 +122,17 @@ const TICK_MILLIS = 2
 
 /** An empty ledger. */
 export const make = (): Ledger => {
-  const entries = new Map<string, Entry>()
+  /** By topic and body. */
+  const entries = new Map<string, Array<Entry>>()
   const found: Array<Violation> = []
   let serial = 0
 
   const open = (message: Message, key: string | undefined, most: number): Entry => {
     const entry: Entry = { message, key, serial: serial++, end: "open", least: 0, most, place: undefined }
     const id = `${message.topic}/${textOf(message.body)}`
-    if (entries.has(id)) found.push({ check: "ledger", detail: `two sends have one body: ${nameOf(message)}` })
-    entries.set(id, entry)
+    const others = entries.get(id)
+    if (others === undefined) entries.set(id, [entry])
+    else others.push(entry)
     return entry
   }
 
@@ -179,7 +186,8 @@ export const make = (): Ledger => {
     const cluster = yield* EmbeddedCluster
     const violations = [...found]
     const say = (check: string, detail: string) => void violations.push({ check, detail })
-    const topics = new Set([...entries.values()].map(({ message }) => message.topic))
+    const all = [...entries.values()].flat()
+    const topics = new Set(all.map(({ message }) => message.topic))
     const copies = new Map<string, Array<MessageExt>>()
     const places = new Map<string, MessageExt>()
     for (const topic of topics) {
@@ -197,23 +205,28 @@ export const make = (): Ledger => {
 
     const counts = { acknowledged: 0, notSent: 0, rejected: 0, unknown: 0, duplicated: 0, storedUnknown: 0 }
     const taken = new Map<string, Entry>()
-    for (const [id, entry] of entries) {
+    for (const [id, sends] of entries) {
       const stored = copies.get(id)?.length ?? 0
+      const least = sends.reduce((sum, entry) => sum + entry.least, 0)
+      const most = sends.reduce((sum, entry) => sum + entry.most, 0)
+      const [name] = sends.map(({ message }) => nameOf(message))
+      if (stored > Math.max(1, least)) counts.duplicated++
+      if (stored < least) {
+        say("acknowledged", `${name} was acknowledged ${times(least)} and is stored ${times(stored)}`)
+      }
+      if (stored > most) {
+        const ends = sends.map(({ end }) => `"${end}"`).join(", ")
+        say("honesty", `${name} ended ${ends} and is stored ${times(stored)}, at most ${most} of that are explained`)
+      }
+      if (least === 0 && stored > 0) counts.storedUnknown++
+    }
+    for (const entry of all) {
       const name = nameOf(entry.message)
       if (entry.end === "acknowledged") counts.acknowledged++
       else if (entry.end === "not-sent") counts.notSent++
       else if (entry.end === "rejected") counts.rejected++
       else counts.unknown++
-      if (stored > 1) counts.duplicated++
-      if (stored > 0 && entry.least === 0) counts.storedUnknown++
 
-      if (stored < entry.least) say("acknowledged", `${name} was acknowledged and is not stored`)
-      if (stored > entry.most) {
-        say(
-          "honesty",
-          `${name} ended "${entry.end}" and is stored ${stored} times, at most ${entry.most} are explained`
-        )
-      }
       if (entry.place === undefined) continue
       const place = placeOf(entry.place)
       const there = places.get(place)
@@ -229,12 +242,14 @@ export const make = (): Ledger => {
     }
     for (const [id, messages] of copies) {
       const [message] = messages
-      if (!entries.has(id) && message !== undefined) say("honesty", `${nameOf(message)} is stored and nobody sent it`)
+      if (!entries.has(id) && message !== undefined) {
+        say("honesty", `${nameOf(message)} is stored and nobody sent it, or not through the ledger`)
+      }
     }
 
     /** By key and queue, the offset of the message before. */
     const last = new Map<string, { readonly entry: Entry; readonly offset: number }>()
-    for (const entry of [...entries.values()].toSorted((a, b) => a.serial - b.serial)) {
+    for (const entry of all.toSorted((a, b) => a.serial - b.serial)) {
       if (entry.key === undefined || entry.place === undefined) continue
       const { queue, queueOffset } = entry.place
       const at = `${entry.key}/${MessageQueue.key(queue)}`
@@ -248,7 +263,7 @@ export const make = (): Ledger => {
     return { violations, counts }
   })
 
-  return {
+  const ledger: Omit<Ledger, "watch"> = {
     record: (message, send, options = {}) =>
       Effect.suspend(() => {
         const entry = open(message, options.orderingKey, Infinity)
@@ -294,4 +309,5 @@ export const make = (): Ledger => {
       }),
     audit
   }
+  return { ...ledger, watch: Recording.watch(ledger) }
 }

@@ -2,6 +2,7 @@ import { Cause, Clock, Deferred, Effect, Exit, identity, Logger, Random, Schema 
 import type { Scope } from "effect"
 import type { EmbeddedClusterOptions } from "../embedded/EmbeddedCluster.ts"
 import { EmbeddedCluster } from "../embedded/EmbeddedCluster.ts"
+import { HostInfo } from "../transport/HostInfo.ts"
 import { MemoryNetwork } from "../transport/MemoryWire.ts"
 import type { Wire, WireError } from "../transport/Wire.ts"
 import * as FaultPlan from "./FaultPlan.ts"
@@ -101,8 +102,12 @@ const nothing: Ledger.LedgerCounts = {
 const optionsOf = <E>(scenario: Scenario<E>): EmbeddedClusterOptions => ({
   brokers: 2,
   nameServers: 2,
+  recordTraffic: { limit: 100_000 },
   ...scenario.cluster
 })
+
+/** The same in every process, as ids are made of it. */
+const HOST = { ip: "127.0.0.1", pid: 1 }
 
 /** Waits until no delayed and no half message waits on a broker. */
 const untilDelivered: Effect.Effect<boolean, never, EmbeddedCluster> = Effect.gen(function* () {
@@ -205,6 +210,7 @@ export const runSeed = <E>(
     SimulationRun.run(
       seed,
       Effect.scoped(Effect.provide(program, layer)).pipe(
+        Effect.provideService(HostInfo, HOST),
         // Not the level: what is logged and not shown must take as many turns as what is shown.
         options.logs === true ? identity : Effect.provideService(Logger.CurrentLoggers, new Set())
       ),

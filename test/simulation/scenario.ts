@@ -1,5 +1,4 @@
-import { Effect, Layer } from "effect"
-import { HostInfo } from "../../src/client/ClientId.ts"
+import { Effect } from "effect"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import type { SendError } from "../../src/producer/SendError.ts"
 import type { StartError } from "../../src/client/ClientError.ts"
@@ -15,12 +14,9 @@ const topics = Object.fromEntries(
   ])
 )
 
-/** The same in every process: ids are part of what a seed decides. */
-const host = { ip: "127.0.0.1", pid: 1 }
-
 /** Three brokers, two name servers, and producers of every kind, most of them on one client instance. */
 export const scenario: Scenario<StartError | SendError> = {
-  cluster: { brokers: 2, nameServers: 2, topics, recordTraffic: { limit: 100_000 } },
+  cluster: { brokers: 2, nameServers: 2, topics },
   limits: { maxVirtualMillis: 1_800_000, maxSteps: 2_000_000 },
   program: (world) =>
     Effect.gen(function* () {
@@ -61,5 +57,5 @@ export const scenario: Scenario<StartError | SendError> = {
       yield* Checks.fair(world, plain)
       yield* Checks.prompt(world, plain)
       yield* Checks.prompt(world, alone)
-    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(MQClientManager.layer)), Effect.provideService(HostInfo, host))
+    }).pipe(Effect.scoped, Effect.provide(MQClientManager.layer))
 }
