@@ -1,10 +1,12 @@
+import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import type { DefaultMQProducerShape } from "../../../src/producer/DefaultMQProducer.ts"
+import type { ProducerOptions } from "../../../src/producer/ProducerConfig.ts"
 import { FaultProxy } from "../../../src/testing/index.ts"
 import { isResponse, type RemotingCommand } from "../../../src/protocol/RemotingCommand.ts"
 import { RequestCode } from "../../../src/protocol/RequestCode.ts"
-import { text } from "../../support/rig.ts"
-import { eventually } from "./rig.ts"
+import { failureOf, text } from "../../support/rig.ts"
+import { elapsed, eventually, makeProducer, Proxies } from "./rig.ts"
 
 /** The state of a producer's client instance. */
 export const state = (producer: DefaultMQProducerShape) =>
@@ -69,3 +71,26 @@ export const answersOfSends = (
       })
   }
 }
+
+/** Everything that clients send through the proxies. */
+export const overheard = Effect.gen(function* () {
+  const { all } = yield* Proxies
+  const heard: Array<Uint8Array> = []
+  const ear = FaultProxy.corrupt((chunk) => {
+    heard.push(Uint8Array.from(chunk))
+    return chunk
+  })
+  for (const proxy of all()) yield* proxy.add(ear, "upstream")
+  return () => Buffer.concat(heard)
+})
+
+/** What each name server was found to be by a start that fails. */
+export const refusedStart = (producer: Partial<ProducerOptions>) =>
+  Effect.gen(function* () {
+    const starting = yield* makeProducer({ producer: { readiness: "nameServer", ...producer } })
+    const { exit, millis } = yield* elapsed(starting.start)
+    assert.isBelow(millis, 20_000)
+    const { reason } = failureOf(exit)
+    if (reason._tag !== "NameServerUnavailable") throw new Error(reason.message)
+    return reason.tries
+  })
