@@ -170,8 +170,8 @@ export const make = (): Ledger => {
           const [first] = entered
           const name = first === undefined ? "an empty batch" : nameOf(first.message)
           if (options.timeoutMillis !== undefined && took > options.timeoutMillis + TICK_MILLIS) {
-            const end = Exit.isSuccess(exit) ? "was acknowledged" : Cause.pretty(exit.cause)
-            found.push({ check: "deadline", detail: `${name} took ${took} ms of ${options.timeoutMillis}: ${end}` })
+            const how = Exit.isSuccess(exit) ? "was acknowledged" : Cause.pretty(exit.cause)
+            found.push({ check: "deadline", detail: `${name} took ${took} ms of ${options.timeoutMillis}: ${how}` })
           }
           if (Exit.isSuccess(exit)) return end(exit, undefined)
           const reason = exit.cause.reasons.find((candidate) => candidate._tag !== "Interrupt")

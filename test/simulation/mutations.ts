@@ -31,8 +31,8 @@ export const mutations: ReadonlyArray<Mutation> = [
     edits: [
       {
         file: "transport/ResponseTable.ts",
-        find: "const pending = table.get(opaque)",
-        replace: "const pending = table.get(opaque + 1) ?? table.get(opaque)"
+        find: "const pending = find(opaque)",
+        replace: "const pending = find(opaque + 1) ?? find(opaque)"
       }
     ],
     foundBy: ["acknowledged", "honesty", "end", "program", "prompt", "deadline"]
@@ -72,7 +72,7 @@ export const mutations: ReadonlyArray<Mutation> = [
       },
       {
         file: "client/Timers.ts",
-        find: "Effect.catchCause((cause) => failed(describe(cause))),",
+        find: "Effect.catchCause((cause) => failed(describe(cause), nameOf(cause))),",
         replace: ""
       }
     ],
