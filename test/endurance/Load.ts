@@ -140,21 +140,22 @@ export const run = (options: LoadOptions): Effect.Effect<void> => {
             else failed(n, error)
           }
         })
-      case "fickle":
+      default:
         return Effect.gen(function* () {
           const n = begin()
           const patience = yield* Random.nextIntBetween(0, 20)
           const sent = yield* Effect.exit(
             Effect.timeoutOption(producer.send(messageOf(topic, n)), patience === 0 ? 1 : patience === 1 ? 5 : 60_000)
           )
-          if (Exit.isSuccess(sent)) {
-            if (sent.value._tag === "Some") return acknowledged(n, sent.value.value, slot.doubts)
+          if (Exit.isFailure(sent)) {
+            const error = sent.cause.reasons.find((reason) => reason._tag === "Fail")?.error
+            if (error === undefined) ledger.violation(`the send of message ${n} died: ${String(sent.cause)}`)
+            else failed(n, error)
+          } else if (sent.value._tag === "Some") acknowledged(n, sent.value.value, slot.doubts)
+          else {
             doubt(slot.doubts, "the sender gave up")
-            return ledger.ended(n, "givenUp", slot.doubts)
+            ledger.ended(n, "givenUp", slot.doubts)
           }
-          const error = sent.cause.reasons.find((reason) => reason._tag === "Fail")?.error
-          if (error === undefined) ledger.violation(`the send of message ${n} died: ${String(sent.cause)}`)
-          else failed(n, error)
         })
     }
   }

@@ -13,7 +13,7 @@ export interface CyclesOptions {
 }
 
 /** Cycles before the baseline is taken: what is compiled and cached once is no leak. */
-const WARM_UP = 100
+const WARM_UP = 500
 
 /** What the heap may have grown by, from the baseline to the end. */
 const HEAP_LIMIT_MIB = 1

@@ -31,6 +31,11 @@ const RECOVERY_LIMIT_MILLIS = 30_000
 /** A machine's share in that: what a route look-up and a first send may take besides. */
 const RECOVERY_GRACE_MILLIS = 5_000
 
+const until = (condition: () => boolean) =>
+  Effect.gen(function* () {
+    while (!condition()) yield* Effect.sleep(5)
+  })
+
 const program = (options: RocketMQOptions) =>
   Effect.gen(function* () {
     const cluster = yield* RocketMQ
@@ -93,11 +98,6 @@ const program = (options: RocketMQOptions) =>
         }
       })
     )
-    const until = (condition: () => boolean) =>
-      Effect.gen(function* () {
-        while (!condition()) yield* Effect.sleep(5)
-      })
-
     const began = now()
     const downs: Array<number> = []
     const recoveries: Array<number> = []

@@ -109,24 +109,25 @@ const program = ({ every, minutes, rate }: SoakOptions, fibers: () => number) =>
     }
   })
 
+/** Each kind at its most or at its least. */
+const extreme = (part: ReadonlyArray<Resources>, pick: (...values: Array<number>) => number): Resources => ({
+  handles: Object.fromEntries(
+    [...new Set(part.flatMap((each) => Object.keys(each.handles)))].map((kind) => [
+      kind,
+      pick(...part.map((each) => each.handles[kind] ?? 0))
+    ])
+  ),
+  fibers: pick(...part.map((each) => each.fibers)),
+  listeners: pick(...part.map((each) => each.listeners)),
+  heapMiB: 0,
+  externalMiB: 0
+})
 /**
  * What grew. A sample meets more or fewer sends under way, with their fibers and timers, so the most of the first half is
  * compared with the least of the second: what leaks goes on growing.
  */
 const flat = (samples: ReadonlyArray<Resources>): ReadonlyArray<string> => {
   const half = Math.floor(samples.length / 2)
-  const extreme = (part: ReadonlyArray<Resources>, pick: (...values: Array<number>) => number): Resources => ({
-    handles: Object.fromEntries(
-      [...new Set(part.flatMap((each) => Object.keys(each.handles)))].map((kind) => [
-        kind,
-        pick(...part.map((each) => each.handles[kind] ?? 0))
-      ])
-    ),
-    fibers: pick(...part.map((each) => each.fibers)),
-    listeners: pick(...part.map((each) => each.listeners)),
-    heapMiB: 0,
-    externalMiB: 0
-  })
   return leftOver(extreme(samples.slice(0, half), Math.max), extreme(samples.slice(half), Math.min))
 }
 

@@ -1,0 +1,135 @@
+import { assert, describe, it } from "@effect/vitest"
+import { execFileSync } from "node:child_process"
+import * as Fs from "node:fs"
+import { tmpdir } from "node:os"
+import * as Path from "node:path"
+
+/** What a user installs, and what `npm ci` of this repository runs. Nothing here needs a network. */
+
+const root = Path.join(import.meta.dirname, "..", "..")
+const readJson = (file: string): Record<string, unknown> => JSON.parse(Fs.readFileSync(Path.join(root, file), "utf8"))
+const keysOf = (value: unknown): ReadonlyArray<string> =>
+  typeof value === "object" && value !== null ? Object.keys(value) : []
+
+/** Bytes that the tarball may have, and what it unpacks to: the compiled modules, their types, their maps and their sources. */
+const PACKED_LIMIT = 1_500_000
+const UNPACKED_LIMIT = 6_000_000
+
+describe("the package", () => {
+  it("has no dependency but its peers, and those are the ones that docs/security.md names", () => {
+    const manifest = readJson("package.json")
+    for (const field of ["dependencies", "optionalDependencies", "bundleDependencies", "bundledDependencies"]) {
+      assert.deepStrictEqual(keysOf(manifest[field]), [], field)
+    }
+    assert.sameMembers([...keysOf(manifest["peerDependencies"])], ["@effect/platform-node", "effect", "lz4-napi"])
+    assert.deepStrictEqual(manifest["peerDependenciesMeta"], { "lz4-napi": { optional: true } })
+    assert.deepStrictEqual(manifest["sideEffects"], [])
+  })
+
+  it("runs nothing when it is installed, packed or published", () => {
+    const hooks =
+      /^(?:pre|post)?(?:install|uninstall|prepare|pack|publish|publishOnly|prepublish|prepublishOnly|restart)$/
+    const scripts = keysOf(readJson("package.json")["scripts"]).filter((name) => hooks.test(name))
+    assert.deepStrictEqual(scripts, [])
+    assert.isFalse(Fs.existsSync(Path.join(root, "binding.gyp")), "npm would build it")
+  })
+
+  it("of everything that npm ci installs, only the Node of the tests has an install script", () => {
+    const { packages } = readJson("package-lock.json")
+    assert.isObject(packages)
+    const scripted = Object.entries(Object(packages)).filter(([, entry]) =>
+      Reflect.get(Object(entry), "hasInstallScript")
+    )
+    assert.deepStrictEqual(
+      scripted.map(([path]) => path),
+      ["node_modules/node"]
+    )
+    assert.deepStrictEqual(readJson("package.json")["allowScripts"], { node: true })
+  })
+
+  it("of everything that npm ci installs, only compilers and linters of other systems have no checksum", () => {
+    const { packages } = readJson("package-lock.json")
+    const bare = Object.entries(Object(packages)).filter(
+      ([path, entry]) => path !== "" && Reflect.get(Object(entry), "integrity") === undefined
+    )
+    const own = [`${process.platform}-${process.arch}`, `${process.platform}-${process.arch}-gnu`]
+    for (const [path, entry] of bare) {
+      assert.match(path, /^node_modules\/@ox(?:lint\/binding|lint-tsgolint\/)/)
+      assert.isTrue(Reflect.get(Object(entry), "optional"))
+      assert.isFalse(
+        own.some((name) => path.endsWith(name)),
+        `${path} is for this system`
+      )
+    }
+  })
+
+  it("holds what it should and is no larger than it may be", () => {
+    const folder = Fs.mkdtempSync(Path.join(tmpdir(), "effect-rocketmq-package-"))
+    try {
+      for (const name of ["package.json", "README.md", "CHANGELOG.md", "LICENSE", "src"]) {
+        Fs.cpSync(Path.join(root, name), Path.join(folder, name), { recursive: true })
+      }
+      const tsc = Path.join(root, "node_modules", ".bin", "tsc")
+      const build = [
+        "-p",
+        Path.join(root, "test", "config", "tsconfig.build.json"),
+        "--outDir",
+        Path.join(folder, "dist")
+      ]
+      execFileSync(tsc, build, { cwd: root })
+      const pack = ["pack", "--dry-run", "--json", "--offline", "--ignore-scripts", "--loglevel=error"]
+      const [packed] = JSON.parse(execFileSync("npm", pack, { cwd: folder, encoding: "utf8" }))
+      const paths: ReadonlyArray<string> = packed.files.map((file: { readonly path: string }) => file.path)
+      const odd = paths.filter(
+        (path) =>
+          !/^(?:package\.json|README\.md|CHANGELOG\.md|LICENSE|src\/.+\.ts|dist\/.+\.(?:js|d\.ts)(?:\.map)?)$/.test(
+            path
+          ) || /\.test\.|\/test\//.test(path)
+      )
+      assert.deepStrictEqual(odd, [])
+      const sources = paths.filter((path) => path.startsWith("src/")).length
+      assert.strictEqual(paths.length, 4 + sources * 5, "each module: source, code, types, and a map of both")
+      assert.isAtMost(packed.size, PACKED_LIMIT)
+      assert.isAtMost(packed.unpackedSize, UNPACKED_LIMIT)
+    } finally {
+      Fs.rmSync(folder, { recursive: true, force: true })
+    }
+  }, 120_000)
+
+  it("does nothing when it is imported: no handle, timer, file, environment, network, output, nor a change for others", () => {
+    const script = Path.join(import.meta.dirname, "importing.ts")
+    const report = JSON.parse(execFileSync(process.execPath, [script], { encoding: "utf8" }))
+    assert.isAbove(report.modules, 200)
+    assert.deepStrictEqual(report.found, [])
+    assert.deepStrictEqual(report.changed, [])
+  }, 120_000)
+
+  it("would be caught if it did something", () => {
+    const folder = Fs.mkdtempSync(Path.join(tmpdir(), "effect-rocketmq-importing-"))
+    try {
+      const copy = Path.join(folder, "test", "package", "importing.ts")
+      Fs.mkdirSync(Path.dirname(copy), { recursive: true })
+      Fs.cpSync(Path.join(import.meta.dirname, "importing.ts"), copy)
+      Fs.mkdirSync(Path.join(folder, "src"))
+      const bad = [
+        `import * as Fs from "node:fs"`,
+        `import { connect } from "node:net"`,
+        `connect(1, "127.0.0.1").on("error", () => {})`,
+        `Fs.existsSync("/")`,
+        `setInterval(() => {}, 1000).unref()`,
+        `export const home = process.env["HOME"]`,
+        `console.log("hello")`,
+        `Object.assign(globalThis, { changed: true })`,
+        `process.on("exit", () => {})`,
+        `Error.stackTraceLimit = 3`
+      ]
+      Fs.writeFileSync(Path.join(folder, "src", "bad.ts"), bad.join("\n"))
+      const report = JSON.parse(execFileSync(process.execPath, [copy], { encoding: "utf8", cwd: folder }))
+      const names: ReadonlyArray<string> = report.found.map((line: string) => line.split(" at ")[0])
+      assert.includeMembers([...names], ["net.connect", "fs.existsSync", "setInterval", "env.HOME", "standard output"])
+      assert.includeMembers(report.changed, ["globalThis", "listeners of the process", "Error.stackTraceLimit"])
+    } finally {
+      Fs.rmSync(folder, { recursive: true, force: true })
+    }
+  }, 120_000)
+})
