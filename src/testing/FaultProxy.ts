@@ -70,6 +70,12 @@ interface ProxiedConnection {
 
 const ignore = () => {}
 
+/** Resets a socket. A reset while the end of what was written is under way would fail, and leave the socket behind. */
+const reset = (socket: Net.Socket): void => {
+  if (socket.writableEnded && !socket.writableFinished) socket.once("finish", () => socket.resetAndDestroy())
+  else socket.resetAndDestroy()
+}
+
 const parse = (address: string): Effect.Effect<Address.Address, WireError> =>
   Effect.suspend(() => {
     const parsed = Address.parse(address)
@@ -154,7 +160,7 @@ export const make = (options: FaultProxyOptions): Effect.Effect<FaultProxy, Wire
         end: (how) => {
           for (const socket of both) {
             if (how === "close") socket.destroySoon()
-            else socket.resetAndDestroy()
+            else reset(socket)
           }
         },
         destroy: () => {

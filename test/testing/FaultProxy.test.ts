@@ -273,10 +273,14 @@ describe("FaultProxy", () => {
       yield* proxy.close
       assert.strictEqual((yield* untilEnd(second.client)).kind, "closed")
       assert.strictEqual((yield* untilEnd(second.server)).kind, "closed")
+      yield* connect
+      yield* proxy.close
+      yield* proxy.reset
+      yield* proxy.until(({ open }) => open === 0)
       const third = yield* connect
       yield* third.client.write(bytes("on"))
       assert.strictEqual(yield* text(third.server, 2), "on")
-      assert.strictEqual((yield* proxy.counters).dials, 3)
+      assert.strictEqual((yield* proxy.counters).dials, 4)
     })
   )
 
