@@ -7,6 +7,7 @@ import { parse } from "../../src/protocol/LenientJson.ts"
 import { decodeAll, decodeBatch } from "../../src/protocol/MessageCodec.ts"
 import { decode as decodeProperties } from "../../src/protocol/MessageProperties.ts"
 import { emptyBody, encode, type RemotingCommand } from "../../src/protocol/RemotingCommand.ts"
+import { corpusFrames } from "./corpus.ts"
 import { golden, goldenBytes, goldenNames } from "./goldenFrames.ts"
 
 /** What a run of the fuzzer found. */
@@ -224,10 +225,15 @@ const stackOf = (run: () => unknown, first: unknown): string => {
   }
 }
 
+/** What is spoiled: what real peers sent, and what decoders may get wrong already. Read once. */
+let seedFrames: ReadonlyArray<Uint8Array> | undefined
+const seeds = (): ReadonlyArray<Uint8Array> =>
+  (seedFrames ??= [...goldenNames.map((name) => goldenBytes(golden(name))), ...corpusFrames()])
+
 /** Runs the decoders over `inputs` inputs made from `seed`. Nothing here may throw, hang or change a value. */
 export const fuzz = (options: { readonly inputs: number; readonly seed: number }): FuzzReport => {
   const random = generator(options.seed)
-  const frames = goldenNames.map((name) => goldenBytes(golden(name)))
+  const frames = seeds()
   const outcomes = new Map<string, number>()
   const failures: Array<FuzzReport["failures"][number]> = []
   let slowestMillis = 0
