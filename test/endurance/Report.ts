@@ -26,7 +26,8 @@ export const sayFindings = (findings: Findings): string => {
   )
   say(`of the unknown and given up, ${storedUnknown} are stored`)
   say(`stored more than once: ${duplicated} messages, ${extraCopies} extra copies (${counted(explained) || "none"})`)
-  return `${states.acknowledged} acknowledged, ${findings.violationCount} violations, ${extraCopies} extra copies, all explained by an attempt in doubt`
+  const copies = `${extraCopies} extra copies${findings.violationCount === 0 ? ", each explained by an attempt in doubt" : ""}`
+  return `${states.acknowledged} acknowledged, ${findings.violationCount} violations, ${copies}`
 }
 
 /** Milliseconds as the middle and the end of a distribution. */
