@@ -8,8 +8,6 @@ import { text } from "../../support/rig.ts"
 import { overheard, refusedStart, state } from "./client.ts"
 import { elapsed, eventually, proxied, proxiedRow, Proxies, startProducer } from "./rig.ts"
 
-const topics = { orders: {} }
-
 const portOf = (address: string) => Number(address.slice(address.lastIndexOf(":") + 1))
 
 /** A resolver of the test's own: `bad` is no name, `slow` is never answered, `dead` has a dead address first. */
@@ -33,7 +31,7 @@ const beats = (producer: DefaultMQProducerShape) =>
 describe("host names, signatures and a stalled process, behind a proxy", () => {
   it.live("H1: of three names one is bad and one is slow: the third is used, within the connect timeouts", () =>
     proxied(
-      { cluster: { topics }, lookup },
+      { lookup },
       Effect.gen(function* () {
         const { dials, namesrvAddr } = yield* Proxies
         const port = portOf(namesrvAddr)
@@ -70,7 +68,7 @@ describe("host names, signatures and a stalled process, behind a proxy", () => {
 
   it.live("H2: a host whose first address, of IPv6, is dead is reached at the next one", () =>
     proxied(
-      { cluster: { topics }, lookup },
+      { lookup },
       Effect.gen(function* () {
         const { namesrvAddr } = yield* Proxies
         const producer = yield* startProducer({
@@ -85,7 +83,7 @@ describe("host names, signatures and a stalled process, behind a proxy", () => {
     proxied(
       {
         brokers: ["broker-a", "broker-b"],
-        cluster: { topics, acl: { users: [{ accessKey: "writer", secretKey: "right-secret" }] } }
+        cluster: { acl: { users: [{ accessKey: "writer", secretKey: "right-secret" }] } }
       },
       Effect.gen(function* () {
         const { traffic } = yield* EmbeddedCluster

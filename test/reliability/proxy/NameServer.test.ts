@@ -10,7 +10,6 @@ import { watchLog } from "../watch.ts"
 import { acknowledged, openTo, state } from "./client.ts"
 import { elapsed, eventually, makeProducer, proxied, proxiedRow, Proxies, startProducer } from "./rig.ts"
 
-const topics = { orders: {} }
 /** A pause after a failed dial that a test can wait for. */
 const reconnectBackoffMillis = { initial: 5, max: 40 }
 
@@ -36,7 +35,7 @@ describe("name servers behind a proxy", () => {
       `N1: a lazy start succeeds and the first send says why it cannot; when they are back sends work (${how})`,
       () =>
         proxied(
-          { cluster: { topics, nameServers: 2 }, client },
+          { cluster: { nameServers: 2 }, client },
           Effect.gen(function* () {
             const { nameServers } = yield* Proxies
             for (const proxy of nameServers) yield* proxy[how]
@@ -54,7 +53,7 @@ describe("name servers behind a proxy", () => {
 
     it.live(`N1: an eager start fails within the connect timeouts and gives everything back (${how})`, () =>
       proxied(
-        { cluster: { topics, nameServers: 2 } },
+        { cluster: { nameServers: 2 } },
         Effect.gen(function* () {
           const { nameServers } = yield* Proxies
           for (const proxy of nameServers) yield* proxy[how]
@@ -289,7 +288,7 @@ describe("name servers behind a proxy", () => {
   for (const problem of ["no-writable-queue", "no-master"] as const) {
     it.live(`N12: a route that cannot be sent over fails with ${problem}, read in slices`, () =>
       proxied(
-        { cluster: { brokers: [{ name: "broker-a" }, { name: "broker-a", id: 1 }], topics } },
+        { cluster: { brokers: [{ name: "broker-a" }, { name: "broker-a", id: 1 }] } },
         Effect.gen(function* () {
           const { setPermission, stopBroker } = yield* EmbeddedCluster
           const { nameServers } = yield* Proxies

@@ -6,13 +6,11 @@ import { text } from "../../support/rig.ts"
 import { overheard, refusedStart } from "./client.ts"
 import { proxied, Proxies, startProducer } from "./rig.ts"
 
-const topics = { orders: {} }
-
 layer(Certs.layer, { excludeTestServices: true })("TLS behind a proxy", (it) => {
   it.effect("H4: a server without TLS is refused, and nothing is said to it in plain text", () =>
     Effect.flatMap(Certs, ({ ca }) =>
       proxied(
-        { cluster: { topics } },
+        {},
         Effect.gen(function* () {
           const heard = yield* overheard
           const tries = yield* refusedStart({ tls: { ca: ca.cert }, topics: ["orders"] })
@@ -39,7 +37,7 @@ layer(Certs.layer, { excludeTestServices: true })("TLS behind a proxy", (it) => 
       ] as const
       for (const [reason, certificate] of cases) {
         yield* proxied(
-          { cluster: { topics, tls: { cert: certificate.cert, key: certificate.key } } },
+          { cluster: { tls: { cert: certificate.cert, key: certificate.key } } },
           Effect.gen(function* () {
             const heard = yield* overheard
             const tries = yield* refusedStart({ tls: { ca: ca.cert }, topics: ["orders"] })
@@ -58,7 +56,7 @@ layer(Certs.layer, { excludeTestServices: true })("TLS behind a proxy", (it) => 
     Effect.gen(function* () {
       const { ca, client, server } = yield* Certs
       yield* proxied(
-        { cluster: { topics, tls: { cert: server.cert, key: server.key, ca: ca.cert, requestCert: true } } },
+        { cluster: { tls: { cert: server.cert, key: server.key, ca: ca.cert, requestCert: true } } },
         Effect.gen(function* () {
           const { all } = yield* Proxies
           const tries = yield* refusedStart({ tls: { ca: ca.cert } })

@@ -169,14 +169,18 @@ export const elapsed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   })
 
 /**
- * Runs a test on a cluster behind proxies. When its scope has closed no client holds a connection or an instance, and when
+ * Runs a test on a cluster behind proxies, with a queue of topic `orders` on every broker but `calm`. When its scope has closed no client holds a connection or an instance, and when
  * the cluster and the proxies are gone too, the process holds no more sockets and timers than before.
  */
 export const proxied = <A, E>(given: ProxiedOptions, body: Effect.Effect<A, E, ProxiedServices>) =>
   LeakCheck.check(
     Effect.gen(function* () {
+      const { createTopic } = yield* EmbeddedCluster
       const proxies = yield* Proxies
       const manager = yield* MQClientManager
+      for (const broker of given.brokers ?? ["broker-a"]) {
+        yield* createTopic("orders", { broker, readQueueNums: 1, writeQueueNums: 1 })
+      }
       const value = yield* Effect.scoped(body)
       assert.strictEqual(yield* manager.size, 0, "no instance is left")
       for (const proxy of proxies.all()) {
@@ -248,8 +252,8 @@ const bystander = (given: ProxiedOptions) =>
   })
 
 /**
- * {@link proxied} with a started producer, for whose topic `orders` there is a queue on every broker but `calm`, and with
- * another producer of the same client, on `calm`, which must not notice anything.
+ * {@link proxied} with a started producer, and with another one of the same client, on broker `calm`, which must not
+ * notice anything.
  */
 export const proxiedRow = <E>(
   given: ProxiedOptions,
@@ -259,9 +263,6 @@ export const proxiedRow = <E>(
     given,
     Effect.gen(function* () {
       const { createTopic } = yield* EmbeddedCluster
-      for (const broker of given.brokers ?? ["broker-a"]) {
-        yield* createTopic("orders", { broker, readQueueNums: 1, writeQueueNums: 1 })
-      }
       yield* createTopic("calm", { broker: "calm" })
       const check = yield* bystander(given)
       const producer = yield* startProducer({ ...given, producer: { topics: ["orders"], ...given.producer } })
