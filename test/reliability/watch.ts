@@ -3,8 +3,9 @@ import { Clock, Effect, Fiber, Layer, Logger, Metric, References, Scope } from "
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import type { DefaultMQProducerShape } from "../../src/producer/DefaultMQProducer.ts"
 import { EmbeddedCluster, type EmbeddedClusterOptions } from "../../src/testing/index.ts"
+import * as MemoryWire from "../../src/transport/MemoryWire.ts"
 import { Wire } from "../../src/transport/Wire.ts"
-import { countFibers, held, nothing, settle, text, timed, valueOf } from "../support/rig.ts"
+import { connections, countFibers, held, nothing, settle, text, timed, valueOf } from "../support/rig.ts"
 
 /** Keeps what is logged. */
 export const watchLog = () => {
@@ -68,8 +69,8 @@ export const watchDials = () => {
   return { dials, most: () => most, to: (address: string) => dials.filter((one) => one.address === address), onMemory }
 }
 
-/** Runs an effect in a scope of its own, whose end must be bounded and leave no connection, group, instance or fiber. */
-export const leavesNothing = <A, E, R>(body: Effect.Effect<A, E, R>) =>
+/** Runs an effect in a scope of its own, whose end must be bounded, leave no fiber, and pass the check. */
+const cleanly = <A, E, R, R2>(body: Effect.Effect<A, E, R>, check: Effect.Effect<void, never, R2>) =>
   Effect.gen(function* () {
     const fibers = countFibers()
     yield* Effect.gen(function* () {
@@ -82,10 +83,24 @@ export const leavesNothing = <A, E, R>(body: Effect.Effect<A, E, R>) =>
       valueOf(exit)
       assert.isAtMost(millis, 4_000, "the end is bounded")
       yield* settle
-      assert.deepStrictEqual(yield* held, nothing)
+      yield* check
       assert.isAtMost(fibers.live(), before, "no fiber is left")
     }).pipe(Effect.forkChild({ startImmediately: true }), Effect.flatMap(Fiber.join), fibers.provide)
   })
+
+/** Runs a test of producers, which must leave no connection, group, instance or fiber. */
+export const leavesNothing = <A, E, R>(body: Effect.Effect<A, E, R>) =>
+  cleanly(
+    body,
+    Effect.map(held, (now) => assert.deepStrictEqual(now, nothing))
+  )
+
+/** Runs a test of remoting clients on the network in memory, which must leave no connection or fiber. */
+export const leavesNoConnection = <A, E, R>(body: Effect.Effect<A, E, R>) =>
+  cleanly(
+    body,
+    Effect.map(connections, (open) => assert.strictEqual(open, 0))
+  ).pipe(Effect.provide(MemoryWire.layer))
 
 /** The name server that the producer's client has chosen. */
 export const chosen = (producer: DefaultMQProducerShape) =>
