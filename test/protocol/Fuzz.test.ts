@@ -16,6 +16,7 @@ describe("hostile bytes", () => {
       "frame",
       "request or answer: value",
       "request or answer: DecodeError",
+      "look-alikes: frame",
       "structured: JSON",
       "structured: ROCKETMQ",
       "JSON: value",

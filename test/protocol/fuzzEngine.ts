@@ -1,13 +1,13 @@
 import { CompressionError, decompress } from "../../src/protocol/Compression.ts"
 import { DecodeError } from "../../src/protocol/DecodeError.ts"
-import { setField } from "../../src/protocol/ExtFields.ts"
 import { FrameError, makeFrameDecoder, MAX_FRAME_LENGTH } from "../../src/protocol/Frame.ts"
 import * as Protocol from "../../src/protocol/index.ts"
 import { parse } from "../../src/protocol/LenientJson.ts"
 import { decodeAll, decodeBatch } from "../../src/protocol/MessageCodec.ts"
 import { decode as decodeProperties } from "../../src/protocol/MessageProperties.ts"
-import { emptyBody, encode, type RemotingCommand } from "../../src/protocol/RemotingCommand.ts"
+import { decodeFrame, emptyBody, encode, type RemotingCommand } from "../../src/protocol/RemotingCommand.ts"
 import { corpusFrames } from "./corpus.ts"
+import { generator, lookAlikes, mutate, randomBytes, randomCommand, reframe } from "./fuzzInputs.ts"
 import { golden, goldenBytes, goldenNames } from "./goldenFrames.ts"
 
 /** What a run of the fuzzer found. */
@@ -27,171 +27,6 @@ export interface FuzzReport {
   readonly slowestMillis: number
 }
 
-/**
- * A small generator of numbers, so that a seed repeats a run. Its state has 128 bits: with 32, a run of fifty million
- * inputs would come round to where it began. Source: the public-domain "sfc32", its state filled by "splitmix32".
- */
-const generator = (seed: number) => {
-  let fill = seed | 0
-  const word = (): number => {
-    fill = (fill + 0x9e3779b9) | 0
-    let t = Math.imul(fill ^ (fill >>> 16), 0x21f0aaad)
-    t = Math.imul(t ^ (t >>> 15), 0x735a2d97)
-    return (t ^ (t >>> 15)) | 0
-  }
-  let a = word()
-  let b = word()
-  let c = word()
-  let d = 1
-  const next = (): number => {
-    const t = (((a + b) | 0) + d) | 0
-    d = (d + 1) | 0
-    a = b ^ (b >>> 9)
-    b = (c + (c << 3)) | 0
-    c = (((c << 21) | (c >>> 11)) + t) | 0
-    return t >>> 0
-  }
-  for (let i = 0; i < 12; i++) next()
-  return {
-    /** 0 up to below `limit`. */
-    below: (limit: number): number => next() % limit,
-    pick: <A>(items: ReadonlyArray<A>): A => {
-      const item = items[next() % items.length]
-      if (item === undefined) throw new Error("nothing to pick from")
-      return item
-    },
-    int32: (): number => next() | 0,
-    /** Remembers where it is; what it returns goes back there. */
-    mark: (): (() => void) => {
-      const [a0, b0, c0, d0] = [a, b, c, d]
-      return () => {
-        a = a0
-        b = b0
-        c = c0
-        d = d0
-      }
-    }
-  }
-}
-
-type Generator = ReturnType<typeof generator>
-
-const interesting = [
-  0,
-  1,
-  -1,
-  2,
-  4,
-  127,
-  128,
-  255,
-  32_767,
-  32_768,
-  65_535,
-  2_147_483_647,
-  -2_147_483_648,
-  0x01000000,
-  MAX_FRAME_LENGTH
-]
-
-const tokens = [
-  '"',
-  "{",
-  "}",
-  "[",
-  "]",
-  ":",
-  ",",
-  "\\",
-  "\\u",
-  "null",
-  "true",
-  "-1",
-  "1e999",
-  "99999999999999999999",
-  '"__proto__":',
-  '{"a":1}:',
-  "\u0000",
-  "\u0001",
-  "é",
-  '"code":',
-  '"opaque":null,',
-  '"extFields":{'
-].map((token) => Buffer.from(token))
-
-const randomBytes = (random: Generator, length: number): Buffer => {
-  const out = Buffer.alloc(length)
-  for (let i = 0; i < length; i++) out[i] = random.below(256)
-  return out
-}
-
-const splice = (bytes: Buffer, at: number, remove: number, insert: Uint8Array): Buffer =>
-  Buffer.concat([bytes.subarray(0, at), insert, bytes.subarray(at + remove)])
-
-/** Spoils bytes in one to six places. */
-const mutate = (random: Generator, original: Uint8Array): Buffer => {
-  let bytes: Buffer = Buffer.from(original)
-  for (let count = 1 + random.below(6); count > 0; count--) {
-    const at = random.below(bytes.length + 1)
-    switch (random.below(7)) {
-      case 0:
-        if (at < bytes.length) bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8))
-        break
-      case 1:
-        if (at < bytes.length) bytes[at] = random.below(256)
-        break
-      case 2:
-        if (at + 4 <= bytes.length) bytes.writeInt32BE(random.pick(interesting), at)
-        break
-      case 3:
-        bytes = splice(bytes, at, random.below(32), emptyBody)
-        break
-      case 4:
-        bytes = splice(bytes, at, 0, random.pick(tokens))
-        break
-      case 5:
-        bytes = splice(bytes, at, 0, bytes.subarray(at, at + random.below(64)))
-        break
-      default:
-        bytes = Buffer.from(bytes.subarray(0, random.below(bytes.length + 1)))
-    }
-  }
-  return bytes
-}
-
-/** Puts the length fields right, so that what is inside gets read. */
-const reframe = (type: number, header: Uint8Array, body: Uint8Array): Buffer => {
-  const out = Buffer.alloc(8)
-  out.writeInt32BE(4 + header.length + body.length, 0)
-  out.writeInt32BE((type << 24) | header.length, 4)
-  return Buffer.concat([out, header, body])
-}
-
-const text = (random: Generator): string => random.pick(tokens).toString("utf8").repeat(random.below(4))
-
-const randomCommand = (random: Generator): RemotingCommand => {
-  const extFields: Record<string, string> = {}
-  for (let count = random.below(5); count > 0; count--) {
-    setField(
-      extFields,
-      random.pick(["__proto__", "constructor", "topic", "queueId", "a", "7", text(random)]),
-      text(random)
-    )
-  }
-  const body = randomBytes(random, random.below(100))
-  return {
-    code: random.int32() >> random.below(32),
-    language: random.pick(["JAVA", "GO", "OTHER"]),
-    version: random.int32() >> 16,
-    opaque: random.int32(),
-    flag: random.below(4),
-    remark: random.below(2) === 0 ? undefined : `r${text(random)}`,
-    extFields: random.below(4) === 0 ? undefined : { ...extFields, z: text(random) },
-    body: body.length === 0 ? emptyBody : body,
-    serializeType: random.below(2) === 0 ? "JSON" : "ROCKETMQ"
-  }
-}
-
 type Decode = (cmd: RemotingCommand) => unknown
 
 /** Every decode function of every request and push that the library knows. */
@@ -206,7 +41,14 @@ const decoders: ReadonlyArray<Decode> = Object.values(Protocol).flatMap((module)
 
 /** Text by which two commands are compared; bytes as hex. */
 const fingerprint = (commands: ReadonlyArray<RemotingCommand>): string =>
-  JSON.stringify(commands.map((cmd) => [{ ...cmd, body: undefined }, Buffer.from(cmd.body).toString("hex")]))
+  JSON.stringify(
+    commands.map(({ body, code, extFields, flag, language, opaque, remark, serializeType, version }) => [
+      [code, flag, language, opaque, serializeType, version],
+      remark === undefined ? [] : [remark],
+      extFields === undefined ? [] : [Object.entries(extFields)],
+      Buffer.from(body).toString("hex")
+    ])
+  )
 
 /** Milliseconds of processor time that this process has had. */
 const userMillis = (): number => process.cpuUsage().user / 1000
@@ -275,6 +117,25 @@ export const fuzz = (options: { readonly inputs: number; readonly seed: number }
     return undefined
   }
 
+  /** A stream of frames that look alike comes out as each of them does by itself. */
+  const runAlike = (kind: string, alike: ReadonlyArray<Buffer>, stream: Uint8Array): string | undefined => {
+    const expected: Array<RemotingCommand> = []
+    let failed: FrameError | undefined
+    for (const frame of alike) {
+      const one = decodeFrame(frame.subarray(4))
+      if (one instanceof FrameError) {
+        failed = one
+        break
+      }
+      expected.push(one)
+    }
+    const { commands, error } = makeFrameDecoder().push(stream)
+    if (fingerprint(commands) !== fingerprint(expected) || error?.kind !== failed?.kind) {
+      return "a frame is read differently behind others like it"
+    }
+    return runFrames(kind, stream)
+  }
+
   const runBytes = (kind: string, bytes: Uint8Array): undefined => {
     switch (random.below(5)) {
       case 0:
@@ -312,7 +173,7 @@ export const fuzz = (options: { readonly inputs: number; readonly seed: number }
     const headerLength = Buffer.from(source).readInt32BE(4) & 0xffffff
     const header = source.subarray(8, 8 + headerLength)
     const body = source.subarray(8 + headerLength)
-    const choice = random.below(8)
+    const choice = random.below(9)
     let kind: string
     let input: Uint8Array = emptyBody
     let run: () => string | undefined
@@ -340,6 +201,12 @@ export const fuzz = (options: { readonly inputs: number; readonly seed: number }
       kind = "mutated body of a frame"
       input = reframe(source[4] ?? 0, header, mutate(random, body))
       run = () => runFrames(kind, input)
+    } else if (choice === 6) {
+      kind = "look-alikes"
+      const alike = lookAlikes(random)
+      const stream = Buffer.concat(alike)
+      input = stream
+      run = () => runAlike(kind, alike, stream)
     } else {
       kind = "mutated body"
       input = mutate(random, body)
