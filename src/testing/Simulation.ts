@@ -1,4 +1,4 @@
-import { Cause, Clock, Deferred, Effect, Exit, identity, Logger, Random, Schema } from "effect"
+import { Cause, Clock, Deferred, Effect, Exit, Logger, Random, Schema } from "effect"
 import type { Scope } from "effect"
 import type { EmbeddedClusterOptions } from "../embedded/EmbeddedCluster.ts"
 import { EmbeddedCluster } from "../embedded/EmbeddedCluster.ts"
@@ -215,8 +215,8 @@ export const runSeed = <E>(
       seed,
       Effect.scoped(Effect.provide(program, layer)).pipe(
         Effect.provideService(HostInfo, HOST),
-        // Not the level: what is logged and not shown must take as many turns as what is shown.
-        options.logs === true ? identity : Effect.provideService(Logger.CurrentLoggers, new Set())
+        // Not the level, and in any case: what is logged and not shown must take as many turns as what is shown.
+        Effect.updateService(Logger.CurrentLoggers, (loggers) => (options.logs === true ? loggers : new Set()))
       ),
       scenario.limits
     ),
