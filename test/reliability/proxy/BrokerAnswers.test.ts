@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { encode, type RemotingCommand } from "../../../src/protocol/RemotingCommand.ts"
+import { RequestCode } from "../../../src/protocol/RequestCode.ts"
 import { ResponseCode } from "../../../src/protocol/ResponseCode.ts"
 import { EmbeddedCluster, type FaultProxy } from "../../../src/testing/index.ts"
 import { text } from "../../support/rig.ts"
@@ -29,6 +30,41 @@ const refusing = (
   })
 
 describe("answers through a proxy", () => {
+  it.live("B5: flow control: one wait and one more attempt, then the error", () =>
+    proxiedRow({ brokers: pair, producer: { sendMsgTimeout: 15_000 } }, (producer) =>
+      Effect.gen(function* () {
+        const { broker } = yield* Proxies
+        const asked = yield* Effect.forEach(pair, (name) =>
+          refusing(broker(name), ResponseCode.FLOW_CONTROL, "too fast")
+        )
+        const { attempts, reason } = yield* Effect.flip(producer.send(text("orders")))
+        assert.deepInclude(reason, { _tag: "BrokerRejected", code: ResponseCode.FLOW_CONTROL })
+        assert.deepStrictEqual([attempts.length, asked.flat().length], [2, 2])
+      })
+    )
+  )
+
+  it.live("B6: no permission: another broker is tried and the route read again, then a typed error", () =>
+    proxiedRow({ brokers: pair, producer: { sendMsgTimeout: 15_000 } }, (producer) =>
+      Effect.gen(function* () {
+        const { traffic } = yield* EmbeddedCluster
+        const { broker } = yield* Proxies
+        yield* refusing(broker("broker-a"), ResponseCode.NO_PERMISSION, "the broker is read only")
+        // The turn comes to broker-a with the first or the second of them.
+        for (let i = 0; i < 2; i++) {
+          assert.strictEqual((yield* producer.send(text("orders"))).queue.brokerName, "broker-b")
+        }
+        yield* refusing(broker("broker-b"), ResponseCode.NO_PERMISSION, "the broker is read only")
+        yield* traffic.clear
+        const { outcome, reason } = yield* Effect.flip(producer.send(text("orders")))
+        assert.deepInclude(reason, { _tag: "BrokerRejected", code: ResponseCode.NO_PERMISSION })
+        assert.strictEqual(outcome, "rejected")
+        const routes = { code: RequestCode.GET_ROUTEINFO_BY_TOPIC, topic: "orders" }
+        assert.isAtLeast((yield* traffic.matching(routes)).length, 1)
+      })
+    )
+  )
+
   for (const code of [ResponseCode.MESSAGE_ILLEGAL, ResponseCode.INVALID_PARAMETER]) {
     it.live(`B8: ${code} is never sent again, though there is another broker and the remark invites it`, () =>
       proxiedRow({ brokers: pair, producer: { sendMsgTimeout: 15_000 } }, (producer) =>
