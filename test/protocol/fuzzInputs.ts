@@ -208,9 +208,10 @@ export const lookAlikes = (random: Generator): ReadonlyArray<Buffer> => {
     const extFields = Object.fromEntries(
       names.map((name) => [name, random.below(3) === 0 ? randomValue(random) : String(random.below(1_000))])
     )
-    const header = Buffer.from(
-      JSON.stringify({ code, extFields, flag, language, opaque, remark, serializeTypeCurrentRPC: "JSON", version })
-    )
+    const serializeTypeCurrentRPC = "JSON"
+    const fields = { code, extFields, flag, language, opaque, remark, serializeTypeCurrentRPC, version }
+    const odd = random.below(20) === 0 ? random.pick(["0", "-", " ", "1e", "1"]) : ""
+    const header = Buffer.from(JSON.stringify(fields).replace('"opaque":', `"opaque":${odd}`))
     const spoiled = index > 1 && random.below(5) === 0
     return reframe(0, spoiled ? mutate(random, header) : header, randomBytes(random, random.below(20)))
   })
