@@ -68,7 +68,7 @@ export interface DefaultMQProducerShape extends MessageSends.MessageSends {
    * reason, and has then released everything. Callers that come while a start is under way share its outcome; one that
    * comes later is refused, and the running producer stays unharmed. After an interruption or a failure the state is
    * START_FAILED (CREATE_JUST after a duplicate group, as in Java) and a new producer of the same identity can be
-   * started.
+   * started; an interruption that comes after the last step shuts the producer down, unless others share the start.
    */
   readonly start: Effect.Effect<void, StartError>
   /**
