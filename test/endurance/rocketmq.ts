@@ -119,7 +119,8 @@ const program = (options: RocketMQOptions) =>
           victims,
           (victim) =>
             Effect.gen(function* () {
-              yield* victim.start
+              // On a machine with too much to do a broker may not be up in time; that says nothing of the client.
+              yield* Effect.retry(victim.start, { times: 3 })
               const back = now()
               downs.push(back - killed)
               yield* until(() => firstSince.has(victim.name))
