@@ -43,6 +43,8 @@ const program = ({ every, minutes, rate }: SoakOptions, fibers: () => number) =>
           producerGroup: autoBatch ? "soak-shared" : "soak",
           namesrvAddr: peers.namesrvAddr,
           autoBatch,
+          // What is looked at is what the process holds, on a machine that may be busy with other work.
+          sendMsgTimeout: 60_000,
           pollNameServerInterval: 1_000,
           heartbeatBrokerInterval: 1_000
         })
