@@ -96,12 +96,15 @@ const startUpkeep = async (size: Size) => {
     once(child, "message"),
     ended.then(([code, signal]) => Promise.reject(new Error(`it ended with ${code ?? signal}`)))
   ])
-  const ask = async () => {
+  const ask = async (order: "begin" | "end") => {
     const answer = once(child, "message")
-    child.send("cost")
+    child.send(order)
     return readUpkeep((await answer)[0])
   }
-  const take = async () => ({ ...(await ask()), counts: await sink.take({ brokers: size.brokers }) })
+  const take = async (order: "begin" | "end") => ({
+    ...(await ask(order)),
+    counts: await sink.take({ brokers: size.brokers })
+  })
   return {
     take,
     stop: async () => {
@@ -130,9 +133,9 @@ const measureUpkeep = async (
     }
   }
   say(`${running.length} clients keep up their routes and heartbeats for ${seconds} s`)
-  const before = await Promise.all(running.map(({ client }) => client.take()))
+  const before = await Promise.all(running.map(({ client }) => client.take("begin")))
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
-  const after = await Promise.all(running.map(({ client }) => client.take()))
+  const after = await Promise.all(running.map(({ client }) => client.take("end")))
   for (const { client } of running) await client.stop()
   const perMinute = 60 / seconds
   return new Map(

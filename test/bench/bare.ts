@@ -68,6 +68,22 @@ socket.on("data", (chunk: Buffer) => {
   onAnswers(count)
 })
 
+// From here on, copying frames into one buffer takes longer than handing each to the system.
+const LARGE = 16_384
+
+/** One write, of one buffer or of many. */
+const writeAll = (frames: ReadonlyArray<Buffer>): void => {
+  const [first] = frames
+  if (first === undefined) return
+  if (frames.length === 1) socket.write(first)
+  else if (first.length < LARGE) socket.write(Buffer.concat([...frames]))
+  else {
+    socket.cork()
+    for (const one of frames) socket.write(one)
+    socket.uncork()
+  }
+}
+
 /** Requests that are answered: as many leave as answers came. */
 const runAnswered = (phase: Phase, meter: Meter): Promise<void> =>
   new Promise((resolve) => {
@@ -84,7 +100,7 @@ const runAnswered = (phase: Phase, meter: Meter): Promise<void> =>
         began[sent % phase.inFlight] = now
         out.push(ready[sent++ % ready.length] ?? Buffer.alloc(0))
       }
-      if (out.length > 0) socket.write(out.length === 1 ? (out[0] ?? "") : Buffer.concat(out))
+      writeAll(out)
     }
     onAnswers = (count) => {
       for (let i = 0; i < count; i++) meter.done(began[answered++ % phase.inFlight] ?? 0, size)

@@ -70,8 +70,10 @@ const program = Effect.gen(function* () {
 
   if (options.seconds === 0) {
     yield* Effect.callback<void>((resume) => {
-      process.on("message", () => {
-        process.send?.({ cpuSeconds: cpuSeconds(), heapMiB: sweptHeapMiB() } satisfies Upkeep)
+      process.on("message", (order) => {
+        // The sweep of an end is behind what is measured; at the beginning there is none.
+        const used = cpuSeconds()
+        process.send?.({ cpuSeconds: used, heapMiB: order === "end" ? sweptHeapMiB() : 0 } satisfies Upkeep)
       })
       process.on("disconnect", () => resume(Effect.void))
       process.send?.("ready")

@@ -56,6 +56,7 @@ const measureAll = async (options: Options, folder: string, packageFolder: strin
   if (starts !== undefined) {
     parts.set("start", `Medians of ${2 * options.rounds} interleaved rounds; ${load}.\n\n${startText(starts, absent)}`)
   }
+  if (wants("check")) parts.set("check", (await check(peers, ["ours", "write-per-frame"], sink, say)).text)
   if (modes !== undefined && starts !== undefined) parts.set("aims", aimsText(modes, starts))
   return parts
 }
@@ -67,7 +68,9 @@ const main = async (options: Options): Promise<number> => {
   try {
     if (options.check) {
       const { peers } = await prepare(["bare", "ours"], folder, packageFolder, say)
-      return (await check(peers, options.writePerFrame ? "write-per-frame" : "default", sink, say)) ? 0 : 1
+      const { passed, text } = await check(peers, [options.writePerFrame ? "write-per-frame" : "ours"], sink, say)
+      process.stdout.write(`${text}\n`)
+      return passed ? 0 : 1
     }
     const parts = await measureAll(options, folder, packageFolder, sink)
     process.stdout.write([...parts].map(([part, text]) => `## ${part}\n\n${text}\n`).join("\n"))
