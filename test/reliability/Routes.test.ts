@@ -54,7 +54,7 @@ describe("routes of name servers that do not agree", () => {
           assert.strictEqual((yield* instance)?.nameServers.chosen, current)
         }
       })
-    ).pipe(onMemory({ topics: { orders: {} }, nameServers: 2 }))
+    ).pipe(onMemory({ topics: { orders: { writeQueueNums: 8, readQueueNums: 8 } }, nameServers: 2 }))
   )
 
   const emptyViews = [
