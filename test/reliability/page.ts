@@ -23,6 +23,28 @@ const { values } = parseArgs({
 
 const say = (line: string) => process.stdout.write(`${line}\n`)
 
+/** The files of tests that may have some of rows: to load all the others would take most of the time. */
+const filesWithRows = (): ReadonlyArray<string> =>
+  Fs.readdirSync(Path.join(root, "test"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".test.ts"))
+    .map((entry) => Path.join(entry.parentPath, entry.name))
+    .filter((file) => reachable(file).some((text) => mayHaveRows.test(text)))
+    .map((file) => Path.relative(root, file))
+
+/** The number of a row where a title can have it, written out or in a table of cases. */
+const mayHaveRows = /["'`][NCBHL]\d{1,2}\b/
+
+/** The text of a file, and of those of its own folder and the folders beside it that it imports: suites have titles too. */
+const reachable = (file: string, seen = new Set<string>()): ReadonlyArray<string> => {
+  if (seen.has(file) || !Fs.existsSync(file)) return []
+  seen.add(file)
+  const text = Fs.readFileSync(file, "utf8")
+  const imports = [...text.matchAll(/from "(\.[^"]+\.ts)"/g)]
+    .map((match) => Path.join(Path.dirname(file), match[1] ?? ""))
+    .filter((target) => target.startsWith(Path.join(root, "test") + Path.sep))
+  return [text, ...imports.flatMap((target) => reachable(target, seen))]
+}
+
 /** Runs the tests of rows in one suite; gives the file of its report. */
 const runSuite = (config: string, folder: string): string => {
   const report = Path.join(folder, `${config}.json`)
@@ -30,7 +52,16 @@ const runSuite = (config: string, folder: string): string => {
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`]
   spawnSync(
     process.execPath,
-    [vitest, "run", "--config", Path.join(root, "test", "config", config), "-t", titlePattern, ...reporters],
+    [
+      vitest,
+      "run",
+      "--config",
+      Path.join(root, "test", "config", config),
+      "-t",
+      titlePattern,
+      ...reporters,
+      ...filesWithRows()
+    ],
     { cwd: root, stdio: "inherit" }
   )
   return report
