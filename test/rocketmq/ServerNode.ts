@@ -49,7 +49,8 @@ export interface ServerNodeOptions {
   readonly missing: (address: string) => Effect.Effect<string | undefined>
 }
 
-const startTimeoutMillis = 120_000
+/** A machine that many share may give a starting JVM a few percent of its time. */
+const startTimeoutMillis = 300_000
 const stopTimeoutMillis = 30_000
 
 /** RocketMQ 4 and 5 on Java 17: what the store and the transport reach into. */
