@@ -54,7 +54,7 @@ export {
   fromConfig as producerOptionsFromConfig,
   type TransactionOverrides
 } from "./producer/ConfigNames.ts"
-export { DefaultMQProducer, type DefaultMQProducerShape, type ProducerState } from "./producer/DefaultMQProducer.ts"
+export { DefaultMQProducer, type DefaultMQProducerShape } from "./producer/DefaultMQProducer.ts"
 export {
   type CheckForbiddenHook,
   CheckForbiddenHooks,
@@ -66,6 +66,7 @@ export {
 } from "./producer/Hooks.ts"
 export { LocalTransactionState, stateOfExit } from "./producer/LocalTransactionState.ts"
 export type { ProducerConfig, ProducerOptions, Readiness } from "./producer/ProducerConfig.ts"
+export type { ProducerState } from "./producer/ProducerState.ts"
 export * from "./producer/ReplyError.ts"
 export { type ReplyInput, replyTopic, type RequestOptions } from "./producer/RequestReply.ts"
 export * as KeyHash from "./producer/KeyHash.ts"

@@ -60,11 +60,12 @@ export const make = (
   return Remoting.make(settings, unwrapping).pipe(
     Effect.map((remoting) => {
       if (namespace === undefined) return remoting
-      const invoke: typeof remoting.invoke = (address, request, timeoutMillis) =>
-        Effect.map(remoting.invoke(address, request, timeoutMillis), (response) =>
-          NamespaceRpcHook.unwrapRemark(namespace, response)
-        )
-      return { ...remoting, invoke }
+      const unwrapped = (answer: ReturnType<typeof remoting.invoke>) =>
+        Effect.map(answer, (response) => NamespaceRpcHook.unwrapRemark(namespace, response))
+      const invoke: typeof remoting.invoke = (...request) => unwrapped(remoting.invoke(...request))
+      const start: typeof remoting.start = (address, request, timeoutMillis, resume) =>
+        remoting.start(address, request, timeoutMillis, (answer) => resume(unwrapped(answer)))
+      return { ...remoting, invoke, start }
     }),
     Effect.map((remoting) => (config.vipChannelEnabled ? VipChannel.make(remoting, isBroker) : remoting)),
     Effect.tap(() =>

@@ -54,18 +54,23 @@ export interface MQClientApi {
     topic: string,
     timeoutMillis: number
   ) => Effect.Effect<TopicRouteData | undefined, NameServerApiError>
-  /** A send. "Stored, but" answers (FLUSH_DISK_TIMEOUT and so on) are successes; `code` tells them apart. */
-  readonly sendMessage: (
+  /** A send; what the answer says, {@link MQClientApi.readStored} tells. */
+  readonly sendMessage: RemotingClient["Service"]["invoke"]
+  /** {@link MQClientApi.sendMessage} for whoever makes an `Effect.callback` of their own of it. */
+  readonly startSendMessage: RemotingClient["Service"]["start"]
+  /**
+   * Reads the answer to a send. "Stored, but" answers (FLUSH_DISK_TIMEOUT and so on) are successes; the answer's `code`
+   * tells them apart.
+   */
+  readonly readStored: (
     address: string,
     request: Request,
-    timeoutMillis: number
-  ) => Effect.Effect<{ readonly code: number; readonly answer: SendMessage.SendMessageAnswer }, ApiError>
+    response: RemotingCommand
+  ) => SendMessage.SendMessageAnswer | AccessDenied | BrokerRejected | UnreadableAnswer
   /** A send that nobody answers. */
-  readonly sendMessageOneway: (
-    address: string,
-    request: Request,
-    timeoutMillis: number
-  ) => Effect.Effect<void, RemotingError>
+  readonly sendMessageOneway: RemotingClient["Service"]["invokeOneway"]
+  /** {@link MQClientApi.sendMessageOneway} for whoever makes an `Effect.callback` of their own of it. */
+  readonly startSendMessageOneway: RemotingClient["Service"]["startOneway"]
   /** What became of a half message; nobody answers. The remark says why, where there is something to say. */
   readonly endTransactionOneway: (
     address: string,
@@ -156,19 +161,15 @@ export const make = (remoting: RemotingClient["Service"], nameServer: NameServer
           () => Effect.succeed(undefined)
         )
       ),
-    sendMessage: (address, request, timeoutMillis) =>
-      Effect.flatMap(
-        remoting.invoke(address, request, timeoutMillis),
-        (response): Effect.Effect<{ code: number; answer: SendMessage.SendMessageAnswer }, ApiError> => {
-          const { code } = response
-          if (!isStored(code)) return Effect.fail(rejected(address, request.code, response))
-          const answer = SendMessage.decodeResponse(response)
-          return isDecodeError(answer)
-            ? Effect.fail(unreadable(address, request.code, answer))
-            : Effect.succeed({ code, answer })
-        }
-      ),
+    sendMessage: remoting.invoke,
+    startSendMessage: remoting.start,
+    readStored: (address, request, response) => {
+      if (!isStored(response.code)) return rejected(address, request.code, response)
+      const answer = SendMessage.decodeResponse(response)
+      return isDecodeError(answer) ? unreadable(address, request.code, answer) : answer
+    },
     sendMessageOneway: remoting.invokeOneway,
+    startSendMessageOneway: remoting.startOneway,
     endTransactionOneway: (address, header, remark, timeoutMillis) =>
       remoting.invokeOneway(address, { ...EndTransaction.request(header), remark }, timeoutMillis),
     pullMessage: (address, request, timeoutMillis) =>

@@ -50,6 +50,10 @@ export const make = (
     invoke: (address, request, timeoutMillis) => remoting.invoke(target(address, request.code), request, timeoutMillis),
     invokeOneway: (address, request, timeoutMillis) =>
       remoting.invokeOneway(target(address, request.code), request, timeoutMillis),
+    start: (address, request, timeoutMillis, resume) =>
+      remoting.start(target(address, request.code), request, timeoutMillis, resume),
+    startOneway: (address, request, timeoutMillis, resume) =>
+      remoting.startOneway(target(address, request.code), request, timeoutMillis, resume),
     closeAddress: (address) =>
       isBroker(address)
         ? Effect.andThen(remoting.closeAddress(vipAddress(address)), remoting.closeAddress(address))

@@ -9,10 +9,9 @@ import {
   StartTimeout
 } from "../client/ClientError.ts"
 import { HostInfo } from "../client/ClientId.ts"
-import type { InstanceState } from "../client/InstanceState.ts"
 import { MQClientManager } from "../client/MQClientManager.ts"
 import type { ServiceState } from "../client/ServiceState.ts"
-import { makeJournal, runStep, type StepRecord } from "../client/StartStep.ts"
+import { makeJournal, runStep } from "../client/StartStep.ts"
 import type { Message } from "../message/Message.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
 import { makeUniqueIds } from "../message/MessageId.ts"
@@ -24,38 +23,16 @@ import type { Extension, Running } from "./Extension.ts"
 import * as MessageSends from "./MessageSends.ts"
 import * as ProducerConfig from "./ProducerConfig.ts"
 import { awaitReadiness } from "./ProducerStart.ts"
+import { type ProducerState, viewOf } from "./ProducerState.ts"
 import type { NotARequest, RequestReplyClosed, RequestReplyTimeout } from "./ReplyError.ts"
 import * as RequestReply from "./RequestReply.ts"
 import * as Send from "./Send.ts"
 import { SendError } from "./SendError.ts"
 import * as SharedStart from "./SharedStart.ts"
 import type { SendOptions } from "./SendOptions.ts"
-import type { FaultState } from "./FaultStrategy.ts"
-import type { HookCounters } from "./Hooks.ts"
 import * as Telemetry from "./Telemetry.ts"
-import type { TraceState } from "./TraceDispatcher.ts"
 import * as TopicPublishInfoTable from "./TopicPublishInfoTable.ts"
 import { checkGroup } from "./Validators.ts"
-
-/** Everything there is to see of a producer, in one value that can be printed as JSON. */
-export interface ProducerState {
-  readonly producerGroup: string
-  readonly serviceState: ServiceState
-  /** The start-up steps, numbered as in docs/startup.md, in the order in which they ended. */
-  readonly steps: ReadonlyArray<StepRecord>
-  readonly topics: ReadonlyArray<string>
-  /** Sends under way. */
-  readonly inFlight: number
-  /** What is held against brokers; empty unless `sendLatencyEnable` is set. */
-  readonly faults: ReadonlyArray<FaultState>
-  readonly counters: Send.SendCounters
-  /** What became of the runs of hooks. */
-  readonly hooks: HookCounters
-  /** What became of the message traces; undefined unless `enableTrace` is set and the producer is running. */
-  readonly trace: TraceState | undefined
-  /** The client instance under the producer; undefined unless it is running. */
-  readonly instance: InstanceState | undefined
-}
 
 /** A producer: what `DefaultMQProducer.make` and the layers give. */
 export interface DefaultMQProducerShape extends MessageSends.MessageSends {
@@ -107,8 +84,6 @@ export interface DefaultMQProducerShape extends MessageSends.MessageSends {
   /** Everything there is to see of the producer now. */
   readonly state: Effect.Effect<ProducerState>
 }
-
-const noCounters: Send.SendCounters = { sends: 0, acknowledged: 0, failed: 0, unknown: 0, retries: 0 }
 
 /**
  * A RocketMQ producer.
@@ -381,19 +356,11 @@ export const makeExtended = Effect.fnUntraced(function* (
       const serviceState = stateNow()
       const instance =
         serviceState === "RUNNING" ? yield* running?.instance.state ?? Effect.succeed(undefined) : undefined
-      const view: ProducerState = {
-        producerGroup,
-        serviceState,
-        steps: [...journal.records],
-        topics: [...table.topics()],
-        inFlight: running?.sends.inFlight() ?? 0,
-        faults: running?.sends.faults() ?? [],
-        counters: { ...(running?.sends.counters ?? noCounters) },
-        hooks: { ...(running?.telemetry.hooks ?? { failures: 0, refused: 0 }) },
-        trace: running?.telemetry.trace?.state(),
-        instance
-      }
-      return view
+      const { records } = journal
+      return viewOf(
+        { producerGroup, serviceState, steps: [...records], topics: [...table.topics()], instance },
+        running
+      )
     })
   }
   const parts = (topic: string) =>

@@ -19,8 +19,8 @@ export interface FaultState {
 /** The choice of a queue, and what it learns from the attempts. Source: RocketMQ `MQFaultStrategy`. */
 export interface FaultStrategy {
   readonly selectOneMessageQueue: (info: TopicPublishInfo, lastBroker: string | undefined) => MessageQueue | undefined
-  /** Learns from an attempt that a broker answered. */
-  readonly answered: (brokerName: string, latencyMillis: number) => void
+  /** Learns from an attempt that a broker answered; `begin` is when it began, on the monotonic clock in milliseconds. */
+  readonly answered: (brokerName: string, begin: number) => void
   /** Learns from an attempt that failed; `heard` when the broker answered all the same. */
   readonly failed: (brokerName: string, latencyMillis: number, heard: boolean) => void
   readonly state: () => ReadonlyArray<FaultState>
@@ -95,7 +95,7 @@ export const make = Effect.fnUntraced(function* (
         selectOneMessageQueue(info, lastBroker)
       )
     },
-    answered: (brokerName, latencyMillis) => tolerance.updateFaultItem(brokerName, latencyMillis, false, true),
+    answered: (brokerName, begin) => tolerance.updateFaultItem(brokerName, now() - begin, false, true),
     // Without a detector nobody would find out that the broker can be reached again.
     failed: (brokerName, latencyMillis, heard) =>
       tolerance.updateFaultItem(brokerName, latencyMillis, true, heard || !config.startDetectorEnable),

@@ -1,3 +1,5 @@
+import { type Effect, Exit } from "effect"
+import type { ApiError } from "../client/ClientError.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import type { SendResult, SendStatus } from "../message/SendResult.ts"
 import type { SendMessageAnswer } from "../protocol/request/SendMessage.ts"
@@ -5,14 +7,17 @@ import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { Outgoing } from "./Outgoing.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
 import type { QueueSelector } from "./QueueSelector.ts"
-import { InvalidMessage, type SendAttempt, type SendOutcome, SendTimeout } from "./SendError.ts"
+import * as RetryPolicy from "./RetryPolicy.ts"
+import { InvalidMessage, SendAttempt, type SendOutcome, SendTimeout } from "./SendError.ts"
 import { check } from "./SendOptions.ts"
+import type { SendPlace } from "./SendLimit.ts"
 import type { DispatchOptions } from "./Sends.ts"
 import { brokerNameOf, type TopicPublishInfo } from "./TopicPublishInfo.ts"
 
-/** One send under way, over all its attempts. */
-export interface Call {
-  readonly outgoing: Outgoing
+/** One send under way, over all its attempts; its own place among those in flight. */
+export interface Call extends SendPlace {
+  /** What is sent; changed before the first attempt at most, by who watches the send and by packing. */
+  outgoing: Outgoing
   /** Where the next attempt goes, if that is settled. */
   fixedQueue: MessageQueue | undefined
   /** Settles it, once. */
@@ -20,6 +25,10 @@ export interface Call {
   /** Whether all attempts go to one queue. */
   readonly pinned: boolean
   readonly timeoutMillis: number
+  /** Whether it was accepted and counted before; see `DispatchOptions`. */
+  readonly accepted: boolean
+  /** On the monotonic clock, in milliseconds. */
+  readonly startedAt: number
   /** On the monotonic clock, in milliseconds. */
   readonly deadline: number
   /** Attempts begun. */
@@ -31,6 +40,9 @@ export interface Call {
   outcome: SendOutcome
   failures: Array<SendAttempt>
 }
+
+/** Whether an effect is a result already, so that nothing is left to run. */
+export const isEnded = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Exit<A, E> => Exit.isExit(effect)
 
 /** Whether something was refused before it could be sent. */
 export const isInvalid = (value: object): value is InvalidMessage => value instanceof InvalidMessage
@@ -54,6 +66,27 @@ export const placeOf = (info: TopicPublishInfo, queue: MessageQueue): MessageQue
   return brokerName === queue.brokerName ? queue : { ...queue, brokerName }
 }
 
+/** Writes a failed attempt down. */
+export const noteFailure = (
+  call: Call,
+  { address, place }: { readonly address: string; readonly place: MessageQueue },
+  error: ApiError,
+  elapsedMillis: number
+): void => {
+  const outcome = RetryPolicy.outcomeOf(error)
+  call.outcome = RetryPolicy.worst(call.outcome, outcome)
+  call.failures.push(
+    new SendAttempt({
+      brokerName: place.brokerName,
+      queueId: place.queueId,
+      address,
+      elapsedMillis,
+      outcome,
+      cause: error
+    })
+  )
+}
+
 /** The error of a send whose deadline has passed. */
 export const timeout = (call: Call, during: string) =>
   new SendTimeout({ topic: call.outgoing.topic, timeoutMillis: call.timeoutMillis, during })
@@ -69,11 +102,16 @@ export const callOf = (
   if (isInvalid(checked)) return checked
   const { queue, selector, timeoutMillis } = checked
   return {
+    size: outgoing.body.length,
+    admitted: false,
+    resume: undefined,
     outgoing,
     fixedQueue: queue,
     selector,
     pinned: options?.unpinned !== true && (queue !== undefined || selector !== undefined),
     timeoutMillis,
+    accepted: options?.accepted === true,
+    startedAt: now,
     deadline: now + timeoutMillis,
     attempts: 0,
     counted: 0,
@@ -84,10 +122,10 @@ export const callOf = (
   }
 }
 
-/** What a broker's answer means for whoever sent. `brokerName` is that of the queue as the route has it. */
+/** What a broker's answer means for whoever sent. `asked` is the queue as the route has it. */
 export const resultOf = (
   call: Call,
-  brokerName: string,
+  asked: MessageQueue,
   code: number,
   answer: SendMessageAnswer,
   borrowed: boolean
@@ -97,7 +135,7 @@ export const resultOf = (
     status: statusOf(code),
     msgId: call.outgoing.msgId,
     offsetMsgId: answer.msgId,
-    queue: { topic, brokerName, queueId: answer.queueId },
+    queue: answer.queueId === asked.queueId ? asked : { topic, brokerName: asked.brokerName, queueId: answer.queueId },
     queueOffset: answer.queueOffset,
     attempts: call.attempts,
     borrowedRoute: borrowed,

@@ -15,8 +15,8 @@ export interface SendPlace {
  * Source: RocketMQ `DefaultMQProducer.backPressureForAsyncSendNum`, `backPressureForAsyncSendSize`.
  */
 export interface SendLimit {
-  /** Takes a place, or stands in line for one. */
-  readonly take: (size: number) => SendPlace
+  /** Takes the place, or stands in line for it. */
+  readonly take: (place: SendPlace) => void
   /** Waits until the place is there. */
   readonly wait: (place: SendPlace) => Effect.Effect<void>
   /** Gives the place back, or leaves the line. */
@@ -38,10 +38,8 @@ export const make = (options: { readonly maxSends: number; readonly maxBytes: nu
     }
   })
   return {
-    take: (size) => {
-      const place: SendPlace = { size, admitted: false, resume: undefined }
+    take: (place) => {
       place.admitted = limit.enter(place)
-      return place
     },
     wait: (place) =>
       Effect.callback<void>((resume) => {

@@ -4,6 +4,9 @@ import { Effect } from "effect"
 export interface Underway {
   /** Counts the work for as long as it runs. */
   readonly track: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Counts one piece of work, until {@link leave}. */
+  readonly enter: () => void
+  readonly leave: () => void
   readonly count: () => number
   /** Ends when nothing is under way, or after so many milliseconds; gives how much is left then. */
   readonly drain: (timeoutMillis: number) => Effect.Effect<number>
@@ -13,9 +16,13 @@ export interface Underway {
 export const make = (): Underway => {
   let count = 0
   const waiting = new Set<() => void>()
-  const leave = Effect.sync(() => {
-    if (--count === 0) for (const resume of waiting) resume()
-  })
+  const enter = () => {
+    count++
+  }
+  const leave = () => {
+    if (--count === 0 && waiting.size > 0) for (const resume of waiting) resume()
+  }
+  const left = Effect.sync(leave)
   const idle = Effect.callback<void>((resume) => {
     if (count === 0) return resume(Effect.void)
     const wake = () => resume(Effect.void)
@@ -27,9 +34,11 @@ export const make = (): Underway => {
   return {
     track: (self) =>
       Effect.suspend(() => {
-        count++
-        return Effect.ensuring(self, leave)
+        enter()
+        return Effect.ensuring(self, left)
       }),
+    enter,
+    leave,
     count: () => count,
     drain: (timeoutMillis) => Effect.map(Effect.timeoutOption(idle, Math.max(0, timeoutMillis)), () => count)
   }

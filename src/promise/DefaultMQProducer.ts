@@ -5,11 +5,8 @@ import type { MessageExt } from "../message/MessageExt.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import type { SendResult } from "../message/SendResult.ts"
 import type { EncodeOptions, Topic } from "../message/Topic.ts"
-import {
-  DefaultMQProducer as Service,
-  type DefaultMQProducerShape,
-  type ProducerState
-} from "../producer/DefaultMQProducer.ts"
+import { DefaultMQProducer as Service, type DefaultMQProducerShape } from "../producer/DefaultMQProducer.ts"
+import type { ProducerState } from "../producer/ProducerState.ts"
 import type { RecallOptions } from "../producer/Recall.ts"
 import type { ReplyInput, RequestOptions } from "../producer/RequestReply.ts"
 import type { SendBatchResult } from "../producer/SendBatch.ts"

@@ -5,14 +5,14 @@ import type { RemotingCommand, Request, Response, SerializeType } from "../proto
 import { makeRequestEncoder } from "../protocol/RequestEncoder.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { MutableCounters } from "./Counters.ts"
-import { makeDeadline } from "./Deadline.ts"
+import { dueAt, makeDeadline } from "./Deadline.ts"
 import type { Run } from "./Deadline.ts"
 import { makeFrameWriter } from "./FrameWriter.ts"
 import { makeInFlightLimit } from "./InFlightLimit.ts"
 import { ConnectionClosed, RequestTimeout, TooManyRequests } from "./RemotingError.ts"
 import type { RemotingError } from "./RemotingError.ts"
-import { makeResponseTable } from "./ResponseTable.ts"
-import type { PendingCall, PendingOneway, PendingRequest, Resume } from "./ResponseTable.ts"
+import { awaited, makeResponseTable } from "./ResponseTable.ts"
+import type { PendingCall, PendingOneway, PendingRequest, Resume, Started } from "./ResponseTable.ts"
 import type { ByteStream, WireError } from "./Wire.ts"
 
 /** What one end of a connection needs to know. Client and server use the same connection with other settings. */
@@ -55,19 +55,15 @@ export interface Connection {
   readonly address: string
   readonly remoteAddress: string
   readonly localAddress: string
-  /** Sends a request; the body of an `Effect.callback`. Returns what to run when the caller is interrupted. */
+  /** Sends a request; undefined when it has ended already. */
   readonly call: (
     request: Request,
     timeoutMillis: number,
     mayReplay: boolean,
     resume: Resume<RemotingCommand>
-  ) => Effect.Effect<void> | undefined
-  /** Sends a one-way request; the body of an `Effect.callback`. */
-  readonly callOneway: (
-    request: Request,
-    timeoutMillis: number,
-    resume: Resume<void>
-  ) => Effect.Effect<void> | undefined
+  ) => Started | undefined
+  /** Sends a one-way request; undefined when it has ended already. */
+  readonly callOneway: (request: Request, timeoutMillis: number, resume: Resume<void>) => Started | undefined
   readonly invoke: (
     request: Request,
     timeoutMillis: number,
@@ -175,7 +171,12 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     if (limit.enter(pending)) start(pending)
     if (pending.state === "done") return undefined
     deadline.arm(pending.deadline)
-    return Effect.sync(() => cancel(pending))
+    return pending
+  }
+
+  // One function for all requests: a closure for each would have to be made for each.
+  const giveUp = function (this: PendingRequest) {
+    cancel(this)
   }
 
   const call: Connection["call"] = (request, timeoutMillis, mayReplay, resume) => {
@@ -192,7 +193,8 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
       opaque: -1,
       handOver: -1,
       oneway: false,
-      resume
+      resume,
+      giveUp
     })
   }
 
@@ -210,7 +212,8 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
       opaque: -1,
       handOver: -1,
       oneway: true,
-      resume
+      resume,
+      giveUp
     })
   }
 
@@ -244,18 +247,9 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
 
   /** Ends what is overdue and returns the next deadline. Everything is in order before the first caller runs on. */
   const sweep = (time: number): number => {
-    let next = Infinity
     let silent = false
-    const overdue: Array<PendingRequest> = []
-    const late: Array<PendingRequest> = []
-    for (const pending of table.values()) {
-      if (pending.deadline <= time) overdue.push(pending)
-      else if (pending.deadline < next) next = pending.deadline
-    }
-    for (const pending of limit.waiting()) {
-      if (pending.deadline <= time) late.push(pending)
-      else if (pending.deadline < next) next = pending.deadline
-    }
+    const { due: overdue, next } = dueAt(table.values(), time)
+    const { due: late, next: nextWaiting } = dueAt(limit.waiting(), time)
     for (const pending of overdue) {
       pending.state = "done"
       silent ||= pending.reads === reads
@@ -274,7 +268,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     }
     for (const pending of overdue) pending.resume(Effect.fail(timedOut(pending, true)))
     for (const { resume, timeoutMillis } of late) resume(Effect.fail(new TooManyRequests({ address, timeoutMillis })))
-    return next
+    return Math.min(next, nextWaiting)
   }
 
   const deadline = makeDeadline({ now, run: options.run, sweep })
@@ -357,9 +351,8 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     localAddress: stream.localAddress,
     call,
     callOneway,
-    invoke: (request, timeoutMillis, mayReplay) =>
-      Effect.callback((resume) => call(request, timeoutMillis, mayReplay, resume)),
-    invokeOneway: (request, timeoutMillis) => Effect.callback((resume) => callOneway(request, timeoutMillis, resume)),
+    invoke: (request, timeoutMillis, mayReplay) => awaited((resume) => call(request, timeoutMillis, mayReplay, resume)),
+    invokeOneway: (request, timeoutMillis) => awaited((resume) => callOneway(request, timeoutMillis, resume)),
     respond: (opaque, response, corrupt = false) => {
       if (ended !== undefined) return
       const command: RemotingCommand = {

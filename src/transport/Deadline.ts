@@ -4,6 +4,20 @@ import type { Fiber } from "effect"
 /** Starts an effect in a fiber that ends with its owner's scope. */
 export type Run = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 
+/** What is due at a time (monotonic milliseconds), and the next deadline of the rest, `Infinity` for none. */
+export const dueAt = <A extends { readonly deadline: number }>(
+  all: Iterable<A>,
+  time: number
+): { readonly due: ReadonlyArray<A>; readonly next: number } => {
+  const due: Array<A> = []
+  let next = Infinity
+  for (const one of all) {
+    if (one.deadline <= time) due.push(one)
+    else if (one.deadline < next) next = one.deadline
+  }
+  return { due, next }
+}
+
 /** One sleeping fiber for many deadlines: it is armed for the earliest, and not at all when there is none. */
 export interface Deadline {
   /** Makes sure that a sweep happens at this time (monotonic milliseconds) or before. */

@@ -8,13 +8,14 @@ import { makeCounters } from "./Counters.ts"
 import type { RemotingCounters } from "./Counters.ts"
 import { makeEndpoint } from "./Endpoint.ts"
 import type { Endpoint } from "./Endpoint.ts"
-import { ClientClosed, ConnectionClosed, RequestTimeout, RpcHookFailed } from "./RemotingError.ts"
+import { makeHookedRequests } from "./HookedRequests.ts"
+import { ClientClosed, ConnectionClosed, RequestTimeout } from "./RemotingError.ts"
 import type { RemotingError } from "./RemotingError.ts"
 import { defaultConfig } from "./RemotingClientConfig.ts"
 import type { RemotingClientConfig } from "./RemotingClientConfig.ts"
 import { answer, unsupported } from "./RequestHandling.ts"
-import type { PendingCall, PendingRequest } from "./ResponseTable.ts"
-import type { RpcHook } from "./RpcHook.ts"
+import { awaited } from "./ResponseTable.ts"
+import type { PendingCall, PendingRequest, Resume, Started } from "./ResponseTable.ts"
 import { Wire } from "./Wire.ts"
 
 export type { RemotingCounters } from "./Counters.ts"
@@ -78,6 +79,23 @@ export class RemotingClient extends Context.Service<
       request: Request,
       timeoutMillis: number
     ) => Effect.Effect<void, RemotingError>
+    /**
+     * {@link invoke} for whoever makes an `Effect.callback` of their own of it, which saves the one in between. `resume` is
+     * called once, with the answer, the error, or what is still to be waited for; not after `giveUp`.
+     */
+    readonly start: (
+      address: string,
+      request: Request,
+      timeoutMillis: number,
+      resume: Resume<RemotingCommand>
+    ) => Started | undefined
+    /** {@link invokeOneway}, in the same way. */
+    readonly startOneway: (
+      address: string,
+      request: Request,
+      timeoutMillis: number,
+      resume: Resume<void>
+    ) => Started | undefined
     /** Closes the connection of an address; its pending requests fail with `ConnectionClosed`. */
     readonly closeAddress: (address: string) => Effect.Effect<void>
     /**
@@ -184,10 +202,10 @@ export const make = (
       if (handlers.onConnected === undefined) return opened()
       const invokeFirst = (request: Request, timeoutMillis: number) =>
         hooked(address, request, timeoutMillis, (sent, left) =>
-          Effect.callback<RemotingCommand, RemotingError>((resume) => {
-            const cleanup = connection.call(sent, left, false, resume)
+          awaited<RemotingCommand>((resume) => {
+            const started = connection.call(sent, left, false, resume)
             opened()
-            return cleanup
+            return started
           })
         )
       run(Effect.ensuring(watched(handlers.onConnected(address, invokeFirst)), Effect.sync(opened)))
@@ -244,101 +262,51 @@ export const make = (
       })
 
     const { rpcHook } = config
+    const { hooked, signed } = makeHookedRequests(rpcHook, now)
 
-    /** Sends the request as the hook wants it, in the time that the hook leaves. */
-    const signed = <A>(
-      address: string,
-      request: Request,
-      timeoutMillis: number,
-      send: (request: Request, leftMillis: number) => Effect.Effect<A, RemotingError>
-    ): Effect.Effect<A, RemotingError> =>
-      Effect.suspend(() => {
-        const { body, code, extFields, remark } = request
-        const failed = (cause: unknown) => Effect.fail(new RpcHookFailed({ address, code, cause }))
-        try {
-          // The fields as text would say nothing of what the hook adds.
-          const plain = { code, remark, extFields, body }
-          const sent = rpcHook?.doBeforeRequest?.(address, plain) ?? plain
-          if (!Effect.isEffect(sent)) return send(sent, timeoutMillis)
-          const begin = now()
-          return sent.pipe(
-            Effect.catchCause((cause) =>
-              Cause.hasInterruptsOnly(cause) ? Effect.interrupt : failed(Cause.squash(cause))
-            ),
-            Effect.timeoutOrElse({
-              duration: Math.max(0, timeoutMillis),
-              orElse: () => Effect.fail(new RequestTimeout({ address, code, timeoutMillis, sent: false }))
-            }),
-            Effect.flatMap((ready) => send(ready, timeoutMillis - (now() - begin)))
-          )
-        } catch (cause) {
-          return failed(cause)
-        }
-      })
-
-    let hookFails = false
-
-    /** Tells the hook of an answer, which is the caller's whatever the hook does. It is logged when it begins to throw. */
-    const told = (hook: RpcHook, address: string, sent: Request, response: RemotingCommand) => {
-      try {
-        hook.doAfterResponse?.(address, sent, response)
-        hookFails = false
-        return Effect.succeed(response)
-      } catch (cause) {
-        const silent = hookFails
-        hookFails = true
-        if (silent) return Effect.succeed(response)
-        return Effect.as(
-          Effect.logWarning(`the rpc hook failed at an answer of ${address}`, Cause.die(cause)),
-          response
-        )
-      }
+    // The hot path: a Map hit, then the connection registers the request and encodes its frame.
+    const startUnhooked: RemotingClient["Service"]["start"] = (address, request, timeoutMillis, resume) => {
+      const open = endpoints.get(address)?.connection()
+      if (open !== undefined) return open.call(request, timeoutMillis, true, resume)
+      const send = (connection: Connection, left: number) => connection.invoke(request, left, true)
+      resume(onceOpen(address, request.code, timeoutMillis, send))
+      return undefined
     }
 
-    const hooked = (
-      address: string,
-      request: Request,
-      timeoutMillis: number,
-      send: (request: Request, leftMillis: number) => Effect.Effect<RemotingCommand, RemotingError>
-    ): Effect.Effect<RemotingCommand, RemotingError> =>
+    const startOnewayUnhooked: RemotingClient["Service"]["startOneway"] = (address, request, timeoutMillis, resume) => {
+      const open = endpoints.get(address)?.connection()
+      if (open !== undefined) return open.callOneway(request, timeoutMillis, resume)
+      const send = (connection: Connection, left: number) => connection.invokeOneway(request, left)
+      resume(onceOpen(address, request.code, timeoutMillis, send))
+      return undefined
+    }
+
+    const start: RemotingClient["Service"]["start"] =
       rpcHook === undefined
-        ? send(request, timeoutMillis)
-        : signed(address, request, timeoutMillis, (sent, left) =>
-            Effect.flatMap(send(sent, left), (response) => told(rpcHook, address, sent, response))
-          )
+        ? startUnhooked
+        : (address, request, timeoutMillis, resume) => {
+            const send = (sent: Request, left: number) =>
+              awaited<RemotingCommand>((resumed) => startUnhooked(address, sent, left, resumed))
+            resume(hooked(address, request, timeoutMillis, send))
+            return undefined
+          }
 
-    // The hot path: a Map hit and one Effect.callback, which registers the request and encodes its frame.
-    const invoke = (address: string, request: Request, timeoutMillis: number) =>
-      Effect.callback<RemotingCommand, RemotingError>((resume) => {
-        const open = endpoints.get(address)?.connection()
-        if (open !== undefined) return open.call(request, timeoutMillis, true, resume)
-        const later = onceOpen(address, request.code, timeoutMillis, (connection, left) =>
-          connection.invoke(request, left, true)
-        )
-        return resume(later)
-      })
-
-    const invokeOneway = (address: string, request: Request, timeoutMillis: number) =>
-      Effect.callback<void, RemotingError>((resume) => {
-        const open = endpoints.get(address)?.connection()
-        if (open !== undefined) return open.callOneway(request, timeoutMillis, resume)
-        const later = onceOpen(address, request.code, timeoutMillis, (connection, left) =>
-          connection.invokeOneway(request, left)
-        )
-        return resume(later)
-      })
+    const startOneway: RemotingClient["Service"]["startOneway"] =
+      rpcHook === undefined
+        ? startOnewayUnhooked
+        : (address, request, timeoutMillis, resume) => {
+            const send = (sent: Request, left: number) =>
+              awaited<void>((resumed) => startOnewayUnhooked(address, sent, left, resumed))
+            resume(signed(address, request, timeoutMillis, send))
+            return undefined
+          }
 
     return RemotingClient.of({
-      invoke:
-        rpcHook === undefined
-          ? invoke
-          : (address, request, timeoutMillis) =>
-              hooked(address, request, timeoutMillis, (sent, left) => invoke(address, sent, left)),
-      invokeOneway:
-        rpcHook === undefined
-          ? invokeOneway
-          : (address, request, timeoutMillis) =>
-              signed(address, request, timeoutMillis, (sent, left) => invokeOneway(address, sent, left)),
+      start,
+      startOneway,
+      invoke: (address, request, timeoutMillis) => awaited((resume) => start(address, request, timeoutMillis, resume)),
+      invokeOneway: (address, request, timeoutMillis) =>
+        awaited((resume) => startOneway(address, request, timeoutMillis, resume)),
       closeAddress: (address) =>
         Effect.suspend(() => {
           const endpoint = endpoints.get(address)

@@ -1,4 +1,4 @@
-import type { Effect } from "effect"
+import { Effect } from "effect"
 import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
 import type { MutableCounters } from "./Counters.ts"
 import type { RemotingError } from "./RemotingError.ts"
@@ -6,8 +6,21 @@ import type { RemotingError } from "./RemotingError.ts"
 /** Ends the wait of a caller, whose fiber runs on at once, on the stack of whoever calls this. */
 export type Resume<A> = (effect: Effect.Effect<A, RemotingError>) => void
 
+/** A request that was begun, for whoever waits for it. */
+export interface Started {
+  /** Nobody waits for it any more: frees its place. What was encoded may still go out. */
+  giveUp(): void
+}
+
+/** Begins a request and waits for its end. */
+export const awaited = <A>(start: (resume: Resume<A>) => Started | undefined): Effect.Effect<A, RemotingError> =>
+  Effect.callback((resume) => {
+    const started = start(resume)
+    return started === undefined ? undefined : Effect.sync(() => started.giveUp())
+  })
+
 /** A request between its caller's call and its end, which comes exactly once. */
-interface Pending {
+interface Pending extends Started {
   readonly request: Request
   readonly timeoutMillis: number
   /** Monotonic milliseconds. */

@@ -15,6 +15,7 @@ const pending = (): PendingCall => ({
   opaque: -1,
   handOver: 0,
   oneway: false,
+  giveUp: () => {},
   resume: () => {}
 })
 

@@ -1,0 +1,43 @@
+import type { InstanceState } from "../client/InstanceState.ts"
+import type { ServiceState } from "../client/ServiceState.ts"
+import type { StepRecord } from "../client/StartStep.ts"
+import type { Running } from "./Extension.ts"
+import type { FaultState } from "./FaultStrategy.ts"
+import type { HookCounters } from "./Hooks.ts"
+import type { SendCounters } from "./Sends.ts"
+import type { TraceState } from "./TraceDispatcher.ts"
+
+/** Everything there is to see of a producer, in one value that can be printed as JSON. */
+export interface ProducerState {
+  readonly producerGroup: string
+  readonly serviceState: ServiceState
+  /** The start-up steps, numbered as in docs/startup.md, in the order in which they ended. */
+  readonly steps: ReadonlyArray<StepRecord>
+  readonly topics: ReadonlyArray<string>
+  /** Sends under way. */
+  readonly inFlight: number
+  /** What is held against brokers; empty unless `sendLatencyEnable` is set. */
+  readonly faults: ReadonlyArray<FaultState>
+  readonly counters: SendCounters
+  /** What became of the runs of hooks. */
+  readonly hooks: HookCounters
+  /** What became of the message traces; undefined unless `enableTrace` is set and the producer is running. */
+  readonly trace: TraceState | undefined
+  /** The client instance under the producer; undefined unless it is running. */
+  readonly instance: InstanceState | undefined
+}
+
+const noCounters: SendCounters = { sends: 0, acknowledged: 0, failed: 0, unknown: 0, retries: 0 }
+
+/** The state of a producer: what is the same whether it runs or not, and what is read of it while it runs. */
+export const viewOf = (
+  always: Pick<ProducerState, "producerGroup" | "serviceState" | "steps" | "topics" | "instance">,
+  running: Running | undefined
+): ProducerState => ({
+  ...always,
+  inFlight: running?.sends.inFlight() ?? 0,
+  faults: running?.sends.faults() ?? [],
+  counters: { ...(running?.sends.counters ?? noCounters) },
+  hooks: { ...(running?.telemetry.hooks ?? { failures: 0, refused: 0 }) },
+  trace: running?.telemetry.trace?.state()
+})
