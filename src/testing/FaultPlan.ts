@@ -202,7 +202,7 @@ const begin = (fault: Fault, name: string) =>
         yield* Effect.ignore(cluster.setPermission(fault.topic, fault.perm, fault.broker))
         return Effect.ignore(cluster.setPermission(fault.topic, READ_WRITE, fault.broker))
       }
-      case "Requests": {
+      default: {
         yield* cluster.faults.add({ ...fault.rule, name })
         return cluster.faults.remove(name)
       }

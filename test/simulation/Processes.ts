@@ -44,10 +44,11 @@ export const run = async (order: Order, processes: number): Promise<Outcome> => 
   }
 }
 
+const sum = (x: number, y: number) => x + y
+
 const join = (a: Outcome, b: Outcome): Outcome => {
   if (a._tag === "Failed") return a
   if (b._tag === "Failed") return b
-  const sum = (x: number, y: number) => x + y
   const [x, y] = [a.summary, b.summary]
   return {
     _tag: "Held",

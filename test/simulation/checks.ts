@@ -26,6 +26,8 @@ const ONE_ROUND = INTERVAL + 3_000 + 3_000
 /** Waits as long as a client may take to notice that everything works again. */
 export const comeRound = Effect.sleep(ONE_ROUND)
 
+const keys = (queues: ReadonlyArray<MessageQueue.MessageQueue>) => queues.map(MessageQueue.key).toSorted().join()
+
 /** One round after the faults every timer has run again, every master knows the producer, and every route is true. */
 export const converged = (world: World, producer: DefaultMQProducerShape, topics: ReadonlyArray<string>) =>
   Effect.gen(function* () {
@@ -47,7 +49,6 @@ export const converged = (world: World, producer: DefaultMQProducerShape, topics
         continue
       }
       const expected = cluster.brokers.flatMap(({ name }) => [0, 1].map((id) => MessageQueue.make(topic, name, id)))
-      const keys = (queues: ReadonlyArray<MessageQueue.MessageQueue>) => queues.map(MessageQueue.key).toSorted().join()
       if (keys(known.value) !== keys(expected)) {
         yield* world.violation("routes", `${group} knows ${keys(known.value)} of ${topic}, not ${keys(expected)}`)
       }

@@ -1,5 +1,5 @@
 import * as Fs from "node:fs"
-import { registerHooks } from "node:module"
+import { type ModuleSource, registerHooks } from "node:module"
 import * as Path from "node:path"
 import { pathToFileURL } from "node:url"
 
@@ -92,6 +92,9 @@ export const mutations: ReadonlyArray<Mutation> = [
   }
 ]
 
+const textOf = (source: ModuleSource | null | undefined): string =>
+  typeof source === "string" ? source : new TextDecoder().decode(source)
+
 const pathOf = ({ file }: Edit): string => Path.join(import.meta.dirname, "../../src", file)
 
 /** Makes every later import of the mutated files get the text with the mistake in it. Throws when it does not apply. */
@@ -110,7 +113,7 @@ export const apply = (name: string): void => {
       const edit = mutation.edits.find((candidate) => url === pathToFileURL(pathOf(candidate)).href)
       return edit === undefined
         ? loaded
-        : { ...loaded, source: String(loaded.source).replace(edit.find, () => edit.replace) }
+        : { ...loaded, source: textOf(loaded.source).replace(edit.find, () => edit.replace) }
     }
   })
 }

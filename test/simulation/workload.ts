@@ -184,7 +184,7 @@ export const transactional = (world: World, namesrvAddr: string) =>
         const local = Effect.gen(function* () {
           yield* pause(2_000)
           const commits = yield* Random.nextBoolean
-          if (!commits) return yield* Effect.fail("no")
+          if (!commits) yield* Effect.fail("no")
           truth.set(id, true)
         })
         const message = Message.make({ topic: "transactional", body: id, keys: id })

@@ -17,6 +17,19 @@ const stuck = <A>(program: Effect.Effect<A>, limits?: SimulationRun.RunLimits) =
     return { error, left, virtualMillis }
   })
 
+/** The first number that a program draws. */
+const drawn = (seed: string | number) =>
+  Effect.map(SimulationRun.run(seed, Random.nextIntBetween(0, 2 ** 30)), ({ exit }) => valueOf(exit))
+
+/** What is left of a program that does this and ends. */
+const leaving = (leak: Effect.Effect<unknown>) =>
+  Effect.map(SimulationRun.run(1, Effect.asVoid(leak)), ({ exit, left }) => {
+    assert.isTrue(Exit.isSuccess(exit))
+    return left
+  })
+
+const leaked = <A>(effect: Effect.Effect<A>) => Effect.forkDetach(effect, { startImmediately: true })
+
 describe("SimulationRun", () => {
   it.effect("gives what the program gives, and how much virtual time went by", () =>
     Effect.gen(function* () {
@@ -83,8 +96,6 @@ describe("SimulationRun", () => {
 
   it.effect("a seed may be text, and a program's own seed within stays its own", () =>
     Effect.gen(function* () {
-      const drawn = (seed: string | number) =>
-        Effect.map(SimulationRun.run(seed, Random.nextIntBetween(0, 2 ** 30)), ({ exit }) => valueOf(exit))
       assert.strictEqual(yield* drawn("one"), yield* drawn("one"))
       assert.notStrictEqual(yield* drawn("one"), yield* drawn("two"))
       const inner = Effect.map(
@@ -185,12 +196,6 @@ describe("SimulationRun", () => {
 
   it.effect("counts what is left: a fiber that waits, and one that sleeps", () =>
     Effect.gen(function* () {
-      const leaving = (leak: Effect.Effect<unknown>) =>
-        Effect.map(SimulationRun.run(1, Effect.asVoid(leak)), ({ exit, left }) => {
-          assert.isTrue(Exit.isSuccess(exit))
-          return left
-        })
-      const leaked = <A>(effect: Effect.Effect<A>) => Effect.forkDetach(effect, { startImmediately: true })
       assert.deepStrictEqual(yield* leaving(leaked(Effect.never)), { fibers: 1, sleepers: 0 })
       assert.deepStrictEqual(yield* leaving(leaked(Effect.sleep("1 day"))), { fibers: 1, sleepers: 1 })
       assert.deepStrictEqual(yield* leaving(Effect.flatMap(leaked(Effect.sleep("1 day")), Fiber.interrupt)), {

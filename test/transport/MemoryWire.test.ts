@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Queue, Scope } from "effect"
+import { Effect, Exit, Fiber, Queue, References, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"
+import * as SimulationRun from "../../src/testing/SimulationRun.ts"
 import { Wire, WireError } from "../../src/transport/Wire.ts"
 import type { ByteStream } from "../../src/transport/Wire.ts"
+import { settle } from "../support/rig.ts"
 import { clockMillis } from "./support.ts"
 
 const forked = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
@@ -119,6 +121,69 @@ describe("MemoryWire", () => {
       assert.deepStrictEqual([...((yield* Fiber.join(pulling))[0] ?? [])], [2])
       assert.strictEqual(yield* network.dials(address), 3)
     }).pipe(Effect.provide(MemoryWire.layer))
+  )
+
+  it.effect("a close behind a black hole arrives at the other end when it opens, after what was written", () =>
+    Effect.gen(function* () {
+      const wire = yield* Wire
+      const network = yield* MemoryWire.MemoryNetwork
+      const accepted = yield* Queue.unbounded<ByteStream>()
+      const { address } = yield* wire.listen("broker:0", (stream) =>
+        Effect.andThen(Queue.offer(accepted, stream), Effect.never)
+      )
+      const scope = yield* Scope.make()
+      const client = yield* Scope.provide(wire.connect(address, connectOptions), scope)
+      const server = yield* Queue.take(accepted)
+      const pulling = yield* forked(server.pull)
+      yield* network.setReachable(address, "blackhole")
+      yield* client.write(bytes(1))
+      yield* Scope.close(scope, Exit.void)
+      yield* settle
+      assert.strictEqual(pulling.pollUnsafe(), undefined)
+
+      yield* network.setReachable(address, "open")
+      assert.deepStrictEqual([...((yield* Fiber.join(pulling))[0] ?? [])], [1])
+      assert.strictEqual((yield* Effect.flip(server.pull)).kind, "closed")
+      assert.strictEqual(yield* network.connections(), 0)
+    }).pipe(Effect.provide(MemoryWire.layer))
+  )
+
+  it.effect("a reader that has to let others in between looking and lying down is woken all the same", () =>
+    Effect.gen(function* () {
+      const { client, server } = yield* connected
+      for (let budget = 4; budget <= 20; budget++) {
+        // It looks, finds nothing, and has used up its turn, wherever that is; then the bytes come.
+        const pulling = yield* Effect.forkChild(
+          Effect.provideService(server.pull, References.MaxOpsBeforeYield, budget),
+          { startImmediately: true }
+        )
+        yield* client.write(bytes(budget))
+        yield* settle
+        assert.deepStrictEqual(pulling.pollUnsafe(), Exit.succeed([bytes(budget)]), `after ${budget} operations`)
+      }
+    }).pipe(Effect.provide(MemoryWire.layer))
+  )
+
+  it.effect("whatever the order of fibers, everything that is written is read, and nobody is forgotten", () =>
+    Effect.gen(function* () {
+      const chunk = new Uint8Array(100_000)
+      const program = Effect.gen(function* () {
+        const { client, server } = yield* connected
+        // More than lies in a pipe at once, so that writers wait as well.
+        const writing = Effect.forEach([1, 2, 3, 4, 5, 6], () => client.write(chunk), { discard: true })
+        const reading = Effect.gen(function* () {
+          let got = 0
+          while (got < 600_000) for (const { length } of yield* server.pull) got += length
+          return got
+        })
+        const [got] = yield* Effect.all([reading, writing], { concurrency: 2 })
+        return got
+      }).pipe(Effect.scoped, Effect.provide(MemoryWire.layer, { local: true }))
+      for (let seed = 1; seed <= 100; seed++) {
+        const { exit } = yield* SimulationRun.run(seed, program)
+        assert.deepStrictEqual(exit, Exit.succeed(600_000), `seed ${seed}`)
+      }
+    })
   )
 
   it.effect("latency delays dials and chunks, and keeps their order", () =>
