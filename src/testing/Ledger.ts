@@ -117,7 +117,10 @@ const times = (count: number): string => (count === 1 ? "once" : `${count} times
 
 const placeOf = ({ queue, queueOffset }: SendResult): string => `${MessageQueue.key(queue)}@${queueOffset}`
 
-/** A virtual clock does not go on while code runs, so a deadline is met to the millisecond, but for rounding. */
+/**
+ * A virtual clock does not go on while code runs, so a deadline is met but for rounding: of what is left for the last
+ * request to whole milliseconds, and of the sleep that waits for it.
+ */
 const TICK_MILLIS = 2
 
 /** An empty ledger. */
@@ -163,10 +166,10 @@ export const make = (): Ledger => {
     end: (exit: Exit.Exit<A, E>, error: E | undefined) => void
   ): Effect.Effect<A, E, R> =>
     Effect.flatMap(Clock.Clock, (clock) => {
-      const begin = Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+      const begin = clock.monotonicTimeNanosUnsafe()
       return Effect.onExit(send, (exit) =>
         Effect.sync(() => {
-          const took = Number(clock.monotonicTimeNanosUnsafe()) / 1e6 - begin
+          const took = Number(clock.monotonicTimeNanosUnsafe() - begin) / 1e6
           const [first] = entered
           const name = first === undefined ? "an empty batch" : nameOf(first.message)
           if (options.timeoutMillis !== undefined && took > options.timeoutMillis + TICK_MILLIS) {
