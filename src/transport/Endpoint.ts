@@ -1,4 +1,5 @@
 import { Effect, Fiber } from "effect"
+import { FrameError } from "../protocol/FrameError.ts"
 import type { Connection } from "./Connection.ts"
 import type { Run } from "./Deadline.ts"
 import { ConnectFailed, ConnectionClosed, TlsFailed } from "./RemotingError.ts"
@@ -37,9 +38,9 @@ const describe = (cause: unknown): string => (cause instanceof Error ? cause.mes
  * Makes the state of one address. `dial` opens a connection and works until it ends; it is started at most once at a
  * time. The pause after the n-th failed dial in a row is between half of and the whole of initial * 2^(n-1), at most max.
  *
- * A connection that ends soon and without a single answer counts as a failed dial, or a peer that takes connections only
- * to end them (a proxy without a server behind it) would be dialled as fast as there are callers. Its first such end is
- * forgiven: a restart may look the same.
+ * A connection that the peer ends soon and without a single answer counts as a failed dial, or a peer that takes
+ * connections only to end them (a proxy without a server behind it) would be dialled as fast as there are callers. Its
+ * first such end is forgiven: a restart may look the same.
  *
  * Source: RocketMQ `NettyRemotingClient.channelTables`, whose clients dial again without a pause.
  */
@@ -91,11 +92,14 @@ export const makeEndpoint = (options: {
   const noteEnd = (connection: Connection, cause: unknown) => {
     if (connection.rttMillis() !== undefined || now() - dialledAt >= backoffMillis.max) {
       failures = 0
-    } else if (failures++ > 0) {
-      const error =
-        cause instanceof WireError ? cause : new WireError({ address, operation: "read", kind: "closed", cause })
-      rest(error, failures - 2)
+      return
     }
+    // What this client ended itself, after a request had timed out for instance, says nothing of how the peer takes dials.
+    if (!(cause instanceof WireError || cause instanceof FrameError) || failures++ === 0) return
+    rest(
+      cause instanceof WireError ? cause : new WireError({ address, operation: "read", kind: "closed", cause }),
+      failures - 2
+    )
   }
 
   const startDial = () => {
