@@ -80,7 +80,8 @@ describe("what is left on real sockets", () => {
         const wire = yield* Wire
         const dial = (connectTimeoutMillis: number) =>
           Effect.scoped(Effect.flip(wire.connect("black.hole.test:1", { connectTimeoutMillis })))
-        assert.strictEqual((yield* dial(10)).kind, "timeout")
+        // The resolver of this test never answers.
+        assert.strictEqual((yield* dial(10)).kind, "dns")
         const dialling = yield* forked(dial(60_000))
         yield* Fiber.interrupt(dialling)
         const scope = yield* Scope.make()
