@@ -199,24 +199,35 @@ const BATCH_FIXED_LENGTH = 22
  * ```
  */
 export const encodeBatch = (parts: ReadonlyArray<BatchPart>): Uint8Array => {
-  const properties = parts.map((part) => Buffer.from(part.properties, "utf8"))
   let size = 0
-  for (const [i, part] of parts.entries()) size += BATCH_FIXED_LENGTH + part.body.length + (properties[i]?.length ?? 0)
-  const out = Buffer.allocUnsafeSlow(size)
+  for (const { body, properties } of parts) size += BATCH_FIXED_LENGTH + body.length + Buffer.byteLength(properties)
+  const out = roomFor(size)
   let at = 0
-  for (const [i, part] of parts.entries()) {
-    const text = properties[i] ?? Buffer.alloc(0)
-    at = out.writeInt32BE(BATCH_FIXED_LENGTH + part.body.length + text.length, at)
-    at = out.writeInt32BE(0, at)
-    at = out.writeInt32BE(0, at)
-    at = out.writeInt32BE(part.flag, at)
-    at = out.writeInt32BE(part.body.length, at)
-    out.set(part.body, at)
-    at = out.writeInt16BE(text.length, at + part.body.length)
-    out.set(text, at)
-    at += text.length
+  for (const { body, flag, properties } of parts) {
+    const start = at
+    out.fill(0, at + 4, at + 12)
+    at = out.writeInt32BE(flag, start + 12)
+    at = out.writeInt32BE(body.length, at)
+    out.set(body, at)
+    at += body.length
+    const length = out.write(properties, at + 2, "utf8")
+    out.writeInt16BE(length, at)
+    at += 2 + length
+    out.writeInt32BE(at - start, start)
   }
-  return new Uint8Array(out.buffer)
+  return new Uint8Array(out.buffer, out.byteOffset, out.length)
+}
+
+const SLAB_BYTES = 512 * 1024
+let slab = Buffer.alloc(0)
+
+/** Room in a piece of memory that several batches share: to get one for each would cost more than to fill it. */
+const roomFor = (size: number): Buffer => {
+  if (size > SLAB_BYTES / 4) return Buffer.allocUnsafeSlow(size)
+  if (slab.length < size) slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
+  const room = slab.subarray(0, size)
+  slab = slab.subarray(size)
+  return room
 }
 
 /** Reads the body of a batch send. Bodies share memory with `bytes`. */
