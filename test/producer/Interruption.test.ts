@@ -3,6 +3,8 @@ import { Effect, Fiber, References } from "effect"
 import * as Message from "../../src/message/Message.ts"
 import { onMemory, startProducer } from "../support/rig.ts"
 
+const topics = { orders: {} }
+
 describe("a send that is interrupted", () => {
   it.effect("at whatever turn is counted no longer", () =>
     Effect.gen(function* () {
