@@ -171,7 +171,7 @@ export const make = (options: LinkOptions): Effect.Effect<void> => {
           return passUpTo(bytes, toxic.bytes - offset, toxic.end, on)
         case "Corrupt":
           return on(toxic.change(Uint8Array.from(bytes), offset))
-        case "Frames": {
+        default: {
           const cutter = cutters.get(active) ?? FrameCutter.make()
           cutters.set(active, cutter)
           return Effect.forEach(

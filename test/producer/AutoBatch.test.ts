@@ -351,8 +351,11 @@ describe("automatic batches", () => {
       let lost = 0n
       // While it stalls, the machine stands still for longer than a group waits between any two looks at the clock.
       const halting: Clock.Clock = {
-        ...clock,
+        currentTimeMillis: clock.currentTimeMillis,
         currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+        currentTimeNanos: clock.currentTimeNanos,
+        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+        monotonicTimeNanos: clock.monotonicTimeNanos,
         monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + (stalls ? (lost += 11_000_000n) : lost),
         sleep: (duration) => clock.sleep(duration)
       }
