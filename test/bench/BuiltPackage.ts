@@ -35,10 +35,7 @@ const foreignImports = (entry: string): ReadonlyArray<string> => {
 /** Builds it in a folder from which the dependencies are found. */
 export const build = async (folder: string): Promise<BuiltPackage> => {
   const dist = Path.join(folder, "dist")
-  const tsc = Path.join(root, "node_modules", "typescript", "bin", "tsc")
-  await run([process.execPath, tsc, "-p", Path.join(root, "test", "config", "tsconfig.build.json"), "--outDir", dist], {
-    limitSeconds: 300
-  })
+  await run([process.execPath, Path.join(root, "test", "config", "build.ts"), dist], { limitSeconds: 300 })
   Fs.writeFileSync(Path.join(folder, "package.json"), '{"type":"module"}\n')
   Fs.copyFileSync(Path.join(import.meta.dirname, "start", "ours.mjs"), Path.join(folder, "ours.mjs"))
   const entry = Path.join(dist, "index.js")

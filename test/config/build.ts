@@ -1,0 +1,50 @@
+import { execFileSync } from "node:child_process"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { build as bundle } from "vite"
+
+/**
+ * `npm run build`: makes `dist`, or another folder that is given. The types are those of each module; the code is one file
+ * for each entry point and what they share, because Node takes longer to find and open two hundred small files than to
+ * read them.
+ */
+
+const root = Path.join(import.meta.dirname, "../..")
+
+/** The entry points of package.json, and the command. */
+const entries = ["index", "testing/index", "promise/index", "protocol/index", "cli/bin"]
+
+/** Builds the package into a folder, which is emptied first. */
+export const build = async (folder: string): Promise<void> => {
+  Fs.rmSync(folder, { recursive: true, force: true })
+  const tsc = Path.join(root, "node_modules", "typescript", "bin", "tsc")
+  execFileSync(process.execPath, [tsc, "-p", Path.join(root, "test/config/tsconfig.build.json"), "--outDir", folder], {
+    stdio: "inherit"
+  })
+  await bundle({
+    configFile: false,
+    root,
+    logLevel: "warn",
+    publicDir: false,
+    build: {
+      ssr: true,
+      outDir: folder,
+      emptyOutDir: false,
+      target: "node22",
+      minify: false,
+      sourcemap: true,
+      rolldownOptions: {
+        input: Object.fromEntries(entries.map((name) => [name, Path.join(root, "src", `${name}.ts`)])),
+        external: /^(?:node:|effect$|effect\/|@effect\/|lz4-napi$)/,
+        output: {
+          entryFileNames: "[name].js",
+          chunkFileNames: "shared/[name].js",
+          sourcemapExcludeSources: true,
+          minifyInternalExports: false
+        }
+      }
+    }
+  })
+}
+
+if (import.meta.main) await build(Path.resolve(process.argv[2] ?? Path.join(root, "dist")))
