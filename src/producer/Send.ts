@@ -131,7 +131,9 @@ export const make = Effect.fnUntraced(function* (
     }
     if (!call.accepted) underway.enter()
     places.take(call)
+    let handedOn = false
     const end = (result: Effect.Effect<A, SendError>) => {
+      handedOn = true
       if (isEnded(result)) {
         ended(call, result)
         resume(result)
@@ -151,6 +153,8 @@ export const make = Effect.fnUntraced(function* (
       return started === undefined
         ? undefined
         : Effect.sync(() => {
+            // An interruption of what followed comes by here as well, and has been counted there.
+            if (handedOn) return
             started.giveUp()
             ended(call, interrupted)
           })

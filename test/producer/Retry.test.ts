@@ -428,6 +428,33 @@ describe("the deadline", () => {
 })
 
 describe("an interrupted send", () => {
+  it.effect("is counted once, whether it waited for an answer, for its next attempt, or for the answer to that", () =>
+    Effect.gen(function* () {
+      const { faults } = yield* EmbeddedCluster
+      const producer = yield* warm()
+      const inFlight = Effect.map(producer.state, (state) => state.inFlight)
+      const interruptedAfter = (millis: number) =>
+        Effect.gen(function* () {
+          const sending = yield* Effect.forkChild(producer.send(text("orders")), { startImmediately: true })
+          yield* advance(millis, 5)
+          assert.strictEqual(yield* inFlight, 1)
+          yield* Fiber.interrupt(sending)
+          assert.strictEqual(yield* inFlight, 0, `interrupted after ${millis} ms`)
+        })
+      yield* faults.add(silent())
+      yield* interruptedAfter(5)
+      yield* faults.clear
+      yield* faults.add({ match: { code: SEND }, actions: [FaultScript.answer(ResponseCode.SYSTEM_BUSY)] })
+      yield* interruptedAfter(5)
+      yield* faults.clear
+      yield* faults.add({ match: { code: SEND, nth: 1 }, actions: [FaultScript.answer(ResponseCode.SYSTEM_BUSY)] })
+      yield* faults.add({ match: { code: SEND, after: 1 }, actions: [FaultScript.dropRequest] })
+      yield* interruptedAfter(100)
+      yield* faults.clear
+      assert.isTrue(yield* canSend(producer))
+    }).pipe(onMemory({ topics }))
+  )
+
   it.effect("frees its place at once", () =>
     Effect.gen(function* () {
       const { faults } = yield* EmbeddedCluster
