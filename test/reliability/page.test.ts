@@ -55,7 +55,7 @@ describe("page", () => {
     assert.include(text, "| TCP, fault proxy | 30 of 67 | 30 | 30 | 0 | 0 |")
     assert.include(text, "([All.test.ts](../test/reliability/proxy/All.test.ts)): passed")
     assert.include(text, "Every row has a test.")
-    assert.deepStrictEqual(problemsOf(testsOfAll), [])
+    assert.deepStrictEqual(problemsOf(testsOfAll, true), [])
   })
 
   it("shows rows without a test, failures, and tests that did not run, and each is a problem", () => {
@@ -67,7 +67,7 @@ describe("page", () => {
     assert.match(text, /\| N3 \|.*\| not run \(1\) \| no test \| no test \|/)
     assert.match(text, /\| N4 \|.*\| no test \| no test \| no test \|/)
     assert.match(text, /Rows without any test: N4, N5,/)
-    const problems = problemsOf(tests).join("\n")
+    const problems = problemsOf(tests, true).join("\n")
     assert.include(problems, "test/a.test.ts: failed: N1, N2: does not")
     assert.include(problems, "test/a.test.ts: not run: N3: later")
     assert.include(problems, "no deterministic test: N4, N5")
@@ -83,7 +83,7 @@ describe("page", () => {
         }
       ]
     }
-    const problems = problemsOf(testsOf("/project", [...good, slow]))
+    const problems = problemsOf(testsOf("/project", [...good, slow]), true)
     assert.strictEqual(problems.length, 2)
     assert.include(problems[0], "there is no row N99")
     assert.include(problems[1], "at most 60000")

@@ -73,12 +73,12 @@ const readReport = (file: string): Report => {
   return report
 }
 
-const main = async (reports: ReadonlyArray<string>): Promise<number> => {
+const main = async (reports: ReadonlyArray<string>, alone: boolean): Promise<number> => {
   const tests = testsOf(root, reports.map(readReport))
   const before = Fs.existsSync(page) ? Fs.readFileSync(page, "utf8") : undefined
   const options = await Prettier.resolveConfig(page)
   const made = await Prettier.format(pageOf(tests, before), { ...options, parser: "markdown" })
-  const problems = [...problemsOf(tests)]
+  const problems = [...problemsOf(tests, alone)]
   if (values.write) {
     Fs.writeFileSync(page, made)
     say(`wrote ${Path.relative(process.cwd(), page)}: ${tests.length} tests of rows`)
@@ -102,7 +102,7 @@ try {
     given.length > 0
       ? given
       : ["vitest.config.ts", "vitest.rocketmq.config.ts"].map((config) => runSuite(config, folder))
-  process.exitCode = await main(reports)
+  process.exitCode = await main(reports, given.length === 0)
 } catch (error) {
   say(error instanceof Error ? error.message : String(error))
   process.exitCode = 1
