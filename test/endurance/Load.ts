@@ -64,6 +64,9 @@ const others = ({ attempts }: SendResult): Doubts => {
   return doubts
 }
 
+/** Who failed rests a little; otherwise most messages would be sent while there is nobody to take them. */
+const afterFailure = Effect.sleep(20)
+
 /** Sends until `more` says no, and ends when every send has ended. */
 export const run = (options: LoadOptions): Effect.Effect<void> => {
   const { ledger, topic } = options
@@ -79,18 +82,19 @@ export const run = (options: LoadOptions): Effect.Effect<void> => {
   }
 
   /** What a failed send leaves in doubt is what its error says, whatever else was seen of it. */
-  const failed = (n: number, error: SendError) => {
+  const failed = (n: number, error: SendError): Effect.Effect<void> => {
     const doubts = noDoubts()
     for (const { cause, outcome } of error.attempts) if (outcome === "unknown") doubt(doubts, cause._tag)
     if (error.outcome === "unknown" && doubts.count === 0) {
       ledger.violation(`message ${n} has an unknown outcome, and no attempt that says so: ${error.message}`)
     }
     ledger.ended(n, error.outcome === "not-sent" ? "notSent" : error.outcome, doubts)
+    return afterFailure
   }
 
   const settle = (n: number, doubts: (result: SendResult) => Doubts) => ({
     onSuccess: (result: SendResult) => Effect.sync(() => acknowledged(n, result, doubts(result))),
-    onFailure: (error: SendError) => Effect.sync(() => failed(n, error))
+    onFailure: (error: SendError) => Effect.suspend(() => failed(n, error))
   })
 
   const sender = (lane: Lane, slot: { doubts: Doubts }): Effect.Effect<void> => {
@@ -139,6 +143,7 @@ export const run = (options: LoadOptions): Effect.Effect<void> => {
             if (error === undefined) ledger.violation(`the batch with message ${n} died: ${String(exit.cause)}`)
             else failed(n, error)
           }
+          yield* afterFailure
         })
       default:
         return Effect.gen(function* () {
@@ -150,7 +155,7 @@ export const run = (options: LoadOptions): Effect.Effect<void> => {
           if (Exit.isFailure(sent)) {
             const error = sent.cause.reasons.find((reason) => reason._tag === "Fail")?.error
             if (error === undefined) ledger.violation(`the send of message ${n} died: ${String(sent.cause)}`)
-            else failed(n, error)
+            else yield* failed(n, error)
           } else if (sent.value._tag === "Some") acknowledged(n, sent.value.value, slot.doubts)
           else {
             doubt(slot.doubts, "the sender gave up")
