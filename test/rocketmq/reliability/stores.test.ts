@@ -100,7 +100,8 @@ layer(cluster, { excludeTestServices: true, timeout: "10 minutes" })("RocketMQ 5
           const { queue } = yield* send(producer, both)
           assert.strictEqual(queue.brokerName, "healthy")
         }
-        assert.isAtLeast(busy, 4)
+        // Every fourth send begins at a queue of the busy one; the first of them may be the fifth, and then there are three.
+        assert.isAtLeast(busy, 3)
         busy = 0
         const error = yield* Effect.flip(send(producer, alone, { timeoutMillis: 2_000 }))
         assert.deepStrictEqual([error.outcome, error.retryable], ["rejected", true])
