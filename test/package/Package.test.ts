@@ -15,6 +15,12 @@ const keysOf = (value: unknown): ReadonlyArray<string> =>
 const PACKED_LIMIT = 1_500_000
 const UNPACKED_LIMIT = 6_000_000
 
+/** What importing every module of src does besides, or the entry points of a build. */
+const imported = (...build: ReadonlyArray<string>) => {
+  const script = Path.join(import.meta.dirname, "importing.ts")
+  return JSON.parse(execFileSync(process.execPath, [script, ...build], { encoding: "utf8" }))
+}
+
 describe("the package", () => {
   it("has no dependency but its peers, and those are the ones that docs/security.md names", () => {
     const manifest = readJson("package.json")
@@ -63,7 +69,7 @@ describe("the package", () => {
     }
   })
 
-  it("holds what it should and is no larger than it may be", () => {
+  it("is built into what it should hold, no larger than it may be, and does nothing when it is imported", () => {
     const folder = Fs.mkdtempSync(Path.join(tmpdir(), "effect-rocketmq-package-"))
     try {
       for (const name of ["package.json", "README.md", "CHANGELOG.md", "LICENSE", "src"]) {
@@ -88,14 +94,16 @@ describe("the package", () => {
       assert.isBelow(count(/\.js$/), sources / 4, "the code in a few files")
       assert.isAtMost(packed.size, PACKED_LIMIT)
       assert.isAtMost(packed.unpackedSize, UNPACKED_LIMIT)
+      Fs.symlinkSync(Path.join(root, "node_modules"), Path.join(folder, "node_modules"))
+      const report = imported(Path.join(folder, "dist"))
+      assert.deepStrictEqual(report, { modules: 4, found: [], changed: [] })
     } finally {
       Fs.rmSync(folder, { recursive: true, force: true })
     }
   }, 120_000)
 
   it("does nothing when it is imported: no handle, timer, file, environment, network, output, nor a change for others", () => {
-    const script = Path.join(import.meta.dirname, "importing.ts")
-    const report = JSON.parse(execFileSync(process.execPath, [script], { encoding: "utf8" }))
+    const report = imported()
     assert.isAbove(report.modules, 200)
     assert.deepStrictEqual(report.found, [])
     assert.deepStrictEqual(report.changed, [])

@@ -1,9 +1,9 @@
 /**
  * Imports every module of src but those of the command line, which no entry point leads to, and prints as JSON what that did
- * besides: `node importing.ts`.
+ * besides: `node importing.ts`. With the folder of a build, its entry points: `node importing.ts dist`.
  *
- * The modules that src stands on are loaded before anybody looks, so that what is found is ours alone. Only what happens
- * under a frame of src counts, as Node's own loader reads files and the environment all the time.
+ * The modules that ours stand on are loaded before anybody looks, so that what is found is ours alone. Only what happens
+ * under a frame of ours counts, as Node's own loader reads files and the environment all the time.
  */
 import * as ChildProcess from "node:child_process"
 import * as Dns from "node:dns"
@@ -15,14 +15,19 @@ import * as Net from "node:net"
 import * as Path from "node:path"
 import { pathToFileURL } from "node:url"
 
-const src = Path.join(import.meta.dirname, "..", "..", "src")
-const files = Fs.readdirSync(src, { recursive: true, encoding: "utf8" })
-  .map((file) => file.split(Path.sep).join("/"))
-  .filter((file) => file.endsWith(".ts") && !file.startsWith("cli/"))
+const built = process.argv[2]
+const src = built === undefined ? Path.join(import.meta.dirname, "..", "..", "src") : Path.resolve(built)
+
+const below = Fs.readdirSync(src, { recursive: true, encoding: "utf8" }).map((file) => file.split(Path.sep).join("/"))
+const all = below.filter((file) => (built === undefined ? file.endsWith(".ts") : file.endsWith(".js")))
+const files = all
+  .filter((file) =>
+    built === undefined ? !file.startsWith("cli/") : /^(?:(?:testing|promise|protocol)\/)?index\.js$/.test(file)
+  )
   .toSorted()
 
 const foreign = new Set(
-  files.flatMap((file) =>
+  all.flatMap((file) =>
     [
       ...Fs.readFileSync(Path.join(src, file), "utf8").matchAll(
         /^\s*(?:import|export)\b[^"'`;]*?from\s+"([^".][^"]*)"/gm
