@@ -30,7 +30,7 @@ export { AddressTranslator, type BrokerEndpoint } from "./client/AddressTranslat
 export type { ClientConfig, ClientOptions } from "./client/ClientConfig.ts"
 export * from "./client/ClientError.ts"
 export { HostInfo, type HostInfoShape } from "./client/ClientId.ts"
-export type { Explanation } from "./client/Explain.ts"
+export type { Explanation } from "./explain/ClientErrors.ts"
 export type { HeartbeatState } from "./client/Heartbeat.ts"
 export type { InstanceState, RouteState } from "./client/InstanceState.ts"
 export { MQClientInstance, type MQClientInstanceShape } from "./client/MQClientInstance.ts"
@@ -63,23 +63,23 @@ export {
   type SendMessageHook,
   SendMessageHooks,
   type SendMessageOutcome
-} from "./producer/Hooks.ts"
-export { LocalTransactionState, stateOfExit } from "./producer/LocalTransactionState.ts"
+} from "./producer/telemetry/Hooks.ts"
+export { LocalTransactionState, stateOfExit } from "./producer/transaction/LocalTransactionState.ts"
 export type { ProducerConfig, ProducerOptions, Readiness } from "./producer/ProducerConfig.ts"
 export type { ProducerState } from "./producer/ProducerState.ts"
-export * from "./producer/ReplyError.ts"
-export { type ReplyInput, replyTopic, type RequestOptions } from "./producer/RequestReply.ts"
-export * as KeyHash from "./producer/KeyHash.ts"
-export type { MessageSends } from "./producer/MessageSends.ts"
-export * as QueueSelector from "./producer/QueueSelector.ts"
+export * from "./producer/reply/ReplyError.ts"
+export { type ReplyInput, replyTopic, type RequestOptions } from "./producer/reply/RequestReply.ts"
+export * as KeyHash from "./producer/queue/KeyHash.ts"
+export type { MessageSends } from "./producer/ProducerSends.ts"
+export * as QueueSelector from "./producer/queue/QueueSelector.ts"
 export { InvalidRecallHandle, RecallError, type RecallOptions, RecallReason, RecallTimeout } from "./producer/Recall.ts"
-export type { SendBatchResult } from "./producer/SendBatch.ts"
-export * from "./producer/SendError.ts"
-export type { SendOptions } from "./producer/SendOptions.ts"
-export type { SendQueued } from "./producer/SendQueue.ts"
-export type { SendCounters } from "./producer/Sends.ts"
-export type { SendAllOptions } from "./producer/SendStream.ts"
-export * from "./producer/TransactionError.ts"
+export type { SendBatchResult } from "./producer/bulk/SendBatch.ts"
+export * from "./producer/send/SendError.ts"
+export type { SendOptions } from "./producer/send/SendOptions.ts"
+export type { SendQueued } from "./producer/bulk/QueuedSend.ts"
+export type { SendCounters } from "./producer/send/Sends.ts"
+export type { SendAllOptions } from "./producer/bulk/SendStream.ts"
+export * from "./producer/transaction/TransactionError.ts"
 export {
   type TransactionCounters,
   TransactionMQProducer,
@@ -89,10 +89,10 @@ export {
   type TransactionResult,
   type TransactionSettings
 } from "./producer/TransactionMQProducer.ts"
-export type { TraceState } from "./producer/TraceDispatcher.ts"
+export type { TraceState } from "./producer/telemetry/TraceDispatcher.ts"
 
 export * from "./admin/AdminError.ts"
-export { type AnyError, explain } from "./admin/Explain.ts"
+export { type AnyError, explain } from "./explain/Explain.ts"
 export type { BrokerAddress } from "./admin/AdminContext.ts"
 export type { ClientConnection, ConsumeProgress, ConsumerConnections, QueueProgress } from "./admin/Clients.ts"
 export type { CreatedGroup, CreateGroupOptions, DeleteGroupOptions, GroupInfo } from "./admin/Groups.ts"

@@ -1,14 +1,14 @@
 import { Console, Effect, Layer, Logger, Option, References, Runtime, Schema } from "effect"
 import { CliConfig, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
-import { broker, cluster } from "./ClusterCommands.ts"
-import { decode } from "./DecodeCommand.ts"
+import { broker, cluster } from "./cluster/ClusterCommands.ts"
+import { decode } from "./message/DecodeCommand.ts"
 import { ExitCode } from "./Failure.ts"
 import * as Flags from "./Flags.ts"
-import { group } from "./GroupCommands.ts"
+import { group } from "./group/GroupCommands.ts"
 import { load } from "./Load.ts"
-import { message } from "./MessageCommands.ts"
+import { message } from "./message/MessageCommands.ts"
 import { palette, Screen } from "./Screen.ts"
-import { topic } from "./TopicCommands.ts"
+import { topic } from "./topic/TopicCommands.ts"
 import { VERSION } from "./Version.ts"
 
 const dev = Command.make(
@@ -56,7 +56,7 @@ const doctor = Command.make(
   },
   ({ namesrv, topic: named, ...input }) =>
     load(
-      () => import("./doctor.ts"),
+      () => import("./doctor/doctor.ts"),
       ({ run }) => run({ ...input, namesrv: Option.getOrUndefined(namesrv), topic: Option.getOrUndefined(named) })
     )
 ).pipe(
@@ -105,7 +105,7 @@ const send = Command.make(
   },
   ({ body, count, size, tags, ...input }) =>
     load(
-      () => import("./send.ts"),
+      () => import("./send/send.ts"),
       ({ run }) =>
         run({
           ...input,
@@ -162,7 +162,7 @@ const peek = Command.make(
   },
   ({ queue, ...input }) =>
     load(
-      () => import("./peek.ts"),
+      () => import("./message/peek.ts"),
       ({ run }) => run({ ...input, queue: Option.getOrUndefined(queue) })
     )
 ).pipe(

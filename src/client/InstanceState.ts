@@ -1,6 +1,6 @@
 import type { ConnectionInfo, RemotingCounters } from "../transport/RemotingClient.ts"
 import type { HeartbeatState } from "./Heartbeat.ts"
-import type { ReplyCounters } from "./ReplyTable.ts"
+import type { ReplyCounters } from "./push/ReplyTable.ts"
 import type { ServiceState } from "./ServiceState.ts"
 import type { StepRecord } from "./StartStep.ts"
 import type { TimerState } from "./Timers.ts"

@@ -7,8 +7,8 @@ import type { RemotingCommand } from "../protocol/RemotingCommand.ts"
 import { RequestCode } from "../protocol/RequestCode.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { BrokerData, QueueData, TopicRouteData } from "../protocol/TopicRouteData.ts"
-import type { FaultRule } from "./FaultScript.ts"
-import * as FaultScript from "./FaultScript.ts"
+import type { FaultRule } from "./server/FaultScript.ts"
+import * as FaultScript from "./server/FaultScript.ts"
 
 /** Generators of RocketMQ's values for property tests, for `it.effect.prop` or `Arbitrary.checkEffect`. */
 

@@ -1,9 +1,9 @@
 import type { MessageExt } from "../message/MessageExt.ts"
-import type { BrokerState } from "./BrokerState.ts"
-import type { ClientChannel } from "./ClientTable.ts"
-import type { BrokerNode } from "./EmbeddedBroker.ts"
-import * as HalfMessages from "./HalfMessages.ts"
-import * as StoredMessage from "./StoredMessage.ts"
+import type { BrokerState } from "./store/BrokerState.ts"
+import type { ClientChannel } from "./broker/ClientTable.ts"
+import type { BrokerNode } from "./broker/EmbeddedBroker.ts"
+import * as HalfMessages from "./store/HalfMessages.ts"
+import * as StoredMessage from "./store/StoredMessage.ts"
 
 /** What a test looks at in an embedded cluster, besides the messages themselves. */
 

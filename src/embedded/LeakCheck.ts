@@ -1,6 +1,6 @@
 import { Effect, Schema } from "effect"
 import type { Scope } from "effect"
-import { counters } from "./LiveCounters.ts"
+import { counters } from "./server/LiveCounters.ts"
 
 /** What can be left behind. */
 export const LeakKind = Schema.Literals([

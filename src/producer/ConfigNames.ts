@@ -4,12 +4,12 @@ import { ConfigProblem, InvalidConfig } from "../client/ClientError.ts"
 import type { Credentials } from "../client/SessionCredentials.ts"
 import type { RemotingClientConfig } from "../transport/RemotingClient.ts"
 import type { TlsOptions } from "../transport/Tls.ts"
-import * as Read from "./ConfigReader.ts"
-import type { ConfigOption, Parse } from "./ConfigReader.ts"
+import * as Read from "../client/ConfigReader.ts"
+import type { ConfigOption, Parse } from "../client/ConfigReader.ts"
 import * as ProducerConfigs from "./ProducerConfig.ts"
 import type { ProducerConfig, ProducerOptions } from "./ProducerConfig.ts"
 import type { TransactionSettings } from "./TransactionMQProducer.ts"
-import { checkGroup } from "./Validators.ts"
+import { checkGroup } from "./send/Validators.ts"
 
 /**
  * The names under which a producer's options stand in a `Config`: those of rocketmq-spring where it has the option, else

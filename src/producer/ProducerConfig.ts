@@ -11,10 +11,10 @@ import {
 import * as Namespace from "../message/Namespace.ts"
 import { LEVELS, MAX_TIMER_DELAY_MILLIS } from "../message/MessageDelay.ts"
 import type { CompressionType } from "../protocol/Compression.ts"
-import type { KeyHash } from "./KeyHash.ts"
+import type { KeyHash } from "./queue/KeyHash.ts"
 import * as ClientConfig from "../client/ClientConfig.ts"
 import { type ApiError, ConfigProblem } from "../client/ClientError.ts"
-import type { RetryDecision } from "./RetryPolicy.ts"
+import type { RetryDecision } from "./send/RetryPolicy.ts"
 
 /**
  * What "started" means for a producer.

@@ -1,11 +1,11 @@
 import type { InstanceState } from "../client/InstanceState.ts"
 import type { ServiceState } from "../client/ServiceState.ts"
 import type { StepRecord } from "../client/StartStep.ts"
-import type { Running } from "./Extension.ts"
-import type { FaultState } from "./FaultStrategy.ts"
-import type { HookCounters } from "./Hooks.ts"
-import type { SendCounters } from "./Sends.ts"
-import type { TraceState } from "./TraceDispatcher.ts"
+import type { Running } from "./RunningProducer.ts"
+import type { FaultState } from "./queue/FaultStrategy.ts"
+import type { HookCounters } from "./telemetry/Hooks.ts"
+import type { SendCounters } from "./send/Sends.ts"
+import type { TraceState } from "./telemetry/TraceDispatcher.ts"
 
 /** Everything there is to see of a producer, in one value that can be printed as JSON. */
 export interface ProducerState {

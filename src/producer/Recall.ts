@@ -6,9 +6,9 @@ import * as Namespace from "../message/Namespace.ts"
 import * as RecallHandle from "../message/RecallHandle.ts"
 import * as RecallMessage from "../protocol/request/RecallMessage.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
-import { BrokerNotExist, InvalidMessage } from "./SendError.ts"
-import type { TopicPublishInfoTable } from "./TopicPublishInfoTable.ts"
-import { checkTopic } from "./Validators.ts"
+import { BrokerNotExist, InvalidMessage } from "./send/SendError.ts"
+import type { TopicPublishInfoTable } from "./queue/TopicPublishInfoTable.ts"
+import { checkTopic } from "./send/Validators.ts"
 
 /** The text is no recall handle; nothing was asked of anybody. */
 export class InvalidRecallHandle extends Schema.TaggedError<InvalidRecallHandle>()("InvalidRecallHandle", {

@@ -12,15 +12,20 @@ import { MessageConst } from "../protocol/MessageProperties.ts"
 import * as MessageProperties from "../protocol/MessageProperties.ts"
 import * as ConfigNames from "./ConfigNames.ts"
 import { type DefaultMQProducerShape, makeExtended } from "./DefaultMQProducer.ts"
-import { commitOrRollback, type LocalTransactionState, remarkOf, stateOfExit } from "./LocalTransactionState.ts"
-import type { Outgoing } from "./Outgoing.ts"
-import { withProperties } from "./OutgoingProperties.ts"
+import {
+  commitOrRollback,
+  type LocalTransactionState,
+  remarkOf,
+  stateOfExit
+} from "./transaction/LocalTransactionState.ts"
+import type { Outgoing } from "./send/Outgoing.ts"
+import { withProperties } from "./send/OutgoingProperties.ts"
 import type { ProducerOptions } from "./ProducerConfig.ts"
-import { InvalidMessage, type SendError } from "./SendError.ts"
-import type { SendOptions } from "./SendOptions.ts"
-import * as TransactionChecks from "./TransactionChecks.ts"
-import { LocalTransactionTimeout, TransactionNotRun } from "./TransactionError.ts"
-import * as Underway from "./Underway.ts"
+import { InvalidMessage, type SendError } from "./send/SendError.ts"
+import type { SendOptions } from "./send/SendOptions.ts"
+import * as TransactionChecks from "./transaction/TransactionChecks.ts"
+import { LocalTransactionTimeout, TransactionNotRun } from "./transaction/TransactionError.ts"
+import * as Underway from "../client/Drain.ts"
 
 /** What a transactional producer can be told beside the options of every producer. */
 export interface TransactionSettings {

@@ -2,8 +2,8 @@ import { Context, Effect, Layer } from "effect"
 import * as Message from "../message/Message.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
 import type { SendResult } from "../message/SendResult.ts"
-import { type LocalTransactionState, stateOfExit } from "../producer/LocalTransactionState.ts"
-import type { SendOptions } from "../producer/SendOptions.ts"
+import { type LocalTransactionState, stateOfExit } from "../producer/transaction/LocalTransactionState.ts"
+import type { SendOptions } from "../producer/send/SendOptions.ts"
 import {
   type TransactionCounters,
   TransactionMQProducer as Service,

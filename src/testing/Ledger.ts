@@ -6,7 +6,7 @@ import { MASTER_ID } from "../message/MixAll.ts"
 import type { SendResult } from "../message/SendResult.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import { EmbeddedCluster } from "../embedded/EmbeddedCluster.ts"
-import * as StoredMessage from "../embedded/StoredMessage.ts"
+import * as StoredMessage from "../embedded/store/StoredMessage.ts"
 import * as Recording from "./Recording.ts"
 
 /** Something that must hold and did not. */

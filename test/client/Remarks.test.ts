@@ -9,7 +9,7 @@ import * as GetRouteInfoByTopic from "../../src/protocol/request/GetRouteInfoByT
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"
-import * as RemotingServer from "../../src/transport/RemotingServer.ts"
+import * as RemotingServer from "../../src/embedded/server/RemotingServer.ts"
 import { failureOf, makeProducer, onMemory, text, timed } from "../support/rig.ts"
 
 const control = /\p{Cc}/u

@@ -1,6 +1,6 @@
 /** What the conformance suite runs against: a cluster of two masters, its address, its release, and what it can be asked to do. */
 import { Context, type Effect } from "effect"
-import type { SendOutcome } from "../../src/producer/SendError.ts"
+import type { SendOutcome } from "../../src/producer/send/SendError.ts"
 import { MQVersion } from "../../src/protocol/MQVersion.ts"
 
 /** The releases whose behaviour the suite knows. */

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import * as Message from "../../src/message/Message.ts"
 import * as MessageQueue from "../../src/message/MessageQueue.ts"
 import { MAX_MESSAGE_SIZE, TOPIC_MAX_LENGTH } from "../../src/message/MixAll.ts"
-import type { SendError } from "../../src/producer/SendError.ts"
+import type { SendError } from "../../src/producer/send/SendError.ts"
 import { assertTopicHolds, createTopic, type Methods, startProducer, uniqueName, withManager } from "./support.ts"
 import { Target } from "./Target.ts"
 

@@ -4,7 +4,7 @@ import * as Message from "../../src/message/Message.ts"
 import type { MessageExt } from "../../src/message/MessageExt.ts"
 import * as MessageQueue from "../../src/message/MessageQueue.ts"
 import type { SendResult } from "../../src/message/SendResult.ts"
-import { SendError, type SendOutcome, SendTimeout } from "../../src/producer/SendError.ts"
+import { SendError, type SendOutcome, SendTimeout } from "../../src/producer/send/SendError.ts"
 import { audit, makeLedger } from "./ledger.ts"
 
 /** The audit is what the fault tests rest on: it must find each kind of lie. */

@@ -5,7 +5,7 @@ import type { Message } from "../../src/message/Message.ts"
 import type { MessageExt } from "../../src/message/MessageExt.ts"
 import * as MessageQueue from "../../src/message/MessageQueue.ts"
 import type { SendResult } from "../../src/message/SendResult.ts"
-import type { SendError } from "../../src/producer/SendError.ts"
+import type { SendError } from "../../src/producer/send/SendError.ts"
 import { assertStored, placeOf } from "./support.ts"
 
 /** The sends of a test. */

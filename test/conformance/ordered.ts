@@ -3,7 +3,7 @@ import { assert } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import * as Message from "../../src/message/Message.ts"
 import * as MessageQueue from "../../src/message/MessageQueue.ts"
-import * as KeyHash from "../../src/producer/KeyHash.ts"
+import * as KeyHash from "../../src/producer/queue/KeyHash.ts"
 import { Observer } from "./Observer.ts"
 import { assertTopicHolds, createTopic, type Methods, startProducer, withManager } from "./support.ts"
 

@@ -5,7 +5,7 @@ import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import * as Message from "../../src/message/Message.ts"
 import type { MessageExt } from "../../src/message/MessageExt.ts"
 import { SysFlag } from "../../src/message/SysFlag.ts"
-import { LocalTransactionState } from "../../src/producer/LocalTransactionState.ts"
+import { LocalTransactionState } from "../../src/producer/transaction/LocalTransactionState.ts"
 import {
   TransactionMQProducer,
   type TransactionMQProducerShape,

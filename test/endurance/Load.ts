@@ -4,8 +4,8 @@ import type { ApiError } from "../../src/client/ClientError.ts"
 import * as Message from "../../src/message/Message.ts"
 import type { SendResult } from "../../src/message/SendResult.ts"
 import type { DefaultMQProducerShape } from "../../src/producer/DefaultMQProducer.ts"
-import * as RetryPolicy from "../../src/producer/RetryPolicy.ts"
-import type { SendError } from "../../src/producer/SendError.ts"
+import * as RetryPolicy from "../../src/producer/send/RetryPolicy.ts"
+import type { SendError } from "../../src/producer/send/SendError.ts"
 import { bodyOf, doubt, type Doubts, type Ledger, noDoubts } from "./Ledger.ts"
 
 /** Where the attempts of the send of this fiber that came to nothing are written down. */

@@ -1,8 +1,8 @@
 /** A great many messages to an embedded cluster that is in trouble all the time, held against what it has stored. */
 import { Clock, Effect, Fiber, Layer, Random, References } from "effect"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
-import type { MessageStore } from "../../src/embedded/MessageStore.ts"
-import * as StoredMessage from "../../src/embedded/StoredMessage.ts"
+import type { MessageStore } from "../../src/embedded/store/MessageStore.ts"
+import * as StoredMessage from "../../src/embedded/store/StoredMessage.ts"
 import type { MessageExt } from "../../src/message/MessageExt.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
 import type { ProducerOptions } from "../../src/producer/ProducerConfig.ts"

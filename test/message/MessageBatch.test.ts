@@ -3,7 +3,7 @@ import { Arbitrary, Schema } from "effect"
 import type { Message } from "../../src/message/Message.ts"
 import * as MessageBatch from "../../src/message/MessageBatch.ts"
 import * as MessageDelay from "../../src/message/MessageDelay.ts"
-import * as SendRequest from "../../src/producer/SendRequest.ts"
+import * as SendRequest from "../../src/producer/send/SendRequest.ts"
 import * as MessageCodec from "../../src/protocol/MessageCodec.ts"
 import { bytes, text } from "../protocol/arbitraries.ts"
 

@@ -6,7 +6,7 @@ import * as Message from "../../src/message/Message.ts"
 import * as MessageDelay from "../../src/message/MessageDelay.ts"
 import type { MessageExt } from "../../src/message/MessageExt.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
-import { LocalTransactionState, stateOfExit } from "../../src/producer/LocalTransactionState.ts"
+import { LocalTransactionState, stateOfExit } from "../../src/producer/transaction/LocalTransactionState.ts"
 import {
   TransactionMQProducer,
   type TransactionMQProducerShape,
@@ -17,7 +17,7 @@ import * as EndTransaction from "../../src/protocol/request/EndTransaction.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"
 import * as RemotingClient from "../../src/transport/RemotingClient.ts"
-import * as RemotingServer from "../../src/transport/RemotingServer.ts"
+import * as RemotingServer from "../../src/embedded/server/RemotingServer.ts"
 import {
   advance,
   failureOf,

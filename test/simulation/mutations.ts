@@ -42,7 +42,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     what: "a message that a broker refused for its own sake is sent again",
     edits: [
       {
-        file: "producer/RetryPolicy.ts",
+        file: "producer/send/RetryPolicy.ts",
         find: `(byCode.get(error.code) ?? "fail")`,
         replace: `(byCode.get(error.code) ?? "retry")`
       }

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
-import type { SendError } from "../../src/producer/SendError.ts"
+import type { SendError } from "../../src/producer/send/SendError.ts"
 import type { StartError } from "../../src/client/ClientError.ts"
 import type { Scenario } from "../../src/testing/Simulation.ts"
 import { EmbeddedCluster } from "../../src/testing/index.ts"

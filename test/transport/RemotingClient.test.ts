@@ -3,7 +3,7 @@ import { Deferred, Effect, Exit, Fiber, Logger, Queue, Scope } from "effect"
 import type { RemotingCommand, Request } from "../../src/protocol/RemotingCommand.ts"
 import * as RemotingClient from "../../src/transport/RemotingClient.ts"
 import { ClientClosed, ConnectFailed, ConnectionClosed } from "../../src/transport/RemotingError.ts"
-import * as RemotingServer from "../../src/transport/RemotingServer.ts"
+import * as RemotingServer from "../../src/embedded/server/RemotingServer.ts"
 import type { RpcHook } from "../../src/transport/RpcHook.ts"
 import { answerFrame, makePeer, request, requestFrame, wires } from "./support.ts"
 

@@ -1,0 +1,52 @@
+import { Console, Effect } from "effect"
+import { MQAdmin } from "../../admin/MQAdmin.ts"
+import { adminLayer, type Connection } from "../Connection.ts"
+import { reporting } from "../Failure.ts"
+import { palette, Screen } from "../Screen.ts"
+import { json, table } from "../Text.ts"
+
+/** What `cluster list` is asked. */
+export interface ClusterListInput extends Connection {
+  readonly json: boolean
+}
+
+/** `effect-rocketmq cluster list`: the clusters, their brokers and where those listen. */
+export const run = (input: ClusterListInput) =>
+  Effect.gen(function* () {
+    const admin = yield* MQAdmin
+    const { brokerAddrTable, clusterAddrTable } = yield* admin.examineBrokerClusterInfo
+    const clusters = [...clusterAddrTable]
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, brokerNames]) => ({
+        name,
+        brokers: brokerNames
+          .toSorted()
+          .flatMap((brokerName) =>
+            [...(brokerAddrTable.get(brokerName)?.brokerAddrs ?? [])]
+              .toSorted(([a], [b]) => a - b)
+              .map(([brokerId, address]) => ({ brokerName, brokerId, address }))
+          )
+      }))
+    if (input.json) {
+      yield* Console.log(json({ clusters }))
+      return
+    }
+    if (clusters.length === 0) {
+      yield* Console.error("the name server knows no broker; brokers register within 30 s of their start")
+      return
+    }
+    const colors = palette((yield* Screen).stdout)
+    const [head = "", ...lines] = table([
+      ["CLUSTER", "BROKER", "ROLE", "ADDRESS"],
+      ...clusters.flatMap(({ brokers, name }) =>
+        brokers.map(({ address, brokerId, brokerName }) => [
+          name,
+          brokerName,
+          brokerId === 0 ? "master" : `slave ${brokerId}`,
+          address
+        ])
+      )
+    ])
+    yield* Console.log(colors.dim(head))
+    for (const line of lines) yield* Console.log(line)
+  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))

@@ -1,0 +1,253 @@
+import { Config, Console, Context, Effect, Exit, Fiber, Layer, Metric, Option, Random, Scope, Stream } from "effect"
+import { make as makeAdmin, type MQAdminShape } from "../../admin/MQAdmin.ts"
+import { MQClientManager } from "../../client/MQClientManager.ts"
+import { StartObserver } from "../../client/StartStep.ts"
+import { EmbeddedCluster } from "../../embedded/EmbeddedCluster.ts"
+import * as Message from "../../message/Message.ts"
+import { DefaultMQProducer, type DefaultMQProducerShape } from "../../producer/DefaultMQProducer.ts"
+import { compare, type SentMessage } from "./DemoCompare.ts"
+import { holdings, leftovers, makeFiberCounter } from "./DemoLeftovers.ts"
+import * as Pages from "./DemoPage.ts"
+import type { Page } from "./DemoPage.ts"
+import * as DemoSteps from "./DemoSteps.ts"
+import { queueRows, timerRows } from "./DemoTables.ts"
+import { CommandFailed, ExitCode, reporting } from "../Failure.ts"
+import { bar, type Palette, withProgress } from "../Screen.ts"
+import { generatedBody } from "../send/send.ts"
+import { emptyStats, percentile, sendAll } from "../send/SendRun.ts"
+import { count, duration, number } from "../Text.ts"
+import { VERSION } from "../Version.ts"
+
+/** How much the demo sends. */
+export interface DemoOptions {
+  readonly messages: number
+  readonly concurrency: number
+}
+
+/** The main job's own measure: 10,000 messages, 256 sends under way. */
+export const defaults: DemoOptions = { messages: 10_000, concurrency: 256 }
+
+const GROUP = "effect-rocketmq-demo"
+const QUEUES_SHOWN = 8
+const PROBLEMS_SHOWN = 5
+
+/** Bodies of 100 to 1,099 bytes. */
+const bodyOf = (index: number) => generatedBody(index, 100 + ((index * 37) % 1_000))
+
+const progress = (done: () => number, of: number, what: string) => (paint: Palette, columns: number) =>
+  `  ${paint.accent(bar(done() / of, Math.min(40, columns - 40)))} ${number(done())} ${what}`
+
+/** The cluster of `NAMESRV_ADDR`, or an embedded one that lives as long as the scope. */
+const openCluster = Effect.fnUntraced(function* (page: Page, scope: Scope.Scope) {
+  yield* page.heading("Cluster")
+  const given = yield* Effect.orDie(Config.option(Config.NonEmptyString("NAMESRV_ADDR")))
+  if (Option.isSome(given)) {
+    yield* page.line(`yours, of NAMESRV_ADDR: ${given.value}`)
+    return { namesrvAddr: given.value, embedded: undefined }
+  }
+  const begin = page.now()
+  const context = yield* Layer.buildWithScope(EmbeddedCluster.layer({ recordTraffic: false }), scope)
+  const embedded = Context.get(context, EmbeddedCluster)
+  yield* page.line(
+    `embedded, on TCP, ready in ${duration(page.now() - begin)} (NAMESRV_ADDR=host:9876 npm start uses yours)`
+  )
+  const servers = [...embedded.nameServers, ...embedded.brokers].map(({ address, name }) => `${name} ${address}`)
+  yield* page.line(servers.join(", "))
+  return { namesrvAddr: embedded.namesrvAddr, embedded }
+})
+
+/** A topic that nobody else uses, made by an administrator of its own: the producer's start is to find nothing started. */
+const createTopic = Effect.fnUntraced(function* (page: Page, namesrvAddr: string) {
+  const topic = `demo-${(yield* Random.nextIntBetween(0, 36 ** 6)).toString(36).padStart(6, "0")}`
+  const admin = yield* makeAdmin({ namesrvAddr })
+  const { brokers, readQueueNums } = yield* admin.createTopic({ topic })
+  yield* page.line(
+    `topic ${topic} created, ${count(readQueueNums, "queue")} on ${brokers.map((b) => b.brokerName).join(", ")}`
+  )
+  return topic
+}, Effect.scoped)
+
+const startUp = Effect.fnUntraced(function* (
+  page: Page,
+  printer: DemoSteps.StepPrinter,
+  producer: DefaultMQProducerShape
+) {
+  yield* page.heading(`Start-up of DefaultMQProducer, group ${GROUP}`)
+  yield* printer.watch
+  const states: Array<string> = []
+  const watching = yield* Effect.forkChild(
+    Stream.runForEach(producer.serviceStateChanges, (state) => Effect.sync(() => states.push(state))),
+    { startImmediately: true }
+  )
+  const begin = page.now()
+  yield* producer.start
+  const took = page.now() - begin
+  yield* printer.ended("2.7")
+  yield* Fiber.interrupt(watching)
+  yield* page.line(`${states.join(" > ")} in ${duration(took)}`)
+})
+
+const send = Effect.fnUntraced(function* (
+  page: Page,
+  producer: DefaultMQProducerShape,
+  topic: string,
+  options: DemoOptions
+) {
+  const { colors, line } = page
+  yield* page.heading(`Send ${number(options.messages)} messages, ${options.concurrency} at once`)
+  const stats = emptyStats()
+  const sent: Array<SentMessage> = []
+  let index = 0
+  const next = Effect.sync(() => {
+    const i = index++
+    return i < options.messages ? Message.make({ topic, body: bodyOf(i), tags: "demo", keys: `demo-${i}` }) : undefined
+  })
+  yield* withProgress(
+    progress(() => stats.acknowledged, options.messages, "acknowledged"),
+    sendAll(producer, next, stats, {
+      concurrency: options.concurrency,
+      drainMillis: 3_000,
+      onResult: ({ body }, result) => sent.push({ body, result })
+    })
+  )
+  const { counters } = yield* producer.state
+  yield* line(
+    `${colors.good(`${number(stats.acknowledged)} acknowledged`)} in ${duration(stats.elapsedMillis)}, ${number(counters.retries)} retries`
+  )
+  yield* line(
+    `${number(stats.acknowledged / (stats.elapsedMillis / 1_000))} messages/s, latency p50 ${duration(percentile(stats.latencies, 0.5) ?? 0)}, p99 ${duration(percentile(stats.latencies, 0.99) ?? 0)}`
+  )
+  if (stats.firstError !== undefined) {
+    yield* line(colors.bad(`${number(stats.failed)} failed: ${stats.firstError.message}`))
+  }
+  return sent
+})
+
+const readBack = Effect.fnUntraced(function* (
+  page: Page,
+  admin: MQAdminShape,
+  topic: string,
+  sent: ReadonlyArray<SentMessage>,
+  options: DemoOptions
+) {
+  const { colors, line } = page
+  yield* page.heading("Read them back and compare")
+  const begin = page.now()
+  let read = 0
+  const queues = yield* withProgress(
+    progress(() => read, options.messages, "read"),
+    compare(admin, topic, sent, (messages) => {
+      read += messages
+    })
+  )
+  for (const row of queueRows(queues.slice(0, QUEUES_SHOWN))) yield* line(row)
+  if (queues.length > QUEUES_SHOWN) yield* line(`and ${count(queues.length - QUEUES_SHOWN, "queue")} more`)
+  const problems = queues.flatMap((queue) => queue.problems)
+  for (const problem of problems.slice(0, PROBLEMS_SHOWN)) yield* line(colors.bad(problem))
+  const equal = queues.reduce((n, queue) => n + queue.equal, 0)
+  const duplicates = queues.reduce((n, queue) => n + queue.duplicates, 0)
+  const complete = equal === options.messages && problems.length === 0
+  const verdict = (complete ? colors.good : colors.bad)(`${number(equal)} of ${number(options.messages)} equal`)
+  yield* line(
+    `${verdict} in body, ids and offset, read in ${duration(page.now() - begin)}${duplicates === 0 ? "" : `, and ${count(duplicates, "duplicate")} of repeated sends`}`
+  )
+  return complete
+})
+
+const timers = Effect.fnUntraced(function* (page: Page, producer: DefaultMQProducerShape) {
+  yield* page.heading("The five timers")
+  const table = Effect.map(producer.state, ({ instance }) => instance?.timers ?? [])
+  // Timer 3 sends its first heartbeat a second after the start.
+  yield* Effect.andThen(Effect.sleep(20), table).pipe(
+    Effect.repeat({ until: (all) => (all.find((timer) => timer.number === 3)?.runs ?? 1) > 0 }),
+    Effect.timeoutOption(1_500)
+  )
+  const [head = "", ...rows] = yield* timerRows(yield* table)
+  yield* page.line(page.colors.dim(head))
+  for (const row of rows) yield* page.line(row)
+})
+
+/** Everything from the cluster to the end of the shutdown; says what its own tables hold afterwards. */
+const run = Effect.fnUntraced(function* (page: Page, printer: DemoSteps.StepPrinter, options: DemoOptions) {
+  const outer = yield* Effect.scope
+  const clusterScope = yield* Scope.fork(outer)
+  const { embedded, namesrvAddr } = yield* openCluster(page, clusterScope)
+  const clientScope = yield* Scope.fork(outer)
+  const manager = yield* Layer.buildWithScope(MQClientManager.layer, clientScope)
+  const topic = yield* Effect.provide(createTopic(page, namesrvAddr), manager)
+
+  const producer = yield* DefaultMQProducer.make({
+    producerGroup: GROUP,
+    namesrvAddr,
+    readiness: "registered",
+    topics: [topic]
+  }).pipe(Effect.provide(manager))
+  yield* Scope.addFinalizer(clientScope, producer.shutdown)
+  yield* startUp(page, printer, producer)
+  const sent = yield* send(page, producer, topic, options)
+  // Shares the producer's client instance: the same name servers, the same instance name.
+  const adminScope = yield* Scope.fork(clientScope)
+  const admin = yield* makeAdmin({ namesrvAddr }).pipe(Effect.provide(manager), Scope.provide(adminScope))
+  const complete = yield* readBack(page, admin, topic, sent, options)
+  yield* timers(page, producer)
+
+  yield* page.heading("Shutdown, in order")
+  if (embedded === undefined) yield* page.timed(`topic ${topic} deleted`, admin.deleteTopic(topic))
+  yield* page.timed("producer drained, group unregistered", producer.shutdown)
+  yield* page.timed("client instance: timers, connections", Scope.close(adminScope, Exit.void))
+  const instances = yield* Effect.flatMap(MQClientManager, (self) => self.size).pipe(Effect.provide(manager))
+  const clients = embedded === undefined ? undefined : (yield* embedded.clients).length
+  const state = yield* producer.serviceState
+  yield* Scope.close(clientScope, Exit.void)
+  if (embedded !== undefined) yield* page.timed("cluster stopped", Scope.close(clusterScope, Exit.void))
+  return { complete, acknowledged: sent.length, state, instances, clients }
+})
+
+/**
+ * The main job, `npm start`: a cluster, a producer's start-up step by step, messages sent, read back and compared, the
+ * timers, the shutdown in its order, and the proof that nothing is left. Uses the cluster of `NAMESRV_ADDR` where that is
+ * set, with a topic of its own that is deleted again.
+ */
+export const demo = (options: DemoOptions = defaults) =>
+  Effect.gen(function* () {
+    const page = yield* Pages.make
+    const { colors } = page
+    const began = page.now()
+    const before = holdings()
+    const fibers = makeFiberCounter()
+    const printer = yield* DemoSteps.make(colors)
+    yield* Console.log(`${colors.bold("effect-rocketmq")} ${VERSION}: a producer's start-up, from nothing to nothing`)
+    const result = yield* run(page, printer, options).pipe(
+      Effect.scoped,
+      Effect.provideService(StartObserver, printer.observer),
+      Effect.provideService(Metric.FiberRuntimeMetrics, fibers.service)
+    )
+
+    yield* page.heading("Left behind")
+    const left = yield* leftovers(before)
+    const counts: ReadonlyArray<readonly [label: string, n: number]> = [
+      ["client instances", result.instances],
+      ...(result.clients === undefined ? [] : [["clients in the broker's table", result.clients] as const]),
+      ["sockets", left.sockets],
+      ["listening ports", left.listeners],
+      ["timers", left.timers],
+      [`fibers, of ${number(fibers.started())} started`, fibers.running()]
+    ]
+    yield* page.fact("state of the producer", result.state)
+    for (const [label, n] of counts) yield* page.fact(label, n === 0 ? colors.good("0") : colors.bad(String(n)))
+
+    const remains = counts.filter(([, n]) => n !== 0).map(([label, n]) => `${n} ${label}`)
+    const faults = [
+      ...(result.complete ? [] : ["what was read back is not what was sent"]),
+      ...(remains.length === 0 ? [] : [`left behind: ${remains.join(", ")}`])
+    ]
+    const took = duration(page.now() - began)
+    yield* Console.log("")
+    if (faults.length > 0) {
+      yield* Console.log(`${colors.bad("failed")} after ${took}: ${faults.join("; ")}`)
+      yield* new CommandFailed({ exitCode: ExitCode.failed, summary: faults.join("; ") })
+    }
+    yield* Console.log(
+      `${colors.good("ok")} ${number(result.acknowledged)} messages sent, read back and equal; nothing is left. ${took}`
+    )
+  }).pipe(reporting())

@@ -1,0 +1,77 @@
+import { Clock, Console, Context, Effect } from "effect"
+import type { StartObserver, StartStep } from "../../client/StartStep.ts"
+import { type Palette } from "../Screen.ts"
+import { duration } from "../Text.ts"
+
+/** Prints the start-up steps of a producer, in their order, each with its number, state and time. */
+export interface StepPrinter {
+  readonly observer: Context.Service.Shape<typeof StartObserver>
+  /** Steps are printed from now on. */
+  readonly watch: Effect.Effect<void>
+  /** Ends when a step with that number has ended, in the background perhaps. */
+  readonly ended: (id: string) => Effect.Effect<void>
+}
+
+interface Line {
+  readonly step: StartStep
+  state: "running" | "done" | "failed" | "interrupted"
+  millis: number
+}
+
+const NAME_WIDTH = 58
+
+/** Whether it is a step of the client instance, within one of the producer's. */
+const inner = ({ id }: StartStep) => id.startsWith("3.")
+
+/** A {@link StepPrinter}. A step of the client instance is printed below the producer's step that it is part of. */
+export const make = Effect.fnUntraced(function* (colors: Palette) {
+  const clock = yield* Clock.Clock
+  let watching = false
+  let lines: Array<Line> = []
+  const over = new Set<string>()
+
+  const flush = Effect.suspend(() => {
+    const ready = lines
+    lines = []
+    return Effect.forEach(
+      ready,
+      ({ millis, state, step }) => {
+        const color = state === "done" ? colors.good : colors.bad
+        const name = `${inner(step) ? "  " : ""}${step.id.padEnd(inner(step) ? 5 : 7)}${step.name}`
+        return Console.log(`  ${name.padEnd(NAME_WIDTH)}  ${color(state)}  ${colors.dim(duration(millis).padStart(8))}`)
+      },
+      { discard: true }
+    )
+  })
+
+  const observer: StepPrinter["observer"] = {
+    around: (step, self) =>
+      Effect.suspend(() => {
+        if (!watching) return self
+        const line: Line = { step, state: "running", millis: 0 }
+        lines.push(line)
+        const begin = clock.monotonicTimeNanosUnsafe()
+        return Effect.onExit(self, (exit) => {
+          line.millis = Number(clock.monotonicTimeNanosUnsafe() - begin) / 1e6
+          line.state =
+            exit._tag === "Success"
+              ? "done"
+              : exit.cause.reasons.some((reason) => reason._tag === "Fail")
+                ? "failed"
+                : "interrupted"
+          over.add(step.id)
+          return inner(step) ? Effect.void : flush
+        })
+      })
+  }
+
+  const printer: StepPrinter = {
+    observer,
+    watch: Effect.sync(() => {
+      watching = true
+    }),
+    ended: (id) =>
+      Effect.sleep(5).pipe(Effect.repeat({ until: () => over.has(id) }), Effect.timeoutOption(3_000), Effect.asVoid)
+  }
+  return printer
+})

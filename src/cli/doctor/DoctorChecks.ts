@@ -1,0 +1,382 @@
+import { Clock, type Context, Effect } from "effect"
+import * as dns from "node:dns/promises"
+import { isIP } from "node:net"
+import { explain } from "../../explain/Explain.ts"
+import { type AccessDenied, accessDenied } from "../../client/AccessDenied.ts"
+import { cleanRemark } from "../../client/ClientError.ts"
+import { problemOfRoute } from "../../client/TopicRoute.ts"
+import { MASTER_ID, PermName } from "../../message/MixAll.ts"
+import type { ClusterInfo } from "../../protocol/ClusterInfo.ts"
+import { DecodeError } from "../../protocol/DecodeError.ts"
+import type { Request } from "../../protocol/RemotingCommand.ts"
+import * as GetBrokerClusterInfo from "../../protocol/request/GetBrokerClusterInfo.ts"
+import * as GetBrokerRuntimeInfo from "../../protocol/request/GetBrokerRuntimeInfo.ts"
+import * as GetRouteInfoByTopic from "../../protocol/request/GetRouteInfoByTopic.ts"
+import * as HeartBeat from "../../protocol/request/HeartBeat.ts"
+import * as UnregisterClient from "../../protocol/request/UnregisterClient.ts"
+import { RequestCode, requestCodeName } from "../../protocol/RequestCode.ts"
+import { ResponseCode, responseCodeName } from "../../protocol/ResponseCode.ts"
+import type { TopicRouteData } from "../../protocol/TopicRouteData.ts"
+import * as Address from "../../transport/Address.ts"
+import type { RemotingClient } from "../../transport/RemotingClient.ts"
+import type { RemotingError } from "../../transport/RemotingError.ts"
+import { tlsHints, type TlsOptions } from "../../transport/Tls.ts"
+import { Wire } from "../../transport/Wire.ts"
+import type { Finding } from "./DoctorReport.ts"
+import * as Remedies from "./DoctorRemedies.ts"
+import { ExitCode } from "../Failure.ts"
+import { count, duration } from "../Text.ts"
+
+/** How long one request of the doctor may take, in milliseconds. */
+export const TIMEOUT_MILLIS = 3_000
+
+type Remoting = Context.Service.Shape<typeof RemotingClient>
+
+const ok = (detail: string): Finding => ({ verdict: "ok", detail })
+const warn = (detail: string, remedy: string): Finding => ({ verdict: "warn", detail, remedy })
+const failed = (detail: string, remedy: string, exitCode: ExitCode): Finding => ({
+  verdict: "failed",
+  detail,
+  remedy,
+  exitCode
+})
+
+/** Whether a host has addresses here. */
+export const resolves = (address: string): Effect.Effect<Finding> => {
+  const parsed = Address.parse(address)
+  if (parsed instanceof Address.AddressError) {
+    return Effect.succeed(failed(parsed.message, "Write it as host:port or [ipv6]:port.", ExitCode.usage))
+  }
+  const { host } = parsed
+  if (isIP(host) !== 0) return Effect.succeed(ok(`${host} is an address`))
+  return Effect.tryPromise(() => dns.lookup(host, { all: true })).pipe(
+    Effect.timeout(TIMEOUT_MILLIS),
+    Effect.match({
+      onSuccess: (found) => ok(`${host} is ${found.map((a) => a.address).join(", ")}`),
+      onFailure: () =>
+        failed(`${host} has no address`, Remedies.nameServerUnreachable(address, "dns"), ExitCode.cannotConnect)
+    })
+  )
+}
+
+/** Whether a connection to a name server can be opened, with TLS where that is wanted. */
+export const connects = (address: string, tls: TlsOptions | undefined): Effect.Effect<Finding, never, Wire> =>
+  Effect.gen(function* () {
+    const wire = yield* Wire
+    return yield* wire.connect(address, { connectTimeoutMillis: TIMEOUT_MILLIS, tls }).pipe(
+      Effect.scoped,
+      Effect.match({
+        onSuccess: ({ localAddress }) =>
+          ok(
+            `${address} from ${localAddress}${tls === undefined ? "" : tls.insecure === true ? ", TLS, not verified" : ", TLS"}`
+          ),
+        onFailure: ({ kind, tls: reason }) =>
+          reason === undefined
+            ? failed(`${address}: ${kind}`, Remedies.nameServerUnreachable(address, kind), ExitCode.cannotConnect)
+            : failed(`${address}: TLS, ${reason}`, `${tlsHints[reason]}.`, ExitCode.cannotConnect)
+      })
+    )
+  })
+
+/** What went wrong with a request, in a few words. */
+const inShort = (error: RemotingError): string => {
+  switch (error._tag) {
+    case "ConnectFailed":
+      return error.kind
+    case "TlsFailed":
+      return `TLS, ${error.reason}`
+    case "ConnectionClosed":
+      return "connected, and cut off without an answer"
+    case "RequestTimeout":
+      return `connected, and no answer within ${duration(TIMEOUT_MILLIS)}`
+    default:
+      return cleanRemark(error.message, 160)
+  }
+}
+
+/** What to do about a request that got no answer, where the explanation of the error knows. */
+const remedyOf = (error: RemotingError, otherwise: string): string =>
+  error._tag === "TlsFailed" || error._tag === "RpcHookFailed" ? explain(error).remedy : otherwise
+
+/** What a refusal by access control comes to. */
+const deniedFinding = (denied: AccessDenied): Finding =>
+  failed(
+    `${denied.address} denied ${denied.request}${denied.user === undefined ? "" : ` to user ${denied.user}`} (${denied.problem}): ${denied.remark}`,
+    explain(denied).remedy,
+    ExitCode.refused
+  )
+
+/** Asks a server and says how it went in words; an error code is an answer too. */
+const ask = <A>(
+  remoting: Remoting,
+  address: string,
+  request: Request,
+  decode: (response: Parameters<typeof GetBrokerClusterInfo.decodeResponse>[0]) => A | DecodeError
+) =>
+  remoting.invoke(address, request, TIMEOUT_MILLIS).pipe(
+    Effect.map((response) => {
+      if (response.code !== ResponseCode.SUCCESS) {
+        const remark = cleanRemark(response.remark, 120)
+        return {
+          code: response.code,
+          problem: `${responseCodeName(response.code)} (${response.code}): ${remark}`,
+          denied: accessDenied(address, requestCodeName(request.code), response.code, cleanRemark(response.remark))
+        }
+      }
+      const answer = decode(response)
+      return answer instanceof DecodeError ? { code: 0, problem: answer.message } : { code: 0, answer }
+    })
+  )
+
+/** Whether a name server answers as one, and what it knows of the cluster. */
+export const nameServerAnswers = (
+  remoting: Remoting,
+  address: string
+): Effect.Effect<Finding & { readonly info?: ClusterInfo }> =>
+  ask(remoting, address, GetBrokerClusterInfo.request(), GetBrokerClusterInfo.decodeResponse).pipe(
+    Effect.match({
+      onSuccess: ({ answer, code, denied, problem }) =>
+        answer !== undefined
+          ? { ...ok(address), info: answer }
+          : denied !== undefined
+            ? denied.problem === "permission"
+              ? // Whoever only sends need not be allowed to look at the whole cluster.
+                ok(`${address}, which does not show this user the cluster`)
+              : deniedFinding(denied)
+            : code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED
+              ? failed(
+                  `${address} is no name server: ${problem}`,
+                  "That is how a broker answers. Pass the name server's address, by default port 9876.",
+                  ExitCode.refused
+                )
+              : failed(`${address} answered ${problem}`, "See the name server's log.", ExitCode.refused),
+      onFailure: (error) =>
+        failed(
+          `${address}: ${inShort(error)}`,
+          error._tag === "ConnectFailed"
+            ? Remedies.nameServerUnreachable(address, error.kind)
+            : remedyOf(error, Remedies.nameServerSilent(address)),
+          ExitCode.cannotConnect
+        )
+    })
+  )
+
+/** The brokers of a cluster in one line: `broker-a (master 10.0.0.1:10911)`. */
+const brokersOf = (info: ClusterInfo): ReadonlyArray<string> =>
+  [...info.brokerAddrTable.values()].map(
+    ({ brokerAddrs, brokerName }) =>
+      `${brokerName} (${[...brokerAddrs].map(([id, address]) => `${id === MASTER_ID ? "master" : `slave ${id}`} ${address}`).join(", ")})`
+  )
+
+/** Whether the cluster has brokers and masters, and whether the name servers agree on them. */
+export const cluster = (infos: ReadonlyArray<ClusterInfo>): Finding => {
+  const views = infos.map((info) => brokersOf(info).toSorted().join("; "))
+  const [info] = infos
+  if (info === undefined || info.brokerAddrTable.size === 0) {
+    return failed("no broker is registered", Remedies.NO_BROKERS, ExitCode.cannotConnect)
+  }
+  const clusters = [...info.clusterAddrTable.keys()].join(", ")
+  const masterless = [...info.brokerAddrTable.values()].filter((broker) => !broker.brokerAddrs.has(MASTER_ID))
+  if (masterless.length === info.brokerAddrTable.size) {
+    return failed(
+      `no master: ${views[0] ?? ""}`,
+      "Start a master (broker id 0), or wait for the fail-over.",
+      ExitCode.cannotConnect
+    )
+  }
+  if (new Set(views).size > 1) {
+    return warn(
+      `${clusters}: the name servers disagree (${views.join(" | ")})`,
+      "Each broker must register with every name server: compare their namesrvAddr. After a restart it takes 30 s."
+    )
+  }
+  return masterless.length > 0
+    ? warn(`${clusters}: no master of ${masterless.map((b) => b.brokerName).join(", ")}`, "Start it.")
+    : ok(`${clusters}: ${views[0] ?? ""}`)
+}
+
+/** A route, or why it could not be read; neither when there is none. */
+export interface RouteFound {
+  readonly route?: TopicRouteData | undefined
+  readonly failure?: Finding | undefined
+}
+
+/** Reads a route. */
+export const readRoute = (remoting: Remoting, address: string, topic: string): Effect.Effect<RouteFound> =>
+  ask(
+    remoting,
+    address,
+    GetRouteInfoByTopic.request({ topic, acceptStandardJsonOnly: true }),
+    GetRouteInfoByTopic.decodeResponse
+  ).pipe(
+    Effect.match({
+      onSuccess: ({ answer, code, denied, problem }): RouteFound =>
+        answer !== undefined || code === ResponseCode.TOPIC_NOT_EXIST
+          ? { route: answer }
+          : {
+              failure:
+                denied === undefined
+                  ? failed(`${address} answered ${problem ?? ""}`, "See the name server's log.", ExitCode.refused)
+                  : deniedFinding(denied)
+            },
+      onFailure: (error): RouteFound => ({
+        failure: failed(
+          `${address}: ${inShort(error)}`,
+          remedyOf(error, Remedies.nameServerSilent(address)),
+          ExitCode.cannotConnect
+        )
+      })
+    })
+  )
+
+const queuesOf = (route: TopicRouteData): string =>
+  route.queueDatas
+    .map(({ brokerName, perm, writeQueueNums }) =>
+      (perm & PermName.WRITE) === 0 ? `${brokerName} read-only` : `${count(writeQueueNums, "queue")} on ${brokerName}`
+    )
+    .join(", ")
+
+/** Whether sends may create topics. */
+export const template = (name: string, route: TopicRouteData | undefined): Finding =>
+  route === undefined
+    ? warn(
+        `no broker has ${name}: topics must be created before a send`,
+        "Create topics with effect-rocketmq topic create, or set autoCreateTopicEnable=true on the brokers."
+      )
+    : ok(`a send may create topics (${queuesOf(route)})`)
+
+/** Whether a topic can be sent to. */
+export const topicRoute = (topic: string, route: TopicRouteData | undefined, mayCreate: boolean): Finding => {
+  if (route === undefined) {
+    return mayCreate
+      ? warn(
+          `${topic} does not exist; the first send creates it`,
+          `Is it spelled right? effect-rocketmq topic list shows what there is.`
+        )
+      : failed(
+          `${topic} does not exist, and a send may not create it`,
+          `effect-rocketmq topic create --topic ${topic}`,
+          ExitCode.refused
+        )
+  }
+  const problem = problemOfRoute(route)
+  switch (problem) {
+    case "no-writable-queue":
+      return failed(
+        `${topic} has no queue to write: ${queuesOf(route)}`,
+        `effect-rocketmq topic create --topic ${topic} gives it queues and permission`,
+        ExitCode.refused
+      )
+    case "no-master":
+      return failed(
+        `no broker of ${topic} has a master`,
+        "Start it, or wait for the fail-over.",
+        ExitCode.cannotConnect
+      )
+    default:
+      return ok(queuesOf(route))
+  }
+}
+
+/** The finding of a refusal by access control; undefined for any other answer. */
+const refusal = (
+  address: string,
+  request: number,
+  { code, remark }: { readonly code: number; readonly remark: string | undefined }
+): Finding | undefined => {
+  const denied = accessDenied(address, requestCodeName(request), code, cleanRemark(remark))
+  return denied === undefined ? undefined : deniedFinding(denied)
+}
+
+/** Whether a master can be reached and acknowledges a heartbeat. */
+export const master = (
+  remoting: Remoting,
+  address: string,
+  client: { readonly clientID: string; readonly group: string }
+): Effect.Effect<Finding> =>
+  remoting
+    .invoke(
+      address,
+      HeartBeat.request({
+        clientID: client.clientID,
+        producerDataSet: [{ groupName: client.group }],
+        consumerDataSet: [],
+        heartbeatFingerprint: 0,
+        withoutSub: false
+      }),
+      TIMEOUT_MILLIS
+    )
+    .pipe(
+      Effect.tap(() =>
+        Effect.ignore(
+          remoting.invoke(
+            address,
+            UnregisterClient.request({ clientID: client.clientID, producerGroup: client.group }),
+            TIMEOUT_MILLIS
+          )
+        )
+      ),
+      Effect.match({
+        onSuccess: (response) =>
+          response.code === ResponseCode.SUCCESS
+            ? ok(`${address} acknowledged a heartbeat`)
+            : (refusal(address, RequestCode.HEART_BEAT, response) ??
+              failed(
+                `${address} refused a heartbeat: ${responseCodeName(response.code)} (${response.code}) ${cleanRemark(response.remark, 120)}`,
+                "See the broker's own words and its log; access control may want credentials.",
+                ExitCode.refused
+              )),
+        onFailure: (error) =>
+          failed(
+            `${address}: ${inShort(error)}`,
+            remedyOf(error, Remedies.brokerUnreachable(address, error)),
+            ExitCode.cannotConnect
+          )
+      })
+    )
+
+/** More than this many milliseconds between two clocks are worth a warning. */
+const SKEW_LIMIT_MILLIS = 5_000
+
+/** Milliseconds out of `[ 0 days, 1 hours, 2 minutes, 3 seconds ]`. */
+const runtimeMillis = (text: string | undefined): number | undefined => {
+  const numbers = /(\d+) days, (\d+) hours, (\d+) minutes, (\d+) seconds/
+    .exec(text ?? "")
+    ?.slice(1)
+    .map(Number)
+  if (numbers === undefined) return undefined
+  const [days = 0, hours = 0, minutes = 0, seconds = 0] = numbers
+  return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1_000
+}
+
+/**
+ * The broker's release, and how far its clock is from this one. A broker does not tell its time, but when it started and
+ * for how many whole seconds it has been running.
+ */
+export const clock = (remoting: Remoting, address: string): Effect.Effect<Finding> =>
+  Effect.gen(function* () {
+    const here = yield* Clock.Clock
+    const { answer, denied, problem } = yield* ask(
+      remoting,
+      address,
+      GetBrokerRuntimeInfo.request(),
+      GetBrokerRuntimeInfo.decodeResponse
+    )
+    // Not to be an administrator is fine; to be nobody is not.
+    if (denied !== undefined && denied.problem !== "permission") return deniedFinding(denied)
+    if (answer === undefined)
+      return { verdict: "skipped", detail: `${address} does not tell: ${problem ?? ""}` } as const
+    const release = (answer.table.get("brokerVersionDesc") ?? "unknown").replace(/^V/, "").replaceAll("_", ".")
+    const boot = Number(answer.table.get("bootTimestamp"))
+    const runtime = runtimeMillis(answer.table.get("runtime"))
+    if (!Number.isFinite(boot) || runtime === undefined) return ok(`${address} is RocketMQ ${release}`)
+    const difference = boot + runtime + 500 - here.currentTimeMillisUnsafe()
+    return Math.abs(difference) > SKEW_LIMIT_MILLIS
+      ? warn(
+          `${address} is RocketMQ ${release}; its clock is ${duration(Math.abs(difference))} ${difference > 0 ? "ahead" : "behind"}`,
+          Remedies.CLOCK
+        )
+      : ok(`${address} is RocketMQ ${release}; its clock agrees within ${duration(SKEW_LIMIT_MILLIS)}`)
+  }).pipe(
+    Effect.catch((error) => Effect.succeed<Finding>({ verdict: "skipped", detail: cleanRemark(error.message, 120) }))
+  )

@@ -1,0 +1,274 @@
+import { Console, Duration, Effect } from "effect"
+import { AddressTranslator } from "../../client/AddressTranslator.ts"
+import * as ClientConfig from "../../client/ClientConfig.ts"
+import { parseNamesrvAddr, withDefaults } from "../../client/ClientConfig.ts"
+import { HostInfo } from "../../client/ClientId.ts"
+import * as InstanceRemoting from "../../client/InstanceRemoting.ts"
+import { MQClientManager } from "../../client/MQClientManager.ts"
+import * as Message from "../../message/Message.ts"
+import { AUTO_CREATE_TOPIC_KEY_TOPIC, MASTER_ID } from "../../message/MixAll.ts"
+import { DefaultMQProducer } from "../../producer/DefaultMQProducer.ts"
+import type { ClusterInfo } from "../../protocol/ClusterInfo.ts"
+import type * as Remoting from "../../transport/RemotingClient.ts"
+import type { TlsOptions } from "../../transport/Tls.ts"
+import { type AccessOptions, accessOptions } from "../Connection.ts"
+import * as Checks from "./DoctorChecks.ts"
+import * as Reports from "./DoctorReport.ts"
+import { type Finding, type Report, skipped } from "./DoctorReport.ts"
+import { CommandFailed, ExitCode, explain, reporting } from "../Failure.ts"
+import type { Access } from "../Flags.ts"
+import { palette, Screen } from "../Screen.ts"
+import { json, printable } from "../Text.ts"
+
+/** What `doctor` is asked. */
+export interface DoctorInput {
+  /** Absent when neither `--namesrv` nor `NAMESRV_ADDR` is set: that is the first thing the doctor finds. */
+  readonly namesrv: string | undefined
+  readonly access: Access
+  readonly topic: string | undefined
+  /** Whether to send one message to the topic; it never sends otherwise. */
+  readonly send: boolean
+  readonly json: boolean
+}
+
+/** The producer group under which the doctor shows up at the brokers while it looks. */
+const GROUP = "effect-rocketmq-doctor"
+
+/**
+ * Makes one check for several addresses at once; gives those that passed. One that fails beside others that pass is a
+ * warning only.
+ */
+const each = Effect.fnUntraced(function* <F extends Finding, R>(
+  report: Report,
+  step: number,
+  name: string,
+  addresses: ReadonlyArray<string>,
+  check: (address: string) => Effect.Effect<F, never, R>
+) {
+  const found = yield* Effect.forEach(
+    addresses,
+    (address) =>
+      Effect.map(Effect.timed(check(address)), ([took, finding]) => ({
+        address,
+        finding: { ...finding, millis: Duration.toMillis(took) }
+      })),
+    { concurrency: 8 }
+  )
+  const passed = found.filter(({ finding }) => finding.verdict !== "failed")
+  for (const { finding } of found) {
+    const verdict = finding.verdict === "failed" && passed.length > 0 ? "warn" : finding.verdict
+    yield* report.check(step, name, Effect.succeed({ ...finding, verdict }))
+  }
+  return passed
+})
+
+/** Steps 1 to 4: from the configuration to the name servers that answer, and what those know. */
+const nameServers = Effect.fnUntraced(function* (
+  report: Report,
+  remoting: Remoting.RemotingClient["Service"],
+  namesrv: string | undefined,
+  tls: TlsOptions | undefined
+) {
+  const { addresses, problems } = parseNamesrvAddr(namesrv ?? "")
+  const [problem] = problems
+  yield* report.check(
+    1,
+    "addresses known",
+    Effect.succeed<Finding>(
+      problem !== undefined
+        ? { verdict: "failed", detail: problem.problem, remedy: "Write them as host:port;host:port.", exitCode: 2 }
+        : addresses.length === 0
+          ? {
+              verdict: "failed",
+              detail: "no --namesrv was passed, and NAMESRV_ADDR is not set",
+              remedy: "Pass --namesrv host:9876, or set NAMESRV_ADDR.",
+              exitCode: ExitCode.usage
+            }
+          : { verdict: "ok", detail: addresses.join(", ") }
+    )
+  )
+  if (problem !== undefined || addresses.length === 0) return []
+  const resolved = yield* each(report, 2, "name server resolves", addresses, Checks.resolves)
+  const connected = yield* each(
+    report,
+    3,
+    "name server connects",
+    resolved.map(({ address }) => address),
+    (address) => Checks.connects(address, tls)
+  )
+  return yield* each(
+    report,
+    4,
+    "name server answers",
+    connected.map(({ address }) => address),
+    (address) => Checks.nameServerAnswers(remoting, address)
+  )
+})
+
+/** Steps 5 to 9: the cluster, the routes, and its masters as this machine reaches them. */
+const brokers = Effect.fnUntraced(function* (
+  report: Report,
+  remoting: Remoting.RemotingClient["Service"],
+  nameServer: string,
+  infos: ReadonlyArray<ClusterInfo>,
+  topic: string | undefined
+) {
+  const { translate } = yield* AddressTranslator
+  const cluster = yield* report.check(
+    5,
+    "cluster",
+    Effect.sync(() => (infos.length === 0 ? skipped("this user may not see it") : Checks.cluster(infos)))
+  )
+  if (cluster.verdict === "failed") return
+  const template = AUTO_CREATE_TOPIC_KEY_TOPIC
+  const mayCreate = yield* report.check(
+    6,
+    `template topic ${template}`,
+    Effect.map(
+      Checks.readRoute(remoting, nameServer, template),
+      ({ failure, route }) => failure ?? Checks.template(template, route)
+    )
+  )
+  const { route } = yield* report.check(
+    7,
+    "topic route",
+    topic === undefined
+      ? Effect.succeed({ ...skipped("no --topic was passed"), route: undefined })
+      : Effect.map(Checks.readRoute(remoting, nameServer, topic), (found) => ({
+          ...(found.failure ?? Checks.topicRoute(topic, found.route, mayCreate.verdict === "ok")),
+          route: found.route
+        }))
+  )
+  const known = route?.brokerDatas ?? [...(infos[0]?.brokerAddrTable.values() ?? [])]
+  const masters = yield* Effect.forEach(
+    known.flatMap(({ brokerAddrs, brokerName }) => {
+      const address = brokerAddrs.get(MASTER_ID)
+      return address === undefined ? [] : [{ brokerName, brokerId: MASTER_ID, address }]
+    }),
+    translate
+  )
+  if (masters.length === 0) {
+    yield* report.check(8, "master reachable", Effect.succeed(skipped("none is known; pass a --topic")))
+  }
+  const { ip, pid } = yield* HostInfo
+  const reached = yield* each(report, 8, "master reachable", masters, (address) =>
+    Checks.master(remoting, address, { clientID: `${ip}@${pid}#doctor`, group: GROUP })
+  )
+  yield* each(
+    report,
+    9,
+    "release and clock",
+    reached.map(({ address }) => address),
+    (address) => Checks.clock(remoting, address)
+  )
+})
+
+/** Steps 10 and 11: the producer as an application starts it, and a message if that was asked for. */
+const producer = Effect.fnUntraced(function* (report: Report, input: DoctorInput, options: AccessOptions) {
+  const { namesrv, topic } = input
+  const hints = { namesrv, topic }
+  const made = yield* DefaultMQProducer.make({
+    ...options,
+    producerGroup: GROUP,
+    namesrvAddr: namesrv,
+    readiness: "registered",
+    topics: topic === undefined ? [] : [topic]
+  })
+  yield* Effect.addFinalizer(() => made.shutdown)
+  const started = yield* report.check(
+    10,
+    "producer start",
+    made.start.pipe(
+      Effect.andThen(made.state),
+      Effect.match({
+        onSuccess: ({ steps }): Finding => ({ verdict: "ok", detail: `RUNNING after ${steps.length} steps` }),
+        onFailure: (error): Finding => {
+          const { exitCode, message, remedy } = explain(error, hints)
+          return { verdict: "failed", detail: message, remedy, exitCode }
+        }
+      })
+    )
+  )
+  if (!input.send || topic === undefined || started.verdict === "failed") {
+    const why = !input.send ? "not asked for (--send)" : topic === undefined ? "--send needs --topic" : "not reached"
+    yield* report.check(11, "send a message", Effect.succeed(skipped(why)))
+    return
+  }
+  yield* report.check(
+    11,
+    "send a message",
+    made.send(Message.make({ topic, body: "effect-rocketmq doctor" })).pipe(
+      Effect.match({
+        onSuccess: ({ offsetMsgId, queue, queueOffset, status }): Finding => ({
+          verdict: "ok",
+          detail: `${status} at ${queue.brokerName}:${queue.queueId}:${queueOffset}, ${offsetMsgId}`
+        }),
+        onFailure: (error): Finding => {
+          const { exitCode, message, remedy } = explain(error, hints)
+          return { verdict: "failed", detail: message, remedy, exitCode }
+        }
+      })
+    )
+  )
+})
+
+/** Says at the end what is wrong first, and what to do. */
+const conclude = Effect.fnUntraced(function* (report: Report, asJson: boolean) {
+  const failure = report.failure()
+  const warnings = report.steps.filter((step) => step.verdict === "warn" && step.remedy !== undefined)
+  if (asJson) {
+    const steps = report.steps.map(({ detail, millis, name, remedy, step, verdict }) => ({
+      step,
+      name,
+      verdict,
+      millis: Math.round(millis * 1_000) / 1_000,
+      detail,
+      remedy: remedy ?? null
+    }))
+    const found = steps.find((step) => step.verdict === "failed")
+    yield* Console.log(json({ ok: failure === undefined, steps, failure: found ?? null }))
+  } else {
+    const colors = palette((yield* Screen).stdout)
+    yield* Console.log("")
+    for (const { detail, remedy, step } of warnings) {
+      yield* Console.log(`${colors.warn("look at")} step ${step}: ${printable(detail)}`)
+      yield* Console.log(`  ${printable(remedy ?? "")}`)
+    }
+    if (failure === undefined) {
+      yield* Console.log(`${colors.good("healthy")}: a producer on this machine can start and reach every master`)
+    } else {
+      yield* Console.log(`${colors.bad("first failure")} at step ${failure.step}, ${failure.name}`)
+      yield* Console.log(`  evidence  ${printable(failure.detail)}`)
+      yield* Console.log(`  remedy    ${printable(failure.remedy ?? "")}`)
+    }
+  }
+  if (failure !== undefined) {
+    yield* new CommandFailed({ exitCode: failure.exitCode ?? ExitCode.failed, summary: failure.detail })
+  }
+})
+
+/**
+ * `effect-rocketmq doctor`: walks from the configuration to a started producer, names the first thing that does not work,
+ * and says what to do about it.
+ */
+export const run = Effect.fnUntraced(function* (input: DoctorInput) {
+  const report = yield* Reports.make({ quiet: input.json })
+  yield* Effect.gen(function* () {
+    const options = yield* accessOptions(input.access)
+    const remoting = yield* InstanceRemoting.make(
+      withDefaults(ClientConfig.defaults, {
+        ...options,
+        remoting: { connectTimeoutMillis: Checks.TIMEOUT_MILLIS }
+      }),
+      {},
+      () => true
+    )
+    const answering = yield* nameServers(report, remoting, input.namesrv, options.tls)
+    const infos = answering.flatMap(({ finding }) => (finding.info === undefined ? [] : [finding.info]))
+    const [first] = answering
+    if (first === undefined) return
+    yield* brokers(report, remoting, first.address, infos, input.topic)
+    if (report.failure() === undefined) yield* producer(report, input, options)
+  }).pipe(Effect.scoped, Effect.provide(MQClientManager.layer), reporting())
+  yield* conclude(report, input.json)
+})

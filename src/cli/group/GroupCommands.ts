@@ -1,0 +1,146 @@
+import { Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import * as Flags from "../Flags.ts"
+import { load } from "../Load.ts"
+
+/** A group by flag or by argument. */
+const oneGroup = { group: Flags.group.pipe(Flag.optional), name: Flags.groupArgument } as const
+
+const list = Command.make(
+  "list",
+  {
+    ...Flags.connection,
+    cluster: Flags.cluster,
+    all: Flag.Boolean("all").pipe(
+      Flag.withAlias("a"),
+      Flag.withDescription("Also the groups of the system"),
+      Flag.withDefault(false)
+    ),
+    json: Flags.json
+  },
+  ({ cluster, ...input }) =>
+    load(
+      () => import("./groupList.ts"),
+      ({ run }) => run({ ...input, cluster: Option.getOrUndefined(cluster) })
+    )
+).pipe(Command.withDescription("List the consumer groups. mqadmin: consumerProgress shows those with offsets"))
+
+const create = Command.make(
+  "create",
+  {
+    ...Flags.connection,
+    ...oneGroup,
+    cluster: Flags.cluster,
+    retries: Flags.int("retries", 0, 10_000).pipe(
+      Flag.withDescription("How often a message is tried again before it is a dead letter; default 16"),
+      Flag.withDefault(16)
+    ),
+    orderly: Flag.Boolean("orderly").pipe(
+      Flag.withDescription("Retry the messages of a queue in order"),
+      Flag.withDefault(false)
+    ),
+    json: Flags.json
+  },
+  ({ cluster, group: flag, name, ...input }) =>
+    Effect.flatMap(Flags.either("group", flag, name), (found) =>
+      load(
+        () => import("./groupCreate.ts"),
+        ({ run }) => run({ ...input, group: found, cluster: Option.getOrUndefined(cluster) })
+      )
+    )
+).pipe(
+  Command.withDescription(
+    "Create a consumer group on every master of a cluster, or replace it. mqadmin: updateSubGroup -g <group> -c <cluster>"
+  )
+)
+
+const remove = Command.make(
+  "delete",
+  {
+    ...Flags.connection,
+    ...oneGroup,
+    cluster: Flags.cluster,
+    offsets: Flag.Boolean("offsets").pipe(
+      Flag.withDescription("Its offsets too, so that a group of this name begins anew"),
+      Flag.withDefault(false)
+    ),
+    yes: Flags.yesFlag,
+    json: Flags.json
+  },
+  ({ cluster, group: flag, name, ...input }) =>
+    Effect.flatMap(Flags.either("group", flag, name), (found) =>
+      load(
+        () => import("./groupDelete.ts"),
+        ({ run }) => run({ ...input, group: found, cluster: Option.getOrUndefined(cluster) })
+      )
+    )
+).pipe(
+  Command.withDescription(
+    "Delete a consumer group with its retry and dead-letter topics. mqadmin: deleteSubGroup -g <group> -c <cluster>"
+  )
+)
+
+const progress = Command.make(
+  "progress",
+  { ...Flags.connection, ...oneGroup, topic: Flags.topic.pipe(Flag.optional), json: Flags.json },
+  ({ group: flag, name, topic, ...input }) =>
+    Effect.flatMap(Flags.either("group", flag, name), (found) =>
+      load(
+        () => import("./groupProgress.ts"),
+        ({ run }) => run({ ...input, group: found, topic: Option.getOrUndefined(topic) })
+      )
+    )
+).pipe(
+  Command.withDescription("Show how far a group has read, and its lag. mqadmin: consumerProgress -g <group> -t <topic>")
+)
+
+const clients = Command.make(
+  "clients",
+  { ...Flags.connection, ...oneGroup, json: Flags.json },
+  ({ group: flag, name, ...input }) =>
+    Effect.flatMap(Flags.either("group", flag, name), (found) =>
+      load(
+        () => import("./groupClients.ts"),
+        ({ run }) => run({ ...input, group: found })
+      )
+    )
+).pipe(
+  Command.withDescription(
+    "Show who of a group is online, as producer and as consumer. mqadmin: consumerConnection -g <group>, producerConnection -g <group> -t <topic>"
+  )
+)
+
+const reset = Command.make(
+  "reset",
+  {
+    ...Flags.connection,
+    ...oneGroup,
+    topic: Flags.topic,
+    at: Flags.moment("at").pipe(
+      Flag.withDescription("Read on at this time: 2026-08-01T10:00:00Z, milliseconds, or 15m for ago"),
+      Flag.optional
+    ),
+    to: Flag.Literals("to", ["earliest", "latest"]).pipe(
+      Flag.withDescription("Read on at one of the ends"),
+      Flag.optional
+    ),
+    json: Flags.json
+  },
+  ({ at, group: flag, name, to, ...input }) =>
+    Effect.flatMap(Flags.either("group", flag, name), (found) =>
+      load(
+        () => import("./groupReset.ts"),
+        ({ run }) => run({ ...input, group: found, at: Option.getOrUndefined(at), to: Option.getOrUndefined(to) })
+      )
+    )
+).pipe(
+  Command.withDescription(
+    "Set where a group reads a topic on. mqadmin: resetOffsetByTime -g <group> -t <topic> -s <time>, skipAccumulatedMessage"
+  )
+)
+
+/** `effect-rocketmq group`. */
+export const group = Command.make("group").pipe(
+  Command.withDescription("List, create and delete consumer groups; show and set how far they have read"),
+  Command.withSubcommands([list, create, remove, progress, clients, reset])
+)

@@ -1,0 +1,72 @@
+import { Option, Schema } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import * as Flags from "../Flags.ts"
+import { load } from "../Load.ts"
+
+const get = Command.make(
+  "get",
+  {
+    ...Flags.connection,
+    topic: Flags.topic,
+    id: Argument.String("id").pipe(
+      Argument.withDescription("The sender's msgId, or an offsetMsgId"),
+      Argument.withSchema(Schema.NonEmptyString)
+    ),
+    json: Flags.json
+  },
+  (input) =>
+    load(
+      () => import("./messageFind.ts"),
+      ({ get: run }) => run(input)
+    )
+).pipe(
+  Command.withDescription(
+    "Show one message by its id. mqadmin: queryMsgByUniqueKey -t <topic> -i <id>, queryMsgById -i <offsetMsgId>"
+  )
+)
+
+const query = Command.make(
+  "query",
+  {
+    ...Flags.connection,
+    topic: Flags.topic,
+    key: Flag.String("key").pipe(
+      Flag.withAlias("k"),
+      Flag.withDescription("Messages with this key"),
+      Flag.withSchema(Schema.NonEmptyString),
+      Flag.optional
+    ),
+    begin: Flags.moment("begin").pipe(
+      Flag.withDescription("Stored at this time or later: 2026-08-01T10:00:00Z, milliseconds, or 15m for ago"),
+      Flag.optional
+    ),
+    end: Flags.moment("end").pipe(Flag.withDescription("Stored at this time or earlier"), Flag.optional),
+    count: Flags.int("count", 1, 100_000).pipe(
+      Flag.withAlias("c"),
+      Flag.withDescription("How many messages at most; default 64"),
+      Flag.withDefault(64)
+    ),
+    json: Flags.json
+  },
+  ({ begin, end, key, ...input }) =>
+    load(
+      () => import("./messageFind.ts"),
+      ({ query: run }) =>
+        run({
+          ...input,
+          key: Option.getOrUndefined(key),
+          begin: Option.getOrUndefined(begin),
+          end: Option.getOrUndefined(end)
+        })
+    )
+).pipe(
+  Command.withDescription(
+    "Find messages by key, or by the time they were stored. mqadmin: queryMsgByKey -t <topic> -k <key>, printMsg -t <topic> -b <time> -e <time>"
+  )
+)
+
+/** `effect-rocketmq message`. */
+export const message = Command.make("message").pipe(
+  Command.withDescription("Find single messages"),
+  Command.withSubcommands([get, query])
+)

@@ -1,0 +1,97 @@
+import { Clock, Console, Effect } from "effect"
+import { MQAdmin } from "../../admin/MQAdmin.ts"
+import type { FoundMessage } from "../../admin/Queries.ts"
+import { adminLayer, type Connection } from "../Connection.ts"
+import { reporting, UsageError } from "../Failure.ts"
+import { millisOf, type Moment } from "../Flags.ts"
+import * as Peek from "./peek.ts"
+import { palette, Screen } from "../Screen.ts"
+import { json, printable, table } from "../Text.ts"
+
+/** What `message get` is asked. */
+export interface MessageGetInput extends Connection {
+  readonly topic: string
+  /** A sender's id, or an offset message id. */
+  readonly id: string
+  readonly json: boolean
+}
+
+/** What `message query` is asked: by key, by time, or both. */
+export interface MessageQueryInput extends Connection {
+  readonly topic: string
+  readonly key: string | undefined
+  readonly begin: Moment | undefined
+  readonly end: Moment | undefined
+  readonly count: number
+  readonly json: boolean
+}
+
+const peeked = (message: FoundMessage): Peek.Peeked => ({
+  message,
+  queue: { topic: message.topic, brokerName: message.brokerName, queueId: message.queueId }
+})
+
+/** A message as `message --json` prints it: what `peek` prints, and where it comes from. The shape is frozen. */
+export const toJson = (message: FoundMessage) => ({
+  ...Peek.toJson(peeked(message)),
+  storeTimestamp: message.storeTimestamp,
+  bornHost: message.bornHost,
+  storeHost: message.storeHost,
+  commitLogOffset: message.commitLogOffset,
+  reconsumeTimes: message.reconsumeTimes,
+  flag: message.flag,
+  sysFlag: message.sysFlag
+})
+
+/** `effect-rocketmq message get`: one message by its id. */
+export const get = (input: MessageGetInput) =>
+  Effect.gen(function* () {
+    const admin = yield* MQAdmin
+    const message = yield* admin.queryMessageById(input.topic, input.id)
+    const shown = toJson(message)
+    if (input.json) {
+      yield* Console.log(json(shown))
+      return
+    }
+    const { body, encoding, properties, ...fields } = shown
+    const times = new Set(["bornTimestamp", "storeTimestamp"])
+    const lines = table([
+      ...Object.entries(fields).map(([name, value]) => [
+        name,
+        times.has(name) ? new Date(Number(value)).toISOString() : String(value ?? "-")
+      ]),
+      ...Object.entries(properties).map(([name, value]) => [`property ${name}`, value])
+    ])
+    for (const line of lines) yield* Console.log(line)
+    const colors = palette((yield* Screen).stdout)
+    yield* Console.log(colors.dim(encoding === "utf8" ? "body" : "body, as base64"))
+    yield* Console.log(body.split("\n").map(printable).join("\n"))
+  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+
+/** `effect-rocketmq message query`: messages by key or by the time they were stored, oldest first. */
+export const query = (input: MessageQueryInput) =>
+  Effect.gen(function* () {
+    const { count: maxNum, key, topic } = input
+    if (key === undefined && input.begin === undefined && input.end === undefined) {
+      return yield* new UsageError({
+        problem: "Nothing was said to look for.",
+        remedy: "Pass --key, or a span of time with --begin and --end; effect-rocketmq peek reads everything."
+      })
+    }
+    const now = yield* Clock.currentTimeMillis
+    const options = {
+      begin: input.begin === undefined ? undefined : millisOf(input.begin, now),
+      end: input.end === undefined ? undefined : millisOf(input.end, now),
+      maxNum
+    }
+    const admin = yield* MQAdmin
+    const found = yield* key === undefined
+      ? admin.queryMessageByTime(topic, options)
+      : admin.queryMessageByKey(topic, key, options)
+    const colors = palette((yield* Screen).stdout)
+    for (const message of found.slice(0, maxNum)) {
+      yield* Console.log(input.json ? json(toJson(message)) : Peek.toLine(peeked(message), colors))
+    }
+    if (found.length === 0) yield* Console.error(`no such message in topic ${topic}`)
+    return undefined
+  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))

@@ -1,0 +1,175 @@
+import { Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import * as Flags from "../Flags.ts"
+import { load } from "../Load.ts"
+
+/** A topic by flag or by argument. */
+const oneTopic = { topic: Flags.topic.pipe(Flag.optional), name: Flags.topicArgument } as const
+
+const list = Command.make(
+  "list",
+  {
+    ...Flags.connection,
+    all: Flag.Boolean("all").pipe(
+      Flag.withAlias("a"),
+      Flag.withDescription("Also the topics of the system, retry and dead-letter topics"),
+      Flag.withDefault(false)
+    ),
+    json: Flags.json
+  },
+  (input) =>
+    load(
+      () => import("./topicList.ts"),
+      ({ run }) => run(input)
+    )
+).pipe(Command.withDescription("List the topics. mqadmin: topicList"))
+
+const route = Command.make(
+  "route",
+  { ...Flags.connection, ...oneTopic, json: Flags.json },
+  ({ name, topic, ...input }) =>
+    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
+      load(
+        () => import("./topicRoute.ts"),
+        ({ run }) => run({ ...input, topic: found })
+      )
+    )
+).pipe(Command.withDescription("Show where a topic lives. mqadmin: topicRoute -t <topic>"))
+
+const config = Command.make(
+  "config",
+  { ...Flags.connection, ...oneTopic, json: Flags.json },
+  ({ name, topic, ...input }) =>
+    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
+      load(
+        () => import("./topicConfig.ts"),
+        ({ run }) => run({ ...input, topic: found })
+      )
+    )
+).pipe(
+  Command.withDescription(
+    "Show a topic as each master keeps it, with its attributes. mqadmin: none, topicRoute -t <topic> shows a part"
+  )
+)
+
+const stats = Command.make(
+  "stats",
+  { ...Flags.connection, ...oneTopic, json: Flags.json },
+  ({ name, topic, ...input }) =>
+    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
+      load(
+        () => import("./topicStats.ts"),
+        ({ run }) => run({ ...input, topic: found })
+      )
+    )
+).pipe(Command.withDescription("Show what the queues of a topic hold. mqadmin: topicStatus -t <topic>"))
+
+const offsets = Command.make(
+  "offsets",
+  {
+    ...Flags.connection,
+    ...oneTopic,
+    at: Flags.moment("at").pipe(Flag.withDescription("The time: 2026-08-01T10:00:00Z, milliseconds, or 15m for ago")),
+    json: Flags.json
+  },
+  ({ name, topic, ...input }) =>
+    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
+      load(
+        () => import("./topicOffsets.ts"),
+        ({ run }) => run({ ...input, topic: found })
+      )
+    )
+).pipe(
+  Command.withDescription(
+    "Show the offset in each queue at a time: the first message stored then or later. mqadmin: none, queryCq -t <topic> shows queues by index"
+  )
+)
+
+const create = Command.make(
+  "create",
+  {
+    ...Flags.connection,
+    ...oneTopic,
+    cluster: Flags.cluster,
+    queues: Flags.int("queues", 1, 65_535).pipe(
+      Flag.withDescription("Queues on each master; default 4"),
+      Flag.withDefault(4)
+    ),
+    perm: Flags.perm.pipe(Flag.withDescription("What it allows; default rw"), Flag.withDefault(6)),
+    order: Flag.Boolean("order").pipe(Flag.withDescription("Mark it as an ordered topic"), Flag.withDefault(false)),
+    attributes: Flag.KeyValuePair("attribute").pipe(
+      Flag.withDescription("An attribute of 5.x, message.type=FIFO; may be repeated"),
+      Flag.withDefault({})
+    ),
+    json: Flags.json
+  },
+  ({ cluster, name, topic, ...input }) =>
+    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
+      load(
+        () => import("./topicCreate.ts"),
+        ({ run }) => run({ ...input, topic: found, cluster: Option.getOrUndefined(cluster) })
+      )
+    )
+).pipe(
+  Command.withDescription(
+    "Create a topic on every master of a cluster, or replace it. mqadmin: updateTopic -t <topic> -c <cluster> -r 4 -w 4"
+  )
+)
+
+const update = Command.make(
+  "update",
+  {
+    ...Flags.connection,
+    ...oneTopic,
+    readQueues: Flags.int("read-queues", 1, 65_535).pipe(
+      Flag.withDescription("Queues on each master that can be read"),
+      Flag.optional
+    ),
+    writeQueues: Flags.int("write-queues", 1, 65_535).pipe(
+      Flag.withDescription("Queues on each master that can be written"),
+      Flag.optional
+    ),
+    perm: Flags.perm.pipe(Flag.withDescription("What it allows"), Flag.optional),
+    attributes: Flag.KeyValuePair("attribute").pipe(
+      Flag.withDescription("An attribute of 5.x, message.type=FIFO; may be repeated"),
+      Flag.withDefault({})
+    ),
+    json: Flags.json
+  },
+  ({ name, perm, readQueues, topic, writeQueues, ...input }) =>
+    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
+      load(
+        () => import("./topicUpdate.ts"),
+        ({ run }) =>
+          run({
+            ...input,
+            topic: found,
+            perm: Option.getOrUndefined(perm),
+            readQueues: Option.getOrUndefined(readQueues),
+            writeQueues: Option.getOrUndefined(writeQueues)
+          })
+      )
+    )
+).pipe(
+  Command.withDescription(
+    "Change a topic on every master that has it; what is not named stays. mqadmin: updateTopic -t <topic> -c <cluster> ..., updateTopicPerm"
+  )
+)
+
+const remove = Command.make(
+  "delete",
+  { ...Flags.connection, ...oneTopic, yes: Flags.yesFlag, json: Flags.json },
+  ({ name, topic, ...input }) =>
+    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
+      load(
+        () => import("./topicDelete.ts"),
+        ({ run }) => run({ ...input, topic: found })
+      )
+    )
+).pipe(Command.withDescription("Delete a topic with its messages. mqadmin: deleteTopic -t <topic> -c <cluster>"))
+
+/** `effect-rocketmq topic`. */
+export const topic = Command.make("topic").pipe(
+  Command.withDescription("List, show, create, change and delete topics"),
+  Command.withSubcommands([list, route, config, stats, offsets, create, update, remove])
+)

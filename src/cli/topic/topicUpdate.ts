@@ -1,0 +1,40 @@
+import { Effect } from "effect"
+import { MQAdmin } from "../../admin/MQAdmin.ts"
+import { adminLayer, type Connection } from "../Connection.ts"
+import { reporting, UsageError } from "../Failure.ts"
+import { print } from "./topicConfig.ts"
+
+/** What `topic update` is asked; what is absent stays as it is. */
+export interface TopicUpdateInput extends Connection {
+  readonly topic: string
+  readonly readQueues: number | undefined
+  readonly writeQueues: number | undefined
+  readonly perm: number | undefined
+  /** An empty value removes an attribute. */
+  readonly attributes: Readonly<Record<string, string>>
+  readonly json: boolean
+}
+
+/** `effect-rocketmq topic update`: changes a topic on every master that has it. */
+export const run = (input: TopicUpdateInput) =>
+  Effect.gen(function* () {
+    const { perm, readQueues, topic, writeQueues } = input
+    const attributes = Object.fromEntries(
+      Object.entries(input.attributes).map(([name, value]) => [name, value === "" ? undefined : value])
+    )
+    if ([perm, readQueues, writeQueues].every((value) => value === undefined) && Object.keys(attributes).length === 0) {
+      return yield* new UsageError({
+        problem: `There is nothing to change of topic ${topic}.`,
+        remedy: "Pass --read-queues, --write-queues, --perm or --attribute."
+      })
+    }
+    const admin = yield* MQAdmin
+    const changed = yield* admin.updateTopic({
+      topic,
+      readQueueNums: readQueues,
+      writeQueueNums: writeQueues,
+      perm,
+      attributes
+    })
+    return yield* print(topic, changed, input.json)
+  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))

@@ -1,0 +1,41 @@
+import { Effect } from "effect"
+import { clearCompressed, decompressEffect } from "../../protocol/Compression.ts"
+import { DecodeError } from "../../protocol/DecodeError.ts"
+import { MessageConst } from "../../protocol/MessageProperties.ts"
+import * as CheckTransactionState from "../../protocol/push/CheckTransactionState.ts"
+import type { RemotingCommand, Response } from "../../protocol/RemotingCommand.ts"
+import { ResponseCode } from "../../protocol/ResponseCode.ts"
+import type { MQProducerInner } from "../ClientMembers.ts"
+
+/** Nobody gets to see it: the question is one-way, and its answer is an END_TRANSACTION. */
+const taken: Response = { code: ResponseCode.SUCCESS }
+
+const dropped = (address: string, problem: string) =>
+  Effect.logWarning(`dropped a transaction check of ${address}: ${problem}`)
+
+/**
+ * Takes a broker's question about a half message (39) and hands it to the producer of the message's group. A question for
+ * a group that this client has no transactional producer of is dropped; the broker asks again, and another client of the
+ * group next time.
+ *
+ * Source: RocketMQ `ClientRemotingProcessor.checkTransactionState`.
+ */
+export const handler =
+  (producers: ReadonlyMap<string, MQProducerInner>) =>
+  (address: string, request: RemotingCommand): Effect.Effect<Response> =>
+    Effect.suspend(() => {
+      const decoded = CheckTransactionState.decodeRequest(request)
+      if (decoded instanceof DecodeError) return dropped(address, decoded.message)
+      const { header, message } = decoded
+      const group = message.properties[MessageConst.PRODUCER_GROUP]
+      const check = group === undefined ? undefined : producers.get(group)?.checkTransactionState
+      if (check === undefined) {
+        return Effect.logDebug(
+          `dropped a transaction check of ${address}: no transactional producer of group "${group ?? ""}" here`
+        )
+      }
+      return Effect.matchEffect(decompressEffect(message.body, message.sysFlag), {
+        onFailure: (error) => dropped(address, error.message),
+        onSuccess: (body) => check(address, header, { ...message, body, sysFlag: clearCompressed(message.sysFlag) })
+      })
+    }).pipe(Effect.as(taken))

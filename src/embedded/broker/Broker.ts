@@ -1,0 +1,40 @@
+import type { Effect } from "effect"
+import type { Response, RemotingCommand } from "../../protocol/RemotingCommand.ts"
+import type { Channel } from "../server/RemotingServer.ts"
+import type { BrokerConfig } from "../store/BrokerConfig.ts"
+import type { BrokerState } from "../store/BrokerState.ts"
+import type { ClientTable } from "./ClientTable.ts"
+import type { LongPolling } from "./LongPolling.ts"
+import type { RebalanceLocks } from "./RebalanceLocks.ts"
+
+/** What the processors of one embedded broker share. Source: RocketMQ `BrokerController`. */
+export interface Broker {
+  readonly name: string
+  /** 0 for the master. */
+  readonly id: number
+  readonly config: BrokerConfig
+  readonly state: BrokerState
+  readonly clients: ClientTable
+  readonly locks: RebalanceLocks
+  readonly polling: LongPolling
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  /** The next random number, 0 to 1, of the cluster's seed. */
+  readonly draw: () => number
+  /** `host:port` under which clients reach it. */
+  readonly address: () => string
+  /** Whether it refuses sends as an overloaded broker does. */
+  readonly busy: () => boolean
+  /** Milliseconds since the epoch of its start. */
+  readonly bootTimestamp: () => number
+  /** Tells every client of a consumer group that its members changed (40). */
+  readonly notifyConsumerIdsChanged: (group: string) => Effect.Effect<void>
+  /** Sees to it that clients which stop sending heartbeats are forgotten in time. */
+  readonly watchClients: Effect.Effect<void>
+}
+
+/** What answers one request code; `undefined` for no answer. */
+export type Handler = (request: RemotingCommand, channel: Channel) => Effect.Effect<Response | undefined>
+
+/** Handlers by request code. */
+export type Handlers = ReadonlyMap<number, Handler>

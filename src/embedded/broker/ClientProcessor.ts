@@ -1,0 +1,91 @@
+import { Effect } from "effect"
+import * as MixAll from "../../message/MixAll.ts"
+import { DecodeError } from "../../protocol/DecodeError.ts"
+import { MQVersion } from "../../protocol/MQVersion.ts"
+import type { RemotingCommand, Response } from "../../protocol/RemotingCommand.ts"
+import { RequestCode } from "../../protocol/RequestCode.ts"
+import { ResponseCode } from "../../protocol/ResponseCode.ts"
+import * as CheckClientConfig from "../../protocol/request/CheckClientConfig.ts"
+import * as GetConsumerListByGroup from "../../protocol/request/GetConsumerListByGroup.ts"
+import * as HeartBeat from "../../protocol/request/HeartBeat.ts"
+import * as UnregisterClient from "../../protocol/request/UnregisterClient.ts"
+import type { Channel } from "../server/RemotingServer.ts"
+import type { Broker, Handlers } from "./Broker.ts"
+import * as Reply from "../server/Reply.ts"
+
+/**
+ * Heartbeats (34), goodbyes (35), members of a group (38) and the check of a subscription (46).
+ *
+ * Source: RocketMQ `ClientManageProcessor`, `ConsumerManageProcessor`.
+ */
+export const handlers = (broker: Broker): Handlers => {
+  const { clients, state } = broker
+
+  const notifyAll = (groups: ReadonlyArray<string>): Effect.Effect<void> =>
+    groups.length === 0 ? Effect.void : Effect.forEach(groups, broker.notifyConsumerIdsChanged, { discard: true })
+
+  /** Members of a broadcasting group do not share queues, so nobody has to be told. */
+  const sharesQueues = (group: string): boolean => clients.consumerGroup(group)?.messageModel !== "BROADCASTING"
+
+  const heartbeat = (request: RemotingCommand, channel: Channel): Effect.Effect<Response> =>
+    Effect.suspend(() => {
+      const data = HeartBeat.decodeRequest(request)
+      if (data instanceof DecodeError) return Effect.succeed(Reply.malformed(data))
+      // A group that may not be created is not registered either.
+      const consumerDataSet = data.consumerDataSet.filter(({ groupName }) => {
+        const config = state.groups.find(groupName)
+        if (config === undefined) return false
+        if (config.retryQueueNums > 0) {
+          const perm = MixAll.PermName.READ | MixAll.PermName.WRITE
+          state.topics.ensure(MixAll.retryTopic(groupName), config.retryQueueNums, perm)
+        }
+        return true
+      })
+      const client = { channel, language: request.language, version: request.version }
+      const outcome = clients.heartbeat(client, { ...data, consumerDataSet }, broker.now())
+      const answer =
+        broker.config.version < MQVersion.V5_0_0
+          ? HeartBeat.response()
+          : HeartBeat.response({ isSupportHeartBeatV2: true, isSubChange: outcome.subscriptionChanged })
+      return notifyAll(outcome.changedGroups.filter(sharesQueues)).pipe(
+        Effect.andThen(broker.watchClients),
+        Effect.as(answer)
+      )
+    })
+
+  const unregister = (request: RemotingCommand): Effect.Effect<Response> =>
+    Effect.suspend(() => {
+      const header = UnregisterClient.decodeRequest(request)
+      if (header instanceof DecodeError) return Effect.succeed(Reply.malformed(header))
+      const changed = clients.unregister(header.clientID, header.producerGroup, header.consumerGroup)
+      return Effect.as(notifyAll(changed.filter(sharesQueues)), UnregisterClient.response())
+    })
+
+  const members = Reply.sync((request) => {
+    const header = GetConsumerListByGroup.decodeRequest(request)
+    if (header instanceof DecodeError) return Reply.malformed(header)
+    const ids = new Set(clients.consumerGroup(header.consumerGroup)?.channels.map((client) => client.clientId))
+    return ids.size === 0
+      ? { code: ResponseCode.SYSTEM_ERROR, remark: `no consumer for this group, ${header.consumerGroup}` }
+      : GetConsumerListByGroup.response({ consumerIdList: [...ids] })
+  })
+
+  const checkConfig = Reply.sync((request) => {
+    const body = CheckClientConfig.decodeRequest(request)
+    if (body instanceof DecodeError) return Reply.malformed(body)
+    const { expressionType } = body.subscriptionData
+    return expressionType === "TAG" || expressionType === ""
+      ? CheckClientConfig.response()
+      : {
+          code: ResponseCode.SYSTEM_ERROR,
+          remark: `The broker does not support consumer to filter message by ${expressionType}`
+        }
+  })
+
+  return new Map([
+    [RequestCode.HEART_BEAT, heartbeat],
+    [RequestCode.UNREGISTER_CLIENT, unregister],
+    [RequestCode.GET_CONSUMER_LIST_BY_GROUP, members],
+    [RequestCode.CHECK_CLIENT_CONFIG, checkConfig]
+  ])
+}

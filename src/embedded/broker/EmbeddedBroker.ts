@@ -1,0 +1,253 @@
+import { Effect } from "effect"
+import type { Scope } from "effect"
+import * as NotifyConsumerIdsChanged from "../../protocol/push/NotifyConsumerIdsChanged.ts"
+import type { Channel } from "../server/RemotingServer.ts"
+import type { TlsServerOptions } from "../../transport/Tls.ts"
+import type { Wire, WireError } from "../../transport/Wire.ts"
+import type { AccessControl } from "../server/AccessControl.ts"
+import * as MixAll from "../../message/MixAll.ts"
+import * as Alarm from "../store/Alarm.ts"
+import type { Broker } from "./Broker.ts"
+import type { BrokerConfig } from "../store/BrokerConfig.ts"
+import * as BrokerProcessor from "./BrokerProcessor.ts"
+import type { BrokerState } from "../store/BrokerState.ts"
+import * as ClientTable from "./ClientTable.ts"
+import type { FaultEngine } from "../server/FaultScript.ts"
+import * as LongPolling from "./LongPolling.ts"
+import type { MessageStore } from "../store/MessageStore.ts"
+import * as RebalanceLocks from "./RebalanceLocks.ts"
+import * as RestartableServer from "../server/RestartableServer.ts"
+import type { TrafficRecorder } from "../server/Traffic.ts"
+import * as TransactionChecks from "./TransactionChecks.ts"
+
+/** What becomes of a broker's routes when it stops. */
+export interface StopOptions {
+  /**
+   * `immediate`: the name servers drop it at once, as after a clean shutdown or a broken connection (default).
+   * `expiry`: after 120 s, as when its host disappears. `never`: it stays in the routes.
+   */
+  readonly unregister?: "immediate" | "expiry" | "never" | undefined
+}
+
+/** One broker of an embedded cluster. */
+export interface EmbeddedBroker {
+  readonly name: string
+  /** 0 for a master. */
+  readonly id: number
+  /** Its `host:port`; the same after a stop and a start, unless a new port was asked for. */
+  readonly address: string
+  readonly running: boolean
+  readonly config: BrokerConfig
+  /** What it has stored, for assertions and for making old messages disappear. */
+  readonly store: MessageStore
+  /** Closes its connections and its port; what it stored stays. */
+  readonly stop: (options?: StopOptions) => Effect.Effect<void>
+  /** Starts it again, on the same address or on a new port, and registers it with the name servers. */
+  readonly start: (options?: { readonly newPort?: boolean | undefined }) => Effect.Effect<void, WireError>
+  /** Stops and starts it. */
+  readonly restart: (options?: { readonly newPort?: boolean | undefined }) => Effect.Effect<void, WireError>
+  /** Makes it refuse sends with code 2 as an overloaded broker does, or not. */
+  readonly setBusy: (busy: boolean) => Effect.Effect<void>
+}
+
+/** What the cluster needs of a broker besides. */
+export interface BrokerNode extends EmbeddedBroker {
+  readonly state: BrokerState
+  readonly broker: Broker
+}
+
+/** Where a broker tells that it came or went. */
+export interface Registry {
+  readonly register: (node: BrokerNode) => void
+  readonly unregister: (brokerName: string, brokerId: number, address: string) => void
+}
+
+/** Milliseconds after which a name server drops a broker it hears nothing of. */
+const BROKER_EXPIRED_MILLIS = 120_000
+
+/** Builds a broker that does not run yet. */
+export const make = (options: {
+  readonly name: string
+  readonly id: number
+  readonly config: BrokerConfig
+  readonly state: BrokerState
+  readonly host: string
+  readonly port: number
+  readonly now: () => number
+  readonly draw: () => number
+  readonly faults: FaultEngine
+  readonly recorder: TrafficRecorder
+  readonly access: AccessControl | undefined
+  readonly tls: TlsServerOptions | undefined
+  readonly registry: Registry
+}): Effect.Effect<BrokerNode, never, Wire | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { config, id, name, now, registry, state } = options
+    const clusterScope = yield* Effect.scope
+    const clients = ClientTable.make()
+    const polling = LongPolling.make()
+    let busy = false
+    let bootTimestamp = now()
+    let watching = false
+    /** Counts starts, so that the expiry of an earlier stop does not hit a broker that is back. */
+    let starts = 0
+
+    const notify = (group: string): Effect.Effect<void> =>
+      Effect.forEach(
+        clients.consumerGroup(group)?.channels ?? [],
+        ({ channel }) => channel.send(NotifyConsumerIdsChanged.request({ consumerGroup: group }), { oneway: true }),
+        { discard: true }
+      )
+
+    const notifyConsumerIdsChanged = (group: string): Effect.Effect<void> =>
+      Effect.suspend(() =>
+        state.groups.get(group)?.notifyConsumerIdsChangedEnable === false ? Effect.void : notify(group)
+      )
+
+    const expireClients: Effect.Effect<void> = Effect.suspend(() => {
+      const due = clients.nextExpiry()
+      if (due === undefined) {
+        watching = false
+        return Effect.void
+      }
+      return Effect.sleep(Math.max(0, due - now())).pipe(
+        Effect.andThen(
+          Effect.suspend(() => {
+            const { changedGroups, channels } = clients.expire(now())
+            return Effect.andThen(
+              Effect.forEach(changedGroups, notifyConsumerIdsChanged, { discard: true }),
+              Effect.forEach(channels, (channel) => channel.close, { discard: true })
+            )
+          })
+        ),
+        Effect.andThen(expireClients)
+      )
+    })
+
+    const broker: Broker = {
+      name,
+      id,
+      config,
+      state,
+      clients,
+      locks: RebalanceLocks.make(),
+      polling,
+      now,
+      draw: options.draw,
+      address: () => server.address(),
+      busy: () => busy,
+      bootTimestamp: () => bootTimestamp,
+      notifyConsumerIdsChanged,
+      watchClients: Effect.suspend(() => {
+        if (watching || clients.nextExpiry() === undefined) return Effect.void
+        watching = true
+        return server.fork(expireClients)
+      })
+    }
+
+    const ask = TransactionChecks.make({ brokerName: name, version: config.version, clients })
+
+    /** What the master does when its time comes: slaves share its state and do nothing. */
+    const alarm = Alarm.make({
+      now,
+      next: () => {
+        const due = [state.delayed.next(), state.halves.next()].filter((time) => time !== undefined)
+        return due.length === 0 ? undefined : Math.min(...due)
+      },
+      work: Effect.suspend(() => {
+        state.delayed.deliver()
+        return ask(state.halves.check())
+      })
+    })
+
+    const onClose = (channel: Channel): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        polling.drop(channel.id)
+        return Effect.forEach(clients.closed(channel), notifyConsumerIdsChanged, { discard: true })
+      })
+
+    const server: RestartableServer.RestartableServer = yield* RestartableServer.make({
+      name,
+      kind: "broker",
+      host: options.host,
+      port: options.port,
+      version: config.version,
+      faults: options.faults,
+      recorder: options.recorder,
+      access: options.access,
+      tls: options.tls,
+      handler: BrokerProcessor.make(broker),
+      onClose
+    })
+
+    const subscriptions: Array<() => void> = []
+
+    const start: EmbeddedBroker["start"] = (startOptions) =>
+      Effect.suspend(() => {
+        if (server.running()) return Effect.void
+        return Effect.tap(server.start(startOptions), () =>
+          Effect.suspend(() => {
+            starts += 1
+            bootTimestamp = now()
+            subscriptions.push(state.store.subscribe(polling.notify))
+            registry.register(node)
+            if (id !== MixAll.MASTER_ID) return Effect.void
+            subscriptions.push(state.onDueChange(alarm.ring))
+            state.halves.started(bootTimestamp)
+            return server.fork(alarm.run)
+          })
+        )
+      })
+
+    const unregister = (mode: NonNullable<StopOptions["unregister"]>): Effect.Effect<void> => {
+      const address = server.address()
+      const drop = Effect.sync(() => registry.unregister(name, id, address))
+      if (mode === "immediate") return drop
+      if (mode === "never") return Effect.void
+      const stoppedAt = starts
+      return Effect.sleep(BROKER_EXPIRED_MILLIS).pipe(
+        Effect.andThen(Effect.suspend(() => (starts === stoppedAt ? drop : Effect.void))),
+        Effect.forkIn(clusterScope),
+        Effect.asVoid
+      )
+    }
+
+    const stop: EmbeddedBroker["stop"] = (stopOptions) =>
+      Effect.suspend(() => {
+        if (!server.running()) return Effect.void
+        for (const unsubscribe of subscriptions.splice(0)) unsubscribe()
+        // First the routes, as a real broker's shutdown does, so that no client is sent to a port that is closing.
+        return unregister(stopOptions?.unregister ?? "immediate").pipe(
+          Effect.andThen(server.stop),
+          Effect.andThen(
+            Effect.sync(() => {
+              clients.clear()
+              watching = false
+            })
+          )
+        )
+      })
+
+    const node: BrokerNode = {
+      name,
+      id,
+      get address() {
+        return server.address()
+      },
+      get running() {
+        return server.running()
+      },
+      config,
+      store: state.store,
+      state,
+      broker,
+      stop,
+      start,
+      restart: (restartOptions) => Effect.andThen(stop(), start(restartOptions)),
+      setBusy: (value) =>
+        Effect.sync(() => {
+          busy = value
+        })
+    }
+    return node
+  })

@@ -1,0 +1,113 @@
+import { Effect } from "effect"
+import * as MixAll from "../../message/MixAll.ts"
+import { DecodeError } from "../../protocol/DecodeError.ts"
+import type { RemotingCommand, Response } from "../../protocol/RemotingCommand.ts"
+import { RequestCode } from "../../protocol/RequestCode.ts"
+import * as RegisterBroker from "../../protocol/request/RegisterBroker.ts"
+import * as UnregisterBroker from "../../protocol/request/UnregisterBroker.ts"
+import type { Channel } from "../server/RemotingServer.ts"
+import type { Handlers } from "../broker/Broker.ts"
+import type { NameServer } from "./NameServerProcessor.ts"
+import * as Reply from "../server/Reply.ts"
+
+/** Brokers of other processes, which register over the wire (103) and say goodbye (104). The embedded ones need neither. */
+export interface ForeignBrokers {
+  readonly handlers: Handlers
+  /** A connection ended: the broker that registered over it is gone. */
+  readonly onClose: (channel: Channel) => Effect.Effect<void>
+}
+
+interface Registration {
+  readonly brokerName: string
+  readonly brokerId: number
+  readonly address: string
+  readonly channel: number
+  /** Milliseconds since the epoch at which it expires unless it registers again. */
+  readonly expiry: number
+}
+
+/** Milliseconds of silence after which a broker that names no other time is dropped. */
+const DEFAULT_EXPIRY_MILLIS = 120_000
+
+/** Source: RocketMQ `DefaultRequestProcessor`, `BrokerHousekeepingService`, `RouteInfoManager.scanNotActiveBroker`. */
+export const make = ({ fork, kv, now, routes }: NameServer): ForeignBrokers => {
+  const table = new Map<string, Registration>()
+  let watching = false
+
+  const drop = (registration: Registration): void => {
+    table.delete(registration.address)
+    routes.unregister(registration.brokerName, registration.brokerId, registration.address)
+  }
+
+  const dropWhere = (match: (registration: Registration) => boolean): void => {
+    for (const registration of table.values()) if (match(registration)) drop(registration)
+  }
+
+  /** Sleeps from one expiry to the next for as long as there are registrations. */
+  const expire: Effect.Effect<void> = Effect.suspend(() => {
+    if (table.size === 0) {
+      watching = false
+      return Effect.void
+    }
+    const due = Math.min(...[...table.values()].map((registration) => registration.expiry))
+    return Effect.sleep(Math.max(0, due - now())).pipe(
+      Effect.andThen(Effect.sync(() => dropWhere((registration) => registration.expiry <= now()))),
+      Effect.andThen(expire)
+    )
+  })
+
+  const watch = Effect.suspend(() => {
+    if (watching) return Effect.void
+    watching = true
+    return fork(expire)
+  })
+
+  const register = (request: RemotingCommand, channel: Channel): Effect.Effect<Response> =>
+    Effect.suspend(() => {
+      const decoded = RegisterBroker.decodeRequest(request)
+      if (decoded instanceof DecodeError) return Effect.succeed(Reply.malformed(decoded))
+      const { body, header } = decoded
+      routes.register(
+        {
+          clusterName: header.clusterName,
+          brokerName: header.brokerName,
+          brokerId: header.brokerId,
+          address: header.brokerAddr,
+          enableActingMaster: header.enableActingMaster
+        },
+        [...body.topicConfigSerializeWrapper.topicConfigTable.values()]
+      )
+      table.set(header.brokerAddr, {
+        brokerName: header.brokerName,
+        brokerId: header.brokerId,
+        address: header.brokerAddr,
+        channel: channel.id,
+        expiry: now() + (header.heartbeatTimeoutMillis ?? DEFAULT_EXPIRY_MILLIS)
+      })
+      const orderTopics = kv.list("ORDER_TOPIC_CONFIG")
+      const master = routes.broker(header.brokerName)?.brokerAddrs.get(MixAll.MASTER_ID)
+      const answer = RegisterBroker.response({
+        ...(header.brokerId === MixAll.MASTER_ID || master === undefined
+          ? {}
+          : { haServerAddr: master, masterAddr: master }),
+        ...(orderTopics === undefined ? {} : { kvTable: { table: orderTopics } })
+      })
+      return Effect.as(watch, answer)
+    })
+
+  const unregister = Reply.sync((request) => {
+    const header = UnregisterBroker.decodeRequest(request)
+    if (header instanceof DecodeError) return Reply.malformed(header)
+    table.delete(header.brokerAddr)
+    routes.unregister(header.brokerName, header.brokerId, header.brokerAddr)
+    return UnregisterBroker.response()
+  })
+
+  return {
+    handlers: new Map([
+      [RequestCode.REGISTER_BROKER, register],
+      [RequestCode.UNREGISTER_BROKER, unregister]
+    ]),
+    onClose: (channel) => Effect.sync(() => dropWhere((registration) => registration.channel === channel.id))
+  }
+}

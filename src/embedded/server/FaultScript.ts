@@ -1,0 +1,223 @@
+import type { RemotingCommand } from "../../protocol/RemotingCommand.ts"
+import type { FaultAction } from "./RemotingServer.ts"
+
+/** Which requests (or new connections) a rule is for. What is left out matches everything. */
+export interface FaultMatch {
+  /** Request codes; see `RequestCode`. */
+  readonly code?: number | ReadonlyArray<number> | undefined
+  /** The name of a broker (`broker-a`), or `namesrv` for any name server. */
+  readonly broker?: string | undefined
+  /** The `host:port` of a server of the cluster. */
+  readonly address?: string | undefined
+  /** The topic a request names. */
+  readonly topic?: string | undefined
+  /** Only the nth request that matches the rest, counted from 1. */
+  readonly nth?: number | undefined
+  /** Only every nth request that matches the rest: `2` is the second, the fourth, ... */
+  readonly every?: number | undefined
+  /** Only after this many requests that match the rest. */
+  readonly after?: number | undefined
+  /** Only with this probability, 0 to 1, drawn from the cluster's seed. */
+  readonly probability?: number | undefined
+}
+
+/** What happens to a new connection: closed at once, or accepted and never read. */
+export type ConnectionFault = { readonly _tag: "RefuseConnection" } | { readonly _tag: "IgnoreConnection" }
+
+/**
+ * One fault as plain data: what it is for and what then happens. A rule that has a connection action is about new
+ * connections, any other about requests.
+ */
+export interface FaultRule {
+  /** How the log of what fired calls the rule; `rule-<n>` by default. */
+  readonly name?: string | undefined
+  readonly match?: FaultMatch | undefined
+  readonly actions: ReadonlyArray<FaultAction | ConnectionFault>
+  /** How often the rule fires at most; unlimited by default. */
+  readonly times?: number | undefined
+}
+
+/** Rules in the order they are asked; the actions of all rules that fire for a request are joined. */
+export type FaultScript = ReadonlyArray<FaultRule>
+
+/** One firing of a rule. */
+export interface FiredFault {
+  readonly rule: string
+  /** Milliseconds since the epoch on the cluster's clock. */
+  readonly time: number
+  /** The server's name. */
+  readonly server: string
+  readonly address: string
+  /** The request code, or `undefined` for a connection. */
+  readonly code: number | undefined
+  readonly opaque: number | undefined
+  /** The peer of the connection. */
+  readonly remoteAddress: string
+  /** The how-manyeth match of the rule it was. */
+  readonly call: number
+  readonly actions: ReadonlyArray<string>
+}
+
+/** Answers a request with a code and a remark instead of handling it. */
+export const answer = (code: number, remark?: string): FaultAction => ({
+  _tag: "Answer",
+  response: remark === undefined ? { code } : { code, remark }
+})
+/** Handles and answers a request this many milliseconds later. */
+export const delay = (millis: number): FaultAction => ({ _tag: "Delay", millis })
+/** Ignores a request: it has no effect and gets no answer. */
+export const dropRequest: FaultAction = { _tag: "DropRequest" }
+/** Handles a request, and does not answer it. */
+export const dropResponse: FaultAction = { _tag: "DropResponse" }
+/** Answers a request twice. */
+export const duplicateResponse: FaultAction = { _tag: "DuplicateResponse" }
+/** Handles a request, and sends bytes that are no frame. */
+export const corruptResponse: FaultAction = { _tag: "CorruptResponse" }
+/** Cuts the connection before (the request has no effect) or after the request is handled, without an answer. */
+export const cut = (when: "before" | "after"): FaultAction => ({ _tag: "Cut", when })
+/** Closes a new connection at once. */
+export const refuseConnection: ConnectionFault = { _tag: "RefuseConnection" }
+/** Accepts a new connection and never reads from it, as a host that hangs. */
+export const ignoreConnection: ConnectionFault = { _tag: "IgnoreConnection" }
+
+/** The server a request came to. */
+export interface FaultServer {
+  readonly name: string
+  readonly kind: "nameServer" | "broker"
+  readonly address: string
+}
+
+/** The rules in force, with their counters. Everything is synchronous, so a seed replays the same faults. */
+export interface FaultEngine {
+  readonly add: (rule: FaultRule) => void
+  /** Removes the rules of that name. */
+  readonly remove: (name: string) => void
+  readonly clear: () => void
+  readonly rules: () => FaultScript
+  readonly fired: () => ReadonlyArray<FiredFault>
+  readonly onRequest: (
+    server: FaultServer,
+    request: RemotingCommand,
+    remoteAddress: string
+  ) => ReadonlyArray<FaultAction>
+  readonly onAccept: (server: FaultServer, remoteAddress: string) => "accept" | "refuse" | "ignore"
+}
+
+interface Active {
+  readonly name: string
+  readonly rule: FaultRule
+  readonly codes: ReadonlySet<number> | undefined
+  readonly requestActions: ReadonlyArray<FaultAction>
+  readonly connectionAction: "refuse" | "ignore" | undefined
+  calls: number
+  fired: number
+}
+
+const none: ReadonlyArray<FaultAction> = []
+
+const isConnectionFault = (action: FaultAction | ConnectionFault): action is ConnectionFault =>
+  action._tag === "RefuseConnection" || action._tag === "IgnoreConnection"
+
+const activate = (rule: FaultRule, index: number): Active => {
+  const code = rule.match?.code
+  const connection = rule.actions.find(isConnectionFault)
+  return {
+    name: rule.name ?? `rule-${index}`,
+    rule,
+    codes: code === undefined ? undefined : new Set(typeof code === "number" ? [code] : code),
+    requestActions: rule.actions.filter((action): action is FaultAction => !isConnectionFault(action)),
+    connectionAction:
+      connection === undefined ? undefined : connection._tag === "RefuseConnection" ? "refuse" : "ignore",
+    calls: 0,
+    fired: 0
+  }
+}
+
+const concernsServer = (match: FaultMatch | undefined, server: FaultServer): boolean =>
+  (match?.broker === undefined ||
+    match.broker === server.name ||
+    (match.broker === "namesrv" && server.kind === "nameServer")) &&
+  (match?.address === undefined || match.address === server.address)
+
+/** The topic a request names, under whichever of its names. */
+export const topicOf = (request: RemotingCommand): string | undefined =>
+  request.extFields?.["topic"] ?? request.extFields?.["b"]
+
+/** Builds an engine. `draw` gives numbers from 0 to 1, `now` milliseconds; the log keeps the newest `logLimit` firings. */
+export const make = (options: {
+  readonly script?: FaultScript | undefined
+  readonly draw: () => number
+  readonly now: () => number
+  readonly logLimit?: number | undefined
+}): FaultEngine => {
+  const logLimit = options.logLimit ?? 10_000
+  let serial = 0
+  let active: ReadonlyArray<Active> = (options.script ?? []).map((rule) => activate(rule, serial++))
+  let log: Array<FiredFault> = []
+
+  /** Counts a match and says whether the rule fires for it. */
+  const fires = (entry: Active): boolean => {
+    entry.calls += 1
+    const match = entry.rule.match
+    if (entry.fired >= (entry.rule.times ?? Infinity)) return false
+    if (match?.nth !== undefined && entry.calls !== match.nth) return false
+    if (match?.after !== undefined && entry.calls <= match.after) return false
+    if (match?.every !== undefined && entry.calls % match.every !== 0) return false
+    if (match?.probability !== undefined && options.draw() >= match.probability) return false
+    entry.fired += 1
+    return true
+  }
+
+  const record = (entry: Active, server: FaultServer, remoteAddress: string, request?: RemotingCommand): void => {
+    log.push({
+      rule: entry.name,
+      time: options.now(),
+      server: server.name,
+      address: server.address,
+      code: request?.code,
+      opaque: request?.opaque,
+      remoteAddress,
+      call: entry.calls,
+      actions: entry.rule.actions.map((action) => action._tag)
+    })
+    if (log.length > logLimit * 2) log = log.slice(-logLimit)
+  }
+
+  return {
+    add: (rule) => {
+      active = [...active, activate(rule, serial++)]
+    },
+    remove: (name) => {
+      active = active.filter((entry) => entry.name !== name)
+    },
+    clear: () => {
+      active = []
+    },
+    rules: () => active.map((entry) => entry.rule),
+    fired: () => log.slice(-logLimit),
+    onRequest: (server, request, remoteAddress) => {
+      if (active.length === 0) return none
+      let actions = none
+      for (const entry of active) {
+        if (entry.connectionAction !== undefined) continue
+        if (entry.codes !== undefined && !entry.codes.has(request.code)) continue
+        const match = entry.rule.match
+        if (!concernsServer(match, server)) continue
+        if (match?.topic !== undefined && match.topic !== topicOf(request)) continue
+        if (!fires(entry)) continue
+        record(entry, server, remoteAddress, request)
+        actions = actions.length === 0 ? entry.requestActions : [...actions, ...entry.requestActions]
+      }
+      return actions
+    },
+    onAccept: (server, remoteAddress) => {
+      for (const entry of active) {
+        if (entry.connectionAction === undefined || !concernsServer(entry.rule.match, server)) continue
+        if (!fires(entry)) continue
+        record(entry, server, remoteAddress)
+        return entry.connectionAction
+      }
+      return "accept"
+    }
+  }
+}

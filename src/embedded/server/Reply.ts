@@ -1,0 +1,27 @@
+import { Effect } from "effect"
+import type { DecodeError } from "../../protocol/DecodeError.ts"
+import type { RemotingCommand, Response } from "../../protocol/RemotingCommand.ts"
+import { ResponseCode } from "../../protocol/ResponseCode.ts"
+import type { Channel } from "./RemotingServer.ts"
+import type { Handler } from "../broker/Broker.ts"
+import * as Remarks from "./Remarks.ts"
+
+/** Answers that many processors give. */
+
+/** The request cannot be read: which field is missing. Source: RocketMQ `NettyRemotingAbstract`. */
+export const malformed = (error: DecodeError): Response => ({
+  code: ResponseCode.SYSTEM_ERROR,
+  remark: Remarks.missingField(error.field)
+})
+
+/** A refusal that says nothing but why. */
+export const refuse = (code: number, remark: string): Response => ({ code, remark })
+
+/** Success without anything more. */
+export const success: Response = { code: ResponseCode.SUCCESS }
+
+/** A handler that answers at once. */
+export const sync =
+  (answer: (request: RemotingCommand, channel: Channel) => Response): Handler =>
+  (request, channel) =>
+    Effect.sync(() => answer(request, channel))

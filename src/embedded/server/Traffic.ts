@@ -1,0 +1,218 @@
+import { Effect, Schema } from "effect"
+import type { ExtFields, RemotingCommand, Response, SerializeType } from "../../protocol/RemotingCommand.ts"
+import * as RemotingCommands from "../../protocol/RemotingCommand.ts"
+import { requestCodeName } from "../../protocol/RequestCode.ts"
+import { topicOf } from "./FaultScript.ts"
+
+/** A request as a server of the cluster saw it, with what it answered. */
+export interface RecordedRequest {
+  /** 0 up over the whole cluster, in the order of arrival. */
+  readonly sequence: number
+  /** Milliseconds since the epoch on the cluster's clock. */
+  readonly time: number
+  /** The name of the server: a broker's (`broker-a`) or a name server's (`namesrv-0`). */
+  readonly server: string
+  readonly kind: "nameServer" | "broker"
+  /** The server's `host:port`. */
+  readonly address: string
+  /** The client's `host:port`. */
+  readonly remoteAddress: string
+  readonly code: number
+  /** The name of the code, such as `SEND_MESSAGE_V2`. */
+  readonly codeName: string
+  readonly opaque: number
+  readonly oneway: boolean
+  readonly language: string
+  readonly version: number
+  readonly serializeType: SerializeType
+  readonly extFields: ExtFields | undefined
+  /** The topic the request names, under whichever of its names. */
+  readonly topic: string | undefined
+  readonly bodyLength: number
+  /** Present when the cluster was asked to keep bodies. */
+  readonly body: Uint8Array | undefined
+  /** The faults that were injected into it. */
+  readonly faults: ReadonlyArray<string>
+  /** What the server answered; absent while it is handled, when it is oneway, and when a fault kept it from the server. */
+  readonly answer: { readonly code: number; readonly remark: string | undefined; readonly time: number } | undefined
+}
+
+/** Which recorded requests are meant; what is left out matches everything. */
+export interface TrafficMatch {
+  readonly code?: number | ReadonlyArray<number> | undefined
+  readonly server?: string | undefined
+  readonly topic?: string | undefined
+  readonly oneway?: boolean | undefined
+  /** Fields that must be there with exactly this value. */
+  readonly extFields?: Readonly<Record<string, string>> | undefined
+  readonly where?: ((request: RecordedRequest) => boolean) | undefined
+}
+
+/** The recorded traffic is not what a test expected. */
+export class TrafficMismatch extends Schema.TaggedError<TrafficMismatch>()("TrafficMismatch", {
+  expected: Schema.String,
+  found: Schema.Number,
+  recorded: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    const seen = this.recorded.length === 0 ? "nothing" : this.recorded.join("\n  ")
+    return `expected ${this.expected}, found ${this.found}. The newest requests:\n  ${seen}`
+  }
+}
+
+/** What the servers of a cluster saw: a bounded record, newest last, to assert on. */
+export interface Traffic {
+  readonly all: Effect.Effect<ReadonlyArray<RecordedRequest>>
+  readonly clear: Effect.Effect<void>
+  readonly ofCode: (code: number) => Effect.Effect<ReadonlyArray<RecordedRequest>>
+  readonly matching: (match: TrafficMatch) => Effect.Effect<ReadonlyArray<RecordedRequest>>
+  /** Fails with {@link TrafficMismatch} unless as many requests as said match (at least one by default). */
+  readonly expect: (
+    match: TrafficMatch,
+    count?: { readonly exactly?: number; readonly atLeast?: number; readonly atMost?: number }
+  ) => Effect.Effect<ReadonlyArray<RecordedRequest>, TrafficMismatch>
+  /** Waits until that many matching requests (default 1) have arrived, those already recorded included. */
+  readonly awaitMatching: (match: TrafficMatch, count?: number) => Effect.Effect<ReadonlyArray<RecordedRequest>>
+}
+
+/** The side of the record that the servers write. */
+export interface TrafficRecorder {
+  readonly traffic: Traffic
+  readonly request: (
+    server: { readonly name: string; readonly kind: "nameServer" | "broker"; readonly address: string },
+    request: RemotingCommand,
+    remoteAddress: string,
+    faults: ReadonlyArray<{ readonly _tag: string }>
+  ) => void
+  readonly answered: (request: RemotingCommand, response: Response) => void
+}
+
+type Mutable<A> = { -readonly [K in keyof A]: A[K] }
+
+const matches = (match: TrafficMatch, request: RecordedRequest): boolean => {
+  const { code } = match
+  if (code !== undefined && (typeof code === "number" ? request.code !== code : !code.includes(request.code))) {
+    return false
+  }
+  if (match.server !== undefined && match.server !== request.server) return false
+  if (match.topic !== undefined && match.topic !== request.topic) return false
+  if (match.oneway !== undefined && match.oneway !== request.oneway) return false
+  for (const [name, value] of Object.entries(match.extFields ?? {})) {
+    if (request.extFields?.[name] !== value) return false
+  }
+  return match.where === undefined || match.where(request)
+}
+
+const line = (request: RecordedRequest): string =>
+  [
+    request.time,
+    request.server,
+    request.code,
+    request.codeName,
+    `from ${request.remoteAddress}`,
+    ...(request.topic === undefined ? [] : [`topic ${request.topic}`]),
+    ...(request.faults.length === 0 ? [] : [`faults ${request.faults.join(",")}`]),
+    ...(request.answer === undefined ? [] : [`answered ${request.answer.code}`])
+  ].join(" ")
+
+const describe = (match: TrafficMatch): string =>
+  JSON.stringify(match, (_, value: unknown) => (typeof value === "function" ? "<predicate>" : value))
+
+/**
+ * Builds a recorder that keeps the newest `limit` requests (0 keeps none). Bodies are kept only when asked, because they
+ * are the bulk.
+ */
+export const make = (options: {
+  readonly limit: number
+  readonly bodies: boolean
+  readonly now: () => number
+}): TrafficRecorder => {
+  let ring: Array<Mutable<RecordedRequest>> = []
+  let sequence = 0
+  const pending = new WeakMap<RemotingCommand, Mutable<RecordedRequest>>()
+  const watchers = new Set<(request: RecordedRequest) => void>()
+
+  const all = (): ReadonlyArray<RecordedRequest> => ring.slice(-options.limit)
+  const select = (match: TrafficMatch): ReadonlyArray<RecordedRequest> =>
+    all().filter((request) => matches(match, request))
+
+  return {
+    request: (server, request, remoteAddress, faults) => {
+      if (options.limit <= 0) return
+      const record: Mutable<RecordedRequest> = {
+        sequence: sequence++,
+        time: options.now(),
+        server: server.name,
+        kind: server.kind,
+        address: server.address,
+        remoteAddress,
+        code: request.code,
+        codeName: requestCodeName(request.code),
+        opaque: request.opaque,
+        oneway: RemotingCommands.isOneway(request),
+        language: request.language,
+        version: request.version,
+        serializeType: request.serializeType,
+        extFields: request.extFields,
+        topic: topicOf(request),
+        bodyLength: request.body.length,
+        body: options.bodies ? request.body.slice() : undefined,
+        faults: faults.map((fault) => fault._tag),
+        answer: undefined
+      }
+      ring.push(record)
+      if (ring.length >= options.limit * 2) ring = ring.slice(-options.limit)
+      pending.set(request, record)
+      for (const watcher of watchers) watcher(record)
+    },
+    answered: (request, response) => {
+      const record = pending.get(request)
+      if (record !== undefined && !record.oneway) {
+        record.answer = { code: response.code, remark: response.remark, time: options.now() }
+      }
+    },
+    traffic: {
+      all: Effect.sync(all),
+      clear: Effect.sync(() => {
+        ring = []
+      }),
+      ofCode: (code) => Effect.sync(() => select({ code })),
+      matching: (match) => Effect.sync(() => select(match)),
+      expect: (match, count) =>
+        Effect.suspend(() => {
+          const found = select(match)
+          const least = count?.exactly ?? count?.atLeast ?? (count?.atMost === undefined ? 1 : 0)
+          const most = count?.exactly ?? count?.atMost ?? Infinity
+          if (found.length >= least && found.length <= most) return Effect.succeed(found)
+          const wanted = least === most ? `${least}` : most === Infinity ? `at least ${least}` : `${least} to ${most}`
+          return Effect.fail(
+            new TrafficMismatch({
+              expected: `${wanted} requests matching ${describe(match)}`,
+              found: found.length,
+              recorded: all().slice(-20).map(line)
+            })
+          )
+        }),
+      awaitMatching: (match, count = 1) =>
+        Effect.callback<ReadonlyArray<RecordedRequest>>((resume) => {
+          const found = [...select(match)]
+          if (found.length >= count) {
+            resume(Effect.succeed(found))
+            return Effect.void
+          }
+          const watcher = (request: RecordedRequest): void => {
+            if (!matches(match, request)) return
+            found.push(request)
+            if (found.length < count) return
+            watchers.delete(watcher)
+            // In a later turn: the server is still in the middle of this request.
+            queueMicrotask(() => resume(Effect.succeed(found)))
+          }
+          watchers.add(watcher)
+          return Effect.sync(() => {
+            watchers.delete(watcher)
+          })
+        })
+    }
+  }
+}

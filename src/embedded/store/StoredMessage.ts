@@ -1,0 +1,31 @@
+import type { MessageExt } from "../../message/MessageExt.ts"
+import * as MessageCodec from "../../protocol/MessageCodec.ts"
+import { MessageConst } from "../../protocol/MessageProperties.ts"
+import type { StoredEntry } from "./MessageStore.ts"
+
+/** A message on its way into the log: all but the offsets. Source: RocketMQ `MessageExtBrokerInner`. */
+export type MessageInner = Omit<MessageExt, "queueOffset" | "commitLogOffset" | "storeSize" | "bodyCRC">
+
+/** The bytes of a message as they lie in the log at these offsets. */
+export const encode = (message: MessageInner, queueOffset: number, commitLogOffset: number): Uint8Array =>
+  MessageCodec.encode({ ...message, queueOffset, commitLogOffset })
+
+/** Reads an entry back. */
+export const decode = (entry: StoredEntry): ReadonlyArray<MessageExt> => MessageCodec.decodeAll(entry.bytes).messages
+
+/** The number a pull filters by. Source: RocketMQ `MessageExtBrokerInner.tagsString2tagsCode`. */
+export const tagsCode = (properties: MessageExt["properties"]): number => {
+  const tags = properties[MessageConst.TAGS]
+  return tags === undefined ? 0 : MessageCodec.javaHashCode(tags)
+}
+
+/** Under what a query finds the message: its unique id, each of its keys, its tag. Source: RocketMQ `IndexService`. */
+export const indexKeys = (properties: MessageExt["properties"]): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  const unique = properties[MessageConst.UNIQ_KEY]
+  if (unique !== undefined) found.push(`U#${unique}`)
+  for (const key of new Set(properties[MessageConst.KEYS]?.split(" "))) if (key !== "") found.push(`K#${key}`)
+  const tags = properties[MessageConst.TAGS]
+  if (tags !== undefined) found.push(`T#${tags}`)
+  return found
+}

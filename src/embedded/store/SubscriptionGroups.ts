@@ -1,0 +1,60 @@
+import * as MixAll from "../../message/MixAll.ts"
+import type { SubscriptionGroupConfig } from "../../protocol/request/SubscriptionGroup.ts"
+import { makeConfig } from "../../protocol/request/SubscriptionGroup.ts"
+import type { DataVersion } from "../../protocol/TopicConfig.ts"
+
+/** The consumer groups of one broker. Source: RocketMQ `SubscriptionGroupManager`. */
+export interface SubscriptionGroups {
+  /** The group's configuration; an unknown group is created when the broker may do so and the name is valid. */
+  readonly find: (group: string) => SubscriptionGroupConfig | undefined
+  /** The group's configuration if it exists. */
+  readonly get: (group: string) => SubscriptionGroupConfig | undefined
+  readonly put: (config: SubscriptionGroupConfig) => void
+  readonly remove: (group: string) => void
+  readonly all: () => ReadonlyArray<SubscriptionGroupConfig>
+  readonly dataVersion: () => DataVersion
+}
+
+/** The groups every broker has. */
+const systemGroups: ReadonlyArray<string> = [
+  "TOOLS_CONSUMER",
+  "FILTERSRV_CONSUMER",
+  "SELF_TEST_C_GROUP",
+  "CID_ONS-HTTP-PROXY",
+  "CID_ONSAPI_PULL",
+  "CID_ONSAPI_PERMISSION",
+  "CID_ONSAPI_OWNER",
+  "CID_RMQ_SYS_TRANS"
+]
+
+/** Builds the table with the groups of the system in it. `now` in milliseconds since the epoch. */
+export const make = (options: { readonly autoCreate: boolean; readonly now: () => number }): SubscriptionGroups => {
+  const table = new Map(systemGroups.map((group) => [group, makeConfig({ groupName: group })]))
+  let counter = 0
+  let timestamp = options.now()
+  const changed = (): void => {
+    counter += 1
+    timestamp = options.now()
+  }
+  return {
+    find: (group) => {
+      const known = table.get(group)
+      if (known !== undefined) return known
+      if (!options.autoCreate || group.length > MixAll.GROUP_MAX_LENGTH || !MixAll.isValidName(group)) return undefined
+      const created = makeConfig({ groupName: group })
+      table.set(group, created)
+      changed()
+      return created
+    },
+    get: (group) => table.get(group),
+    put: (config) => {
+      table.set(config.groupName, config)
+      changed()
+    },
+    remove: (group) => {
+      if (table.delete(group)) changed()
+    },
+    all: () => [...table.values()],
+    dataVersion: () => ({ stateVersion: 0, timestamp, counter })
+  }
+}

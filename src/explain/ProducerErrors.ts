@@ -1,0 +1,149 @@
+import type { StartError } from "../client/ClientError.ts"
+import {
+  type ByTag,
+  clientExplainers,
+  type ClientReason,
+  explainBy,
+  type Explainers,
+  type Explanation
+} from "./ClientErrors.ts"
+import type { ReplyFailure } from "../producer/reply/ReplyError.ts"
+import type { InvalidRecallHandle, RecallError, RecallReason, RecallTimeout } from "../producer/Recall.ts"
+import type { SendError, SendReason } from "../producer/send/SendError.ts"
+import type { TransactionFailure } from "../producer/transaction/TransactionError.ts"
+
+/** What only a producer can fail with. */
+type OwnReason =
+  Exclude<SendReason, ClientReason> | InvalidRecallHandle | RecallTimeout | ReplyFailure | TransactionFailure
+
+/** Every error of the client and its producers that a user can meet, the reasons by themselves included. */
+export type ExplainedError = StartError | SendError | RecallError | RecallReason | OwnReason | ClientReason
+
+/** How the reasons of a producer and of its client are explained. */
+export const producerExplainers: Explainers<ByTag<OwnReason | ClientReason>> = {
+  ...clientExplainers,
+  InvalidMessage: (e) => ({
+    cause: "the message is not one that RocketMQ takes",
+    evidence: [`topic: ${e.topic}`, `${e.field}: ${e.problem}`],
+    remedy: "Mend that part of the message."
+  }),
+  SendForbidden: (e) => ({
+    cause: "a check of this application forbids the send",
+    evidence: [`topic: ${e.topic}`, `hook: ${e.hook}`, e.problem],
+    remedy: "See the CheckForbiddenHook that refused it."
+  }),
+  QueueSelectorFailed: (e) => ({
+    cause: "the selector found no queue for the message",
+    evidence: [`topic: ${e.topic}`, `problem: ${e.problem}`, e.detail],
+    remedy: "Correct the selector, or send without one."
+  }),
+  TopicEncodeError: (e) => ({
+    cause: "the value does not fit the schema of its topic",
+    evidence: [`topic: ${e.topic}`, e.issue],
+    remedy: "Correct the value or the schema."
+  }),
+  CompressionUnavailable: (e) => ({
+    cause: `bodies are to be packed with ${e.compression}, and there is no codec for it`,
+    evidence: [`package: ${e.library}`],
+    remedy: `Install ${e.library}, or set compressType to ZLIB or ZSTD, which are built in.`
+  }),
+  BrokerNotExist: (e) => ({
+    cause: "the chosen queue's broker has no master that the route names",
+    evidence: [`topic: ${e.topic}`, `broker: ${e.brokerName}`],
+    remedy: "Check that it runs, or choose a queue of another broker."
+  }),
+  RequestReplyTimeout: (e) => ({
+    cause: "nobody replied to the request in time",
+    evidence: [
+      `topic: ${e.topic}`,
+      `correlation id: ${e.correlationId}`,
+      `message id: ${e.msgId}`,
+      `time: ${e.timeoutMillis} ms`,
+      "the request is stored and may still be handled"
+    ],
+    remedy: "Check that a consumer of the topic runs and replies; allow more time if it is only slow."
+  }),
+  RequestReplyClosed: (e) => ({
+    cause: "the producer was shut down while the request waited for its reply",
+    evidence: [`topic: ${e.topic}`, `correlation id: ${e.correlationId}`, "the request may have been handled"],
+    remedy: "Keep the producer's scope open until the replies are there, or raise drainTimeoutMillis."
+  }),
+  NotARequest: (e) => ({
+    cause: "the message does not ask for a reply",
+    evidence: [`topic: ${e.topic}`, `message id: ${e.msgId ?? "(none)"}`, `missing: ${e.missing.join(", ")}`],
+    remedy: "Reply only to what a producer's `request` sent, and pass the message as it was consumed."
+  }),
+  TransactionNotRun: (e) => ({
+    cause: "the half message was not stored as durably as the broker is configured to",
+    evidence: [
+      `topic: ${e.topic}`,
+      `message id: ${e.msgId}`,
+      `status: ${e.status}`,
+      "the local transaction was not run and the message was rolled back"
+    ],
+    remedy: "Try again; if it stays so, look at the broker's disk and replicas."
+  }),
+  LocalTransactionTimeout: (e) => ({
+    cause: "the local transaction took too long and was interrupted",
+    evidence: [
+      `topic: ${e.topic}`,
+      `message id: ${e.msgId}`,
+      `time: ${e.timeoutMillis} ms`,
+      "the message is neither committed nor rolled back"
+    ],
+    remedy: "Let checkLocalTransaction decide, and raise transactionTimeoutMillis if the transaction is only slow."
+  }),
+  InvalidRecallHandle: (e) => ({
+    cause: "the text is no recall handle",
+    evidence: [`topic: ${e.topic}`, `given: ${e.recallHandle}`],
+    remedy: "Pass the recallHandle of the result of a send with an exact time; brokers from 5.3 on hand one out."
+  }),
+  RecallTimeout: (e) => ({
+    cause: "the recall's time was up before a broker could be asked",
+    evidence: [`topic: ${e.topic}`, `time: ${e.timeoutMillis} ms`],
+    remedy: "Raise timeoutMillis if the servers are only slow."
+  }),
+  SendTimeout: (e) => ({
+    cause: "the send's time was up",
+    evidence: [`topic: ${e.topic}`, `time: ${e.timeoutMillis} ms`, `it was at: ${e.during}`],
+    remedy: "Raise sendMsgTimeout if the servers are only slow."
+  })
+}
+
+const outcomes: { readonly [K in SendError["outcome"]]: string } = {
+  "not-sent": "the message was not sent; sending it again cannot duplicate it",
+  rejected: "the message was refused and is not stored",
+  unknown: "the message may be stored; sending it again may duplicate it"
+}
+
+/** Says what happened, what says so, and what to do, for any error of the client and its producers. */
+export const explain = (error: ExplainedError): Explanation => {
+  switch (error._tag) {
+    case "StartError": {
+      const inner = explainBy(producerExplainers, error.reason._tag, error.reason)
+      return { ...inner, evidence: [`start-up step ${error.step}: ${error.name}`, ...inner.evidence] }
+    }
+    case "RecallError": {
+      const inner = explainBy(producerExplainers, error.reason._tag, error.reason)
+      const fate = error.outcome === "unknown" ? "the message may be recalled" : "the message is not recalled"
+      return { ...inner, evidence: [...inner.evidence, fate] }
+    }
+    case "SendError": {
+      const inner = explainBy(producerExplainers, error.reason._tag, error.reason)
+      return {
+        ...inner,
+        evidence: [
+          ...inner.evidence,
+          ...(error.msgId === undefined ? [] : [`message id: ${error.msgId}`]),
+          outcomes[error.outcome],
+          ...error.attempts.map(
+            ({ address, brokerName, cause, elapsedMillis, queueId }, index) =>
+              `attempt ${index + 1}: ${brokerName} queue ${queueId} at ${address}, ${Math.round(elapsedMillis)} ms, ${cause._tag}`
+          )
+        ]
+      }
+    }
+    default:
+      return explainBy(producerExplainers, error._tag, error)
+  }
+}

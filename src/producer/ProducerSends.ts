@@ -1,0 +1,113 @@
+import { Clock, Effect, type Scope, type Sink } from "effect"
+import type { IllegalServiceState } from "../client/ClientError.ts"
+import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
+import type { Message } from "../message/Message.ts"
+import type { UniqueIds } from "../message/MessageId.ts"
+import type { SendResult } from "../message/SendResult.ts"
+import type { EncodeOptions, Topic } from "../message/Topic.ts"
+import * as ProduceAccumulator from "./bulk/ProduceAccumulator.ts"
+import type { ProducerConfig } from "./ProducerConfig.ts"
+import * as Recall from "./Recall.ts"
+import * as SendBatch from "./bulk/SendBatch.ts"
+import { notSent, type SendError } from "./send/SendError.ts"
+import type { SendOptions } from "./send/SendOptions.ts"
+import * as SendQueue from "./bulk/QueuedSend.ts"
+import * as SendStream from "./bulk/SendStream.ts"
+import type { Sends } from "./send/Sends.ts"
+import type { TopicPublishInfoTable } from "./queue/TopicPublishInfoTable.ts"
+
+/** The ways in which a producer sends messages, and takes them back. */
+export interface MessageSends {
+  /**
+   * Sends a message and waits until a broker has stored it. Fails with a `SendError` that says why, what became of the
+   * message, and what was tried.
+   */
+  readonly send: (message: Message, options?: SendOptions) => Effect.Effect<SendResult, SendError>
+  /**
+   * Sends messages for one topic together; they are stored one behind the other, all or none. `MessageBatch.check` has the
+   * rules, and `MessageBatch.split` cuts a list that is too long.
+   */
+  readonly sendBatch: (
+    messages: ReadonlyArray<Message>,
+    options?: SendOptions
+  ) => Effect.Effect<SendBatch.SendBatchResult, SendError>
+  /**
+   * A send in two steps: the outer effect ends when the message has its place in the order of its queue, and waits while
+   * more than `maxQueuedSends` are under way; the inner one ends when a broker has stored it. Messages of one queue are
+   * stored in the order in which the outer effects ended. Whoever does not want the inner effect need not run it.
+   */
+  readonly sendQueued: SendQueue.SendQueued
+  /** Sends a stream of messages; gives the results in the order of the messages. The first failure ends it. */
+  readonly sendAll: SendStream.SendStreams["sendAll"]
+  /** Sends what it is given, 64 messages at once; gives how many were stored. */
+  readonly sink: Sink.Sink<number, Message, never, SendError>
+  /** Sends a value to a typed topic. A value that does not fit the schema fails with the reason `TopicEncodeError`. */
+  readonly sendTo: <A, RD, RE>(
+    topic: Topic<A, RD, RE>,
+    value: A,
+    options?: SendOptions & EncodeOptions
+  ) => Effect.Effect<SendResult, SendError, RE>
+  /**
+   * Takes back a message that waits for its exact time, by the handle of its send's result; gives the message's id. Needs a
+   * broker from 5.3 on with `recallMessageEnable`.
+   */
+  readonly recallMessage: Recall.Recall
+}
+
+/** {@link MessageSends} of a producer that runs. */
+export interface RunningSends extends Pick<MessageSends, "send" | "sendBatch" | "sendQueued" | "recallMessage"> {
+  /** Sends at once what waits for others; from now on nothing waits. */
+  readonly close: () => void
+}
+
+/** Makes the ways in which a running producer sends. `refusal` says why nothing may begin. */
+export const make = Effect.fnUntraced(function* (
+  config: ProducerConfig,
+  instance: MQClientInstanceShape,
+  table: TopicPublishInfoTable,
+  uniqueIds: UniqueIds,
+  sends: Sends,
+  refusal: () => IllegalServiceState | undefined
+): Effect.fn.Return<RunningSends, never, Scope.Scope> {
+  const clock = yield* Clock.Clock
+  const newId = () => uniqueIds(Math.floor(clock.currentTimeMillisUnsafe()))
+  const accumulator = config.autoBatch ? yield* ProduceAccumulator.make(config, sends, newId) : undefined
+  return {
+    send: accumulator?.send ?? sends.send,
+    sendBatch: SendBatch.make(config, sends, newId),
+    sendQueued: yield* SendQueue.make(config, sends, table, newId),
+    recallMessage: Recall.make(config, instance, table, refusal),
+    close: () => accumulator?.close()
+  }
+})
+
+/** The ways to send of a producer that may not be running: asked at every send, and refused while it is not. */
+export const facade = (running: () => RunningSends | undefined, refusal: () => IllegalServiceState): MessageSends => {
+  const refuse = (topic: string) => Effect.fail(notSent(topic, refusal()))
+  const send: MessageSends["send"] = (message, options) => {
+    const now = running()
+    return now === undefined
+      ? Effect.suspend(() => running()?.send(message, options) ?? refuse(message.topic))
+      : now.send(message, options)
+  }
+  const sendQueued: MessageSends["sendQueued"] = (message, options) =>
+    Effect.suspend(() => running()?.sendQueued(message, options) ?? refuse(message.topic))
+  return {
+    ...SendStream.make(send, sendQueued),
+    send,
+    sendQueued,
+    sendBatch: (messages, options) =>
+      Effect.suspend(() => running()?.sendBatch(messages, options) ?? refuse(messages[0]?.topic ?? "")),
+    sendTo: (topic, value, { flag, properties, waitStoreMsgOK, delay, ...options } = {}) =>
+      topic.encode(value, { flag, properties, waitStoreMsgOK, delay }).pipe(
+        Effect.mapError((reason) => notSent(topic.name, reason)),
+        Effect.flatMap((message) => send(message, options))
+      ),
+    recallMessage: (topic, recallHandle, options) =>
+      Effect.suspend(
+        () =>
+          running()?.recallMessage(topic, recallHandle, options) ??
+          Effect.fail(new Recall.RecallError({ topic, reason: refusal() }))
+      )
+  }
+}

@@ -1,0 +1,206 @@
+import { Clock, Context, Deferred, Effect, Random, Semaphore, Tracer } from "effect"
+import type { IllegalServiceState } from "../../client/ClientError.ts"
+import type { Message } from "../../message/Message.ts"
+import * as MessageQueue from "../../message/MessageQueue.ts"
+import type { SendResult } from "../../message/SendResult.ts"
+import { selectOneMessageQueue } from "../queue/FaultStrategy.ts"
+import type { Outgoing } from "../send/Outgoing.ts"
+import { mayJoin } from "./ProduceAccumulator.ts"
+import type { ProducerConfig } from "../ProducerConfig.ts"
+import { choose } from "../send/QueueChoice.ts"
+import * as SendBatch from "./SendBatch.ts"
+import { isInvalid } from "../send/SendState.ts"
+import { notSent, type SendError, type SendReason, SendTimeout } from "../send/SendError.ts"
+import { check, type SendOptions } from "../send/SendOptions.ts"
+import type { Sends } from "../send/Sends.ts"
+import type { TopicPublishInfoTable } from "../queue/TopicPublishInfoTable.ts"
+import * as TraceContext from "../telemetry/TraceContext.ts"
+
+/**
+ * A send in two steps. The outer effect ends when the message has its place in the order of its queue; it waits while too
+ * many are under way. The inner one ends when the message is acknowledged. Messages of one queue are stored in the order in
+ * which their outer effects ended, one after the other, as a broker handles sends that arrive together in any order.
+ *
+ * A message with a queue, selector or key stays at its queue. One without gets the next queue in turn, and leaves it when
+ * its broker fails: it is then stored elsewhere, behind what is there.
+ */
+export type SendQueued = (
+  message: Message,
+  options?: SendOptions
+) => Effect.Effect<Effect.Effect<SendResult, SendError>, SendError>
+
+/** A message that has its place. */
+interface Queued {
+  readonly part: Outgoing
+  readonly queue: MessageQueue.MessageQueue
+  /** Whether it may go to no other queue. */
+  readonly pinned: boolean
+  readonly timeoutMillis: number
+  /** On the monotonic clock, in milliseconds. */
+  readonly deadline: number
+  readonly done: Deferred.Deferred<SendResult, SendError>
+}
+
+const timeout = (topic: string, timeoutMillis: number, during: string) =>
+  new SendTimeout({ topic, timeoutMillis, during })
+
+/**
+ * Makes the two-step sends of a producer. Each queue with messages that wait has a fiber, which ends with the last of
+ * them; it belongs to no caller. With `autoBatch` the messages that wait behind one another leave together.
+ */
+export const make = Effect.fnUntraced(function* (
+  config: ProducerConfig,
+  sends: Sends,
+  table: TopicPublishInfoTable,
+  newId: () => string
+): Effect.fn.Return<SendQueued> {
+  const clock = yield* Clock.Clock
+  const random = yield* Random.Random
+  // What leaves is part of no start: the messages name the spans of their senders.
+  const fork = Effect.runForkWith(Context.omit(Tracer.ParentSpan)(yield* Effect.context()))
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const chance = () => random.nextDoubleUnsafe()
+  const places = Semaphore.makeUnsafe(config.maxQueuedSends)
+  /** What waits at each queue; a queue with an entry has a fiber. */
+  const lanes = new Map<string, Array<Queued>>()
+
+  /** Callers that wait for a place. */
+  let queueing = 0
+  const leaveQueue = Effect.sync(() => void queueing--)
+
+  /** What leaves next: the first that waits, and with `autoBatch` those behind it that can go with it. */
+  const take = (lane: Array<Queued>): ReadonlyArray<Queued> => {
+    const [first] = lane
+    if (first === undefined) return []
+    let count = 1
+    if (config.autoBatch && mayJoin(config, first.part)) {
+      let length = SendBatch.partLength(first.part)
+      for (const { part, pinned } of lane.slice(1)) {
+        length += SendBatch.partLength(part)
+        const fits = length <= config.batchMaxBytes && pinned === first.pinned && mayJoin(config, part)
+        if (!fits || !SendBatch.goTogether(first.part.message, part.message)) break
+        count++
+      }
+    }
+    return lane.splice(0, count)
+  }
+
+  const end = ({ done }: Queued, exit: Effect.Effect<SendResult, SendError>) => {
+    sends.settle()
+    Deferred.doneUnsafe(done, exit)
+  }
+
+  const transmit = (batch: ReadonlyArray<Queued>, first: Queued): Effect.Effect<void> => {
+    const parts = batch.map(({ part }) => part)
+    const outgoing = batch.length === 1 ? first.part : SendBatch.join([first.part, ...parts.slice(1)], newId())
+    // The nearest deadline: with a common one, that of the first.
+    const timeoutMillis = Math.min(...batch.map(({ deadline }) => deadline)) - now()
+    const { pinned, queue } = first
+    const send: Effect.Effect<SendResult, SendError> =
+      timeoutMillis > 0
+        ? sends.dispatch(outgoing, { queue, unpinned: !pinned, timeoutMillis, accepted: true })
+        : Effect.fail(
+            notSent(
+              outgoing.topic,
+              timeout(outgoing.topic, first.timeoutMillis, "the messages before it"),
+              outgoing.msgId
+            )
+          )
+    const settled = Effect.matchCause(send, {
+      onSuccess: (result) => {
+        const results = batch.length === 1 ? [result] : SendBatch.split(result, parts)
+        for (const [index, one] of batch.entries()) end(one, Effect.succeed(results[index] ?? result))
+      },
+      onFailure: (cause) => {
+        for (const one of batch) {
+          end(
+            one,
+            Effect.mapError(Effect.failCause(cause), (error) => SendBatch.errorOf(error, one.part))
+          )
+        }
+      }
+    })
+    return Effect.andThen(settled, places.release(batch.length))
+  }
+
+  const work = (key: string, lane: Array<Queued>): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const batch = take(lane)
+      const [first] = batch
+      if (first !== undefined) return Effect.andThen(transmit(batch, first), work(key, lane))
+      lanes.delete(key)
+      return Effect.void
+    })
+
+  const enqueue = (queued: Queued) => {
+    const key = MessageQueue.key(queued.queue)
+    const lane = lanes.get(key)
+    if (lane !== undefined) {
+      lane.push(queued)
+      return
+    }
+    const fresh = [queued]
+    lanes.set(key, fresh)
+    fork(work(key, fresh))
+  }
+
+  /** Gives the message its place in the order, in one step. */
+  const admit = (
+    part: Outgoing,
+    options: SendOptions | undefined,
+    timeoutMillis: number,
+    deadline: number
+  ): Queued | SendReason => {
+    const checked = check(config, part.topic, options)
+    if (isInvalid(checked)) return checked
+    const info = table.getOrPut(part.topic)
+    const queue =
+      checked.queue ??
+      (checked.selector === undefined
+        ? selectOneMessageQueue(info, undefined)
+        : choose(checked.selector, info.queues, part.topic, part.message, chance))
+    // The route was looked up; only a change since then can have taken its queues.
+    if (queue === undefined) return timeout(part.topic, timeoutMillis, "the choice of a queue")
+    if ("_tag" in queue) return queue
+    const refusal: IllegalServiceState | undefined = sends.accept()
+    if (refusal !== undefined) return refusal
+    const pinned = checked.queue !== undefined || checked.selector !== undefined
+    return { part, queue, pinned, timeoutMillis, deadline, done: Deferred.makeUnsafe() }
+  }
+
+  return (message, options) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.withFiber((fiber) => {
+        const prepared = sends.prepare(message, options)
+        const part = isInvalid(prepared) ? prepared : TraceContext.ofCaller(prepared, fiber)
+        const checked = isInvalid(part) ? part : check(config, part.topic, options)
+        // What is refused is counted as any send that is.
+        if (isInvalid(part) || isInvalid(checked)) return Effect.as(sends.dispatch(part, options), Effect.never)
+        const { topic } = part
+        const { timeoutMillis } = checked
+        const deadline = now() + timeoutMillis
+        const known = checked.queue !== undefined || (table.get(topic)?.queues.length ?? 0) > 0
+        const route = known ? Effect.void : Effect.asVoid(sends.fetchPublishMessageQueues(topic))
+        const slow = Effect.suspend(() => {
+          queueing++
+          return Effect.ensuring(Effect.andThen(route, places.take(1)), leaveQueue)
+        }).pipe(
+          Effect.timeoutOrElse({
+            duration: timeoutMillis,
+            orElse: () => Effect.fail(notSent(topic, timeout(topic, timeoutMillis, "waiting for a place"), part.msgId))
+          })
+        )
+        // Nobody overtakes those who wait.
+        const wait =
+          known && queueing === 0
+            ? Effect.flatMap(places.takeIfAvailable(1), (taken) => (taken ? Effect.succeed(1) : slow))
+            : slow
+        return Effect.flatMap(restore(wait), () => {
+          const queued = admit(part, options, timeoutMillis, deadline)
+          if ("_tag" in queued) return Effect.andThen(places.release(1), Effect.fail(notSent(topic, queued)))
+          enqueue(queued)
+          return Effect.succeed(Deferred.await(queued.done))
+        })
+      })
+    )
+})

@@ -1,0 +1,47 @@
+import { Effect, Sink, Stream } from "effect"
+import type { Message } from "../../message/Message.ts"
+import type { SendResult } from "../../message/SendResult.ts"
+import type { SendError } from "../send/SendError.ts"
+import { type SendOptions, settlesQueue } from "../send/SendOptions.ts"
+import type { SendQueued } from "./QueuedSend.ts"
+import type { Sends } from "../send/Sends.ts"
+
+/** Options of {@link SendStreams.sendAll}. */
+export interface SendAllOptions {
+  /** Messages that are sent and not acknowledged, at most; default 64. The stream is pulled no faster. */
+  readonly concurrency?: number | undefined
+  /**
+   * The options of each send. Messages whose options settle the queue (`queue`, `selector`, `orderingKey`) are stored there
+   * in the order of the stream.
+   */
+  readonly options?: ((message: Message) => SendOptions) | undefined
+}
+
+/** Sends of streams of messages. */
+export interface SendStreams {
+  /** The results in the order of the messages. The first failure ends the stream. */
+  readonly sendAll: <E, R>(
+    messages: Stream.Stream<Message, E, R>,
+    options?: SendAllOptions
+  ) => Stream.Stream<SendResult, SendError | E, R>
+  /** Sends what it is given, 64 messages at once, and gives how many were acknowledged. */
+  readonly sink: Sink.Sink<number, Message, never, SendError>
+}
+
+const CONCURRENCY = 64
+
+/** Makes the sends of streams of a producer out of its single ones. */
+export const make = (send: Sends["send"], sendQueued: SendQueued): SendStreams => {
+  const sendAll: SendStreams["sendAll"] = (messages, sendAllOptions = {}) => {
+    const { concurrency = CONCURRENCY, options } = sendAllOptions
+    if (options === undefined) return Stream.mapEffect(messages, (message) => send(message), { concurrency })
+    return messages.pipe(
+      Stream.mapEffect((message) => {
+        const own = options(message)
+        return settlesQueue(own) ? sendQueued(message, own) : Effect.succeed(send(message, own))
+      }),
+      Stream.mapEffect((acknowledged) => acknowledged, { concurrency })
+    )
+  }
+  return { sendAll, sink: Sink.make<Message>()((messages) => Stream.runCount(sendAll(messages))) }
+}

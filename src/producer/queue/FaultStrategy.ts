@@ -1,0 +1,143 @@
+import { Effect, Schedule, type Scope } from "effect"
+import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
+import type { MessageQueue } from "../../message/MessageQueue.ts"
+import * as GetMaxOffset from "../../protocol/request/GetMaxOffset.ts"
+import * as LatencyFaultTolerance from "./LatencyFaultTolerance.ts"
+import type { ProducerConfig } from "../ProducerConfig.ts"
+import { brokerNameOf, type TopicPublishInfo } from "./TopicPublishInfo.ts"
+
+/** What is held against a broker, as it shows in the producer's state. */
+export interface FaultState {
+  readonly brokerName: string
+  /** Of the last attempt, in milliseconds. */
+  readonly latencyMillis: number
+  /** Milliseconds that it is still passed over. */
+  readonly notAvailableForMillis: number
+  readonly reachable: boolean
+}
+
+/** The choice of a queue, and what it learns from the attempts. Source: RocketMQ `MQFaultStrategy`. */
+export interface FaultStrategy {
+  readonly selectOneMessageQueue: (info: TopicPublishInfo, lastBroker: string | undefined) => MessageQueue | undefined
+  /** Learns from an attempt that a broker answered; `begin` is when it began, on the monotonic clock in milliseconds. */
+  readonly answered: (brokerName: string, begin: number) => void
+  /** Learns from an attempt that failed; `heard` when the broker answered all the same. */
+  readonly failed: (brokerName: string, latencyMillis: number, heard: boolean) => void
+  readonly state: () => ReadonlyArray<FaultState>
+}
+
+/** How often the detector looks for brokers to probe, in milliseconds (Java: 3,000). */
+const DETECTOR_PERIOD_MILLIS = 3_000
+
+/** The next queue in turn whose broker pleases; undefined when none does. */
+const nextWhere = (info: TopicPublishInfo, pleases: (brokerName: string) => boolean): MessageQueue | undefined => {
+  const { queues, turn } = info
+  const size = queues.length
+  for (let i = 0; i < size; i++) {
+    const at = turn.next % size
+    // Never a count that wraps: where it wraps, some queues would miss a turn.
+    turn.next = at + 1
+    const queue = queues[at]
+    if (queue !== undefined && pleases(brokerNameOf(info, queue))) return queue
+  }
+  return undefined
+}
+
+const anyBroker = () => true
+
+/**
+ * The next queue in turn, one of another broker than `lastBroker` where there is one. Undefined only when there is no
+ * queue at all.
+ */
+export const selectOneMessageQueue = (
+  info: TopicPublishInfo,
+  lastBroker: string | undefined
+): MessageQueue | undefined =>
+  lastBroker === undefined || info.brokerCount < 2
+    ? nextWhere(info, anyBroker)
+    : nextWhere(info, (brokerName) => brokerName !== lastBroker)
+
+const withoutMemory: FaultStrategy = {
+  selectOneMessageQueue,
+  answered: () => {},
+  failed: () => {},
+  state: () => []
+}
+
+/**
+ * Makes the strategy of a producer. With `sendLatencyEnable`, brokers that were slow or failed are passed over for a
+ * while, as Java's tables say; when all are, one is taken all the same. With `startDetectorEnable` as well, a broker that
+ * failed comes back only when a probe reached it; the probes run for as long as the scope is open.
+ *
+ * `now` is the monotonic clock in milliseconds.
+ */
+export const make = Effect.fnUntraced(function* (
+  config: ProducerConfig,
+  instance: MQClientInstanceShape,
+  now: () => number,
+  topics: () => Iterable<string>
+): Effect.fn.Return<FaultStrategy, never, Scope.Scope> {
+  if (!config.sendLatencyEnable) return withoutMemory
+  const tolerance = LatencyFaultTolerance.make(now)
+  if (config.startDetectorEnable) {
+    yield* detect(config, instance, tolerance, topics).pipe(
+      Effect.repeat(Schedule.spaced(DETECTOR_PERIOD_MILLIS)),
+      Effect.delay(DETECTOR_PERIOD_MILLIS),
+      Effect.forkScoped
+    )
+  }
+  return {
+    selectOneMessageQueue: (info, lastBroker) => {
+      const other = (brokerName: string) => info.brokerCount < 2 || brokerName !== lastBroker
+      return (
+        nextWhere(info, (brokerName) => tolerance.isAvailable(brokerName) && other(brokerName)) ??
+        nextWhere(info, (brokerName) => tolerance.isReachable(brokerName) && other(brokerName)) ??
+        selectOneMessageQueue(info, lastBroker)
+      )
+    },
+    answered: (brokerName, begin) => tolerance.updateFaultItem(brokerName, now() - begin, false, true),
+    // Without a detector nobody would find out that the broker can be reached again.
+    failed: (brokerName, latencyMillis, heard) =>
+      tolerance.updateFaultItem(brokerName, latencyMillis, true, heard || !config.startDetectorEnable),
+    state: () =>
+      tolerance.items().map(({ brokerName, latencyMillis, notAvailableUntil, reachable }) => ({
+        brokerName,
+        latencyMillis,
+        notAvailableForMillis: Math.max(0, notAvailableUntil - now()),
+        reachable
+      }))
+  }
+})
+
+/** One round of probes: a request that any broker answers, to each that is due. */
+const detect = (
+  config: ProducerConfig,
+  instance: MQClientInstanceShape,
+  tolerance: LatencyFaultTolerance.LatencyFaultTolerance,
+  topics: () => Iterable<string>
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const [topic] = topics()
+    if (topic === undefined) return Effect.void
+    const request = GetMaxOffset.request({ topic, queueId: 0 })
+    return Effect.forEach(
+      tolerance.takeDue(config.detectInterval),
+      ({ brokerName }) => {
+        const address = instance.routes.findBrokerAddressInPublish(brokerName)
+        if (address === undefined) return Effect.sync(() => tolerance.remove(brokerName))
+        return instance.api
+          .call(address, request, config.detectTimeout, () => undefined)
+          .pipe(
+            Effect.matchEffect({
+              onSuccess: () => Effect.sync(() => tolerance.setReachable(brokerName, true)),
+              // An answer, whatever it says, has reached us.
+              onFailure: (error) =>
+                Effect.sync(() => {
+                  if (error._tag === "BrokerRejected") tolerance.setReachable(brokerName, true)
+                })
+            })
+          )
+      },
+      { concurrency: "unbounded", discard: true }
+    )
+  })

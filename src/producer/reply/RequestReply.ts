@@ -1,0 +1,207 @@
+import { Clock, Deferred, Effect, Random } from "effect"
+import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
+import * as Message from "../../message/Message.ts"
+import type { MessageExt } from "../../message/MessageExt.ts"
+import { MASTER_ID } from "../../message/MixAll.ts"
+import type { SendResult } from "../../message/SendResult.ts"
+import { MessageConst } from "../../protocol/MessageProperties.ts"
+import { withProperties } from "../send/OutgoingProperties.ts"
+import type { ProducerConfig } from "../ProducerConfig.ts"
+import { NotARequest, RequestReplyClosed, RequestReplyTimeout } from "./ReplyError.ts"
+import type { Sends } from "../send/SendEngine.ts"
+import type { SendError } from "../send/SendError.ts"
+import type { SendOptions } from "../send/SendOptions.ts"
+import type { TopicPublishInfoTable } from "../queue/TopicPublishInfoTable.ts"
+import * as Underway from "../../client/Drain.ts"
+
+/** Options of a request: those of its send; the time is a parameter of its own. */
+export type RequestOptions = Omit<SendOptions, "timeoutMillis">
+
+/** What is replied: a body, or a message whose topic is the reply topic. */
+export type ReplyInput = string | Uint8Array | Omit<Message.MessageInput, "topic">
+
+/** Request and reply of one running producer. */
+export interface RequestReply {
+  readonly request: (
+    message: Message.Message,
+    timeoutMillis: number,
+    options?: RequestOptions
+  ) => Effect.Effect<MessageExt, SendError | RequestReplyTimeout | RequestReplyClosed>
+  readonly reply: (
+    request: MessageExt,
+    reply: ReplyInput,
+    options?: SendOptions
+  ) => Effect.Effect<SendResult, SendError | NotARequest>
+  /** Waits for the requests under way, then ends those that are left; gives how many those were. */
+  readonly drain: (timeoutMillis: number) => Effect.Effect<number>
+}
+
+/** Where the replies of a cluster's clients pass. Source: RocketMQ `MixAll.getReplyTopic`. */
+export const replyTopic = (clusterName: string): string => `${clusterName}_REPLY_TOPIC`
+
+/** The brokers are told of this client before its first request to a topic; for no longer than so many milliseconds. */
+const INTRODUCTION_MILLIS = 1_000
+
+const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, "0")
+
+/** A random UUID (version 4) from the `Random` service. */
+const makeUuids = (random: { readonly nextDoubleUnsafe: () => number }) => {
+  const bits = (count: number) => Math.floor(random.nextDoubleUnsafe() * 2 ** count)
+  return (): string =>
+    `${hex(bits(32), 8)}-${hex(bits(16), 4)}-4${hex(bits(12), 3)}-${hex(0x8000 + bits(14), 4)}-${hex(bits(48), 12)}`
+}
+
+/**
+ * Makes the requests and replies of a producer that has its instance.
+ *
+ * A reply comes by push: the replier's broker looks up the connection on which this client's id sent a heartbeat. So every
+ * broker that may get the reply has to know the client first. Java lets only those of the request's topic know; here
+ * those that have the cluster's reply topic know it too, where repliers send.
+ *
+ * Source: RocketMQ `DefaultMQProducerImpl.request`, `prepareSendRequest`, `MessageUtil.createReplyMessage`.
+ */
+export const make = Effect.fnUntraced(function* (
+  config: ProducerConfig,
+  instance: MQClientInstanceShape,
+  table: TopicPublishInfoTable,
+  sends: Sends
+) {
+  const clock = yield* Clock.Clock
+  const uuid = makeUuids(yield* Random.Random)
+  const { clientId, heartbeat, replies, routes } = instance
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const underway = Underway.make()
+  const closed = Deferred.makeUnsafe<void>()
+
+  const routeOf = (topic: string) => routes.topicRouteTable.get(topic)?.data
+
+  /** The reply topics of the clusters that have the topic. */
+  const replyTopicsOf = (topic: string) =>
+    new Set((routeOf(topic)?.brokerDatas ?? []).map((broker) => replyTopic(broker.cluster)))
+
+  /** Addresses that {@link introduce} was at. One that did not answer is left to timer 3: it must not hold up every request. */
+  const tried = new Set<string>()
+
+  /** Masters that have a part in a request to the topic and never got a heartbeat of this client. */
+  const strangers = (topic: string): ReadonlyArray<string> => {
+    const found = new Set<string>()
+    for (const one of [topic, ...replyTopicsOf(topic)]) {
+      for (const { brokerName } of routeOf(one)?.brokerDatas ?? []) {
+        const address = routes.brokerAddrTable.get(brokerName)?.get(MASTER_ID)
+        if (address !== undefined && !heartbeat.table.has(address) && !tried.has(address)) found.add(address)
+      }
+    }
+    return [...found]
+  }
+
+  const lookUp = (topic: string) =>
+    Effect.suspend(() => {
+      // In the table from now on, so that timer 2 keeps the route, and timer 3 the brokers.
+      table.getOrPut(topic)
+      return routeOf(topic) === undefined ? routes.updateTopicRouteInfoFromNameServer(topic, undefined) : Effect.void
+    })
+
+  const isIntroduced = (topic: string): boolean => {
+    if (routeOf(topic) === undefined) return false
+    for (const one of replyTopicsOf(topic)) if (table.get(one) === undefined) return false
+    return strangers(topic).length === 0
+  }
+
+  /** Lets the brokers know this client. What goes wrong here is the send's to tell, or comes to nothing but a time-out. */
+  const introduce = (topic: string, limitMillis: number) =>
+    Effect.suspend(() =>
+      isIntroduced(topic) ? Effect.void : Effect.ignore(Effect.timeoutOption(introduction(topic), limitMillis))
+    )
+
+  const greet = (address: string) =>
+    heartbeat.sendHeartbeat(address).pipe(Effect.ignore, Effect.ensuring(Effect.sync(() => tried.add(address))))
+
+  const introduction = Effect.fnUntraced(function* (topic: string) {
+    yield* sends.fetchPublishMessageQueues(topic)
+    yield* Effect.forEach(replyTopicsOf(topic), (one) => Effect.ignore(lookUp(one)), {
+      concurrency: "unbounded",
+      discard: true
+    })
+    yield* Effect.forEach(strangers(topic), greet, { concurrency: "unbounded", discard: true })
+  })
+
+  const request: RequestReply["request"] = (message, timeoutMillis, options) =>
+    Effect.suspend(() => {
+      const { topic } = message
+      const correlationId = uuid()
+      const deadline = now() + timeoutMillis
+      const left = () => Math.max(0, deadline - now())
+      const send = Effect.suspend(() =>
+        sends.sendAs(
+          message,
+          (outgoing) =>
+            withProperties(outgoing, {
+              [MessageConst.CORRELATION_ID]: correlationId,
+              [MessageConst.MESSAGE_REPLY_TO_CLIENT]: clientId,
+              [MessageConst.MESSAGE_TTL]: String(timeoutMillis)
+            }),
+          { ...options, timeoutMillis: timeoutMillis > 0 ? Math.max(1, left()) : timeoutMillis }
+        )
+      )
+      const silence = ({ msgId }: SendResult) =>
+        Effect.suspend(() => Effect.sleep(left())).pipe(
+          Effect.andThen(Effect.fail(new RequestReplyTimeout({ topic, correlationId, msgId, timeoutMillis })))
+        )
+      const end = Effect.andThen(Deferred.await(closed), Effect.fail(new RequestReplyClosed({ topic, correlationId })))
+      const exchange = replies.expect(correlationId, (reply) =>
+        // The reply may come before the answer to the send, or without it.
+        Effect.raceFirst(reply, Effect.raceFirst(Effect.flatMap(send, silence), end))
+      )
+      const introduced = introduce(topic, Math.min(timeoutMillis, INTRODUCTION_MILLIS))
+      return underway.track(timeoutMillis > 0 ? Effect.andThen(introduced, exchange) : exchange)
+    })
+
+  const reply: RequestReply["reply"] = (to, input, options) =>
+    Effect.suspend((): Effect.Effect<SendResult, SendError | NotARequest> => {
+      const names = [MessageConst.CLUSTER, MessageConst.CORRELATION_ID, MessageConst.MESSAGE_REPLY_TO_CLIENT] as const
+      const { properties, storeHost, topic } = to
+      const cluster = properties[MessageConst.CLUSTER]
+      const missing = names.filter((name) => properties[name] === undefined)
+      if (cluster === undefined || missing.length > 0) {
+        return Effect.fail(new NotARequest({ topic, msgId: properties[MessageConst.UNIQ_KEY], missing }))
+      }
+      const parts = typeof input === "string" || input instanceof Uint8Array ? { body: input } : input
+      const message = Message.make({ ...parts, topic: replyTopic(cluster) })
+      const marks: Record<string, string> = { [MessageConst.MESSAGE_TYPE]: "reply" }
+      for (const name of [...names.slice(1), MessageConst.MESSAGE_TTL]) {
+        const value = properties[name]
+        if (value !== undefined) marks[name] = value
+      }
+      const deadline = now() + (options?.timeoutMillis ?? config.sendMsgTimeout)
+      const send = (more: SendOptions) =>
+        sends.sendAs(
+          message,
+          (outgoing) => {
+            const marked = withProperties(outgoing, marks)
+            return "form" in marked ? { ...marked, form: "REPLY_V2" } : marked
+          },
+          { ...options, ...more }
+        )
+      if (options?.queue !== undefined) return send({})
+      // The broker that has the request is the one that surely knows the requester.
+      return Effect.flatMap(sends.fetchPublishMessageQueues(message.topic), (queues) => {
+        const queue = queues.find((one) => routes.findBrokerAddressInPublish(one.brokerName) === storeHost)
+        if (queue === undefined) return send({})
+        const elsewhere = (error: SendError) => {
+          const left = deadline - now()
+          return error.retryable && left >= 1 && queues.some((one) => one.brokerName !== queue.brokerName)
+            ? send({ timeoutMillis: left })
+            : Effect.fail(error)
+        }
+        return send({ queue }).pipe(Effect.catch(elsewhere))
+      })
+    })
+
+  const self: RequestReply = {
+    request,
+    reply,
+    drain: (timeoutMillis) =>
+      Effect.flatMap(underway.drain(timeoutMillis), (left) => Effect.as(Deferred.succeed(closed, undefined), left))
+  }
+  return self
+})

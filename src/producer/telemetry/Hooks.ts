@@ -1,0 +1,196 @@
+import { Cause, Clock, Context, Effect, Exit } from "effect"
+import type { MessageQueue } from "../../message/MessageQueue.ts"
+import type { SendResult } from "../../message/SendResult.ts"
+import type { Outgoing } from "../send/Outgoing.ts"
+import type { SendError, SendForbidden } from "../send/SendError.ts"
+import type { ObservedSend } from "../send/SendObserver.ts"
+import type { MessageFacts, MessageType } from "./TelemetryFacts.ts"
+
+/** What a hook gets to see of a send. Nothing of it may be changed. */
+export interface SendMessageContext {
+  readonly producerGroup: string
+  readonly topic: string
+  /** The unique id; those of the parts, joined by commas, for a batch. */
+  readonly msgId: string
+  readonly messageType: MessageType
+  readonly tags: string | undefined
+  readonly keys: ReadonlyArray<string>
+  /** All properties as they leave, those of RocketMQ included. */
+  readonly properties: Readonly<Record<string, string>>
+  /** The body as it leaves: compressed, or the encoded parts of a batch. */
+  readonly body: Uint8Array
+  readonly oneway: boolean
+  /** The queue that was asked for, if one was. */
+  readonly queue: MessageQueue | undefined
+}
+
+/** How a send ended: its result (none for a one-way send), its error, or that it was interrupted. */
+export type SendMessageOutcome = Exit.Exit<SendResult | undefined, SendError>
+
+/**
+ * Is called before and after each send, all its attempts together (Java calls it for each attempt). A hook that fails,
+ * dies, or takes longer than the send may is logged once and counted, and changes nothing for the send.
+ *
+ * Source: RocketMQ `SendMessageHook`.
+ */
+export interface SendMessageHook {
+  readonly hookName: string
+  readonly before?: (context: SendMessageContext) => Effect.Effect<void, unknown>
+  readonly after?: (context: SendMessageContext, outcome: SendMessageOutcome) => Effect.Effect<void, unknown>
+}
+
+/**
+ * May refuse a send before its first attempt: its `SendForbidden` becomes the reason of the `SendError`. A hook that dies
+ * or takes longer than the send may refuses nothing; it is logged once and counted.
+ *
+ * Source: RocketMQ `CheckForbiddenHook`.
+ */
+export interface CheckForbiddenHook {
+  readonly hookName: string
+  readonly checkForbidden: (context: SendMessageContext) => Effect.Effect<void, SendForbidden>
+}
+
+/** The hooks of the producers that are started with it, in the order in which they run; none by default. */
+export const SendMessageHooks: Context.Reference<ReadonlyArray<SendMessageHook>> = Context.Reference(
+  "effect-rocketmq/producer/SendMessageHooks",
+  { defaultValue: (): ReadonlyArray<SendMessageHook> => [] }
+)
+
+/** The checks of the producers that are started with it, in the order in which they run; none by default. */
+export const CheckForbiddenHooks: Context.Reference<ReadonlyArray<CheckForbiddenHook>> = Context.Reference(
+  "effect-rocketmq/producer/CheckForbiddenHooks",
+  { defaultValue: (): ReadonlyArray<CheckForbiddenHook> => [] }
+)
+
+/** What became of the hooks' runs, for the observable state. */
+export interface HookCounters {
+  /** Runs that failed, died, or were given up. */
+  failures: number
+  /** Sends that a check refused. */
+  refused: number
+}
+
+/** Runs the hooks of a producer. */
+export interface HookRunner {
+  readonly counters: Readonly<HookCounters>
+  readonly around: <A extends SendResult | void>(
+    send: ObservedSend,
+    facts: MessageFacts,
+    run: (outgoing: Outgoing) => Effect.Effect<A, SendError>
+  ) => Effect.Effect<A, SendError>
+}
+
+/** What a hook may take after a send whose time is up, in milliseconds. */
+export const HOOK_GRACE_MILLIS = 100
+
+const outcomeOf = (exit: Exit.Exit<SendResult | void, SendError>): SendMessageOutcome =>
+  Exit.map(exit, (value) => (typeof value === "object" ? value : undefined))
+
+/** Takes the hooks from the context; undefined when there are none, so that sends go by without a look. */
+export const make = Effect.fnUntraced(function* (producerGroup: string): Effect.fn.Return<HookRunner | undefined> {
+  const hooks = yield* SendMessageHooks
+  const checks = yield* CheckForbiddenHooks
+  if (hooks.length === 0 && checks.length === 0) return undefined
+  const clock = yield* Clock.Clock
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const counters: HookCounters = { failures: 0, refused: 0 }
+  const failing = new Set<string>()
+
+  /** Once per change of state: a hook that goes on failing is no news. */
+  const failed = (name: string, problem: string) =>
+    Effect.suspend(() => {
+      counters.failures++
+      if (failing.has(name)) return Effect.void
+      failing.add(name)
+      return Effect.logWarning(`hook ${name} failed, the sends go on: ${problem}`).pipe(
+        Effect.annotateLogs({ group: producerGroup })
+      )
+    })
+
+  const succeeded = (name: string) =>
+    Effect.suspend(() =>
+      failing.delete(name)
+        ? Effect.annotateLogs(Effect.logInfo(`hook ${name} works again`), { group: producerGroup })
+        : Effect.void
+    )
+
+  /** Lets a hook run for so long, and keeps to itself whatever goes wrong. */
+  const contained = (name: string, run: () => Effect.Effect<void, unknown>, limitMillis: number) =>
+    Effect.suspend(run).pipe(
+      Effect.interruptible,
+      Effect.timeoutOption(Math.max(1, limitMillis)),
+      Effect.flatMap((done) =>
+        done._tag === "Some" ? succeeded(name) : failed(name, `gave up after ${Math.ceil(limitMillis)} ms`)
+      ),
+      Effect.catchCause((cause) => failed(name, describe(cause)))
+    )
+
+  /** The refusal of a check, if it refuses. */
+  const refusal = (
+    check: CheckForbiddenHook,
+    context: SendMessageContext,
+    limitMillis: number
+  ): Effect.Effect<SendForbidden | undefined> => {
+    let found: SendForbidden | undefined
+    const run = () =>
+      Effect.catchTag(check.checkForbidden(context), "SendForbidden", (forbidden) =>
+        Effect.sync(() => {
+          found = forbidden
+        })
+      )
+    return Effect.map(contained(`${check.hookName}.checkForbidden`, run, limitMillis), () => found)
+  }
+
+  const around: HookRunner["around"] = (send, facts, run) => {
+    const deadline = now() + send.timeoutMillis
+    const context: SendMessageContext = {
+      producerGroup,
+      topic: send.outgoing.topic,
+      msgId: send.outgoing.msgId,
+      messageType: facts.type,
+      tags: facts.tags,
+      keys: facts.keys,
+      properties: facts.properties,
+      body: send.outgoing.body,
+      oneway: send.oneway,
+      queue: send.queue
+    }
+    const before = Effect.gen(function* () {
+      for (const check of checks) {
+        const forbidden = yield* refusal(check, context, deadline - now())
+        if (forbidden !== undefined) return forbidden
+      }
+      for (const hook of hooks) {
+        const { before: begin } = hook
+        if (begin !== undefined) yield* contained(`${hook.hookName}.before`, () => begin(context), deadline - now())
+      }
+      return undefined
+    })
+    const after = (outcome: SendMessageOutcome) =>
+      Effect.forEach(
+        hooks,
+        ({ after: end, hookName }) =>
+          end === undefined
+            ? Effect.void
+            : contained(
+                `${hookName}.after`,
+                () => end(context, outcome),
+                Math.max(HOOK_GRACE_MILLIS, deadline - now())
+              ),
+        { discard: true }
+      )
+    return Effect.flatMap(before, (forbidden) => {
+      if (forbidden !== undefined) {
+        counters.refused++
+        return send.refuse(forbidden)
+      }
+      return Effect.onExit(run(send.outgoing), (exit) => after(outcomeOf(exit)))
+    })
+  }
+  return { counters, around }
+})
+
+const describe = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,192 @@
+import { Clock, Effect, type Scope } from "effect"
+import * as ClientMetrics from "../../client/ClientMetrics.ts"
+import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
+import type { SendResult } from "../../message/SendResult.ts"
+import type { UniqueIds } from "../../message/MessageId.ts"
+import { TraceMessageType } from "../../protocol/TraceData.ts"
+import type { Outgoing } from "../send/Outgoing.ts"
+import * as Hooks from "./Hooks.ts"
+import type { ProducerConfig } from "../ProducerConfig.ts"
+import * as Send from "../send/SendEngine.ts"
+import type { SendError } from "../send/SendError.ts"
+import type { SendObserver } from "../send/SendObserver.ts"
+import { factsOf, type MessageFacts } from "./TelemetryFacts.ts"
+import * as TelemetryMetrics from "./TelemetryMetrics.ts"
+import * as TelemetrySpans from "./TelemetrySpans.ts"
+import type { TopicPublishInfoTable } from "../queue/TopicPublishInfoTable.ts"
+import { isTraced } from "./TraceContext.ts"
+import * as TraceDispatcher from "./TraceDispatcher.ts"
+
+/** What watches a producer that runs. */
+export interface Telemetry {
+  readonly observer: SendObserver
+  /** Message traces; undefined unless `enableTrace` is set. */
+  readonly trace: TraceDispatcher.TraceDispatcher | undefined
+  readonly hooks: Readonly<Hooks.HookCounters>
+  /** Shows the counters of the sends as metrics for as long as the scope is open. */
+  readonly watch: (sends: Send.Sends) => Effect.Effect<void, never, Scope.Scope>
+}
+
+/** How a trace tells kinds of messages; Java never says "order" either. */
+const traceTypes = {
+  normal: TraceMessageType.NORMAL,
+  fifo: TraceMessageType.NORMAL,
+  transaction: TraceMessageType.TRANS_HALF,
+  delay: TraceMessageType.DELAY
+} as const
+
+/**
+ * Makes what watches a producer: spans when somebody listens to them, hooks when there are any, message traces when they
+ * are switched on, metrics unless they are switched off. What is off is not there, so that it costs nothing.
+ */
+export const make = Effect.fnUntraced(function* (
+  config: ProducerConfig,
+  instance: MQClientInstanceShape,
+  table: TopicPublishInfoTable,
+  uniqueIds: UniqueIds
+): Effect.fn.Return<Telemetry, never, Scope.Scope> {
+  const { producerGroup } = config
+  const context = yield* Effect.context()
+  const clock = yield* Clock.Clock
+  const nowMillis = () => clock.currentTimeMillisUnsafe()
+  const addressOf = instance.routes.findBrokerAddressInPublish
+  const source: TelemetrySpans.SpanSource = {
+    clientId: instance.clientId,
+    producerGroup,
+    namespace: config.namespace ?? config.namespaceV2 ?? "",
+    maxMessageSize: config.maxMessageSize,
+    addressOf
+  }
+  const hooks = yield* Hooks.make(producerGroup)
+  const trace = config.enableTrace ? yield* makeTrace(config, instance, table, uniqueIds) : undefined
+
+  /** Records the trace of a send that a broker answered. */
+  const traced = <A extends SendResult | void>(
+    outgoing: Outgoing,
+    facts: MessageFacts,
+    dispatcher: TraceDispatcher.TraceDispatcher,
+    run: Effect.Effect<A, SendError>
+  ) =>
+    Effect.suspend(() => {
+      const begin = nowMillis()
+      return Effect.map(run, (result) => {
+        if (typeof result === "object" && result.traceOn && !outgoing.topic.startsWith(config.traceTopic)) {
+          dispatcher.append({
+            type: "Pub",
+            timeStamp: begin,
+            regionId: result.regionId,
+            groupName: producerGroup,
+            topic: outgoing.topic,
+            msgId: result.msgId,
+            tags: facts.tags,
+            keys: facts.keys.length === 0 ? undefined : facts.keys.join(" "),
+            storeHost: addressOf(result.queue.brokerName) ?? "",
+            bodyLength: outgoing.body.length,
+            costTime: nowMillis() - begin,
+            msgType: traceTypes[facts.type],
+            offsetMsgId: result.offsetMsgId,
+            isSuccess: result.status === "SEND_OK"
+          })
+        }
+        return result
+      })
+    })
+
+  const observer: SendObserver = {
+    active: (fiber) => hooks !== undefined || trace !== undefined || isTraced(fiber),
+    around: (send, run) => {
+      const facts = factsOf(send.outgoing)
+      const inner = <A extends SendResult | void>(sendIt: (outgoing: Outgoing) => Effect.Effect<A, SendError>) =>
+        trace === undefined ? sendIt : (outgoing: Outgoing) => traced(outgoing, facts, trace, sendIt(outgoing))
+      const hooked = (outgoing: Outgoing) =>
+        hooks === undefined ? inner(run)(outgoing) : hooks.around({ ...send, outgoing }, facts, inner(run))
+      return isTraced(send.fiber) ? TelemetrySpans.around(source, send, facts, hooked) : hooked(send.outgoing)
+    },
+    ended: config.metrics ? TelemetryMetrics.make(context) : undefined
+  }
+  const hookCounters = hooks?.counters ?? { failures: 0, refused: 0 }
+
+  const watch: Telemetry["watch"] = (sends) => {
+    if (!config.metrics) return Effect.void
+    return ClientMetrics.observe(
+      {
+        "messaging.system": "rocketmq",
+        "messaging.client.id": instance.clientId,
+        "messaging.rocketmq.producer.group": producerGroup
+      },
+      producerSeries(sends, hookCounters, trace)
+    )
+  }
+  return { observer, trace, hooks: hookCounters, watch }
+})
+
+/** The series of a producer, read from what it counts anyway. */
+const producerSeries = (
+  sends: Send.Sends,
+  hooks: Readonly<Hooks.HookCounters>,
+  trace: TraceDispatcher.TraceDispatcher | undefined
+): ReadonlyArray<ClientMetrics.ObservedSeries> => [
+  {
+    kind: "gauge",
+    name: "rocketmq.client.sends",
+    description: "Sends under way",
+    unit: "{send}",
+    read: sends.inFlight
+  },
+  {
+    kind: "counter",
+    name: "rocketmq.client.retries",
+    description: "Attempts of sends beyond the first",
+    unit: "{attempt}",
+    read: () => sends.counters.retries
+  },
+  {
+    kind: "counter",
+    name: "rocketmq.client.send.unknown_outcome",
+    description: "Sends that failed and whose message may be stored all the same",
+    unit: "{send}",
+    read: () => sends.counters.unknown
+  },
+  {
+    kind: "counter",
+    name: "rocketmq.client.hook.failures",
+    description: "Runs of hooks that failed",
+    unit: "{run}",
+    read: () => hooks.failures
+  },
+  ...(trace === undefined
+    ? []
+    : [
+        {
+          kind: "counter",
+          name: "rocketmq.client.trace.dropped",
+          description: "Message traces that found the buffer full",
+          unit: "{record}",
+          read: () => trace.state().dropped
+        } as const
+      ])
+]
+
+/**
+ * The dispatcher of message traces and the sends that it has for itself: on the same instance and routes, but neither
+ * counted nor watched, as they are no business of the application.
+ */
+const makeTrace = Effect.fnUntraced(function* (
+  config: ProducerConfig,
+  instance: MQClientInstanceShape,
+  table: TopicPublishInfoTable,
+  uniqueIds: UniqueIds
+) {
+  const { producerGroup, traceTopic } = config
+  const sends = yield* Send.make(
+    { ...config, producerGroup: `_INNER_TRACE_PRODUCER-${producerGroup}-PRODUCE-0` },
+    instance,
+    table,
+    uniqueIds
+  )
+  return yield* TraceDispatcher.make({
+    topic: traceTopic,
+    producerGroup,
+    send: (message, timeoutMillis) => sends.send(message, { timeoutMillis })
+  })
+})

@@ -1,0 +1,98 @@
+import { type Fiber, Tracer } from "effect"
+import { MAX_PROPERTIES_LENGTH } from "../../message/MixAll.ts"
+import { DecodeError } from "../../protocol/DecodeError.ts"
+import * as MessageCodec from "../../protocol/MessageCodec.ts"
+import type { Outgoing } from "../send/Outgoing.ts"
+
+/**
+ * The W3C context that goes with a message, in a user property of its own. Each message of a batch has one in its own
+ * properties, as brokers from 5.0 on keep those of the send to themselves. A context that is there already stays.
+ */
+
+/** The property that carries the context, as W3C Trace Context writes it. */
+export const TRACEPARENT = "traceparent"
+
+const NAME = "\u0001"
+const END = "\u0002"
+
+/**
+ * Whether a fiber's spans go anywhere. Effect's own tracer keeps them in memory and shows them to nobody, so that a span
+ * would be spent for nothing.
+ */
+export const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean => {
+  const { tracer, tracerEnabled } = fiber.cache
+  return tracer !== undefined && tracerEnabled && tracer !== Tracer.nativeTracer
+}
+
+/** The value of `traceparent` for a span. */
+export const traceparentOf = (span: Tracer.AnySpan): string =>
+  `00-${span.traceId.padStart(32, "0")}-${span.spanId.padStart(16, "0")}-${span.sampled ? "01" : "00"}`
+
+const w3c = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
+
+/** Reads a `traceparent`; undefined when it is none. */
+export const parseTraceparent = (text: string): Tracer.ExternalSpan | undefined => {
+  const [, traceId, spanId, flags] = w3c.exec(text) ?? []
+  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined
+  if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined
+  return Tracer.externalSpan({ traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 })
+}
+
+/** What brokers add to a message's properties before they look at the limit (region, cluster, trace), generously. */
+const BROKER_PROPERTIES = 512
+
+/** The context in a property text; undefined when there is none. */
+const contextIn = (properties: string): string | undefined => {
+  const text = `${END}${properties}`
+  const mark = `${END}${TRACEPARENT}${NAME}`
+  const at = text.indexOf(mark)
+  return at < 0 ? undefined : text.slice(at + mark.length).split(END, 1)[0]
+}
+
+/** A property text with a context, unless it has one already or would become too long. */
+const add = (properties: string, traceparent: string): string => {
+  if (contextIn(properties) !== undefined) return properties
+  const entry = `${TRACEPARENT}${NAME}${traceparent}${END}`
+  return Buffer.byteLength(properties) + entry.length > MAX_PROPERTIES_LENGTH - BROKER_PROPERTIES
+    ? properties
+    : `${properties}${properties === "" || properties.endsWith(END) ? "" : END}${entry}`
+}
+
+const partsOf = (outgoing: Outgoing): ReadonlyArray<MessageCodec.BatchPart> => {
+  const parts = MessageCodec.decodeBatch(outgoing.body)
+  return parts instanceof DecodeError ? [] : parts
+}
+
+/** The contexts that a message, or those of a batch, carry already, each once. */
+export const contextsOf = (outgoing: Outgoing): ReadonlyArray<Tracer.ExternalSpan> => {
+  const texts = new Set(
+    outgoing.form === "BATCH"
+      ? partsOf(outgoing).map(({ properties }) => contextIn(properties))
+      : [contextIn(outgoing.properties)]
+  )
+  return [...texts].flatMap((text) => {
+    const span = text === undefined ? undefined : parseTraceparent(text)
+    return span === undefined ? [] : [span]
+  })
+}
+
+/**
+ * The message, or each of a batch, with the span's context, unless it has one already or would become too long:
+ * `maxMessageSize` is the limit of a batch's body.
+ */
+export const inject = (outgoing: Outgoing, span: Tracer.AnySpan, maxMessageSize: number): Outgoing => {
+  const traceparent = traceparentOf(span)
+  if (outgoing.form !== "BATCH") return { ...outgoing, properties: add(outgoing.properties, traceparent) }
+  const parts = partsOf(outgoing).map((part) => ({ ...part, properties: add(part.properties, traceparent) }))
+  const body = MessageCodec.encodeBatch(parts)
+  return parts.length === 0 || body.length > maxMessageSize ? outgoing : { ...outgoing, body }
+}
+
+/**
+ * The message with the context of the fiber that sends it: for a send that leaves from a fiber of its own, which its span
+ * then links.
+ */
+export const ofCaller = (outgoing: Outgoing, fiber: Fiber.Fiber<unknown, unknown>): Outgoing => {
+  const { span } = fiber.cache
+  return span !== undefined && isTraced(fiber) ? inject(outgoing, span, Infinity) : outgoing
+}

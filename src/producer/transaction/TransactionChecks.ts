@@ -1,0 +1,161 @@
+import { type Cause, Effect, Exit, FiberSet, type Scope, Semaphore } from "effect"
+import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
+import type { MQProducerInner } from "../../client/ClientMembers.ts"
+import type { MessageExt } from "../../message/MessageExt.ts"
+import { MessageConst } from "../../protocol/MessageProperties.ts"
+import type { CheckTransactionStateHeader } from "../../protocol/push/CheckTransactionState.ts"
+import { commitOrRollback, describe, type LocalTransactionState, remarkOf } from "./LocalTransactionState.ts"
+import * as Underway from "../../client/Drain.ts"
+
+/** How a producer answers what brokers ask about its half messages. */
+export interface CheckOptions {
+  readonly producerGroup: string
+  /** Checks that run at once; the others wait. */
+  readonly checkConcurrency: number
+  /** Checks that may run and wait; one beyond is dropped, and the broker asks again. */
+  readonly checkRequestHoldMax: number
+  /** Milliseconds that a check may take. */
+  readonly checkTimeoutMillis: number
+}
+
+/** What became of the checks. */
+export interface CheckCounters {
+  /** Checks that brokers asked for. */
+  received: number
+  /** Those answered that the transaction is done. */
+  committed: number
+  /** Those answered that it never will be. */
+  rolledBack: number
+  /** Those answered UNKNOW, for whatever reason. */
+  unknown: number
+  /** Of those, the ones that took too long or failed. */
+  failed: number
+  /** Those that were not run: too many at once, or the producer was ending. */
+  dropped: number
+}
+
+/** The checks of one producer. */
+export interface TransactionChecks {
+  /** Lets an instance hand its questions to this producer, for as long as the scope is open. */
+  readonly attach: (
+    instance: MQClientInstanceShape
+  ) => Effect.Effect<Required<Pick<MQProducerInner, "checkTransactionState">>, never, Scope.Scope>
+  /** Takes no more questions and waits for the checks under way; gives how many are left. */
+  readonly drain: (timeoutMillis: number) => Effect.Effect<number>
+  readonly counters: Readonly<CheckCounters>
+}
+
+/** Milliseconds that the answer may take to leave; Java has this fixed, too. */
+const ANSWER_TIMEOUT_MILLIS = 3_000
+
+/** How a check ended that gave no answer in time. */
+const TIMED_OUT = "timed-out"
+
+type Outcome = LocalTransactionState | typeof TIMED_OUT
+
+const problemOf = (cause: Cause.Cause<unknown>): string => {
+  const failure = cause.reasons.find((reason) => reason._tag === "Fail")
+  return remarkOf("", cause) ?? describe(failure?.error)
+}
+
+/**
+ * Makes the checks of a producer. A check that fails in whatever way or takes too long is answered UNKNOW, so that the
+ * broker asks again. The answer goes to the address that the question came from: that is who has the half message.
+ *
+ * Source: RocketMQ `DefaultMQProducerImpl.checkTransactionState`.
+ */
+export const make = (
+  options: CheckOptions,
+  checkLocalTransaction: (message: MessageExt) => Effect.Effect<LocalTransactionState, unknown>
+): TransactionChecks => {
+  const { checkConcurrency, checkRequestHoldMax, checkTimeoutMillis, producerGroup } = options
+  const counters: CheckCounters = { received: 0, committed: 0, rolledBack: 0, unknown: 0, failed: 0, dropped: 0 }
+  const underway = Underway.make()
+  let closing = false
+
+  type Ended = Exit.Exit<Outcome, unknown>
+
+  const count = (state: LocalTransactionState, known: boolean) => {
+    if (state === "COMMIT_MESSAGE") counters.committed++
+    else if (state === "ROLLBACK_MESSAGE") counters.rolledBack++
+    else counters.unknown++
+    if (!known) counters.failed++
+  }
+
+  const outcomeOf = (ended: Ended): { readonly state: LocalTransactionState; readonly problem: string | undefined } => {
+    if (Exit.isFailure(ended)) return { state: "UNKNOW", problem: problemOf(ended.cause) }
+    return ended.value === TIMED_OUT
+      ? { state: "UNKNOW", problem: `no answer within ${checkTimeoutMillis} ms` }
+      : { state: ended.value, problem: undefined }
+  }
+
+  const attach: TransactionChecks["attach"] = Effect.fnUntraced(function* (instance) {
+    const fibers = yield* FiberSet.make()
+    const fork = yield* FiberSet.runtime(fibers)()
+    const semaphore = Semaphore.makeUnsafe(checkConcurrency)
+
+    const answer = (address: string, header: CheckTransactionStateHeader, message: MessageExt, ended: Ended) =>
+      Effect.suspend(() => {
+        const { problem, state } = outcomeOf(ended)
+        count(state, problem === undefined)
+        const msgId = message.properties[MessageConst.UNIQ_KEY] ?? header.msgId ?? ""
+        const told = instance.api
+          .endTransactionOneway(
+            address,
+            {
+              topic: header.topic,
+              producerGroup,
+              tranStateTableOffset: header.tranStateTableOffset,
+              commitLogOffset: header.commitLogOffset,
+              commitOrRollback: commitOrRollback[state],
+              fromTransactionCheck: true,
+              msgId,
+              transactionId: header.transactionId,
+              brokerName: header.brokerName
+            },
+            problem === undefined ? undefined : `checkLocalTransactionState Exception: ${problem}`,
+            ANSWER_TIMEOUT_MILLIS
+          )
+          .pipe(
+            Effect.catch((error) => Effect.logWarning(`the answer to the check of ${msgId} is lost: ${error.message}`))
+          )
+        return problem === undefined
+          ? told
+          : Effect.andThen(Effect.logWarning(`the check of half message ${msgId} failed: ${problem}`), told)
+      })
+
+    const check = (address: string, header: CheckTransactionStateHeader, message: MessageExt) =>
+      Effect.suspend(() => checkLocalTransaction(message)).pipe(
+        Effect.timeoutOrElse({ duration: checkTimeoutMillis, orElse: () => Effect.succeed<Outcome>(TIMED_OUT) }),
+        Effect.exit,
+        Effect.flatMap((ended: Ended) => answer(address, header, message, ended)),
+        semaphore.withPermits(1),
+        underway.track,
+        Effect.annotateLogs({ group: producerGroup, broker: address })
+      )
+
+    return {
+      checkTransactionState: (address, header, message) =>
+        Effect.suspend(() => {
+          counters.received++
+          if (!closing && underway.count() < checkRequestHoldMax) {
+            fork(check(address, header, message))
+            return Effect.void
+          }
+          counters.dropped++
+          const why = closing ? "the producer is ending" : `${checkRequestHoldMax} checks are waiting already`
+          return Effect.logDebug(`dropped a transaction check of ${address} for group ${producerGroup}: ${why}`)
+        })
+    }
+  })
+
+  return {
+    attach,
+    counters,
+    drain: (timeoutMillis) =>
+      Effect.suspend(() => {
+        closing = true
+        return underway.drain(timeoutMillis)
+      })
+  }
+}

@@ -1,0 +1,124 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { EmbeddedCluster } from "../../../src/testing/index.ts"
+import * as MessageProperties from "../../../src/protocol/MessageProperties.ts"
+import { SysFlag } from "../../../src/message/SysFlag.ts"
+import { brokerAddress, rawClient, sendRequest, utf8 } from "../../embedded/support.ts"
+import { onCluster } from "../support.ts"
+
+const cluster = (options: Parameters<typeof EmbeddedCluster.layerMemory>[0] = { topics: { orders: {} } }) =>
+  Effect.provide(EmbeddedCluster.layerMemory(options))
+
+const store = Effect.fnUntraced(function* (
+  over: Parameters<typeof sendRequest>[0],
+  body: Uint8Array | string,
+  broker?: string
+) {
+  const client = yield* rawClient()
+  const bytes = typeof body === "string" ? utf8(body) : body
+  const answer = yield* client.call(yield* brokerAddress(broker), sendRequest(over, bytes))
+  assert.strictEqual(answer.code, 0, answer.remark)
+})
+
+const bodies = (lines: ReadonlyArray<string>) => lines.map((line) => JSON.parse(line).body)
+
+describe("peek --json", () => {
+  it.effect("prints an object of a fixed shape a message", () =>
+    Effect.gen(function* () {
+      const properties = { UNIQ_KEY: "7F00000100002A9F0000000000000001", KEYS: "k1 k2", TAGS: "created", a: "ä" }
+      yield* store({ queueId: 2, properties: MessageProperties.encode(properties) }, "héllo\n\u009b2J")
+      yield* store({ queueId: 3, properties: "" }, new Uint8Array([0xff, 0xfe, 0x00]))
+      const call = yield* onCluster(["peek", "-t", "orders", "--json"])
+      assert.strictEqual(call.exitCode, 0)
+      assert.deepStrictEqual(call.talk, [])
+      const [first = "", second = ""] = call.out
+      // A terminal acts on U+009B; a JSON parser reads the escape as the same text.
+      assert.notMatch(first, /[\u0080-\u009f]/)
+      const offsetMsgId = JSON.parse(first).offsetMsgId
+      assert.match(offsetMsgId, /^7F00000100002A9F0{16}$/)
+      assert.strictEqual(
+        first.replace("\\u009b", "\u009b"),
+        JSON.stringify({
+          topic: "orders",
+          brokerName: "broker-a",
+          queueId: 2,
+          queueOffset: 0,
+          msgId: "7F00000100002A9F0000000000000001",
+          offsetMsgId,
+          keys: "k1 k2",
+          tags: "created",
+          properties: { ...properties, MSG_REGION: "DefaultRegion", CLUSTER: "DefaultCluster", TRACE_ON: "true" },
+          bornTimestamp: 1_700_000_000_000,
+          body: "héllo\n\u009b2J",
+          encoding: "utf8"
+        })
+      )
+      const { properties: own, ...rest } = JSON.parse(second)
+      assert.isString(own.UNIQ_KEY ?? "")
+      assert.deepInclude(rest, { queueId: 3, keys: null, tags: null, body: "//4A", encoding: "base64" })
+    }).pipe(cluster({ topics: { orders: {} }, listen: { brokerPort: 10_911 } }))
+  )
+
+  it.effect("reads all queues in the order of their store times, up to --count", () =>
+    Effect.gen(function* () {
+      for (let i = 0; i < 40; i++) {
+        yield* store({ queueId: i % 4 }, `m${i}`, i % 3 === 0 ? "broker-b" : "broker-a")
+        yield* TestClock.adjust(1)
+      }
+      const first = yield* onCluster(["peek", "-t", "orders", "--count", "7", "--json"])
+      assert.deepStrictEqual(bodies(first.out), ["m0", "m1", "m2", "m3", "m4", "m5", "m6"])
+      const latest = yield* onCluster(["peek", "-t", "orders", "--offset", "latest", "--count", "3", "--json"])
+      assert.deepStrictEqual(bodies(latest.out), ["m37", "m38", "m39"])
+      const all = yield* onCluster(["peek", "-t", "orders", "--json"])
+      assert.strictEqual(all.out.length, 40)
+    }).pipe(cluster({ brokers: 2, topics: { orders: {} } }))
+  )
+
+  it.effect("reads one queue from an offset, past what brokers give at once", () =>
+    Effect.gen(function* () {
+      yield* Effect.forEach(
+        Array.from({ length: 100 }, (_, i) => i),
+        (i) => store({ queueId: 1 }, `m${i}`)
+      )
+      const tail = yield* onCluster(["peek", "-t", "orders", "--queue", "1", "--offset", "20", "--json"])
+      assert.deepStrictEqual(
+        bodies(tail.out),
+        Array.from({ length: 80 }, (_, i) => `m${i + 20}`)
+      )
+      const named = yield* onCluster(["peek", "-t", "orders", "--queue", "broker-a:1", "--count", "1", "--json"])
+      assert.deepStrictEqual(bodies(named.out), ["m0"])
+      const beyond = yield* onCluster(["peek", "-t", "orders", "--queue", "1", "--offset", "500", "--json"])
+      assert.deepStrictEqual(beyond, { exitCode: 0, out: [], talk: ["no messages in topic orders"] })
+    }).pipe(cluster())
+  )
+})
+
+describe("peek", () => {
+  it.effect("prints a message a line, with nothing that a terminal would act on", () =>
+    Effect.gen(function* () {
+      yield* store(
+        { queueId: 0, properties: MessageProperties.encode({ TAGS: "t\u001b[31m" }) },
+        "a\u001b]0;x\u0007b\nc"
+      )
+      yield* store({ queueId: 1, sysFlag: SysFlag.COMPRESSED | SysFlag.COMPRESSION_LZ4 }, "packed")
+      const { out, talk } = yield* onCluster(["peek", "-t", "orders"])
+      assert.deepStrictEqual(out, [
+        "broker-a:0:0  2023-11-14T22:13:20.000Z  t [31m  a ]0;x b c",
+        "broker-a:1:0  2023-11-14T22:13:20.000Z  base64 cGFja2Vk"
+      ])
+      assert.deepStrictEqual(talk, ["1 body shown packed: Node has no codec for LZ4"])
+    }).pipe(cluster())
+  )
+
+  it.effect("refuses a queue that is not there, and a topic that is not there", () =>
+    Effect.gen(function* () {
+      const queue = yield* onCluster(["peek", "-t", "orders", "--queue", "9"])
+      assert.strictEqual(queue.exitCode, 2)
+      assert.match(queue.talk.join("\n"), /no readable queue 9[^]*broker-a:0, broker-a:1/)
+      assert.strictEqual((yield* onCluster(["peek", "-t", "nope"])).exitCode, 4)
+      assert.strictEqual((yield* onCluster(["peek", "-t", "orders", "--offset", "-1"])).exitCode, 2)
+      assert.strictEqual((yield* onCluster(["peek", "-t", "orders", "--queue", "x"])).exitCode, 2)
+    }).pipe(cluster())
+  )
+})
