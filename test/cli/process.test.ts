@@ -210,7 +210,7 @@ describe("the program", () => {
   it(
     "npm start ends with 0, having sent, compared and released everything",
     async () => {
-      const child = start([Path.join(root, "src", "cli", "demo.ts")])
+      const child = start([Path.join(root, "src", "cli", "demo", "demo.ts")])
       child.stdin.end()
       const { code, out, talk } = await ended(child)
       assert.strictEqual(code, 0, out + talk)
@@ -220,7 +220,7 @@ describe("the program", () => {
         out.trimEnd().split("\n").at(-1) ?? "",
         /^ok 10,000 messages sent, read back and equal; nothing is left/
       )
-      const cannot = await ended(start([Path.join(root, "src", "cli", "demo.ts")], { NAMESRV_ADDR: "127.0.0.1:1" }))
+      const cannot = await ended(start([Path.join(root, "src", "cli", "demo", "demo.ts")], { NAMESRV_ADDR: "127.0.0.1:1" }))
       assert.strictEqual(cannot.code, 3)
       assert.match(cannot.talk, /^error: Could not create topic demo-/)
     },
