@@ -36,7 +36,10 @@ export const fromModule = (load: () => Promise<Lz4Codec>): Effect.Effect<Lz4Code
 /** Where the LZ4 codec comes from: by default the optional peer dependency `lz4-napi`. Provide it to use another. */
 export const Lz4Library: Context.Reference<Effect.Effect<Lz4Codec, CompressionUnavailable>> = Context.Reference<
   Effect.Effect<Lz4Codec, CompressionUnavailable>
->("effect-rocketmq/protocol/Lz4Library", { defaultValue: () => fromModule(() => import("lz4-napi")) })
+>("effect-rocketmq/protocol/Lz4Library", {
+  // A bundler takes an import whose failure is handled right there for one of something that may be absent.
+  defaultValue: () => fromModule(() => import("lz4-napi").catch((cause: unknown) => Promise.reject(cause)))
+})
 
 const FRAME_MAGIC = 0x184d_2204
 const SKIPPABLE_MAGIC = 0x184d_2a50
