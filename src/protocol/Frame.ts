@@ -1,6 +1,7 @@
 import { FrameError } from "./FrameError.ts"
 import { makeShapeReader } from "./HeaderShape.ts"
-import { decodeFrameAt, type RemotingCommand } from "./RemotingCommand.ts"
+import { decodeFrameAt } from "./FrameCodec.ts"
+import type { RemotingCommand } from "./RemotingCommand.ts"
 
 export { FrameError, type FrameErrorKind } from "./FrameError.ts"
 

@@ -1,7 +1,7 @@
 import type { ExtFields } from "./ExtFields.ts"
 import { FrameError } from "./FrameError.ts"
-import { decodeJsonHeader } from "./JsonHeader.ts"
-import type { JsonHeaderReader, RemotingCommand } from "./RemotingCommand.ts"
+import { decodeJsonHeader, type JsonHeaderReader } from "./JsonHeader.ts"
+import type { RemotingCommand } from "./RemotingCommand.ts"
 
 /**
  * JSON headers that look alike. On a connection under load nearly every header differs from the one before it only in its

@@ -50,6 +50,14 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 const isInt = (value: unknown): value is number => typeof value === "number" && (value | 0) === value
 
+/** Reads the JSON header that lies in `buffer` from `start` to `end`; `body` goes into the command as it is. */
+export type JsonHeaderReader = (
+  buffer: Buffer,
+  start: number,
+  end: number,
+  body: Uint8Array
+) => RemotingCommand | FrameError
+
 /** Reads a JSON header; `body` goes into the command as it is. */
 export const decodeJsonHeader = (text: string, body: Uint8Array): RemotingCommand | FrameError => {
   if (text.length > FAST_HEADER_LENGTH) return decodeAnyHeader(text, body)

@@ -1,6 +1,7 @@
 import { fixed, MAX_NUMBER_BYTES, putBytes, putNumber } from "./JsonText.ts"
 import type { OutputBuffer } from "./OutputBuffer.ts"
-import { emptyBody, encodeInto, type Request, type SerializeType } from "./RemotingCommand.ts"
+import { encodeInto } from "./FrameCodec.ts"
+import { emptyBody, type Request, type SerializeType } from "./RemotingCommand.ts"
 
 /** What a connection puts into each of its requests. */
 export interface RequestEncoderOptions {

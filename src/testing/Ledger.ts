@@ -7,7 +7,10 @@ import type { SendResult } from "../message/SendResult.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import { EmbeddedCluster } from "../embedded/EmbeddedCluster.ts"
 import * as StoredMessage from "../embedded/store/StoredMessage.ts"
+import type { FailedSend, RecordOptions } from "./Recording.ts"
 import * as Recording from "./Recording.ts"
+
+export type { FailedSend, RecordOptions } from "./Recording.ts"
 
 /** Something that must hold and did not. */
 export interface Violation {
@@ -16,23 +19,8 @@ export interface Violation {
   readonly detail: string
 }
 
-/** What a send's error has to say; the producer's `SendError` does. */
-export interface FailedSend {
-  readonly outcome: "not-sent" | "rejected" | "unknown"
-  /** Every attempt, with what it failed with: for an answer of a broker its code. */
-  readonly attempts: ReadonlyArray<{ readonly cause: { readonly _tag: string; readonly code?: number } }>
-}
-
 /** Answers that say something of the message itself: no other broker and no other time makes it better. */
 const FINAL: ReadonlySet<number> = new Set([ResponseCode.MESSAGE_ILLEGAL, ResponseCode.INVALID_PARAMETER])
-
-/** What the ledger is to know of a send besides. */
-export interface RecordOptions {
-  /** Milliseconds that the send may take; checked when given. */
-  readonly timeoutMillis?: number | undefined
-  /** Messages of one key are sent one after the other, and must lie in that order. */
-  readonly orderingKey?: string | undefined
-}
 
 /** A transaction's end: its half message, and what the broker was told. */
 export interface EndedTransaction {
@@ -57,35 +45,18 @@ export interface LedgerCounts {
  * Everything that was sent and what became of it, to be held against what the brokers have. A message is known by its
  * topic and body: the body must be small enough not to be packed, and sends that have one body are counted together.
  */
-export interface Ledger {
+export interface Ledger extends Recording.Recorder {
   /** The producer, with a ledger that sees every `send`, `sendBatch` and `sendOneway` of it; see {@link Recording.watch}. */
   readonly watch: Recording.Watch
-  /** Runs a send and writes down what became of it; what it gives and fails with stays as it is. */
-  readonly record: <E extends FailedSend, R>(
-    message: Message,
-    send: Effect.Effect<SendResult, E, R>,
-    options?: RecordOptions
-  ) => Effect.Effect<SendResult, E, R>
-  /** The same for a batch. */
-  readonly recordBatch: <A extends { readonly results: ReadonlyArray<SendResult> }, E extends FailedSend, R>(
-    messages: ReadonlyArray<Message>,
-    send: Effect.Effect<A, E, R>,
-    options?: RecordOptions
-  ) => Effect.Effect<A, E, R>
   /**
-   * The same for a transaction: readable if it was committed, and never if it was rolled back or did not run. A check of
-   * the broker must answer the same as the transaction did, and ROLLBACK_MESSAGE for one that never ran.
+   * Runs a transaction and writes down what became of it: readable if it was committed, and never if it was rolled back
+   * or did not run. A check of the broker must answer the same as the transaction did, and ROLLBACK_MESSAGE for one that
+   * never ran.
    */
   readonly recordTransaction: <A extends EndedTransaction, E, R>(
     message: Message,
     transaction: Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E, R>
-  /** The same for a message that nobody acknowledges: it is stored at most once. */
-  readonly recordOneway: <E extends FailedSend, R>(
-    message: Message,
-    send: Effect.Effect<void, E, R>,
-    options?: RecordOptions
-  ) => Effect.Effect<void, E, R>
   /** Holds everything against what the cluster has; to be asked when nothing is under way any more. */
   readonly audit: Effect.Effect<
     { readonly violations: ReadonlyArray<Violation>; readonly counts: LedgerCounts },

@@ -1,7 +1,43 @@
 import type { Effect } from "effect"
 import type { Message } from "../message/Message.ts"
 import type { SendResult } from "../message/SendResult.ts"
-import type { FailedSend, Ledger } from "./Ledger.ts"
+
+/** What a send's error has to say; the producer's `SendError` does. */
+export interface FailedSend {
+  readonly outcome: "not-sent" | "rejected" | "unknown"
+  /** Every attempt, with what it failed with: for an answer of a broker its code. */
+  readonly attempts: ReadonlyArray<{ readonly cause: { readonly _tag: string; readonly code?: number } }>
+}
+
+/** What the ledger is to know of a send besides. */
+export interface RecordOptions {
+  /** Milliseconds that the send may take; checked when given. */
+  readonly timeoutMillis?: number | undefined
+  /** Messages of one key are sent one after the other, and must lie in that order. */
+  readonly orderingKey?: string | undefined
+}
+
+/** Where sends are written down with what became of them; a ledger is one. */
+export interface Recorder {
+  /** Runs a send and writes down what became of it; what it gives and fails with stays as it is. */
+  readonly record: <E extends FailedSend, R>(
+    message: Message,
+    send: Effect.Effect<SendResult, E, R>,
+    options?: RecordOptions
+  ) => Effect.Effect<SendResult, E, R>
+  /** The same for a batch. */
+  readonly recordBatch: <A extends { readonly results: ReadonlyArray<SendResult> }, E extends FailedSend, R>(
+    messages: ReadonlyArray<Message>,
+    send: Effect.Effect<A, E, R>,
+    options?: RecordOptions
+  ) => Effect.Effect<A, E, R>
+  /** The same for a message that nobody acknowledges: it is stored at most once. */
+  readonly recordOneway: <E extends FailedSend, R>(
+    message: Message,
+    send: Effect.Effect<void, E, R>,
+    options?: RecordOptions
+  ) => Effect.Effect<void, E, R>
+}
 
 /** What the ledger looks at of a send's options. */
 export interface SendOptions {
@@ -37,7 +73,7 @@ export type Watch = <P, O extends SendOptions, E extends FailedSend>(
  * does not see; record these where they are made.
  */
 export const watch =
-  (ledger: Pick<Ledger, "record" | "recordBatch" | "recordOneway">): Watch =>
+  (recorder: Recorder): Watch =>
   <P, O extends SendOptions, E extends FailedSend>(producer: P & Sends<O, E>, { timeoutMillis }: WatchOptions = {}) => {
     const { send, sendBatch, sendOneway }: Sends<O, E> = producer
     const known = (options?: O) => ({
@@ -45,9 +81,9 @@ export const watch =
       orderingKey: options?.orderingKey === undefined ? undefined : String(options.orderingKey)
     })
     const watched: Sends<O, E> = {
-      send: (message, options) => ledger.record(message, send(message, options), known(options)),
-      sendOneway: (message, options) => ledger.recordOneway(message, sendOneway(message, options), known(options)),
-      sendBatch: (messages, options) => ledger.recordBatch(messages, sendBatch(messages, options), known(options))
+      send: (message, options) => recorder.record(message, send(message, options), known(options)),
+      sendOneway: (message, options) => recorder.recordOneway(message, sendOneway(message, options), known(options)),
+      sendBatch: (messages, options) => recorder.recordBatch(messages, sendBatch(messages, options), known(options))
     }
     return { ...producer, ...watched }
   }

@@ -1,6 +1,7 @@
 import { Cause, Effect, Exit } from "effect"
 import { FrameError, makeFrameDecoder } from "../protocol/Frame.ts"
-import { emptyBody, encode, isResponse, ONEWAY_FLAG, RESPONSE_FLAG } from "../protocol/RemotingCommand.ts"
+import { encode } from "../protocol/FrameCodec.ts"
+import { emptyBody, isResponse, ONEWAY_FLAG, RESPONSE_FLAG } from "../protocol/RemotingCommand.ts"
 import type { RemotingCommand, Request, Response, SerializeType } from "../protocol/RemotingCommand.ts"
 import { makeRequestEncoder } from "../protocol/RequestEncoder.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import * as OutputBuffer from "../protocol/OutputBuffer.ts"
-import { encodeInto } from "../protocol/RemotingCommand.ts"
+import { encodeInto } from "../protocol/FrameCodec.ts"
 import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
 import type { RequestEncoder } from "../protocol/RequestEncoder.ts"
 import type { MutableCounters } from "./Counters.ts"

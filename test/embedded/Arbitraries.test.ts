@@ -4,7 +4,7 @@ import { Arbitraries } from "../../src/testing/index.ts"
 import * as MixAll from "../../src/message/MixAll.ts"
 import { makeFrameDecoder } from "../../src/protocol/Frame.ts"
 import * as MessageProperties from "../../src/protocol/MessageProperties.ts"
-import * as RemotingCommand from "../../src/protocol/RemotingCommand.ts"
+import * as FrameCodec from "../../src/protocol/FrameCodec.ts"
 import * as TopicRouteData from "../../src/protocol/TopicRouteData.ts"
 import { orThrow } from "./support.ts"
 
@@ -43,7 +43,7 @@ describe("arbitraries", () => {
     "frames survive the wire",
     { frame: Arbitraries.frame },
     ({ frame }) => {
-      const { commands, error } = makeFrameDecoder().push(RemotingCommand.encode(frame))
+      const { commands, error } = makeFrameDecoder().push(FrameCodec.encode(frame))
       assert.isUndefined(error)
       const [command] = commands
       assert.strictEqual(command?.code, frame.code)

@@ -3,7 +3,8 @@ import { Arbitrary, Schema } from "effect"
 import { FrameError } from "../../src/protocol/FrameError.ts"
 import { makeShapeReader } from "../../src/protocol/HeaderShape.ts"
 import { decodeJsonHeader } from "../../src/protocol/JsonHeader.ts"
-import { emptyBody, type JsonHeaderReader } from "../../src/protocol/RemotingCommand.ts"
+import type { JsonHeaderReader } from "../../src/protocol/JsonHeader.ts"
+import { emptyBody } from "../../src/protocol/RemotingCommand.ts"
 import { fieldName, record, text } from "./arbitraries.ts"
 
 const stored = (queueOffset: string, opaque: number | string, remark?: string) =>

@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { DecodeError } from "../../src/protocol/DecodeError.ts"
 import * as P from "../../src/protocol/index.ts"
 import type { RemotingCommand, Request, Response } from "../../src/protocol/RemotingCommand.ts"
-import { decodeFrame, emptyBody, encode } from "../../src/protocol/RemotingCommand.ts"
+import { decodeFrame, encode } from "../../src/protocol/FrameCodec.ts"
+import { emptyBody } from "../../src/protocol/RemotingCommand.ts"
 
 /** What the other side gets to see of a request or an answer. */
 const received = (sent: Request | Response): RemotingCommand => {

@@ -1,6 +1,4 @@
 import type { Effect } from "effect"
-import type { Response, RemotingCommand } from "../../protocol/RemotingCommand.ts"
-import type { Channel } from "../server/RemotingServer.ts"
 import type { BrokerConfig } from "../store/BrokerConfig.ts"
 import type { BrokerState } from "../store/BrokerState.ts"
 import type { ClientTable } from "./ClientTable.ts"
@@ -32,9 +30,3 @@ export interface Broker {
   /** Sees to it that clients which stop sending heartbeats are forgotten in time. */
   readonly watchClients: Effect.Effect<void>
 }
-
-/** What answers one request code; `undefined` for no answer. */
-export type Handler = (request: RemotingCommand, channel: Channel) => Effect.Effect<Response | undefined>
-
-/** Handlers by request code. */
-export type Handlers = ReadonlyMap<number, Handler>

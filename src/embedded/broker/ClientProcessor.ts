@@ -10,7 +10,8 @@ import * as GetConsumerListByGroup from "../../protocol/request/GetConsumerListB
 import * as HeartBeat from "../../protocol/request/HeartBeat.ts"
 import * as UnregisterClient from "../../protocol/request/UnregisterClient.ts"
 import type { Channel } from "../server/RemotingServer.ts"
-import type { Broker, Handlers } from "./Broker.ts"
+import type { Broker } from "./Broker.ts"
+import type { Handlers } from "../server/Handler.ts"
 import * as Reply from "../server/Reply.ts"
 
 /**

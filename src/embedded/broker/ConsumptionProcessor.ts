@@ -11,7 +11,8 @@ import * as QuerySubscriptionByConsumer from "../../protocol/request/QuerySubscr
 import * as QueryTopicConsumeByWho from "../../protocol/request/QueryTopicConsumeByWho.ts"
 import * as QueryTopicsByConsumer from "../../protocol/request/QueryTopicsByConsumer.ts"
 import type { TopicConfig } from "../../protocol/TopicConfig.ts"
-import type { Broker, Handlers } from "./Broker.ts"
+import type { Broker } from "./Broker.ts"
+import type { Handlers } from "../server/Handler.ts"
 import * as Reply from "../server/Reply.ts"
 
 /**

@@ -1,7 +1,8 @@
 import { DecodeError } from "../../protocol/DecodeError.ts"
 import { RequestCode } from "../../protocol/RequestCode.ts"
 import * as LockBatch from "../../protocol/request/LockBatch.ts"
-import type { Broker, Handlers } from "./Broker.ts"
+import type { Broker } from "./Broker.ts"
+import type { Handlers } from "../server/Handler.ts"
 import * as Reply from "../server/Reply.ts"
 
 /** Locks of orderly consumers: take (41) and give back (42). Source: RocketMQ `AdminBrokerProcessor`. */

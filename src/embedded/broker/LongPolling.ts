@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import type { StoredEntry } from "../store/MessageStore.ts"
+import type { StoredEntry } from "../store/StoredMessage.ts"
 
 /** Pulls that wait for a message. Source: RocketMQ `PullRequestHoldService`. */
 export interface LongPolling {

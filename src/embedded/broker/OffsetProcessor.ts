@@ -7,7 +7,8 @@ import * as GetMinOffset from "../../protocol/request/GetMinOffset.ts"
 import * as QueryConsumerOffset from "../../protocol/request/QueryConsumerOffset.ts"
 import * as SearchOffsetByTimestamp from "../../protocol/request/SearchOffsetByTimestamp.ts"
 import * as UpdateConsumerOffset from "../../protocol/request/UpdateConsumerOffset.ts"
-import type { Broker, Handlers } from "./Broker.ts"
+import type { Broker } from "./Broker.ts"
+import type { Handlers } from "../server/Handler.ts"
 import * as Reply from "../server/Reply.ts"
 
 /**

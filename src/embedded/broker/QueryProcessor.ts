@@ -3,7 +3,8 @@ import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import * as QueryMessage from "../../protocol/request/QueryMessage.ts"
 import * as ViewMessageById from "../../protocol/request/ViewMessageById.ts"
-import type { Broker, Handlers } from "./Broker.ts"
+import type { Broker } from "./Broker.ts"
+import type { Handlers } from "../server/Handler.ts"
 import * as Reply from "../server/Reply.ts"
 
 /** How many messages a query by unique id returns (Java `defaultQueryMaxNum`). */

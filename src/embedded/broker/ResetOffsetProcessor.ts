@@ -9,7 +9,8 @@ import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import type { ResetOffsetHeader } from "../../protocol/request/ResetOffset.ts"
 import * as ResetOffset from "../../protocol/request/ResetOffset.ts"
-import type { Broker, Handler, Handlers } from "./Broker.ts"
+import type { Broker } from "./Broker.ts"
+import type { Handler, Handlers } from "../server/Handler.ts"
 import * as Reply from "../server/Reply.ts"
 
 type Offsets = ReadonlyArray<readonly [queue: MessageQueue, offset: number]>

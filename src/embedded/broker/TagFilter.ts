@@ -1,6 +1,6 @@
 import { javaHashCode } from "../../protocol/MessageCodec.ts"
 import type { Response } from "../../protocol/RemotingCommand.ts"
-import type { StoredEntry } from "../store/MessageStore.ts"
+import type { StoredEntry } from "../store/StoredMessage.ts"
 
 /** Which messages a subscription wants, by the hash of their tag. Source: RocketMQ `ExpressionMessageFilter`. */
 export interface TagFilter {

@@ -6,8 +6,8 @@ import { RequestCode } from "../../protocol/RequestCode.ts"
 import * as RegisterBroker from "../../protocol/request/RegisterBroker.ts"
 import * as UnregisterBroker from "../../protocol/request/UnregisterBroker.ts"
 import type { Channel } from "../server/RemotingServer.ts"
-import type { Handlers } from "../broker/Broker.ts"
-import type { NameServer } from "./NameServerProcessor.ts"
+import type { Handlers } from "../server/Handler.ts"
+import type { NameServer } from "./NameServer.ts"
 import * as Reply from "../server/Reply.ts"
 
 /** Brokers of other processes, which register over the wire (103) and say goodbye (104). The embedded ones need neither. */

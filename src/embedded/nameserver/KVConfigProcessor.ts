@@ -4,7 +4,7 @@ import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import type { KVConfigHeader } from "../../protocol/request/KVConfig.ts"
 import * as KVConfigRequest from "../../protocol/request/KVConfig.ts"
-import type { Handlers } from "../broker/Broker.ts"
+import type { Handlers } from "../server/Handler.ts"
 import type { KVConfig } from "./KVConfig.ts"
 import * as Reply from "../server/Reply.ts"
 

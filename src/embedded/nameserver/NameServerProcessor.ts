@@ -10,27 +10,12 @@ import * as GetRouteInfoByTopic from "../../protocol/request/GetRouteInfoByTopic
 import * as GetTopicList from "../../protocol/request/GetTopicList.ts"
 import * as WritePermOfBroker from "../../protocol/request/WritePermOfBroker.ts"
 import type { Channel } from "../server/RemotingServer.ts"
-import type { Handler, Handlers } from "../broker/Broker.ts"
+import type { Handler, Handlers } from "../server/Handler.ts"
 import * as ForeignBrokers from "./ForeignBrokers.ts"
-import type { KVConfig } from "./KVConfig.ts"
 import * as KVConfigProcessor from "./KVConfigProcessor.ts"
 import * as Remarks from "../server/Remarks.ts"
 import * as Reply from "../server/Reply.ts"
-import type { RouteInfo } from "./RouteInfo.ts"
-
-/** What one name server's processors share. */
-export interface NameServer {
-  readonly routes: RouteInfo
-  readonly kv: KVConfig
-  /** The release it speaks as. */
-  readonly version: number
-  /** Whether routes carry the configuration of ordered topics. */
-  readonly orderMessageEnable: boolean
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
-  /** Runs an effect in the background until the server stops. */
-  readonly fork: (effect: Effect.Effect<void>) => Effect.Effect<void>
-}
+import type { NameServer } from "./NameServer.ts"
 
 /** What a name server does with requests and with connections that end. */
 export interface NameServerProcessor {

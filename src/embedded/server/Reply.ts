@@ -3,7 +3,7 @@ import type { DecodeError } from "../../protocol/DecodeError.ts"
 import type { RemotingCommand, Response } from "../../protocol/RemotingCommand.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import type { Channel } from "./RemotingServer.ts"
-import type { Handler } from "../broker/Broker.ts"
+import type { Handler } from "./Handler.ts"
 import * as Remarks from "./Remarks.ts"
 
 /** Answers that many processors give. */

@@ -1,22 +1,5 @@
-import type { MessageInner } from "./StoredMessage.ts"
+import type { MessageInner, StoredEntry } from "./StoredMessage.ts"
 import * as StoredMessage from "./StoredMessage.ts"
-
-/** One message in the log: its bytes as a pull returns them, and what the indexes need. Source: RocketMQ `CommitLog`. */
-export interface StoredEntry {
-  readonly topic: string
-  readonly queueId: number
-  /** Position in the queue, 0 up. */
-  readonly queueOffset: number
-  /** Position in the log, in bytes. */
-  readonly physicalOffset: number
-  /** Milliseconds since the epoch on the broker's clock. */
-  readonly storeTimestamp: number
-  /** Java hash of the tag, 0 without one; what a pull filters by. */
-  readonly tagsCode: number
-  /** `U#id`, `K#key` and `T#tag` under which a query finds it. */
-  readonly indexKeys: ReadonlyArray<string>
-  readonly bytes: Uint8Array
-}
 
 /** The offsets of a queue: `min` is the first that can be read, `max` the one the next message gets. */
 export interface QueueOffsets {

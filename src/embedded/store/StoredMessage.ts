@@ -1,10 +1,26 @@
 import type { MessageExt } from "../../message/MessageExt.ts"
 import * as MessageCodec from "../../protocol/MessageCodec.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
-import type { StoredEntry } from "./MessageStore.ts"
 
 /** A message on its way into the log: all but the offsets. Source: RocketMQ `MessageExtBrokerInner`. */
 export type MessageInner = Omit<MessageExt, "queueOffset" | "commitLogOffset" | "storeSize" | "bodyCRC">
+
+/** One message in the log: its bytes as a pull returns them, and what the indexes need. Source: RocketMQ `CommitLog`. */
+export interface StoredEntry {
+  readonly topic: string
+  readonly queueId: number
+  /** Position in the queue, 0 up. */
+  readonly queueOffset: number
+  /** Position in the log, in bytes. */
+  readonly physicalOffset: number
+  /** Milliseconds since the epoch on the broker's clock. */
+  readonly storeTimestamp: number
+  /** Java hash of the tag, 0 without one; what a pull filters by. */
+  readonly tagsCode: number
+  /** `U#id`, `K#key` and `T#tag` under which a query finds it. */
+  readonly indexKeys: ReadonlyArray<string>
+  readonly bytes: Uint8Array
+}
 
 /** The bytes of a message as they lie in the log at these offsets. */
 export const encode = (message: MessageInner, queueOffset: number, commitLogOffset: number): Uint8Array =>

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
-import type { StoredEntry } from "../../../src/embedded/store/MessageStore.ts"
+import type { StoredEntry } from "../../../src/embedded/store/StoredMessage.ts"
 import * as MessageStore from "../../../src/embedded/store/MessageStore.ts"
 import type { MessageInner } from "../../../src/embedded/store/StoredMessage.ts"
 import * as StoredMessage from "../../../src/embedded/store/StoredMessage.ts"

@@ -1,0 +1,17 @@
+import type { Effect } from "effect"
+import type { KVConfig } from "./KVConfig.ts"
+import type { RouteInfo } from "./RouteInfo.ts"
+
+/** What one name server's processors share. */
+export interface NameServer {
+  readonly routes: RouteInfo
+  readonly kv: KVConfig
+  /** The release it speaks as. */
+  readonly version: number
+  /** Whether routes carry the configuration of ordered topics. */
+  readonly orderMessageEnable: boolean
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  /** Runs an effect in the background until the server stops. */
+  readonly fork: (effect: Effect.Effect<void>) => Effect.Effect<void>
+}
