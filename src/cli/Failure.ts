@@ -4,8 +4,8 @@ import { explain as explainError } from "../explain/Explain.ts"
 import type { RouteProblem, StartError, StartReason } from "../client/ClientError.ts"
 import type { SendError, SendReason } from "../producer/send/SendError.ts"
 import type { WireError } from "../transport/Wire.ts"
+import * as ForeignText from "../message/ForeignText.ts"
 import { palette, Screen } from "./Screen.ts"
-import { clean } from "./Text.ts"
 
 /**
  * The exit codes of the command line.
@@ -158,6 +158,9 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | U
   }
 }
 
+/** An error names every server that was tried, each with what it said. */
+const MAX_MESSAGE_LENGTH = 2_000
+
 /** Puts a failure into words and an exit code. */
 export const explain = (error: CliFailure, hints: Hints = {}): Explained => {
   const reason =
@@ -165,7 +168,7 @@ export const explain = (error: CliFailure, hints: Hints = {}): Explained => {
   const { exitCode, remedy } = ofReason(reason, hints)
   return {
     tag: reason._tag,
-    message: clean(error.message),
+    message: ForeignText.clean(error.message, MAX_MESSAGE_LENGTH),
     remedy: remedy ?? (error._tag === "UsageError" ? "" : explainError(error).remedy),
     exitCode
   }

@@ -1,4 +1,4 @@
-import { cleanRemark } from "../client/ClientError.ts"
+import * as ForeignText from "../message/ForeignText.ts"
 
 /** A number for people: `10,000`. */
 export const number = (n: number): string => Math.round(n).toLocaleString("en-US")
@@ -14,21 +14,11 @@ export const duration = (millis: number): string => {
 /** `1 message`, `2 messages`. */
 export const count = (n: number, what: string): string => `${number(n)} ${what}${n === 1 ? "" : "s"}`
 
-// Left as they are by JSON.stringify, but a terminal acts on C1 controls.
-const unsafe = new RegExp("[\\u007f-\\u009f\\u2028\\u2029]", "g")
-
 /** One line of JSON that is safe to print. */
-export const json = (value: unknown): string =>
-  JSON.stringify(value).replace(unsafe, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`)
+export const json = (value: unknown): string => ForeignText.escapeJson(JSON.stringify(value))
 
-/** A text from outside, on one line and without control characters. */
-export const clean = (text: string, max = 2_000): string => cleanRemark(text, max)
-
-// C0 controls, DEL and C1, as a class of code points: \p{Cc} is exactly these.
-const controls = /\p{Cc}/gu
-
-/** A text from outside in which a terminal finds nothing to act on; each control character becomes a space. */
-export const printable = (text: string): string => text.replace(controls, " ")
+/** A text from outside in which a terminal finds nothing to act on. */
+export const { printable } = ForeignText
 
 /** Lines of aligned columns, two spaces apart, made printable. Columns listed in `right` are aligned to the right. */
 export const table = (

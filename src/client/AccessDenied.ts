@@ -43,7 +43,7 @@ export class AccessDenied extends Schema.TaggedError<AccessDenied>()("AccessDeni
   problem: AccessProblem,
   /** The user, where the server names one. */
   user: Schema.UndefinedOr(Schema.String),
-  /** The server's own words, shortened and without control characters. */
+  /** The server's own words, shortened, and without characters that a terminal acts on or an eye is deceived by. */
   remark: Schema.String
 }) {
   override get message() {

@@ -1,9 +1,10 @@
 import { Effect, Layer, Option } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
+import * as ForeignText from "../message/ForeignText.ts"
 import type { ClientConfig } from "./ClientConfig.ts"
 import { parseNamesrvAddr } from "./ClientConfig.ts"
-import { AddressServerFailed, cleanRemark } from "./ClientError.ts"
+import { AddressServerFailed } from "./ClientError.ts"
 
 /**
  * The URL of the address server, or undefined when no domain is configured.
@@ -70,7 +71,7 @@ export const fetch = Effect.fnUntraced(function* (address: string) {
     Effect.mapError((error) =>
       error._tag === "AddressServerFailed"
         ? error
-        : new AddressServerFailed({ url: address, problem: "unreachable", detail: cleanRemark(error.message) })
+        : new AddressServerFailed({ url: address, problem: "unreachable", detail: ForeignText.clean(error.message) })
     )
   )
   const line = text.trim().split(/\r?\n/, 1)[0] ?? ""
@@ -82,7 +83,7 @@ export const fetch = Effect.fnUntraced(function* (address: string) {
     return yield* new AddressServerFailed({
       url: address,
       problem: "not-a-list",
-      detail: `its answer is no address list: ${cleanRemark(line, 60)}`
+      detail: `its answer is no address list: ${ForeignText.clean(line, 60)}`
     })
   }
   return addresses

@@ -132,7 +132,7 @@ export class BrokerRejected extends Schema.TaggedError<BrokerRejected>()("Broker
   request: Schema.String,
   code: Schema.Int,
   codeName: Schema.String,
-  /** The server's own words, shortened and without control characters. */
+  /** The server's own words, shortened, and without characters that a terminal acts on or an eye is deceived by. */
   remark: Schema.String
 }) {
   override get message() {
@@ -262,23 +262,4 @@ export class StartError extends Schema.TaggedError<StartError>()("StartError", {
         return false
     }
   }
-}
-
-// ESC, other C0 controls, DEL and C1: a terminal would act on them.
-const controls = /\p{Cc}+/gu
-
-/** Whether a server's text can stand in a log or on a terminal as it is. */
-export const isClean = (text: string): boolean => !/\p{Cc}/u.test(text)
-
-/**
- * A server's text made fit for a log or a terminal: control characters become spaces, and at most `max` characters stay
- * (default 200). Servers put stack traces and client addresses into remarks.
- */
-export const cleanRemark = (remark: string | undefined, max = 200): string => {
-  if (remark === undefined) return ""
-  const clean = remark
-    .slice(0, max * 4)
-    .replace(controls, " ")
-    .trim()
-  return clean.length > max ? `${clean.slice(0, max)}...` : clean
 }

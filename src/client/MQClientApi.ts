@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import * as ForeignText from "../message/ForeignText.ts"
 import { DecodeError } from "../protocol/DecodeError.ts"
 import type { HeartbeatData } from "../protocol/HeartbeatData.ts"
 import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
@@ -17,7 +18,6 @@ import { type AccessDenied, accessDenied } from "./AccessDenied.ts"
 import {
   type ApiError,
   BrokerRejected,
-  cleanRemark,
   type NameServerUnavailable,
   type NoNameServer,
   UnreadableAnswer
@@ -106,7 +106,7 @@ export const rejected = (
 ): AccessDenied | BrokerRejected => {
   const { code } = response
   const request = requestCodeName(requestCode)
-  const remark = cleanRemark(response.remark)
+  const remark = ForeignText.clean(response.remark)
   return (
     accessDenied(address, request, code, remark) ??
     new BrokerRejected({ address, request, code, codeName: responseCodeName(code), remark })
@@ -114,7 +114,7 @@ export const rejected = (
 }
 
 const unreadable = (address: string, requestCode: number, error: DecodeError) =>
-  new UnreadableAnswer({ address, request: requestCodeName(requestCode), detail: cleanRemark(error.message) })
+  new UnreadableAnswer({ address, request: requestCodeName(requestCode), detail: ForeignText.clean(error.message) })
 
 const isDecodeError = (value: unknown): value is DecodeError => value instanceof DecodeError
 

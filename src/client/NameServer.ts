@@ -1,4 +1,5 @@
 import { Cause, Clock, Effect, Option, Random } from "effect"
+import * as ForeignText from "../message/ForeignText.ts"
 import { FrameError } from "../protocol/Frame.ts"
 import type { Request, RemotingCommand } from "../protocol/RemotingCommand.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
@@ -11,7 +12,6 @@ import type { ClientConfig } from "./ClientConfig.ts"
 import { parseNamesrvAddr } from "./ClientConfig.ts"
 import {
   type AddressServerFailed,
-  cleanRemark,
   NameServerResolveError,
   NameServerTry,
   NameServerUnavailable,
@@ -223,7 +223,7 @@ export const make = Effect.fnUntraced(function* (
         if (failure._tag === "RequestTimeout" && failure.sent) yield* remoting.retire(address)
         note(address, problemOf(failure), failure.message, failure._tag === "TlsFailed" ? failure.reason : undefined)
       } else if (isNotReady(outcome.success)) {
-        note(address, "not-ready", cleanRemark(outcome.success.remark))
+        note(address, "not-ready", ForeignText.clean(outcome.success.remark))
       } else {
         yield* answered(address)
         return { address, response: outcome.success }

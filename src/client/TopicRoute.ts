@@ -1,11 +1,12 @@
 import { Cause, Clock, Effect, Fiber, FiberSet } from "effect"
+import * as ForeignText from "../message/ForeignText.ts"
 import { AUTO_CREATE_TOPIC_KEY_TOPIC, isRetryTopic, MASTER_ID, PermName } from "../message/MixAll.ts"
 import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
 import * as Address from "../transport/Address.ts"
 import { ClientClosed } from "../transport/RemotingError.ts"
 import { AddressTranslator, type BrokerEndpoint } from "./AddressTranslator.ts"
 import type { AccessDenied } from "./AccessDenied.ts"
-import { cleanRemark, isClean, NameServerTry, type RouteProblem, RouteUnavailable } from "./ClientError.ts"
+import { NameServerTry, type RouteProblem, RouteUnavailable } from "./ClientError.ts"
 import { type ClientMembers, type PublishedRoute, topicsOf } from "./ClientMembers.ts"
 import type { MQClientApi } from "./MQClientApi.ts"
 import { isOutage } from "./NameServer.ts"
@@ -69,12 +70,12 @@ const isEmpty = ({ brokerDatas, queueDatas }: TopicRouteData): boolean =>
 const readable = (route: TopicRouteData): TopicRouteData => {
   const { brokerDatas, orderTopicConf, queueDatas } = route
   const names = [...brokerDatas, ...queueDatas].map(({ brokerName }) => brokerName)
-  if (isClean(orderTopicConf ?? "") && names.every(isClean)) return route
+  if (ForeignText.isClean(orderTopicConf ?? "") && names.every(ForeignText.isClean)) return route
   return {
     ...route,
-    orderTopicConf: isClean(orderTopicConf ?? "") ? orderTopicConf : undefined,
-    brokerDatas: brokerDatas.filter(({ brokerName }) => isClean(brokerName)),
-    queueDatas: queueDatas.filter(({ brokerName }) => isClean(brokerName))
+    orderTopicConf: ForeignText.isClean(orderTopicConf ?? "") ? orderTopicConf : undefined,
+    brokerDatas: brokerDatas.filter(({ brokerName }) => ForeignText.isClean(brokerName)),
+    queueDatas: queueDatas.filter(({ brokerName }) => ForeignText.isClean(brokerName))
   }
 }
 
@@ -154,8 +155,8 @@ export const make = Effect.fnUntraced(function* (
           : Effect.as(
               tellRefused(
                 endpoint.brokerName,
-                cleanRemark(endpoint.address),
-                `cannot be translated (${cleanRemark(String(Cause.squash(cause)))})`
+                ForeignText.clean(endpoint.address),
+                `cannot be translated (${ForeignText.clean(String(Cause.squash(cause)))})`
               ),
               undefined
             )
@@ -173,7 +174,7 @@ export const make = Effect.fnUntraced(function* (
         if (translated !== undefined && mayDial(translated)) {
           addresses.set(brokerId, translated)
         } else {
-          const shown = cleanRemark(translated ?? address)
+          const shown = ForeignText.clean(translated ?? address)
           refused.set(brokerId, shown)
           yield* tellRefused(brokerName, shown, "is not allowed")
         }

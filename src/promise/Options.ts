@@ -1,5 +1,5 @@
 import { Effect, Layer, Redacted } from "effect"
-import { cleanRemark } from "../client/ClientError.ts"
+import * as ForeignText from "../message/ForeignText.ts"
 import { MQClientManager } from "../client/MQClientManager.ts"
 import { type Credentials, CredentialsUnavailable, type CredentialsSource } from "../client/SessionCredentials.ts"
 import type { ProducerConfig, ProducerOptions } from "../producer/ProducerConfig.ts"
@@ -51,7 +51,7 @@ const source = (given: NonNullable<PlainOptions["credentials"]>): CredentialsSou
           try: async () => credentials(await given()),
           catch: (error) =>
             new CredentialsUnavailable({
-              detail: `the function of the option credentials failed: ${cleanRemark(error instanceof Error ? error.message : String(error), 200)}`
+              detail: `the function of the option credentials failed: ${ForeignText.clean(error instanceof Error ? error.message : String(error), 200)}`
             })
         })
       }

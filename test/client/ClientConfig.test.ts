@@ -3,7 +3,6 @@ import { Arbitrary, Effect, Schema } from "effect"
 import type * as os from "node:os"
 import * as AddressServer from "../../src/client/AddressServer.ts"
 import * as ClientConfig from "../../src/client/ClientConfig.ts"
-import { cleanRemark } from "../../src/client/ClientError.ts"
 import { buildMQClientId, changeInstanceNameToPID, HostInfo, localAddress } from "../../src/client/ClientId.ts"
 import * as ProducerConfig from "../../src/producer/ProducerConfig.ts"
 import { runs } from "../support/rig.ts"
@@ -184,26 +183,4 @@ describe("AddressServer.url", () => {
       "http://d:8080/rocketmq/group-u1?nofix=1"
     )
   })
-})
-
-describe("cleanRemark", () => {
-  it("shortens and takes out what a terminal would act on", () => {
-    assert.strictEqual(cleanRemark(undefined), "")
-    assert.strictEqual(cleanRemark("  plain \u0007text\n"), "plain  text")
-    assert.strictEqual(cleanRemark("a\u001b[31mred\u009b0m"), "a [31mred 0m")
-    assert.strictEqual(cleanRemark("x".repeat(500)), `${"x".repeat(200)}...`)
-    assert.strictEqual(cleanRemark("x".repeat(20), 5), "xxxxx...")
-  })
-
-  it.effect.prop(
-    "never leaves a control character or more than the limit",
-    { text: Arbitrary.schema(Schema.String) },
-    ({ text }) =>
-      Effect.sync(() => {
-        const clean = cleanRemark(text, 20)
-        assert.isAtMost(clean.length, 23)
-        assert.notMatch(clean, /\p{Cc}/u)
-      }),
-    runs(300)
-  )
 })

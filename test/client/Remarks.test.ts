@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Cause, Effect, Exit, Layer, Logger, Schema } from "effect"
-import { cleanRemark } from "../../src/client/ClientError.ts"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
@@ -151,11 +150,4 @@ describe("what servers say", () => {
     },
     { arbitrary: { runs: 30 } }
   )
-
-  it("a remark is cut, and what is left is text", () => {
-    assert.strictEqual(cleanRemark(undefined), "")
-    assert.strictEqual(cleanRemark("\u001b[31mred\u001b[0m"), "[31mred [0m")
-    assert.strictEqual(cleanRemark("x".repeat(500)).length, 203)
-    assert.strictEqual(cleanRemark("\n".repeat(10_000)), "")
-  })
 })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Fiber, Logger, Schema } from "effect"
-import { cleanRemark } from "../../src/client/ClientError.ts"
+import * as ForeignText from "../../src/message/ForeignText.ts"
 import type { DefaultMQProducerShape } from "../../src/producer/DefaultMQProducer.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
@@ -245,7 +245,7 @@ const checkAnswer = Effect.fnUntraced(function* (producer: DefaultMQProducerShap
   } else {
     if (error.reason._tag !== "BrokerRejected") throw new Error(error.message)
     assert.strictEqual(error.reason.code, code)
-    assert.strictEqual(error.reason.remark, cleanRemark(remark))
+    assert.strictEqual(error.reason.remark, ForeignText.clean(remark))
     assert.include(error.message, String(code))
   }
   assert.strictEqual((yield* producer.send(text("orders"))).status, "SEND_OK")

@@ -1,9 +1,9 @@
 import { Clock, type Context, Effect } from "effect"
 import * as dns from "node:dns/promises"
 import { isIP } from "node:net"
+import * as ForeignText from "../../message/ForeignText.ts"
 import { explain } from "../../explain/Explain.ts"
 import { type AccessDenied, accessDenied } from "../../client/AccessDenied.ts"
-import { cleanRemark } from "../../client/ClientError.ts"
 import { problemOfRoute } from "../../client/TopicRoute.ts"
 import { MASTER_ID, PermName } from "../../message/MixAll.ts"
 import type { ClusterInfo } from "../../protocol/ClusterInfo.ts"
@@ -90,7 +90,7 @@ const inShort = (error: RemotingError): string => {
     case "RequestTimeout":
       return `connected, and no answer within ${duration(TIMEOUT_MILLIS)}`
     default:
-      return cleanRemark(error.message, 160)
+      return ForeignText.clean(error.message, 160)
   }
 }
 
@@ -116,11 +116,16 @@ const ask = <A>(
   remoting.invoke(address, request, TIMEOUT_MILLIS).pipe(
     Effect.map((response) => {
       if (response.code !== ResponseCode.SUCCESS) {
-        const remark = cleanRemark(response.remark, 120)
+        const remark = ForeignText.clean(response.remark, 120)
         return {
           code: response.code,
           problem: `${responseCodeName(response.code)} (${response.code}): ${remark}`,
-          denied: accessDenied(address, requestCodeName(request.code), response.code, cleanRemark(response.remark))
+          denied: accessDenied(
+            address,
+            requestCodeName(request.code),
+            response.code,
+            ForeignText.clean(response.remark)
+          )
         }
       }
       const answer = decode(response)
@@ -284,7 +289,7 @@ const refusal = (
   request: number,
   { code, remark }: { readonly code: number; readonly remark: string | undefined }
 ): Finding | undefined => {
-  const denied = accessDenied(address, requestCodeName(request), code, cleanRemark(remark))
+  const denied = accessDenied(address, requestCodeName(request), code, ForeignText.clean(remark))
   return denied === undefined ? undefined : deniedFinding(denied)
 }
 
@@ -322,7 +327,7 @@ export const master = (
             ? ok(`${address} acknowledged a heartbeat`)
             : (refusal(address, RequestCode.HEART_BEAT, response) ??
               failed(
-                `${address} refused a heartbeat: ${responseCodeName(response.code)} (${response.code}) ${cleanRemark(response.remark, 120)}`,
+                `${address} refused a heartbeat: ${responseCodeName(response.code)} (${response.code}) ${ForeignText.clean(response.remark, 120)}`,
                 "See the broker's own words and its log; access control may want credentials.",
                 ExitCode.refused
               )),
@@ -378,5 +383,7 @@ export const clock = (remoting: Remoting, address: string): Effect.Effect<Findin
         )
       : ok(`${address} is RocketMQ ${release}; its clock agrees within ${duration(SKEW_LIMIT_MILLIS)}`)
   }).pipe(
-    Effect.catch((error) => Effect.succeed<Finding>({ verdict: "skipped", detail: cleanRemark(error.message, 120) }))
+    Effect.catch((error) =>
+      Effect.succeed<Finding>({ verdict: "skipped", detail: ForeignText.clean(error.message, 120) })
+    )
   )

@@ -1,5 +1,5 @@
 import { Console, Effect, Stdio, Stream } from "effect"
-import { cleanRemark } from "../../client/ClientError.ts"
+import * as ForeignText from "../../message/ForeignText.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
 import { DecodeError } from "../../protocol/DecodeError.ts"
 import { FrameError, makeFrameDecoder } from "../../protocol/Frame.ts"
@@ -246,7 +246,7 @@ export const run = (input: DecodeInput) =>
       for (const line of lines) yield* Console.log(`    ${printable(line)}`)
     }
     if (problem !== undefined) {
-      const summary = cleanRemark(problem)
+      const summary = ForeignText.clean(problem)
       yield* Console.error(`${palette((yield* Screen).stderr).bad("error:")} ${summary}`)
       return yield* new CommandFailed({ exitCode: ExitCode.failed, summary })
     }

@@ -1,5 +1,5 @@
 import { type Cause, type Exit, Formatter } from "effect"
-import { cleanRemark } from "../../client/ClientError.ts"
+import * as ForeignText from "../../message/ForeignText.ts"
 import { SysFlag } from "../../message/SysFlag.ts"
 import { LocalTransactionTimeout } from "./TransactionError.ts"
 
@@ -51,7 +51,7 @@ export const remarkOf = (prefix: string, cause: Cause.Cause<unknown>): string | 
 
 /** Whatever was thrown, as one short line. */
 export const describe = (thrown: unknown): string =>
-  cleanRemark(
+  ForeignText.clean(
     thrown instanceof Error
       ? `${thrown.name}: ${thrown.message}`
       : typeof thrown === "string"
