@@ -3,8 +3,9 @@ import * as ForeignText from "../message/ForeignText.ts"
 /** A number for people: `10,000`. */
 export const number = (n: number): string => Math.round(n).toLocaleString("en-US")
 
-/** A duration for people: `0.4 ms`, `21 ms`, `1.2 s`, `2 min`. */
-export const duration = (millis: number): string => {
+/** A measured duration for people, never below nothing: `0.4 ms`, `21 ms`, `1.2 s`, `2 min`. */
+export const duration = (measured: number): string => {
+  const millis = Math.max(0, measured)
   if (millis < 10) return `${millis.toFixed(1)} ms`
   if (millis < 1_000) return `${Math.round(millis)} ms`
   if (millis < 60_000) return `${Number((millis / 1_000).toFixed(millis < 10_000 ? 1 : 0))} s`

@@ -1,6 +1,7 @@
 import { Effect, Layer, Option } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
+import * as Millis from "../message/Millis.ts"
 import * as ForeignText from "../message/ForeignText.ts"
 import type { ClientConfig } from "./ClientConfig.ts"
 import { parseNamesrvAddr } from "./ClientConfig.ts"
@@ -64,7 +65,7 @@ export const fetch = Effect.fnUntraced(function* (address: string) {
           new AddressServerFailed({
             url: address,
             problem: "unreachable",
-            detail: `no answer within ${FETCH_TIMEOUT_MILLIS} ms`
+            detail: `no answer within ${Millis.text(FETCH_TIMEOUT_MILLIS)}`
           })
         )
     }),

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import * as Millis from "../message/Millis.ts"
 import { RemotingError } from "../transport/RemotingError.ts"
 import { TlsReason } from "../transport/Tls.ts"
 import { AccessDenied } from "./AccessDenied.ts"
@@ -204,7 +205,7 @@ export class StartTimeout extends Schema.TaggedError<StartTimeout>()("StartTimeo
   during: Schema.String
 }) {
   override get message() {
-    return `The start did not finish within ${this.timeoutMillis} ms; it was at "${this.during}". Check that the servers are reachable, or raise startTimeoutMillis.`
+    return `The start did not finish within ${Millis.text(this.timeoutMillis)}; it was at "${this.during}". Check that the servers are reachable, or raise startTimeoutMillis.`
   }
 }
 

@@ -1,4 +1,5 @@
 import { Cause, Clock, Context, Effect, Schedule, Tracer } from "effect"
+import * as Millis from "../message/Millis.ts"
 
 /** What a timer looks like from outside. All times are milliseconds since the epoch. */
 export interface TimerState {
@@ -101,7 +102,9 @@ export const start = Effect.fnUntraced(function* (
     })
     const once = Effect.suspend(() => set({ lastStart: now(), next: undefined })).pipe(
       Effect.andThen(Effect.timeoutOption(spec.run, limit)),
-      Effect.flatMap((done) => (done._tag === "None" ? failed(`gave up after ${limit} ms`, "Timeout") : succeeded)),
+      Effect.flatMap((done) =>
+        done._tag === "None" ? failed(`gave up after ${Millis.text(limit)}`, "Timeout") : succeeded
+      ),
       // A run that was interrupted from within has failed; when the timer itself is interrupted, nothing here runs on.
       Effect.catchCause((cause) => failed(describe(cause), nameOf(cause))),
       Effect.andThen(

@@ -1,3 +1,4 @@
+import * as Millis from "../message/Millis.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import { requestCodeName } from "../protocol/RequestCode.ts"
 import type { AddressError } from "../transport/Address.ts"
@@ -205,7 +206,7 @@ export const clientExplainers: Explainers<ByTag<ClientReason>> = {
   ConnectFailed: (e) => ({
     cause: `no connection: ${wireErrorHints[e.kind]}`,
     evidence: [`address: ${e.address}`, `kind: ${e.kind}`, ...causeOf(e.cause)],
-    remedy: `It is dialled again in ${Math.ceil(e.retryAfterMillis)} ms. If the address is one that this machine cannot reach, set brokerIP1 in the broker's configuration, or provide an AddressTranslator. ${DOCTOR}`
+    remedy: `It is dialled again in ${Millis.text(e.retryAfterMillis)}. If the address is one that this machine cannot reach, set brokerIP1 in the broker's configuration, or provide an AddressTranslator. ${DOCTOR}`
   }),
   TlsFailed: (e) => ({
     cause: "no TLS connection came about, and nothing was sent in plain text instead",
@@ -229,7 +230,7 @@ export const clientExplainers: Explainers<ByTag<ClientReason>> = {
     evidence: [
       `address: ${e.address}`,
       `request: ${requestCodeName(e.code)}`,
-      `time: ${e.timeoutMillis} ms`,
+      `time: ${Millis.text(e.timeoutMillis)}`,
       sentFact(e.sent)
     ],
     remedy: e.sent
@@ -238,7 +239,7 @@ export const clientExplainers: Explainers<ByTag<ClientReason>> = {
   }),
   TooManyRequests: (e) => ({
     cause: "too many requests are under way on the connection",
-    evidence: [`address: ${e.address}`, `waited: ${e.timeoutMillis} ms`],
+    evidence: [`address: ${e.address}`, `waited: ${Millis.text(e.timeoutMillis)}`],
     remedy: "Send less at once, or raise maxInFlightRequests or maxInFlightBytes."
   }),
   ClientClosed: (e) => ({

@@ -1,3 +1,4 @@
+import * as Millis from "../message/Millis.ts"
 import type { StartError } from "../client/ClientError.ts"
 import {
   type ByTag,
@@ -58,7 +59,7 @@ export const producerExplainers: Explainers<ByTag<OwnReason | ClientReason>> = {
       `topic: ${e.topic}`,
       `correlation id: ${e.correlationId}`,
       `message id: ${e.msgId}`,
-      `time: ${e.timeoutMillis} ms`,
+      `time: ${Millis.text(e.timeoutMillis)}`,
       "the request is stored and may still be handled"
     ],
     remedy: "Check that a consumer of the topic runs and replies; allow more time if it is only slow."
@@ -88,7 +89,7 @@ export const producerExplainers: Explainers<ByTag<OwnReason | ClientReason>> = {
     evidence: [
       `topic: ${e.topic}`,
       `message id: ${e.msgId}`,
-      `time: ${e.timeoutMillis} ms`,
+      `time: ${Millis.text(e.timeoutMillis)}`,
       "the message is neither committed nor rolled back"
     ],
     remedy: "Let checkLocalTransaction decide, and raise transactionTimeoutMillis if the transaction is only slow."
@@ -100,12 +101,12 @@ export const producerExplainers: Explainers<ByTag<OwnReason | ClientReason>> = {
   }),
   RecallTimeout: (e) => ({
     cause: "the recall's time was up before a broker could be asked",
-    evidence: [`topic: ${e.topic}`, `time: ${e.timeoutMillis} ms`],
+    evidence: [`topic: ${e.topic}`, `time: ${Millis.text(e.timeoutMillis)}`],
     remedy: "Raise timeoutMillis if the servers are only slow."
   }),
   SendTimeout: (e) => ({
     cause: "the send's time was up",
-    evidence: [`topic: ${e.topic}`, `time: ${e.timeoutMillis} ms`, `it was at: ${e.during}`],
+    evidence: [`topic: ${e.topic}`, `time: ${Millis.text(e.timeoutMillis)}`, `it was at: ${e.during}`],
     remedy: "Raise sendMsgTimeout if the servers are only slow."
   })
 }
@@ -138,7 +139,7 @@ export const explain = (error: ExplainedError): Explanation => {
           outcomes[error.outcome],
           ...error.attempts.map(
             ({ address, brokerName, cause, elapsedMillis, queueId }, index) =>
-              `attempt ${index + 1}: ${brokerName} queue ${queueId} at ${address}, ${Math.round(elapsedMillis)} ms, ${cause._tag}`
+              `attempt ${index + 1}: ${brokerName} queue ${queueId} at ${address}, ${Millis.text(elapsedMillis)}, ${cause._tag}`
           )
         ]
       }

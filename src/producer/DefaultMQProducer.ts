@@ -1,4 +1,5 @@
 import { Clock, Context, Deferred, Effect, Exit, Layer, Random, Scope, type Stream, SubscriptionRef } from "effect"
+import * as Millis from "../message/Millis.ts"
 import { withDefaults } from "../client/ClientConfig.ts"
 import {
   IllegalServiceState,
@@ -293,7 +294,9 @@ export const makeExtended = Effect.fnUntraced(function* (
     const left = lefts.reduce((sum, one) => sum + one, 0)
     if (left > 0) {
       yield* Effect.annotateLogs(
-        Effect.logWarning(`${subject} shuts down with ${left} send(s) under way after ${config.drainTimeoutMillis} ms`),
+        Effect.logWarning(
+          `${subject} shuts down with ${left} send(s) under way after ${Millis.text(config.drainTimeoutMillis)}`
+        ),
         { clientId: instance.clientId, group: producerGroup }
       )
     }

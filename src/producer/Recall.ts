@@ -1,4 +1,5 @@
 import { Effect, Schema } from "effect"
+import * as Millis from "../message/Millis.ts"
 import { ApiError, IllegalServiceState, RouteUnavailable } from "../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import { DLQ_GROUP_TOPIC_PREFIX, isRetryTopic, MASTER_ID } from "../message/MixAll.ts"
@@ -27,7 +28,7 @@ export class RecallTimeout extends Schema.TaggedError<RecallTimeout>()("RecallTi
   timeoutMillis: Schema.Number
 }) {
   override get message() {
-    return `The route of the topic was not known within ${this.timeoutMillis} ms. Raise timeoutMillis if the servers are only slow.`
+    return `The route of the topic was not known within ${Millis.text(this.timeoutMillis)}. Raise timeoutMillis if the servers are only slow.`
   }
 }
 

@@ -1,4 +1,5 @@
 import { Effect, Random } from "effect"
+import * as Millis from "../message/Millis.ts"
 import * as MixAll from "../message/MixAll.ts"
 import { RequestCode } from "../protocol/RequestCode.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
@@ -245,5 +246,5 @@ export const heal = (topics: ReadonlyArray<string> = []): Effect.Effect<void, Wi
 /** A fault in a few words, for a report. */
 export const describe = ({ at, fault, forMillis }: TimedFault): string => {
   const { _tag, ...rest } = fault
-  return `${at} ms, for ${forMillis} ms: ${_tag} ${JSON.stringify(rest)}`
+  return `${Millis.text(at)}, for ${Millis.text(forMillis)}: ${_tag} ${JSON.stringify(rest)}`
 }

@@ -1,4 +1,5 @@
 import { Cause, Clock, Effect, Exit } from "effect"
+import * as Millis from "../message/Millis.ts"
 import type { Message } from "../message/Message.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
 import * as MessageQueue from "../message/MessageQueue.ts"
@@ -145,7 +146,10 @@ export const make = (): Ledger => {
           const name = first === undefined ? "an empty batch" : nameOf(first.message)
           if (options.timeoutMillis !== undefined && took > options.timeoutMillis + TICK_MILLIS) {
             const how = Exit.isSuccess(exit) ? "was acknowledged" : Cause.pretty(exit.cause)
-            found.push({ check: "deadline", detail: `${name} took ${took} ms of ${options.timeoutMillis}: ${how}` })
+            found.push({
+              check: "deadline",
+              detail: `${name} took ${Millis.text(took)} of ${options.timeoutMillis}: ${how}`
+            })
           }
           if (Exit.isSuccess(exit)) return end(exit, undefined)
           const reason = exit.cause.reasons.find((candidate) => candidate._tag !== "Interrupt")

@@ -1,5 +1,6 @@
 import { Cause, Clock, Deferred, Effect, Exit, Logger, Random, Schema } from "effect"
 import type { Scope } from "effect"
+import * as Millis from "../message/Millis.ts"
 import type { EmbeddedClusterOptions } from "../embedded/EmbeddedCluster.ts"
 import { EmbeddedCluster } from "../embedded/EmbeddedCluster.ts"
 import { HostInfo } from "../transport/HostInfo.ts"
@@ -187,7 +188,8 @@ export const runSeed = <E>(
         Effect.gen(function* () {
           yield* scenario.program(world)
           yield* world.healed
-          if (!(yield* untilDelivered)) say("delivery", `messages still wait on a broker after ${LONGEST_WAIT} ms`)
+          if (!(yield* untilDelivered))
+            say("delivery", `messages still wait on a broker after ${Millis.text(LONGEST_WAIT)}`)
         })
       )
     )

@@ -1,4 +1,5 @@
 import { Cause, Effect, Exit } from "effect"
+import * as Millis from "../message/Millis.ts"
 import { FrameError, makeFrameDecoder } from "../protocol/Frame.ts"
 import { encode } from "../protocol/FrameCodec.ts"
 import { emptyBody, isResponse, ONEWAY_FLAG, RESPONSE_FLAG } from "../protocol/RemotingCommand.ts"
@@ -310,7 +311,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     if (left > 0) return Effect.andThen(Effect.sleep(Math.ceil(left)), idle)
     // Requests under way have deadlines of their own.
     if (table.size() > 0) return Effect.andThen(Effect.sleep(options.idleTimeoutMillis), idle)
-    return Effect.succeed(new Error(`idle for ${options.idleTimeoutMillis} ms`))
+    return Effect.succeed(new Error(`idle for ${Millis.text(options.idleTimeoutMillis)}`))
   })
 
   const endSignal = Effect.callback<Error>((resume) => {

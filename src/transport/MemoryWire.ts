@@ -1,5 +1,6 @@
 import { Clock, Context, Effect, FiberSet, Layer, Random } from "effect"
 import type { Scope } from "effect"
+import * as Millis from "../message/Millis.ts"
 import { makePipe } from "./MemoryPipe.ts"
 import type { Pipe } from "./MemoryPipe.ts"
 import * as Address from "./Address.ts"
@@ -165,7 +166,9 @@ const connect =
     return Effect.timeoutOrElse(dial, {
       duration: connectTimeoutMillis,
       orElse: () =>
-        Effect.fail(wireError(address, "connect", "timeout", `not connected after ${connectTimeoutMillis} ms`))
+        Effect.fail(
+          wireError(address, "connect", "timeout", `not connected after ${Millis.text(connectTimeoutMillis)}`)
+        )
     })
   }
 

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import * as Millis from "../message/Millis.ts"
 import { requestCodeName } from "../protocol/RequestCode.ts"
 import { tlsHints, TlsReason } from "./Tls.ts"
 import { WireErrorKind, wireErrorHints } from "./Wire.ts"
@@ -23,7 +24,7 @@ export class ConnectFailed extends Schema.TaggedError<ConnectFailed>()("ConnectF
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    return `Could not connect to ${this.address} (${this.kind}): ${wireErrorHints[this.kind]}. The next attempt is possible in ${Math.ceil(this.retryAfterMillis)} ms.`
+    return `Could not connect to ${this.address} (${this.kind}): ${wireErrorHints[this.kind]}. The next attempt is possible in ${Millis.text(this.retryAfterMillis)}.`
   }
   get outcome(): Outcome {
     return "not-sent"
@@ -107,8 +108,8 @@ export class RequestTimeout extends Schema.TaggedError<RequestTimeout>()("Reques
   override get message(): string {
     const what = `${requestCodeName(this.code)} to ${this.address}`
     return this.sent
-      ? `No answer to ${what} within ${this.timeoutMillis} ms. ${sentence(true)} Raise the timeout if the server is only slow.`
-      : `${what} was not sent within ${this.timeoutMillis} ms: the time ran out before there was a connection to write to. ${sentence(false)}`
+      ? `No answer to ${what} within ${Millis.text(this.timeoutMillis)}. ${sentence(true)} Raise the timeout if the server is only slow.`
+      : `${what} was not sent within ${Millis.text(this.timeoutMillis)}: the time ran out before there was a connection to write to. ${sentence(false)}`
   }
   get outcome(): Outcome {
     return outcomeOf(this.sent)
@@ -125,7 +126,7 @@ export class TooManyRequests extends Schema.TaggedError<TooManyRequests>()("TooM
   timeoutMillis: Schema.Number
 }) {
   override get message(): string {
-    return `Too many requests are under way to ${this.address}: no place became free within ${this.timeoutMillis} ms. ${sentence(false)} Send less at once, or raise maxInFlightRequests or maxInFlightBytes.`
+    return `Too many requests are under way to ${this.address}: no place became free within ${Millis.text(this.timeoutMillis)}. ${sentence(false)} Send less at once, or raise maxInFlightRequests or maxInFlightBytes.`
   }
   get outcome(): Outcome {
     return "not-sent"

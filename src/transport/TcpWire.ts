@@ -3,6 +3,7 @@ import { Effect, Exit, FiberSet, Layer } from "effect"
 import type { Scope } from "effect"
 import { Socket } from "effect/socket"
 import * as Net from "node:net"
+import * as Millis from "../message/Millis.ts"
 import * as Address from "./Address.ts"
 import type { TlsOptions } from "./Tls.ts"
 import * as TlsSocket from "./TlsSocket.ts"
@@ -234,7 +235,7 @@ const connect =
               operation: "connect",
               kind: resolved ? "timeout" : "dns",
               cause: new Error(
-                `${resolved ? "not connected" : "no answer of the resolver"} after ${connectTimeoutMillis} ms`
+                `${resolved ? "not connected" : "no answer of the resolver"} after ${Millis.text(connectTimeoutMillis)}`
               )
             })
           )

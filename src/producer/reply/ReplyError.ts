@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import * as Millis from "../../message/Millis.ts"
 
 /**
  * The request was stored, but no reply came in time. One that comes later is dropped.
@@ -15,7 +16,7 @@ export class RequestReplyTimeout extends Schema.TaggedError<RequestReplyTimeout>
   timeoutMillis: Schema.Number
 }) {
   override get message() {
-    return `No reply to the request ${this.correlationId} (message ${this.msgId} to topic "${this.topic}") came within ${this.timeoutMillis} ms. The request is stored and may still be handled. Check that a consumer of the topic runs and replies, and that it replies in time.`
+    return `No reply to the request ${this.correlationId} (message ${this.msgId} to topic "${this.topic}") came within ${Millis.text(this.timeoutMillis)}. The request is stored and may still be handled. Check that a consumer of the topic runs and replies, and that it replies in time.`
   }
 }
 

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import * as Millis from "../../message/Millis.ts"
 import { TopicEncodeError } from "../../message/Topic.ts"
 import { CompressionUnavailable } from "../../protocol/Lz4.ts"
 import { ApiError, IllegalServiceState, RouteUnavailable } from "../../client/ClientError.ts"
@@ -23,7 +24,7 @@ export class SendTimeout extends Schema.TaggedError<SendTimeout>()("SendTimeout"
   during: Schema.String
 }) {
   override get message() {
-    return `The send to topic "${this.topic}" did not end within ${this.timeoutMillis} ms (it was at: ${this.during}). Raise sendMsgTimeout if the servers are only slow.`
+    return `The send to topic "${this.topic}" did not end within ${Millis.text(this.timeoutMillis)} (it was at: ${this.during}). Raise sendMsgTimeout if the servers are only slow.`
   }
 }
 
@@ -127,7 +128,7 @@ export class SendError extends Schema.TaggedError<SendError>()("SendError", {
     const tried =
       this.attempts.length < 2
         ? ""
-        : ` Tried ${this.attempts.map((a) => `${a.brokerName}:${a.queueId} (${Math.round(a.elapsedMillis)} ms, ${a.cause._tag})`).join(", ")}.`
+        : ` Tried ${this.attempts.map((a) => `${a.brokerName}:${a.queueId} (${Millis.text(a.elapsedMillis)}, ${a.cause._tag})`).join(", ")}.`
     // A server's words do not always say what the message was for.
     const topic = this.reason.message.includes(`"${this.topic}"`) ? "" : `Sending to topic "${this.topic}": `
     return `${topic}${this.reason.message} ${sent}${tried}`

@@ -1,4 +1,5 @@
 import { Cause, Clock, Context, Effect, Exit } from "effect"
+import * as Millis from "../../message/Millis.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import type { SendResult } from "../../message/SendResult.ts"
 import type { Outgoing } from "../send/Outgoing.ts"
@@ -120,7 +121,7 @@ export const make = Effect.fnUntraced(function* (producerGroup: string): Effect.
       Effect.interruptible,
       Effect.timeoutOption(Math.max(1, limitMillis)),
       Effect.flatMap((done) =>
-        done._tag === "Some" ? succeeded(name) : failed(name, `gave up after ${Math.ceil(limitMillis)} ms`)
+        done._tag === "Some" ? succeeded(name) : failed(name, `gave up after ${Millis.text(limitMillis)}`)
       ),
       Effect.catchCause((cause) => failed(name, describe(cause)))
     )

@@ -1,4 +1,5 @@
 import { type Cause, Effect, Exit, FiberSet, type Scope, Semaphore } from "effect"
+import * as Millis from "../../message/Millis.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import type { MQProducerInner } from "../../client/ClientMembers.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
@@ -85,7 +86,7 @@ export const make = (
   const outcomeOf = (ended: Ended): { readonly state: LocalTransactionState; readonly problem: string | undefined } => {
     if (Exit.isFailure(ended)) return { state: "UNKNOW", problem: problemOf(ended.cause) }
     return ended.value === TIMED_OUT
-      ? { state: "UNKNOW", problem: `no answer within ${checkTimeoutMillis} ms` }
+      ? { state: "UNKNOW", problem: `no answer within ${Millis.text(checkTimeoutMillis)}` }
       : { state: ended.value, problem: undefined }
   }
 

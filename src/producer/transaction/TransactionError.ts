@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import * as Millis from "../../message/Millis.ts"
 
 /**
  * The broker stored the half message, but not as durably as it is configured to. The local transaction was not run and
@@ -29,7 +30,7 @@ export class LocalTransactionTimeout extends Schema.TaggedError<LocalTransaction
   timeoutMillis: Schema.Number
 }) {
   override get message() {
-    return `The local transaction of message ${this.msgId} to topic "${this.topic}" did not end within ${this.timeoutMillis} ms and was interrupted. The message is neither committed nor rolled back; checkLocalTransaction decides when the broker asks.`
+    return `The local transaction of message ${this.msgId} to topic "${this.topic}" did not end within ${Millis.text(this.timeoutMillis)} and was interrupted. The message is neither committed nor rolled back; checkLocalTransaction decides when the broker asks.`
   }
 }
 
