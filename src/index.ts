@@ -86,9 +86,9 @@ export {
   type TransactionMQProducerShape,
   type TransactionOptions,
   type TransactionProducerOptions,
-  type TransactionResult,
-  type TransactionSettings
+  type TransactionResult
 } from "./producer/TransactionMQProducer.ts"
+export type { TransactionSettings } from "./producer/TransactionConfig.ts"
 export type { TraceState } from "./producer/telemetry/TraceDispatcher.ts"
 
 export * from "./admin/AdminError.ts"

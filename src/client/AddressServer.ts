@@ -4,7 +4,7 @@ import type * as HttpClientError from "effect/http/HttpClientError"
 import * as Millis from "../message/Millis.ts"
 import * as ForeignText from "../message/ForeignText.ts"
 import type { ClientConfig } from "./ClientConfig.ts"
-import { parseNamesrvAddr } from "./ClientConfig.ts"
+import { parseNamesrvAddr } from "./NameServerAddresses.ts"
 import { AddressServerFailed } from "./ClientError.ts"
 
 /**

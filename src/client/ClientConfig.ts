@@ -1,17 +1,15 @@
 import { AUTO_CREATE_TOPIC_KEY_TOPIC, DEFAULT_INSTANCE_NAME } from "../message/MixAll.ts"
-import * as Address from "../transport/Address.ts"
 import type { RemotingClientConfig } from "../transport/RemotingClient.ts"
-import type { TlsOptions } from "../transport/Tls.ts"
 import { ConfigProblem, InvalidConfig } from "./ClientError.ts"
 import * as ClientSecurity from "./ClientSecurity.ts"
-import type { CredentialsSource } from "./SessionCredentials.ts"
+import { parseNamesrvAddr } from "./NameServerAddresses.ts"
 
 /**
  * The options of a client instance, with RocketMQ's words and defaults.
  *
  * Source: RocketMQ `ClientConfig`, `NettyClientConfig`.
  */
-export interface ClientConfig {
+export interface ClientConfig extends ClientSecurity.SecurityConfig {
   /**
    * The name servers, `host:port;host:port` or a list. Host names, IPv4 and `[IPv6]` are accepted. When absent, the
    * environment variable `NAMESRV_ADDR`, a `NameServerResolver` and {@link namesrvDomain} are asked, in this order.
@@ -43,32 +41,13 @@ export interface ClientConfig {
   readonly createTopicKey: string
   /** Whether there are metrics; default true. They cost a send about one part in twenty. */
   readonly metrics: boolean
-  /**
-   * Who the client is for servers with access control: the credentials, or a source of them. By default a
-   * `SessionCredentials` service, if one is provided, and else nothing is signed (Java `AclClientRPCHook`).
-   */
-  readonly credentials: CredentialsSource | undefined
-  /** Speaks TLS with name servers and brokers; default plain text (Java `useTLS`, `tls.enable`). */
-  readonly tls: TlsOptions | undefined
-  /** Prefix of all topics and groups on the wire; users never see it (Java `namespace`). */
-  readonly namespace: string | undefined
-  /** Says with every request for which namespace it is; names stay as they are (Java `namespaceV2`). */
-  readonly namespaceV2: string | undefined
-  /** Whether sends are marked as those of a unit; default false (Java `unitMode`). */
-  readonly unitMode: boolean
-  /** Whether sends go to the brokers' second listener, at their port - 2; default false (Java `vipChannelEnabled`). */
-  readonly vipChannelEnabled: boolean
-  /**
-   * Which broker addresses may be dialled, after translation; by default all that a route names. A name server that
-   * nobody guards could otherwise send the client, and its signed requests, anywhere.
-   */
-  readonly allowAddress: ((address: string) => boolean) | undefined
   /** Options of the remoting client: connect timeout, caps on what is in flight, header form, hook. */
   readonly remoting: Partial<RemotingClientConfig>
 }
 
 /** The defaults of {@link ClientConfig}. */
 export const defaults: ClientConfig = {
+  ...ClientSecurity.defaults,
   namesrvAddr: undefined,
   namesrvDomain: undefined,
   namesrvDomainSubgroup: "nsaddr",
@@ -81,13 +60,6 @@ export const defaults: ClientConfig = {
   mqClientApiTimeout: 3_000,
   createTopicKey: AUTO_CREATE_TOPIC_KEY_TOPIC,
   metrics: true,
-  credentials: undefined,
-  tls: undefined,
-  namespace: undefined,
-  namespaceV2: undefined,
-  unitMode: false,
-  vipChannelEnabled: false,
-  allowAddress: undefined,
   remoting: {}
 }
 
@@ -105,36 +77,6 @@ export const withDefaults = <C extends object>(
     if (value !== undefined) merged[key] = value
   }
   return merged
-}
-
-// http://MQ_INST_<id>.<host>:<port> and http://<host>:<port> are both used for `host:port`, as in Java.
-const stripScheme = (text: string) => {
-  if (!/^https?:\/\//.test(text)) return text
-  const url = text.replace(/\/+$/, "")
-  return url.slice(url.lastIndexOf("/") + 1)
-}
-
-/**
- * Splits a name server list into its `host:port` items. Blank items are skipped; a bad one is reported with its
- * position.
- */
-export const parseNamesrvAddr = (
-  input: string | ReadonlyArray<string>
-): { readonly addresses: ReadonlyArray<string>; readonly problems: ReadonlyArray<ConfigProblem> } => {
-  const items = typeof input === "string" ? input.split(";") : input
-  const addresses: Array<string> = []
-  const problems: Array<ConfigProblem> = []
-  items.forEach((item, index) => {
-    const text = stripScheme(item.trim())
-    if (text === "") return
-    const parsed = Address.parse(text)
-    if ("_tag" in parsed) {
-      problems.push(new ConfigProblem({ path: `namesrvAddr[${index}]`, problem: parsed.message }))
-    } else if (!addresses.includes(text)) {
-      addresses.push(text)
-    }
-  })
-  return { addresses, problems }
 }
 
 const positive: ReadonlyArray<keyof ClientConfig> = [

@@ -1,14 +1,44 @@
 import { Equal } from "effect"
+import type { TlsOptions } from "../transport/Tls.ts"
 import * as TlsSocket from "../transport/TlsSocket.ts"
-import type { ClientConfig } from "./ClientConfig.ts"
 import { ConfigProblem } from "./ClientError.ts"
 import * as SessionCredentials from "./SessionCredentials.ts"
+import type { CredentialsSource } from "./SessionCredentials.ts"
 
-/** The part of a configuration that says who the client is and whom it trusts. */
-type SecurityConfig = Pick<
-  ClientConfig,
-  "credentials" | "tls" | "namespace" | "namespaceV2" | "unitMode" | "vipChannelEnabled" | "allowAddress"
->
+/** The options that say who the client is and whom it trusts. */
+export interface SecurityConfig {
+  /**
+   * Who the client is for servers with access control: the credentials, or a source of them. By default a
+   * `SessionCredentials` service, if one is provided, and else nothing is signed (Java `AclClientRPCHook`).
+   */
+  readonly credentials: CredentialsSource | undefined
+  /** Speaks TLS with name servers and brokers; default plain text (Java `useTLS`, `tls.enable`). */
+  readonly tls: TlsOptions | undefined
+  /** Prefix of all topics and groups on the wire; users never see it (Java `namespace`). */
+  readonly namespace: string | undefined
+  /** Says with every request for which namespace it is; names stay as they are (Java `namespaceV2`). */
+  readonly namespaceV2: string | undefined
+  /** Whether sends are marked as those of a unit; default false (Java `unitMode`). */
+  readonly unitMode: boolean
+  /** Whether sends go to the brokers' second listener, at their port - 2; default false (Java `vipChannelEnabled`). */
+  readonly vipChannelEnabled: boolean
+  /**
+   * Which broker addresses may be dialled, after translation; by default all that a route names. A name server that
+   * nobody guards could otherwise send the client, and its signed requests, anywhere.
+   */
+  readonly allowAddress: ((address: string) => boolean) | undefined
+}
+
+/** The defaults of {@link SecurityConfig}. */
+export const defaults: SecurityConfig = {
+  credentials: undefined,
+  tls: undefined,
+  namespace: undefined,
+  namespaceV2: undefined,
+  unitMode: false,
+  vipChannelEnabled: false,
+  allowAddress: undefined
+}
 
 /** A namespace becomes part of names; `%` separates it from them. */
 const validNamespace = /^[a-zA-Z0-9_-]{1,100}$/

@@ -9,7 +9,6 @@ import { WireError } from "../transport/Wire.ts"
 import type { WireErrorKind } from "../transport/Wire.ts"
 import * as AddressServer from "./AddressServer.ts"
 import type { ClientConfig } from "./ClientConfig.ts"
-import { parseNamesrvAddr } from "./ClientConfig.ts"
 import {
   type AddressServerFailed,
   NameServerResolveError,
@@ -17,6 +16,7 @@ import {
   NameServerUnavailable,
   NoNameServer
 } from "./ClientError.ts"
+import { parseNamesrvAddr } from "./NameServerAddresses.ts"
 import { NameServerResolver } from "./NameServerResolver.ts"
 
 /** Which name servers there are, which one is in use, and requests to them. */

@@ -1,7 +1,8 @@
 import { Config, Effect, Option } from "effect"
 import type { ClientConfig } from "./ClientConfig.ts"
-import { check, parseNamesrvAddr } from "./ClientConfig.ts"
+import { check } from "./ClientConfig.ts"
 import { ConfigProblem, InvalidConfig, StartError } from "./ClientError.ts"
+import { parseNamesrvAddr } from "./NameServerAddresses.ts"
 import * as RpcHooks from "./RpcHooks.ts"
 import { SessionCredentials } from "./SessionCredentials.ts"
 

@@ -8,7 +8,7 @@ import * as Read from "../client/ConfigReader.ts"
 import type { ConfigOption, Parse } from "../client/ConfigReader.ts"
 import * as ProducerConfigs from "./ProducerConfig.ts"
 import type { ProducerConfig, ProducerOptions } from "./ProducerConfig.ts"
-import type { TransactionSettings } from "./TransactionMQProducer.ts"
+import type { TransactionSettings } from "./TransactionConfig.ts"
 import { checkGroup } from "./send/Validators.ts"
 
 /**

@@ -1,5 +1,5 @@
 import { Context, Effect, Exit, Layer } from "effect"
-import { ConfigProblem, StartError } from "../client/ClientError.ts"
+import { StartError } from "../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import type { MQClientManager } from "../client/MQClientManager.ts"
 import type { Message } from "../message/Message.ts"
@@ -23,21 +23,11 @@ import { withProperties } from "./send/OutgoingProperties.ts"
 import type { ProducerOptions } from "./ProducerConfig.ts"
 import { InvalidMessage, type SendError } from "./send/SendError.ts"
 import type { SendOptions } from "./send/SendOptions.ts"
+import * as TransactionConfig from "./TransactionConfig.ts"
+import type { TransactionSettings } from "./TransactionConfig.ts"
 import * as TransactionChecks from "./transaction/TransactionChecks.ts"
 import { LocalTransactionTimeout, TransactionNotRun } from "./transaction/TransactionError.ts"
 import * as Underway from "../client/Drain.ts"
-
-/** What a transactional producer can be told beside the options of every producer. */
-export interface TransactionSettings {
-  /** Checks that run at once; default 8 (Java `checkThreadPoolMaxSize`, 1 there). */
-  readonly checkConcurrency?: number | undefined
-  /** Checks that may run and wait; default 2,000 (Java `checkRequestHoldMax`). Those beyond are asked again by the broker. */
-  readonly checkRequestHoldMax?: number | undefined
-  /** Milliseconds that a check may take before the answer is UNKNOW; default 10,000. */
-  readonly checkTimeoutMillis?: number | undefined
-  /** Milliseconds that a local transaction may take before it is interrupted; by default as long as it likes. */
-  readonly transactionTimeoutMillis?: number | undefined
-}
 
 /**
  * The options of a transactional producer. With `topics` the readiness is `registered` unless another one is given: the
@@ -176,25 +166,6 @@ const started = Effect.fnUntraced(function* <R>(options: TransactionProducerOpti
   return TransactionMQProducer.of(producer)
 })
 
-const defaults = { checkConcurrency: 8, checkRequestHoldMax: 2_000, checkTimeoutMillis: 10_000 }
-
-const problemsOf = (settings: TransactionSettings): ReadonlyArray<ConfigProblem> => {
-  const found: Array<ConfigProblem> = []
-  for (const path of ["checkConcurrency", "checkRequestHoldMax"] as const) {
-    const value = settings[path]
-    if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {
-      found.push(new ConfigProblem({ path, problem: `must be a whole number of at least 1, is ${value}` }))
-    }
-  }
-  for (const path of ["checkTimeoutMillis", "transactionTimeoutMillis"] as const) {
-    const value = settings[path]
-    if (value !== undefined && !(Number.isFinite(value) && value > 0)) {
-      found.push(new ConfigProblem({ path, problem: `must be a number of milliseconds above 0, is ${value}` }))
-    }
-  }
-  return found
-}
-
 const delayProperties = [
   MessageConst.DELAY_TIME_LEVEL,
   MessageConst.TIMER_DELAY_SEC,
@@ -226,9 +197,9 @@ const make = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions
   const checks = TransactionChecks.make(
     {
       producerGroup,
-      checkConcurrency: options.checkConcurrency ?? defaults.checkConcurrency,
-      checkRequestHoldMax: options.checkRequestHoldMax ?? defaults.checkRequestHoldMax,
-      checkTimeoutMillis: options.checkTimeoutMillis ?? defaults.checkTimeoutMillis
+      checkConcurrency: options.checkConcurrency ?? TransactionConfig.defaults.checkConcurrency,
+      checkRequestHoldMax: options.checkRequestHoldMax ?? TransactionConfig.defaults.checkRequestHoldMax,
+      checkTimeoutMillis: options.checkTimeoutMillis ?? TransactionConfig.defaults.checkTimeoutMillis
     },
     (message) => Effect.provideContext(checkLocalTransaction(message), context)
   )
@@ -239,7 +210,7 @@ const make = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions
   const { config, producer, running } = yield* makeExtended(
     { ...options, readiness },
     {
-      problems: problemsOf(options),
+      problems: TransactionConfig.problems(options),
       attach: checks.attach,
       drain: (timeoutMillis) =>
         Effect.map(

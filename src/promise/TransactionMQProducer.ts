@@ -8,9 +8,9 @@ import {
   type TransactionCounters,
   TransactionMQProducer as Service,
   type TransactionMQProducerShape,
-  type TransactionResult,
-  type TransactionSettings
+  type TransactionResult
 } from "../producer/TransactionMQProducer.ts"
+import type { TransactionSettings } from "../producer/TransactionConfig.ts"
 import { calls, type DefaultMQProducer } from "./DefaultMQProducer.ts"
 import { managerLayer, type PlainOptions, redact } from "./Options.ts"
 import { build, type CallOptions, type Run, runWith } from "./Run.ts"
