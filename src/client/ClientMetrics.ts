@@ -56,7 +56,7 @@ export const observe = (
 /** Where the numbers of an instance come from. */
 export interface InstanceSources {
   readonly clientId: string
-  readonly remoting: RemotingClient["Service"]
+  readonly remoting: RemotingClient
   readonly routes: TopicRoute
   readonly heartbeat: Heartbeat
   readonly timers: ReadonlyMap<number, TimerState>

@@ -64,7 +64,7 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly api: MQClientApi
   readonly routes: TopicRoute
   readonly nameServer: NameServer
-  readonly remoting: RemotingClient["Service"]
+  readonly remoting: RemotingClient
   readonly timeoutMillis: number
   readonly nowMillis: () => number
 }) {

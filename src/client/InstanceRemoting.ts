@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import type { Scope } from "effect"
 import type { Request } from "../protocol/RemotingCommand.ts"
 import * as Remoting from "../transport/RemotingClient.ts"
+import type { Requests } from "../transport/Requests.ts"
 import type { RpcHook } from "../transport/RpcHook.ts"
 import type { Wire } from "../transport/Wire.ts"
 import type { ClientConfig } from "./ClientConfig.ts"
@@ -46,7 +47,7 @@ export const make = (
   config: ClientConfig,
   handlers: Remoting.RemotingClientHandlers,
   isBroker: (address: string) => boolean
-): Effect.Effect<Remoting.RemotingClient["Service"], never, Wire | Scope.Scope> => {
+): Effect.Effect<Remoting.RemotingClient, never, Wire | Scope.Scope> => {
   const { namespace, tls } = config
   const { onRequest } = handlers
   const settings = { ...config.remoting, rpcHook: rpcHook(config), ...(tls === undefined ? {} : { tls }) }
@@ -60,12 +61,11 @@ export const make = (
   return Remoting.make(settings, unwrapping).pipe(
     Effect.map((remoting) => {
       if (namespace === undefined) return remoting
-      const unwrapped = (answer: ReturnType<typeof remoting.invoke>) =>
-        Effect.map(answer, (response) => NamespaceRpcHook.unwrapRemark(namespace, response))
-      const invoke: typeof remoting.invoke = (...request) => unwrapped(remoting.invoke(...request))
-      const start: typeof remoting.start = (address, request, timeoutMillis, resume) =>
-        remoting.start(address, request, timeoutMillis, (answer) => resume(unwrapped(answer)))
-      return { ...remoting, invoke, start }
+      const start: Requests["start"] = (address, request, timeoutMillis, resume) =>
+        remoting.start(address, request, timeoutMillis, (answer) =>
+          resume(Effect.map(answer, (response) => NamespaceRpcHook.unwrapRemark(namespace, response)))
+        )
+      return { ...remoting, start }
     }),
     Effect.map((remoting) => (config.vipChannelEnabled ? VipChannel.make(remoting, isBroker) : remoting)),
     Effect.tap(() =>

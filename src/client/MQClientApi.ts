@@ -14,6 +14,8 @@ import { ResponseCode, responseCodeName } from "../protocol/ResponseCode.ts"
 import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
 import type { RemotingClient } from "../transport/RemotingClient.ts"
 import type { RemotingError } from "../transport/RemotingError.ts"
+import { invoke, invokeOneway } from "../transport/Requests.ts"
+import type { Requests } from "../transport/Requests.ts"
 import { type AccessDenied, accessDenied } from "./AccessDenied.ts"
 import {
   type ApiError,
@@ -54,10 +56,8 @@ export interface MQClientApi {
     topic: string,
     timeoutMillis: number
   ) => Effect.Effect<TopicRouteData | undefined, NameServerApiError>
-  /** A send; what the answer says, {@link MQClientApi.readStored} tells. */
-  readonly sendMessage: RemotingClient["Service"]["invoke"]
-  /** {@link MQClientApi.sendMessage} for whoever makes an `Effect.callback` of their own of it. */
-  readonly startSendMessage: RemotingClient["Service"]["start"]
+  /** Begins a send; what the answer says, {@link MQClientApi.readStored} tells. */
+  readonly startSendMessage: Requests["start"]
   /**
    * Reads the answer to a send. "Stored, but" answers (FLUSH_DISK_TIMEOUT and so on) are successes; the answer's `code`
    * tells them apart.
@@ -67,10 +67,8 @@ export interface MQClientApi {
     request: Request,
     response: RemotingCommand
   ) => SendMessage.SendMessageAnswer | AccessDenied | BrokerRejected | UnreadableAnswer
-  /** A send that nobody answers. */
-  readonly sendMessageOneway: RemotingClient["Service"]["invokeOneway"]
-  /** {@link MQClientApi.sendMessageOneway} for whoever makes an `Effect.callback` of their own of it. */
-  readonly startSendMessageOneway: RemotingClient["Service"]["startOneway"]
+  /** Begins a send that nobody answers. */
+  readonly startSendMessageOneway: Requests["startOneway"]
   /** What became of a half message; nobody answers. The remark says why, where there is something to say. */
   readonly endTransactionOneway: (
     address: string,
@@ -136,9 +134,9 @@ const read = <A>(
 }
 
 /** Makes the requests over a remoting client. */
-export const make = (remoting: RemotingClient["Service"], nameServer: NameServer): MQClientApi => {
+export const make = (remoting: RemotingClient, nameServer: NameServer): MQClientApi => {
   const call: MQClientApi["call"] = (address, request, timeoutMillis, decode) =>
-    Effect.flatMap(remoting.invoke(address, request, timeoutMillis), (response) =>
+    Effect.flatMap(invoke(remoting, address, request, timeoutMillis), (response) =>
       read(address, request, response, decode)
     )
 
@@ -161,20 +159,18 @@ export const make = (remoting: RemotingClient["Service"], nameServer: NameServer
           () => Effect.succeed(undefined)
         )
       ),
-    sendMessage: remoting.invoke,
     startSendMessage: remoting.start,
     readStored: (address, request, response) => {
       if (!isStored(response.code)) return rejected(address, request.code, response)
       const answer = SendMessage.decodeResponse(response)
       return isDecodeError(answer) ? unreadable(address, request.code, answer) : answer
     },
-    sendMessageOneway: remoting.invokeOneway,
     startSendMessageOneway: remoting.startOneway,
     endTransactionOneway: (address, header, remark, timeoutMillis) =>
-      remoting.invokeOneway(address, { ...EndTransaction.request(header), remark }, timeoutMillis),
+      invokeOneway(remoting, address, { ...EndTransaction.request(header), remark }, timeoutMillis),
     pullMessage: (address, request, timeoutMillis) =>
       Effect.flatMap(
-        remoting.invoke(address, request, timeoutMillis),
+        invoke(remoting, address, request, timeoutMillis),
         (response): Effect.Effect<PullMessage.PullMessageAnswer, ApiError> => {
           if (PullMessage.statusOf(response.code) === undefined) {
             return Effect.fail(rejected(address, request.code, response))

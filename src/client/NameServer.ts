@@ -5,6 +5,7 @@ import type { Request, RemotingCommand } from "../protocol/RemotingCommand.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { RemotingClient } from "../transport/RemotingClient.ts"
 import type { RemotingError } from "../transport/RemotingError.ts"
+import { invoke } from "../transport/Requests.ts"
 import { WireError } from "../transport/Wire.ts"
 import type { WireErrorKind } from "../transport/Wire.ts"
 import * as AddressServer from "./AddressServer.ts"
@@ -145,7 +146,7 @@ export const source = Effect.fnUntraced(function* (config: ClientConfig) {
 export const make = Effect.fnUntraced(function* (
   from: NameServerSource,
   initial: ReadonlyArray<string>,
-  remoting: RemotingClient["Service"]
+  remoting: RemotingClient
 ) {
   const clock = yield* Clock.Clock
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
@@ -194,7 +195,7 @@ export const make = Effect.fnUntraced(function* (
     return yield* error
   })
 
-  const invoke = Effect.fnUntraced(function* (request: Request, timeoutMillis: number) {
+  const ask = Effect.fnUntraced(function* (request: Request, timeoutMillis: number) {
     if (list.length === 0) return yield* new NoNameServer({ looked: from.looked })
     const deadline = now() + timeoutMillis
     const tries = new Map<string, NameServerTry>()
@@ -217,7 +218,7 @@ export const make = Effect.fnUntraced(function* (
         continue
       }
       asked.add(address)
-      const outcome = yield* Effect.result(remoting.invoke(address, request, Math.ceil(remaining / candidates.length)))
+      const outcome = yield* Effect.result(invoke(remoting, address, request, Math.ceil(remaining / candidates.length)))
       if (outcome._tag === "Failure") {
         const { failure } = outcome
         if (failure._tag === "RequestTimeout" && failure.sent) yield* remoting.retire(address)
@@ -237,7 +238,7 @@ export const make = Effect.fnUntraced(function* (
     chosen: Effect.sync(choice),
     refreshable: from.fixed.length === 0,
     fetchNameServerAddr: Effect.flatMap(from.ask, swap),
-    invoke
+    invoke: ask
   }
   return self
 })

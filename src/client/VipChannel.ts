@@ -39,17 +39,11 @@ export const vipAddress = (address: string): string => {
  *
  * Source: RocketMQ `MixAll.brokerVIPChannel`, `ClientConfig.vipChannelEnabled`.
  */
-export const make = (
-  remoting: RemotingClient["Service"],
-  isBroker: (address: string) => boolean
-): RemotingClient["Service"] => {
+export const make = (remoting: RemotingClient, isBroker: (address: string) => boolean): RemotingClient => {
   const target = (address: string, code: number) =>
     ownPort.has(code) || !isBroker(address) ? address : vipAddress(address)
   return {
     ...remoting,
-    invoke: (address, request, timeoutMillis) => remoting.invoke(target(address, request.code), request, timeoutMillis),
-    invokeOneway: (address, request, timeoutMillis) =>
-      remoting.invokeOneway(target(address, request.code), request, timeoutMillis),
     start: (address, request, timeoutMillis, resume) =>
       remoting.start(target(address, request.code), request, timeoutMillis, resume),
     startOneway: (address, request, timeoutMillis, resume) =>

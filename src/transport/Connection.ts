@@ -13,8 +13,9 @@ import { makeFrameWriter } from "./FrameWriter.ts"
 import { makeInFlightLimit } from "./InFlightLimit.ts"
 import { ConnectionClosed, RequestTimeout, TooManyRequests } from "./RemotingError.ts"
 import type { RemotingError } from "./RemotingError.ts"
-import { awaited, makeResponseTable } from "./ResponseTable.ts"
-import type { PendingCall, PendingOneway, PendingRequest, Resume, Started } from "./ResponseTable.ts"
+import type { CancelHandle, Resume } from "./Requests.ts"
+import { makeResponseTable, Pending } from "./ResponseTable.ts"
+import type { PendingCall, PendingOneway, PendingRequest } from "./ResponseTable.ts"
 import type { ByteStream, WireError } from "./Wire.ts"
 
 /** What one end of a connection needs to know. Client and server use the same connection with other settings. */
@@ -57,21 +58,15 @@ export interface Connection {
   readonly address: string
   readonly remoteAddress: string
   readonly localAddress: string
-  /** Sends a request; undefined when it has ended already. */
-  readonly call: (
+  /** Sends a request that is answered, in the dialect of `Requests`. */
+  readonly start: (
     request: Request,
     timeoutMillis: number,
     mayReplay: boolean,
     resume: Resume<RemotingCommand>
-  ) => Started | undefined
-  /** Sends a one-way request; undefined when it has ended already. */
-  readonly callOneway: (request: Request, timeoutMillis: number, resume: Resume<void>) => Started | undefined
-  readonly invoke: (
-    request: Request,
-    timeoutMillis: number,
-    mayReplay: boolean
-  ) => Effect.Effect<RemotingCommand, RemotingError>
-  readonly invokeOneway: (request: Request, timeoutMillis: number) => Effect.Effect<void, RemotingError>
+  ) => CancelHandle | undefined
+  /** Sends a request that nobody answers, in the same way. */
+  readonly startOneway: (request: Request, timeoutMillis: number, resume: Resume<void>) => CancelHandle | undefined
   /** Answers a request of the peer; does nothing when the connection has ended. */
   readonly respond: (opaque: number, response: Response, corrupt?: boolean) => void
   /** Closes the connection as soon as nothing is pending on it. Requests in line are taken out for `reroute`, if given. */
@@ -89,8 +84,6 @@ export interface Connection {
   readonly rttMillis: () => number | undefined
 }
 
-/** Bytes that a request counts besides its body. */
-const HEADER_SIZE = 256
 /** The header byte that names the serialize type, behind the frame length. */
 const SERIALIZE_TYPE_AT = 4
 
@@ -120,7 +113,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     }
   })
 
-  const start = (pending: PendingRequest) => {
+  const transmit = (pending: PendingRequest) => {
     table.add(pending)
     pending.state = "inFlight"
     // Before the append, which may hand over at once.
@@ -140,7 +133,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     maxRequests: options.maxInFlightRequests,
     maxBytes: options.maxInFlightBytes,
     unwritten: writer.unwritten,
-    admit: start
+    admit: transmit
   })
 
   /** Gives the place of a request back that has left the table. */
@@ -170,66 +163,23 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
       pending.resume(Effect.fail(timedOut(pending, false)))
       return undefined
     }
-    if (limit.enter(pending)) start(pending)
+    if (limit.enter(pending)) transmit(pending)
     if (pending.state === "done") return undefined
     deadline.arm(pending.deadline)
     return pending
   }
 
-  // One function for all requests: a closure for each would have to be made for each.
-  const giveUp = function (this: PendingRequest) {
-    cancel(this)
-  }
-
-  const call: Connection["call"] = (request, timeoutMillis, mayReplay, resume) => {
-    const startedAt = now()
-    return register({
-      request,
-      timeoutMillis,
-      startedAt,
-      deadline: startedAt + timeoutMillis,
-      reads,
-      size: request.body === undefined ? HEADER_SIZE : HEADER_SIZE + request.body.length,
-      mayReplay,
-      state: "waiting",
-      opaque: -1,
-      handOver: -1,
-      oneway: false,
-      resume,
-      giveUp
-    })
-  }
-
-  const callOneway: Connection["callOneway"] = (request, timeoutMillis, resume) => {
-    const startedAt = now()
-    return register({
-      request,
-      timeoutMillis,
-      startedAt,
-      deadline: startedAt + timeoutMillis,
-      reads,
-      size: request.body === undefined ? HEADER_SIZE : HEADER_SIZE + request.body.length,
-      mayReplay: false,
-      state: "waiting",
-      opaque: -1,
-      handOver: -1,
-      oneway: true,
-      resume,
-      giveUp
-    })
-  }
-
   /** The caller was interrupted. What was encoded may still go out. */
-  const cancel = (pending: PendingRequest) => {
-    if (pending.state === "waiting") {
-      pending.state = "done"
-      limit.forget(pending)
+  const cancel = function (this: PendingRequest) {
+    if (this.state === "waiting") {
+      this.state = "done"
+      limit.forget(this)
       // The head of the line may have been too large for what is free, and the next one not.
       limit.admitWaiting()
       closeIfRetired()
-    } else if (pending.state === "inFlight") {
-      table.abandon(pending)
-      finish(pending)
+    } else if (this.state === "inFlight") {
+      table.abandon(this)
+      finish(this)
     }
   }
 
@@ -351,10 +301,10 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     address,
     remoteAddress: stream.remoteAddress,
     localAddress: stream.localAddress,
-    call,
-    callOneway,
-    invoke: (request, timeoutMillis, mayReplay) => awaited((resume) => call(request, timeoutMillis, mayReplay, resume)),
-    invokeOneway: (request, timeoutMillis) => awaited((resume) => callOneway(request, timeoutMillis, resume)),
+    start: (request, timeoutMillis, mayReplay, resume) =>
+      register(new Pending(request, timeoutMillis, now(), reads, mayReplay, cancel, false, resume)),
+    startOneway: (request, timeoutMillis, resume) =>
+      register(new Pending(request, timeoutMillis, now(), reads, false, cancel, true, resume)),
     respond: (opaque, response, corrupt = false) => {
       if (ended !== undefined) return
       const command: RemotingCommand = {

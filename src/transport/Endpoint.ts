@@ -4,7 +4,7 @@ import type { Connection } from "./Connection.ts"
 import type { Run } from "./Deadline.ts"
 import { ConnectFailed, ConnectionClosed, TlsFailed } from "./RemotingError.ts"
 import type { RemotingError } from "./RemotingError.ts"
-import type { Resume } from "./ResponseTable.ts"
+import type { Resume } from "./Requests.ts"
 import { WireError } from "./Wire.ts"
 
 /** One address of a client: its connection, or the dial for it, or the pause before the next dial. */

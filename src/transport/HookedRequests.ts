@@ -2,36 +2,39 @@ import { Cause, Effect } from "effect"
 import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
 import { RequestTimeout, RpcHookFailed } from "./RemotingError.ts"
 import type { RemotingError } from "./RemotingError.ts"
+import { invoke, invokeOneway } from "./Requests.ts"
+import type { Requests } from "./Requests.ts"
 import type { RpcHook } from "./RpcHook.ts"
 
 /** Takes requests through a hook on their way out, and their answers past it. */
 export interface HookedRequests {
+  /** Sends requests as the hook wants them, in the time that the hook leaves, and tells it of the answers. */
+  readonly start: (start: Requests["start"]) => Requests["start"]
+  /** The same for requests that have no answers. */
+  readonly startOneway: (startOneway: Requests["startOneway"]) => Requests["startOneway"]
+}
+
+/** Without a hook requests go as they come, and pay nothing for what others have. */
+const unhooked: HookedRequests = { start: (start) => start, startOneway: (startOneway) => startOneway }
+
+/** Makes what a hook does to the requests of a client; `now` is the monotonic clock in milliseconds. */
+export const makeHookedRequests = (rpcHook: RpcHook | undefined, now: () => number): HookedRequests => {
+  if (rpcHook === undefined) return unhooked
+
   /** Sends the request as the hook wants it, in the time that the hook leaves. */
-  readonly signed: <A>(
+  const signed = <A>(
     address: string,
     request: Request,
     timeoutMillis: number,
     send: (request: Request, leftMillis: number) => Effect.Effect<A, RemotingError>
-  ) => Effect.Effect<A, RemotingError>
-  /** The same, and tells the hook of the answer. */
-  readonly hooked: (
-    address: string,
-    request: Request,
-    timeoutMillis: number,
-    send: (request: Request, leftMillis: number) => Effect.Effect<RemotingCommand, RemotingError>
-  ) => Effect.Effect<RemotingCommand, RemotingError>
-}
-
-/** Makes what a hook does to the requests of a client; `now` is the monotonic clock in milliseconds. */
-export const makeHookedRequests = (rpcHook: RpcHook | undefined, now: () => number): HookedRequests => {
-  const signed: HookedRequests["signed"] = (address, request, timeoutMillis, send) =>
+  ): Effect.Effect<A, RemotingError> =>
     Effect.suspend(() => {
       const { body, code, extFields, remark } = request
       const failed = (cause: unknown) => Effect.fail(new RpcHookFailed({ address, code, cause }))
       try {
         // The fields as text would say nothing of what the hook adds.
         const plain = { code, remark, extFields, body }
-        const sent = rpcHook?.doBeforeRequest?.(address, plain) ?? plain
+        const sent = rpcHook.doBeforeRequest?.(address, plain) ?? plain
         if (!Effect.isEffect(sent)) return send(sent, timeoutMillis)
         const begin = now()
         return sent.pipe(
@@ -52,9 +55,9 @@ export const makeHookedRequests = (rpcHook: RpcHook | undefined, now: () => numb
   let hookFails = false
 
   /** Tells the hook of an answer, which is the caller's whatever the hook does. It is logged when it begins to throw. */
-  const told = (hook: RpcHook, address: string, sent: Request, response: RemotingCommand) => {
+  const told = (address: string, sent: Request, response: RemotingCommand) => {
     try {
-      hook.doAfterResponse?.(address, sent, response)
+      rpcHook.doAfterResponse?.(address, sent, response)
       hookFails = false
       return Effect.succeed(response)
     } catch (cause) {
@@ -65,12 +68,19 @@ export const makeHookedRequests = (rpcHook: RpcHook | undefined, now: () => numb
     }
   }
 
-  const hooked: HookedRequests["hooked"] = (address, request, timeoutMillis, send) =>
-    rpcHook === undefined
-      ? send(request, timeoutMillis)
-      : signed(address, request, timeoutMillis, (sent, left) =>
-          Effect.flatMap(send(sent, left), (response) => told(rpcHook, address, sent, response))
-        )
-
-  return { signed, hooked }
+  return {
+    start: (start) => (address, request, timeoutMillis, resume) => {
+      const answer = signed(address, request, timeoutMillis, (sent, left) =>
+        Effect.flatMap(invoke({ start }, address, sent, left), (response) => told(address, sent, response))
+      )
+      resume(answer)
+      return undefined
+    },
+    startOneway: (startOneway) => (address, request, timeoutMillis, resume) => {
+      resume(
+        signed(address, request, timeoutMillis, (sent, left) => invokeOneway({ startOneway }, address, sent, left))
+      )
+      return undefined
+    }
+  }
 }

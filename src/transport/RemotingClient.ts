@@ -1,4 +1,4 @@
-import { Cause, Clock, Context, Effect, FiberSet, Random } from "effect"
+import { Cause, Clock, Effect, FiberSet, Random } from "effect"
 import type { Scope } from "effect"
 import { isOneway } from "../protocol/RemotingCommand.ts"
 import type { RemotingCommand, Request, Response } from "../protocol/RemotingCommand.ts"
@@ -14,8 +14,9 @@ import type { RemotingError } from "./RemotingError.ts"
 import { defaultConfig } from "./RemotingClientConfig.ts"
 import type { RemotingClientConfig } from "./RemotingClientConfig.ts"
 import { answer, unsupported } from "./RequestHandling.ts"
-import { awaited } from "./ResponseTable.ts"
-import type { PendingCall, PendingRequest, Resume, Started } from "./ResponseTable.ts"
+import { awaited, invoke } from "./Requests.ts"
+import type { CancelHandle, Requests, Resume } from "./Requests.ts"
+import type { PendingCall, PendingRequest } from "./ResponseTable.ts"
 import { Wire } from "./Wire.ts"
 
 export type { RemotingCounters } from "./Counters.ts"
@@ -61,56 +62,21 @@ export interface RemotingClientHandlers {
  *
  * Source: RocketMQ `NettyRemotingClient`.
  */
-export class RemotingClient extends Context.Service<
-  RemotingClient,
-  {
-    /**
-     * Sends a request and waits for its answer, at most `timeoutMillis`. Interruption frees the request's place at once;
-     * a request that was encoded but not yet written may still go out.
-     */
-    readonly invoke: (
-      address: string,
-      request: Request,
-      timeoutMillis: number
-    ) => Effect.Effect<RemotingCommand, RemotingError>
-    /** Sends a request that nobody answers; succeeds when its bytes have been handed to the socket. */
-    readonly invokeOneway: (
-      address: string,
-      request: Request,
-      timeoutMillis: number
-    ) => Effect.Effect<void, RemotingError>
-    /**
-     * {@link invoke} for whoever makes an `Effect.callback` of their own of it, which saves the one in between. `resume` is
-     * called once, with the answer, the error, or what is still to be waited for; not after `giveUp`.
-     */
-    readonly start: (
-      address: string,
-      request: Request,
-      timeoutMillis: number,
-      resume: Resume<RemotingCommand>
-    ) => Started | undefined
-    /** {@link invokeOneway}, in the same way. */
-    readonly startOneway: (
-      address: string,
-      request: Request,
-      timeoutMillis: number,
-      resume: Resume<void>
-    ) => Started | undefined
-    /** Closes the connection of an address; its pending requests fail with `ConnectionClosed`. */
-    readonly closeAddress: (address: string) => Effect.Effect<void>
-    /**
-     * Gives up the open connection of an address: it closes as soon as its pending requests have ended, and the next
-     * request dials anew.
-     */
-    readonly retire: (address: string) => Effect.Effect<void>
-    /** Closes the connections of all other addresses, each as soon as its pending requests have ended. */
-    readonly retain: (addresses: ReadonlySet<string>) => Effect.Effect<void>
-    /** One entry per address that has, opens, or waits to reopen a connection. */
-    readonly connections: Effect.Effect<ReadonlyArray<ConnectionInfo>>
-    /** A snapshot of the counters. */
-    readonly counters: Effect.Effect<RemotingCounters>
-  }
->()("effect-rocketmq/transport/RemotingClient") {}
+export interface RemotingClient extends Requests {
+  /** Closes the connection of an address; its pending requests fail with `ConnectionClosed`. */
+  readonly closeAddress: (address: string) => Effect.Effect<void>
+  /**
+   * Gives up the open connection of an address: it closes as soon as its pending requests have ended, and the next
+   * request dials anew.
+   */
+  readonly retire: (address: string) => Effect.Effect<void>
+  /** Closes the connections of all other addresses, each as soon as its pending requests have ended. */
+  readonly retain: (addresses: ReadonlySet<string>) => Effect.Effect<void>
+  /** One entry per address that has, opens, or waits to reopen a connection. */
+  readonly connections: Effect.Effect<ReadonlyArray<ConnectionInfo>>
+  /** A snapshot of the counters. */
+  readonly counters: Effect.Effect<RemotingCounters>
+}
 
 /**
  * Makes a {@link RemotingClient} that lives in the scope. Closing the scope fails what is pending with `ClientClosed`,
@@ -119,7 +85,7 @@ export class RemotingClient extends Context.Service<
 export const make = (
   settings: Partial<RemotingClientConfig>,
   handlers: RemotingClientHandlers
-): Effect.Effect<RemotingClient["Service"], never, Wire | Scope.Scope> =>
+): Effect.Effect<RemotingClient, never, Wire | Scope.Scope> =>
   Effect.gen(function* () {
     const config = { ...defaultConfig, ...settings }
     const wire = yield* Wire
@@ -129,6 +95,7 @@ export const make = (
     const counters = makeCounters()
     const endpoints = new Map<string, Endpoint>()
     const live = new Set<Connection>()
+    const hooked = makeHookedRequests(config.rpcHook, now)
     let closed = false
     const run = yield* FiberSet.makeRuntime()
     yield* Effect.addFinalizer(() => Effect.sync(close))
@@ -200,15 +167,17 @@ export const make = (
         if (endpoints.get(address) !== endpoint) connection.retire()
       }
       if (handlers.onConnected === undefined) return opened()
-      const invokeFirst = (request: Request, timeoutMillis: number) =>
-        hooked(address, request, timeoutMillis, (sent, left) =>
-          awaited<RemotingCommand>((resume) => {
-            const started = connection.call(sent, left, false, resume)
-            opened()
-            return started
-          })
-        )
-      run(Effect.ensuring(watched(handlers.onConnected(address, invokeFirst)), Effect.sync(opened)))
+      const first = {
+        start: hooked.start((_, sent, left, resume) => {
+          const handle = connection.start(sent, left, false, resume)
+          opened()
+          return handle
+        })
+      }
+      const greeting = handlers.onConnected(address, (request, timeoutMillis) =>
+        invoke(first, address, request, timeoutMillis)
+      )
+      run(Effect.ensuring(watched(greeting), Effect.sync(opened)))
     }
 
     const onRequest = (connection: Connection, command: RemotingCommand) => {
@@ -237,17 +206,21 @@ export const make = (
     }
 
     const replay = (address: string, { deadline, request }: PendingRequest) =>
-      onceOpen(address, request.code, deadline - now(), (connection, left) => connection.invoke(request, left, false))
+      onceOpen<RemotingCommand>(address, request.code, deadline - now(), (connection, left, resume) =>
+        connection.start(request, left, false, resume)
+      )
 
     const replayOneway = (address: string, { deadline, request }: PendingRequest) =>
-      onceOpen(address, request.code, deadline - now(), (connection, left) => connection.invokeOneway(request, left))
+      onceOpen<void>(address, request.code, deadline - now(), (connection, left, resume) =>
+        connection.startOneway(request, left, resume)
+      )
 
     /** The slow way: waits for the dial within the caller's time, then sends in the time that is left. */
     const onceOpen = <A>(
       address: string,
       code: number,
       timeoutMillis: number,
-      send: (connection: Connection, leftMillis: number) => Effect.Effect<A, RemotingError>
+      begin: (connection: Connection, leftMillis: number, resume: Resume<A>) => CancelHandle | undefined
     ): Effect.Effect<A, RemotingError> =>
       Effect.suspend(() => {
         if (closed) return Effect.fail(new ClientClosed({ address, sent: false }))
@@ -257,56 +230,36 @@ export const make = (
             duration: Math.max(0, timeoutMillis),
             orElse: () => Effect.fail(new RequestTimeout({ address, code, timeoutMillis, sent: false }))
           }),
-          Effect.flatMap((connection) => send(connection, deadline - now()))
+          Effect.flatMap((connection) => awaited((resume) => begin(connection, deadline - now(), resume)))
         )
       })
 
-    const { rpcHook } = config
-    const { hooked, signed } = makeHookedRequests(rpcHook, now)
-
     // The hot path: a Map hit, then the connection registers the request and encodes its frame.
-    const startUnhooked: RemotingClient["Service"]["start"] = (address, request, timeoutMillis, resume) => {
+    const start: Requests["start"] = (address, request, timeoutMillis, resume) => {
       const open = endpoints.get(address)?.connection()
-      if (open !== undefined) return open.call(request, timeoutMillis, true, resume)
-      const send = (connection: Connection, left: number) => connection.invoke(request, left, true)
-      resume(onceOpen(address, request.code, timeoutMillis, send))
+      if (open !== undefined) return open.start(request, timeoutMillis, true, resume)
+      resume(
+        onceOpen(address, request.code, timeoutMillis, (connection, left, resumed) =>
+          connection.start(request, left, true, resumed)
+        )
+      )
       return undefined
     }
 
-    const startOnewayUnhooked: RemotingClient["Service"]["startOneway"] = (address, request, timeoutMillis, resume) => {
+    const startOneway: Requests["startOneway"] = (address, request, timeoutMillis, resume) => {
       const open = endpoints.get(address)?.connection()
-      if (open !== undefined) return open.callOneway(request, timeoutMillis, resume)
-      const send = (connection: Connection, left: number) => connection.invokeOneway(request, left)
-      resume(onceOpen(address, request.code, timeoutMillis, send))
+      if (open !== undefined) return open.startOneway(request, timeoutMillis, resume)
+      resume(
+        onceOpen(address, request.code, timeoutMillis, (connection, left, resumed) =>
+          connection.startOneway(request, left, resumed)
+        )
+      )
       return undefined
     }
 
-    const start: RemotingClient["Service"]["start"] =
-      rpcHook === undefined
-        ? startUnhooked
-        : (address, request, timeoutMillis, resume) => {
-            const send = (sent: Request, left: number) =>
-              awaited<RemotingCommand>((resumed) => startUnhooked(address, sent, left, resumed))
-            resume(hooked(address, request, timeoutMillis, send))
-            return undefined
-          }
-
-    const startOneway: RemotingClient["Service"]["startOneway"] =
-      rpcHook === undefined
-        ? startOnewayUnhooked
-        : (address, request, timeoutMillis, resume) => {
-            const send = (sent: Request, left: number) =>
-              awaited<void>((resumed) => startOnewayUnhooked(address, sent, left, resumed))
-            resume(signed(address, request, timeoutMillis, send))
-            return undefined
-          }
-
-    return RemotingClient.of({
-      start,
-      startOneway,
-      invoke: (address, request, timeoutMillis) => awaited((resume) => start(address, request, timeoutMillis, resume)),
-      invokeOneway: (address, request, timeoutMillis) =>
-        awaited((resume) => startOneway(address, request, timeoutMillis, resume)),
+    const self: RemotingClient = {
+      start: hooked.start(start),
+      startOneway: hooked.startOneway(startOneway),
       closeAddress: (address) =>
         Effect.suspend(() => {
           const endpoint = endpoints.get(address)
@@ -337,7 +290,8 @@ export const make = (
         }),
       connections: Effect.sync(() => [...endpoints.values()].flatMap(info)),
       counters: Effect.sync(() => ({ ...counters }))
-    })
+    }
+    return self
   })
 
 /** Runs a handler of the owner: whatever it does wrong is logged and goes no further. */

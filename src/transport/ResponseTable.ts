@@ -1,26 +1,12 @@
-import { Effect } from "effect"
 import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
 import type { MutableCounters } from "./Counters.ts"
-import type { RemotingError } from "./RemotingError.ts"
+import type { CancelHandle, Resume } from "./Requests.ts"
 
-/** Ends the wait of a caller, whose fiber runs on at once, on the stack of whoever calls this. */
-export type Resume<A> = (effect: Effect.Effect<A, RemotingError>) => void
-
-/** A request that was begun, for whoever waits for it. */
-export interface Started {
-  /** Nobody waits for it any more: frees its place. What was encoded may still go out. */
-  giveUp(): void
-}
-
-/** Begins a request and waits for its end. */
-export const awaited = <A>(start: (resume: Resume<A>) => Started | undefined): Effect.Effect<A, RemotingError> =>
-  Effect.callback((resume) => {
-    const started = start(resume)
-    return started === undefined ? undefined : Effect.sync(() => started.giveUp())
-  })
+/** Bytes that a request counts besides its body. */
+const HEADER_SIZE = 256
 
 /** A request between its caller's call and its end, which comes exactly once. */
-interface Pending extends Started {
+export class Pending<Oneway extends boolean, A> implements CancelHandle {
   readonly request: Request
   readonly timeoutMillis: number
   /** Monotonic milliseconds. */
@@ -32,24 +18,45 @@ interface Pending extends Started {
   readonly size: number
   /** Whether it may be sent again on a new connection when the peer answers that it goes away. */
   readonly mayReplay: boolean
-  state: "waiting" | "inFlight" | "done"
+  /** Whether it ends when its bytes have been handed to the socket, and not by an answer. */
+  readonly oneway: Oneway
+  readonly resume: Resume<A>
+  // One function for all requests of a connection: a closure for each would have to be made for each.
+  readonly cancel: (this: PendingRequest) => void
+  state: "waiting" | "inFlight" | "done" = "waiting"
   /** Its number on the connection; -1 before it has one. */
-  opaque: number
+  opaque = -1
   /** Which hand-over of the connection's writer carries it; -1 while it is not encoded. */
-  handOver: number
+  handOver = -1
+
+  constructor(
+    request: Request,
+    timeoutMillis: number,
+    startedAt: number,
+    reads: number,
+    mayReplay: boolean,
+    cancel: (this: PendingRequest) => void,
+    oneway: Oneway,
+    resume: Resume<A>
+  ) {
+    this.request = request
+    this.timeoutMillis = timeoutMillis
+    this.startedAt = startedAt
+    this.deadline = startedAt + timeoutMillis
+    this.reads = reads
+    this.size = request.body === undefined ? HEADER_SIZE : HEADER_SIZE + request.body.length
+    this.mayReplay = mayReplay
+    this.oneway = oneway
+    this.resume = resume
+    this.cancel = cancel
+  }
 }
 
 /** A request that is answered. */
-export interface PendingCall extends Pending {
-  readonly oneway: false
-  readonly resume: Resume<RemotingCommand>
-}
+export type PendingCall = Pending<false, RemotingCommand>
 
 /** A request that ends when its bytes have been handed to the socket. */
-export interface PendingOneway extends Pending {
-  readonly oneway: true
-  readonly resume: Resume<void>
-}
+export type PendingOneway = Pending<true, void>
 
 /** A request that is under way or waits for a place. */
 export type PendingRequest = PendingCall | PendingOneway

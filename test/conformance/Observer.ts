@@ -15,7 +15,7 @@ import * as PullMessage from "../../src/protocol/request/PullMessage.ts"
 import * as ViewMessageById from "../../src/protocol/request/ViewMessageById.ts"
 import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
 import type { TopicRouteData } from "../../src/protocol/TopicRouteData.ts"
-import * as RemotingClient from "../../src/transport/RemotingClient.ts"
+import * as RemotingClient from "../support/remoting.ts"
 import type { RemotingError } from "../../src/transport/RemotingError.ts"
 import type { Wire } from "../../src/transport/Wire.ts"
 

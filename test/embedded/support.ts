@@ -10,7 +10,7 @@ import type { PullMessageHeader } from "../../src/protocol/request/PullMessage.t
 import * as PullMessage from "../../src/protocol/request/PullMessage.ts"
 import type { SendMessageHeader } from "../../src/protocol/request/SendMessage.ts"
 import * as SendMessage from "../../src/protocol/request/SendMessage.ts"
-import * as RemotingClient from "../../src/transport/RemotingClient.ts"
+import * as RemotingClient from "../support/remoting.ts"
 import type { RemotingError } from "../../src/transport/RemotingError.ts"
 import type { Wire } from "../../src/transport/Wire.ts"
 

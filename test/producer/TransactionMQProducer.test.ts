@@ -16,7 +16,7 @@ import { isOneway, type RemotingCommand, type Request } from "../../src/protocol
 import * as EndTransaction from "../../src/protocol/request/EndTransaction.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"
-import * as RemotingClient from "../../src/transport/RemotingClient.ts"
+import * as RemotingClient from "../support/remoting.ts"
 import * as RemotingServer from "../../src/embedded/server/RemotingServer.ts"
 import {
   advance,

@@ -5,7 +5,7 @@ import { encode } from "../../src/protocol/FrameCodec.ts"
 import { emptyBody, type RemotingCommand } from "../../src/protocol/RemotingCommand.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
-import * as RemotingClient from "../../src/transport/RemotingClient.ts"
+import * as RemotingClient from "../support/remoting.ts"
 import { ConnectionClosed, type RemotingError, RequestTimeout } from "../../src/transport/RemotingError.ts"
 import { advance, onMemory, settle, startProducer, text, timed, valueOf } from "../support/rig.ts"
 import { answerFrame, makePeer, type PeerConnection, request, requestFrame } from "../transport/support.ts"
@@ -17,7 +17,7 @@ const forked = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, {
 /** A client with a call under way to a peer that misbehaves, and one to a peer that does not. */
 const besideSibling = <A, E, R>(
   body: (given: {
-    readonly client: RemotingClient.RemotingClient["Service"]
+    readonly client: RemotingClient.RemotingClient
     readonly address: string
     readonly connection: PeerConnection
     readonly pending: Fiber.Fiber<RemotingError, RemotingCommand>

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import * as RemotingClient from "../../src/transport/RemotingClient.ts"
+import * as RemotingClient from "../support/remoting.ts"
 import * as RemotingServer from "../../src/embedded/server/RemotingServer.ts"
 import { answerFrame, makePeer, recordingLayer, request } from "./support.ts"
 import type { Recording } from "./support.ts"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
-import * as RemotingClient from "../../src/transport/RemotingClient.ts"
+import * as RemotingClient from "../support/remoting.ts"
 import * as RemotingServer from "../../src/embedded/server/RemotingServer.ts"
 import * as TcpWire from "../../src/transport/TcpWire.ts"
 import { Wire } from "../../src/transport/Wire.ts"

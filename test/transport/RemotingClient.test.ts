@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Logger, Queue, Scope } from "effect"
 import type { RemotingCommand, Request } from "../../src/protocol/RemotingCommand.ts"
-import * as RemotingClient from "../../src/transport/RemotingClient.ts"
+import * as RemotingClient from "../support/remoting.ts"
 import { ClientClosed, ConnectFailed, ConnectionClosed } from "../../src/transport/RemotingError.ts"
 import * as RemotingServer from "../../src/embedded/server/RemotingServer.ts"
 import type { RpcHook } from "../../src/transport/RpcHook.ts"

@@ -1,23 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import { makeCounters } from "../../src/transport/Counters.ts"
-import { makeResponseTable } from "../../src/transport/ResponseTable.ts"
+import { makeResponseTable, Pending } from "../../src/transport/ResponseTable.ts"
 import type { PendingCall } from "../../src/transport/ResponseTable.ts"
 
-const pending = (): PendingCall => ({
-  request: { code: 1, extFields: undefined },
-  timeoutMillis: 1,
-  startedAt: 0,
-  deadline: 1,
-  reads: 0,
-  size: 1,
-  mayReplay: true,
-  state: "inFlight",
-  opaque: -1,
-  handOver: 0,
-  oneway: false,
-  giveUp: () => {},
-  resume: () => {}
-})
+const pending = (): PendingCall =>
+  new Pending(
+    { code: 1, extFields: undefined },
+    1,
+    0,
+    0,
+    true,
+    () => {},
+    false,
+    () => {}
+  )
 
 describe("ResponseTable", () => {
   it("numbers count up from 0 and an answer finds its request once", () => {

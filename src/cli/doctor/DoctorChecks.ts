@@ -1,4 +1,4 @@
-import { Clock, type Context, Effect } from "effect"
+import { Clock, Effect } from "effect"
 import * as dns from "node:dns/promises"
 import { isIP } from "node:net"
 import * as ForeignText from "../../message/ForeignText.ts"
@@ -19,6 +19,7 @@ import { ResponseCode, responseCodeName } from "../../protocol/ResponseCode.ts"
 import type { TopicRouteData } from "../../protocol/TopicRouteData.ts"
 import * as Address from "../../transport/Address.ts"
 import type { RemotingClient } from "../../transport/RemotingClient.ts"
+import { invoke } from "../../transport/Requests.ts"
 import type { RemotingError } from "../../transport/RemotingError.ts"
 import { tlsHints, type TlsOptions } from "../../transport/Tls.ts"
 import { Wire } from "../../transport/Wire.ts"
@@ -29,8 +30,6 @@ import { count, duration } from "../Text.ts"
 
 /** How long one request of the doctor may take, in milliseconds. */
 export const TIMEOUT_MILLIS = 3_000
-
-type Remoting = Context.Service.Shape<typeof RemotingClient>
 
 const ok = (detail: string): Finding => ({ verdict: "ok", detail })
 const warn = (detail: string, remedy: string): Finding => ({ verdict: "warn", detail, remedy })
@@ -108,12 +107,12 @@ const deniedFinding = (denied: AccessDenied): Finding =>
 
 /** Asks a server and says how it went in words; an error code is an answer too. */
 const ask = <A>(
-  remoting: Remoting,
+  remoting: RemotingClient,
   address: string,
   request: Request,
   decode: (response: Parameters<typeof GetBrokerClusterInfo.decodeResponse>[0]) => A | DecodeError
 ) =>
-  remoting.invoke(address, request, TIMEOUT_MILLIS).pipe(
+  invoke(remoting, address, request, TIMEOUT_MILLIS).pipe(
     Effect.map((response) => {
       if (response.code !== ResponseCode.SUCCESS) {
         const remark = ForeignText.clean(response.remark, 120)
@@ -135,7 +134,7 @@ const ask = <A>(
 
 /** Whether a name server answers as one, and what it knows of the cluster. */
 export const nameServerAnswers = (
-  remoting: Remoting,
+  remoting: RemotingClient,
   address: string
 ): Effect.Effect<Finding & { readonly info?: ClusterInfo }> =>
   ask(remoting, address, GetBrokerClusterInfo.request(), GetBrokerClusterInfo.decodeResponse).pipe(
@@ -207,7 +206,7 @@ export interface RouteFound {
 }
 
 /** Reads a route. */
-export const readRoute = (remoting: Remoting, address: string, topic: string): Effect.Effect<RouteFound> =>
+export const readRoute = (remoting: RemotingClient, address: string, topic: string): Effect.Effect<RouteFound> =>
   ask(
     remoting,
     address,
@@ -295,50 +294,50 @@ const refusal = (
 
 /** Whether a master can be reached and acknowledges a heartbeat. */
 export const master = (
-  remoting: Remoting,
+  remoting: RemotingClient,
   address: string,
   client: { readonly clientID: string; readonly group: string }
 ): Effect.Effect<Finding> =>
-  remoting
-    .invoke(
-      address,
-      HeartBeat.request({
-        clientID: client.clientID,
-        producerDataSet: [{ groupName: client.group }],
-        consumerDataSet: [],
-        heartbeatFingerprint: 0,
-        withoutSub: false
-      }),
-      TIMEOUT_MILLIS
-    )
-    .pipe(
-      Effect.tap(() =>
-        Effect.ignore(
-          remoting.invoke(
-            address,
-            UnregisterClient.request({ clientID: client.clientID, producerGroup: client.group }),
-            TIMEOUT_MILLIS
-          )
+  invoke(
+    remoting,
+    address,
+    HeartBeat.request({
+      clientID: client.clientID,
+      producerDataSet: [{ groupName: client.group }],
+      consumerDataSet: [],
+      heartbeatFingerprint: 0,
+      withoutSub: false
+    }),
+    TIMEOUT_MILLIS
+  ).pipe(
+    Effect.tap(() =>
+      Effect.ignore(
+        invoke(
+          remoting,
+          address,
+          UnregisterClient.request({ clientID: client.clientID, producerGroup: client.group }),
+          TIMEOUT_MILLIS
         )
-      ),
-      Effect.match({
-        onSuccess: (response) =>
-          response.code === ResponseCode.SUCCESS
-            ? ok(`${address} acknowledged a heartbeat`)
-            : (refusal(address, RequestCode.HEART_BEAT, response) ??
-              failed(
-                `${address} refused a heartbeat: ${responseCodeName(response.code)} (${response.code}) ${ForeignText.clean(response.remark, 120)}`,
-                "See the broker's own words and its log; access control may want credentials.",
-                ExitCode.refused
-              )),
-        onFailure: (error) =>
-          failed(
-            `${address}: ${inShort(error)}`,
-            remedyOf(error, Remedies.brokerUnreachable(address, error)),
-            ExitCode.cannotConnect
-          )
-      })
-    )
+      )
+    ),
+    Effect.match({
+      onSuccess: (response) =>
+        response.code === ResponseCode.SUCCESS
+          ? ok(`${address} acknowledged a heartbeat`)
+          : (refusal(address, RequestCode.HEART_BEAT, response) ??
+            failed(
+              `${address} refused a heartbeat: ${responseCodeName(response.code)} (${response.code}) ${ForeignText.clean(response.remark, 120)}`,
+              "See the broker's own words and its log; access control may want credentials.",
+              ExitCode.refused
+            )),
+      onFailure: (error) =>
+        failed(
+          `${address}: ${inShort(error)}`,
+          remedyOf(error, Remedies.brokerUnreachable(address, error)),
+          ExitCode.cannotConnect
+        )
+    })
+  )
 
 /** More than this many milliseconds between two clocks are worth a warning. */
 const SKEW_LIMIT_MILLIS = 5_000
@@ -358,7 +357,7 @@ const runtimeMillis = (text: string | undefined): number | undefined => {
  * The broker's release, and how far its clock is from this one. A broker does not tell its time, but when it started and
  * for how many whole seconds it has been running.
  */
-export const clock = (remoting: Remoting, address: string): Effect.Effect<Finding> =>
+export const clock = (remoting: RemotingClient, address: string): Effect.Effect<Finding> =>
   Effect.gen(function* () {
     const here = yield* Clock.Clock
     const { answer, denied, problem } = yield* ask(

@@ -66,7 +66,7 @@ const each = Effect.fnUntraced(function* <F extends Finding, R>(
 /** Steps 1 to 4: from the configuration to the name servers that answer, and what those know. */
 const nameServers = Effect.fnUntraced(function* (
   report: Report,
-  remoting: Remoting.RemotingClient["Service"],
+  remoting: Remoting.RemotingClient,
   namesrv: string | undefined,
   tls: TlsOptions | undefined
 ) {
@@ -109,7 +109,7 @@ const nameServers = Effect.fnUntraced(function* (
 /** Steps 5 to 9: the cluster, the routes, and its masters as this machine reaches them. */
 const brokers = Effect.fnUntraced(function* (
   report: Report,
-  remoting: Remoting.RemotingClient["Service"],
+  remoting: Remoting.RemotingClient,
   nameServer: string,
   infos: ReadonlyArray<ClusterInfo>,
   topic: string | undefined

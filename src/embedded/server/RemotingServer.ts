@@ -11,6 +11,7 @@ import { cut, withFaults } from "./FaultAction.ts"
 import type { FaultAction } from "./FaultAction.ts"
 import { defaultConfig } from "../../transport/RemotingClientConfig.ts"
 import type { RemotingError } from "../../transport/RemotingError.ts"
+import { awaited } from "../../transport/Requests.ts"
 import type { TlsServerOptions } from "../../transport/Tls.ts"
 import { answer } from "../../transport/RequestHandling.ts"
 import { Wire } from "../../transport/Wire.ts"
@@ -143,7 +144,7 @@ const makeChannel = (id: number, connection: Connection): Channel => ({
   id,
   remoteAddress: connection.remoteAddress,
   localAddress: connection.localAddress,
-  send: (request) => Effect.ignore(connection.invokeOneway(request, SEND_MILLIS)),
-  invoke: (request, timeoutMillis) => connection.invoke(request, timeoutMillis, false),
+  send: (request) => Effect.ignore(awaited<void>((resume) => connection.startOneway(request, SEND_MILLIS, resume))),
+  invoke: (request, timeoutMillis) => awaited((resume) => connection.start(request, timeoutMillis, false, resume)),
   close: Effect.sync(() => cut(connection, "closed by the server"))
 })

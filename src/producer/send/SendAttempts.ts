@@ -7,7 +7,7 @@ import type { SendResult } from "../../message/SendResult.ts"
 import type { RemotingCommand, Request } from "../../protocol/RemotingCommand.ts"
 import type { SendMessageRequests } from "../../protocol/request/SendMessageText.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
-import type { Started } from "../../transport/ResponseTable.ts"
+import { awaited, type CancelHandle } from "../../transport/Requests.ts"
 import { forBroker } from "./BrokerRelease.ts"
 import type { FaultStrategy } from "../queue/FaultStrategy.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
@@ -43,7 +43,7 @@ export interface Attempts<A> {
    * The same, begun at once, where the call wants nothing before its first attempt: the way of nearly every message.
    * `end` gets the result, or what there is still to do for it; undefined means that it got it already.
    */
-  readonly start: (call: Call, end: (result: Effect.Effect<A, SendError>) => void) => Started | undefined
+  readonly start: (call: Call, end: (result: Effect.Effect<A, SendError>) => void) => CancelHandle | undefined
 }
 
 /**
@@ -100,7 +100,10 @@ export const make = (context: AttemptContext): Attempts<SendResult> => {
         : forBroker(heartbeat, outgoing, address, refreshLimit(call, now()))
     return Effect.flatMap(ready, (sent) => {
       const request = requestOf(sent, place, wallMillis())
-      return concluded(call, target, request, api.sendMessage(address, request, budgetOf(call, target)))
+      const answer = awaited<RemotingCommand, ApiError>((resume) =>
+        api.startSendMessage(address, request, budgetOf(call, target), resume)
+      )
+      return concluded(call, target, request, answer)
     })
   }
 

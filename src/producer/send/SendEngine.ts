@@ -155,7 +155,7 @@ export const make = Effect.fnUntraced(function* (
         : Effect.sync(() => {
             // An interruption of what followed comes by here as well, and has been counted there.
             if (handedOn) return
-            started.giveUp()
+            started.cancel()
             ended(call, interrupted)
           })
     }

@@ -1,5 +1,6 @@
 import { Effect, Exit } from "effect"
 import type { ApiError } from "../../client/ClientError.ts"
+import { awaited } from "../../transport/Requests.ts"
 import type { AttemptContext, Attempts } from "./SendAttempts.ts"
 import { type Call, isEnded, noteFailure } from "./SendState.ts"
 import type { SendError } from "./SendError.ts"
@@ -35,7 +36,10 @@ export const make = (context: AttemptContext): Attempts<void> => {
     const target = aim(call, now())
     if (Effect.isEffect(target)) return target
     const request = requestOf(call.outgoing, target.place, wallMillis())
-    return concluded(call, target, api.sendMessageOneway(target.address, request, budgetOf(call, target)))
+    const sent = awaited<void, ApiError>((resume) =>
+      api.startSendMessageOneway(target.address, request, budgetOf(call, target), resume)
+    )
+    return concluded(call, target, sent)
   }
 
   const concluded = (call: Call, target: Target, sent: Effect.Effect<void, ApiError>): Effect.Effect<void, SendError> =>

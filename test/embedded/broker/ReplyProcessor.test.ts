@@ -6,7 +6,7 @@ import * as MessageProperties from "../../../src/protocol/MessageProperties.ts"
 import * as PushReplyMessageToClient from "../../../src/protocol/push/PushReplyMessageToClient.ts"
 import type { RemotingCommand } from "../../../src/protocol/RemotingCommand.ts"
 import * as SendMessage from "../../../src/protocol/request/SendMessage.ts"
-import * as RemotingClient from "../../../src/transport/RemotingClient.ts"
+import * as RemotingClient from "../../support/remoting.ts"
 import { brokerAddress, orThrow, producerHeartbeat, rawClient, sendHeader, textOf, utf8 } from "../support.ts"
 
 const REPLY_TOPIC = "DefaultCluster_REPLY_TOPIC"

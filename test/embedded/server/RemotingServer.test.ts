@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Queue, Scope } from "effect"
 import type { RemotingCommand } from "../../../src/protocol/RemotingCommand.ts"
-import * as RemotingClient from "../../../src/transport/RemotingClient.ts"
+import * as RemotingClient from "../../support/remoting.ts"
 import { ConnectionClosed, RequestTimeout } from "../../../src/transport/RemotingError.ts"
 import * as RemotingServer from "../../../src/embedded/server/RemotingServer.ts"
 import type { Channel, FaultAction } from "../../../src/embedded/server/RemotingServer.ts"

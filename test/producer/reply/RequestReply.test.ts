@@ -9,7 +9,7 @@ import type { ProducerOptions } from "../../../src/producer/ProducerConfig.ts"
 import * as MessageProperties from "../../../src/protocol/MessageProperties.ts"
 import * as SendMessage from "../../../src/protocol/request/SendMessage.ts"
 import { RequestCode } from "../../../src/protocol/RequestCode.ts"
-import * as RemotingClient from "../../../src/transport/RemotingClient.ts"
+import * as RemotingClient from "../../support/remoting.ts"
 import {
   advance,
   failureOf,
