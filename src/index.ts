@@ -30,7 +30,7 @@ export { AddressTranslator, type BrokerEndpoint } from "./client/AddressTranslat
 export type { ClientConfig, ClientOptions } from "./client/ClientConfig.ts"
 export * from "./client/ClientError.ts"
 export { HostInfo, type HostInfoShape } from "./client/ClientId.ts"
-export type { Explanation } from "./explain/ClientErrors.ts"
+export type { Explanation } from "./explain/Explanation.ts"
 export type { HeartbeatState } from "./client/Heartbeat.ts"
 export type { InstanceState, RouteState } from "./client/InstanceState.ts"
 export { MQClientInstance, type MQClientInstanceShape } from "./client/MQClientInstance.ts"

@@ -1,6 +1,11 @@
 import { Schema } from "effect"
-import { ApiError, NameServerUnavailable, NoNameServer, RouteUnavailable } from "../client/ClientError.ts"
-import { BrokerNotExist } from "../producer/send/SendError.ts"
+import {
+  ApiError,
+  BrokerNotExist,
+  NameServerUnavailable,
+  NoNameServer,
+  RouteUnavailable
+} from "../client/ClientError.ts"
 
 /** A cluster that the name server does not know, or none was named where there are several. */
 export class UnknownCluster extends Schema.TaggedError<UnknownCluster>()("UnknownCluster", {

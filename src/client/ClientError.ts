@@ -126,6 +126,20 @@ export class RouteUnavailable extends Schema.TaggedError<RouteUnavailable>()("Ro
   }
 }
 
+/** The chosen queue's broker is in no route that this client can read. Source: RocketMQ client code 10003. */
+export class BrokerNotExist extends Schema.TaggedError<BrokerNotExist>()("BrokerNotExist", {
+  topic: Schema.String,
+  brokerName: Schema.String,
+  /** The master's address, where there is one that the option `allowAddress` refuses. */
+  refused: Schema.optional(Schema.String)
+}) {
+  override get message() {
+    return this.refused === undefined
+      ? `The broker "${this.brokerName}" has no master that the route of topic "${this.topic}" names. Check that it runs, or choose a queue of another broker.`
+      : `The broker "${this.brokerName}" of topic "${this.topic}" is at ${this.refused}, which the option allowAddress refuses. Extend it, or check who answers as name server.`
+  }
+}
+
 /** A broker or name server answered with a code that is not a success. Source: RocketMQ `MQBrokerException`. */
 export class BrokerRejected extends Schema.TaggedError<BrokerRejected>()("BrokerRejected", {
   address: Schema.String,

@@ -1,60 +1,22 @@
-import * as Millis from "../message/Millis.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
-import { requestCodeName } from "../protocol/RequestCode.ts"
-import type { AddressError } from "../transport/Address.ts"
-import { tlsHints } from "../transport/Tls.ts"
-import { type WireError, wireErrorHints } from "../transport/Wire.ts"
 import type { AccessDenied } from "../client/AccessDenied.ts"
-import type { ApiError, NameServerTry, StartReason } from "../client/ClientError.ts"
+import type {
+  ApiError,
+  BrokerNotExist,
+  BrokerRejected,
+  NameServerTry,
+  StartError,
+  StartReason,
+  UnreadableAnswer
+} from "../client/ClientError.ts"
 import { type RouteProblem, routeRemedy } from "../client/RouteProblem.ts"
+import type { CredentialsUnavailable } from "../client/SessionCredentials.ts"
+import { causeOf, DOCTOR, explainBy, type Explainers, type Surroundings } from "./Explanation.ts"
+import { transportExplainers } from "./TransportErrors.ts"
 
-/** An error taken apart for a person: what happened, what says so, and what to do about it. */
-export interface Explanation {
-  /** The tag of the innermost reason, which docs/errors.md lists. */
-  readonly tag: string
-  /** What happened, as one sentence. */
-  readonly cause: string
-  /** The facts that say so: addresses, codes, the server's own words, each attempt. */
-  readonly evidence: ReadonlyArray<string>
-  /** What to do, as one or two sentences. */
-  readonly remedy: string
-}
-
-/** The members of a union of errors by their tags. */
-export type ByTag<E extends { readonly _tag: string }> = {
-  readonly [K in E["_tag"]]: Extract<E, { readonly _tag: K }>
-}
-
-/** How each error is explained: a tag without an entry does not compile. */
-export type Explainers<M extends object> = {
-  readonly [K in keyof M]: (error: M[K]) => Omit<Explanation, "tag">
-}
-
-/** Every error that the client itself, or what lies below it, can give a user. */
-export type ClientReason = StartReason | ApiError | AccessDenied | WireError | AddressError
-
-/** Explains an error by the entry of its tag. */
-export const explainBy = <M extends object, K extends keyof M & string>(
-  entries: Explainers<M>,
-  tag: K,
-  error: M[K]
-): Explanation => ({ tag, ...(tag in entries ? entries[tag](error) : unknown(error)) })
-
-/** An error from another version of this library: its message is all that there is. */
-const unknown = (error: unknown): Omit<Explanation, "tag"> => ({
-  cause: error instanceof Error ? error.message : "something unknown went wrong",
-  evidence: [],
-  remedy: "See the message."
-})
-
-const DOCTOR = "`effect-rocketmq doctor` walks through it and says where it ends."
-
-/** What a platform reported, as one line; never more than is fit for a log. */
-const causeOf = (cause: unknown): ReadonlyArray<string> => {
-  // Nothing is turned into text that may fail at it.
-  const text = cause instanceof Error ? cause.message : typeof cause === "string" ? cause : ""
-  return text === "" ? [] : [`reported: ${text.replaceAll(/\s+/g, " ").slice(0, 200)}`]
-}
+/** What one client, its name servers and its brokers can fail with. */
+export type ClientReason =
+  StartReason | AccessDenied | BrokerNotExist | BrokerRejected | UnreadableAnswer | CredentialsUnavailable
 
 const triesOf = (tries: ReadonlyArray<NameServerTry>): ReadonlyArray<string> =>
   tries.map((one) => `name server ${one.address}: ${one.problem} (${one.detail})`)
@@ -126,10 +88,45 @@ const accessRemedy: { readonly [K in AccessDenied["problem"]]: string } = {
   other: "See the server's own words."
 }
 
-const sentFact = (sent: boolean) => (sent ? "the request had been sent" : "the request had not been sent")
+/** How a server's refusal or unreadable answer is explained. */
+const answerExplainers: Explainers<AccessDenied | BrokerRejected | UnreadableAnswer> = {
+  AccessDenied: (e) => ({
+    cause: "the server's access control refused the request",
+    evidence: [
+      `address: ${e.address}`,
+      `request: ${e.request}`,
+      `problem: ${e.problem}`,
+      ...(e.user === undefined ? [] : [`user: ${e.user}`]),
+      `the server says: ${e.remark}`
+    ],
+    remedy: accessRemedy[e.problem]
+  }),
+  BrokerRejected: (e) => {
+    const [cause, remedy] = ofCode(e.code)
+    return {
+      cause,
+      evidence: [
+        `address: ${e.address}`,
+        `request: ${e.request}`,
+        `code: ${e.codeName} (${e.code})`,
+        ...(e.remark === "" ? [] : [`the server says: ${e.remark}`])
+      ],
+      remedy
+    }
+  },
+  UnreadableAnswer: (e) => ({
+    cause: "the server's answer cannot be read",
+    evidence: [`address: ${e.address}`, `request: ${e.request}`, e.detail],
+    remedy: "Check that a RocketMQ server of version 4.9 or 5 listens there."
+  })
+}
 
-/** How the errors of the client are explained. */
-export const clientExplainers: Explainers<ByTag<ClientReason>> = {
+/** What a request to a server can fail with, as the cause of another error. */
+const apiExplainers: Explainers<ApiError> = { ...transportExplainers, ...answerExplainers }
+
+/** How the errors of `client/` are explained. */
+export const clientExplainers: Explainers<ClientReason> = {
+  ...answerExplainers,
   IllegalServiceState: (e) => ({
     cause: `${e.subject} cannot ${e.action} in its state`,
     evidence: [`state: ${e.actual}`, `needed: ${e.expected}`],
@@ -186,7 +183,7 @@ export const clientExplainers: Explainers<ByTag<ClientReason>> = {
     remedy: routeRemedy[e.problem]
   }),
   BrokerNotRegistered: (e) => {
-    const inner = explainBy(clientExplainers, e.cause._tag, e.cause)
+    const inner = explainBy(apiExplainers, e.cause._tag, e.cause)
     return {
       cause: `the broker did not acknowledge the heartbeat: ${inner.cause}`,
       evidence: [`broker: ${e.brokerName} at ${e.address}`, ...inner.evidence],
@@ -203,97 +200,20 @@ export const clientExplainers: Explainers<ByTag<ClientReason>> = {
     evidence: ["everything that it had acquired was released"],
     remedy: "Make a new one."
   }),
-  ConnectFailed: (e) => ({
-    cause: `no connection: ${wireErrorHints[e.kind]}`,
-    evidence: [`address: ${e.address}`, `kind: ${e.kind}`, ...causeOf(e.cause)],
-    remedy: `It is dialled again in ${Millis.text(e.retryAfterMillis)}. If the address is one that this machine cannot reach, set brokerIP1 in the broker's configuration, or provide an AddressTranslator. ${DOCTOR}`
+  BrokerNotExist: (e) => ({
+    cause: "the chosen queue's broker has no master that the route names",
+    evidence: [`topic: ${e.topic}`, `broker: ${e.brokerName}`],
+    remedy: "Check that it runs, or choose a queue of another broker."
   }),
-  TlsFailed: (e) => ({
-    cause: "no TLS connection came about, and nothing was sent in plain text instead",
-    evidence: [`address: ${e.address}`, `reason: ${e.reason}`, ...causeOf(e.cause)],
-    remedy: `${capital(tlsHints[e.reason])}.`
-  }),
-  RpcHookFailed: (e) => ({
-    cause: "the rpc hook, or the source of the credentials, failed",
-    evidence: [`address: ${e.address}`, `request: ${requestCodeName(e.code)}`],
-    remedy: "See the error's cause. Nothing was sent: a request never leaves without what the hook adds to it."
-  }),
-  ConnectionClosed: (e) => ({
-    cause: "the connection ended before the answer came",
-    evidence: [`address: ${e.address}`, sentFact(e.sent), ...causeOf(e.cause)],
-    remedy: e.sent
-      ? "The request may have been handled: mind the outcome before repeating it. See the server's log for why it closed."
-      : "It is safe to repeat. See the server's log for why it closed."
-  }),
-  RequestTimeout: (e) => ({
-    cause: e.sent ? "no answer came in time" : "there was no connection in time",
-    evidence: [
-      `address: ${e.address}`,
-      `request: ${requestCodeName(e.code)}`,
-      `time: ${Millis.text(e.timeoutMillis)}`,
-      sentFact(e.sent)
-    ],
-    remedy: e.sent
-      ? "The request may have been handled: mind the outcome before repeating it. Raise the timeout if the server is only slow."
-      : `It is safe to repeat. ${DOCTOR}`
-  }),
-  TooManyRequests: (e) => ({
-    cause: "too many requests are under way on the connection",
-    evidence: [`address: ${e.address}`, `waited: ${Millis.text(e.timeoutMillis)}`],
-    remedy: "Send less at once, or raise maxInFlightRequests or maxInFlightBytes."
-  }),
-  ClientClosed: (e) => ({
-    cause: "the client was closed meanwhile",
-    evidence: [`address: ${e.address}`, sentFact(e.sent)],
-    remedy: "Keep the client's scope open until the sends have ended."
-  }),
-  BrokerRejected: (e) => {
-    const [cause, remedy] = ofCode(e.code)
-    return {
-      cause,
-      evidence: [
-        `address: ${e.address}`,
-        `request: ${e.request}`,
-        `code: ${e.codeName} (${e.code})`,
-        ...(e.remark === "" ? [] : [`the server says: ${e.remark}`])
-      ],
-      remedy
-    }
-  },
-  AccessDenied: (e) => ({
-    cause: "the server's access control refused the request",
-    evidence: [
-      `address: ${e.address}`,
-      `request: ${e.request}`,
-      `problem: ${e.problem}`,
-      ...(e.user === undefined ? [] : [`user: ${e.user}`]),
-      `the server says: ${e.remark}`
-    ],
-    remedy: accessRemedy[e.problem]
-  }),
-  UnreadableAnswer: (e) => ({
-    cause: "the server's answer cannot be read",
-    evidence: [`address: ${e.address}`, `request: ${e.request}`, e.detail],
-    remedy: "Check that a RocketMQ server of version 4.9 or 5 listens there."
-  }),
-  WireError: (e) => ({
-    cause: e.tls === undefined ? wireErrorHints[e.kind] : tlsHints[e.tls],
-    evidence: [
-      `address: ${e.address}`,
-      `operation: ${e.operation}`,
-      `kind: ${e.tls === undefined ? e.kind : `${e.kind}, ${e.tls}`}`,
-      ...causeOf(e.cause)
-    ],
+  CredentialsUnavailable: (e) => ({
+    cause: "the credentials cannot be had at present",
+    evidence: [e.detail],
     remedy:
-      e.operation === "listen"
-        ? "Choose another host or port; port 0 takes a free one."
-        : `Check the address and what listens there. ${DOCTOR}`
-  }),
-  AddressError: (e) => ({
-    cause: "the text is no address",
-    evidence: [`address: ${e.address}`, e.detail],
-    remedy: "Write it as host:port or [ipv6]:port."
+      "Mend the source of the credentials. Nothing is sent without them, and the next request asks for them again."
   })
 }
 
-const capital = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1)
+/** What a failed start adds to its reason. */
+export const startSurroundings: Surroundings<StartError> = {
+  StartError: (e, evidence) => [`start-up step ${e.step}: ${e.name}`, ...evidence]
+}

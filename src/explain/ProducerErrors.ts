@@ -1,28 +1,29 @@
 import * as Millis from "../message/Millis.ts"
-import type { StartError } from "../client/ClientError.ts"
-import {
-  type ByTag,
-  clientExplainers,
-  type ClientReason,
-  explainBy,
-  type Explainers,
-  type Explanation
-} from "./ClientErrors.ts"
+import type { InvalidRecallHandle, RecallError, RecallTimeout } from "../producer/Recall.ts"
 import type { ReplyFailure } from "../producer/reply/ReplyError.ts"
-import type { InvalidRecallHandle, RecallError, RecallReason, RecallTimeout } from "../producer/Recall.ts"
-import type { SendError, SendReason } from "../producer/send/SendError.ts"
+import type {
+  InvalidMessage,
+  QueueSelectorFailed,
+  SendError,
+  SendForbidden,
+  SendTimeout
+} from "../producer/send/SendError.ts"
 import type { TransactionFailure } from "../producer/transaction/TransactionError.ts"
+import type { Explainers, Surroundings } from "./Explanation.ts"
 
 /** What only a producer can fail with. */
-type OwnReason =
-  Exclude<SendReason, ClientReason> | InvalidRecallHandle | RecallTimeout | ReplyFailure | TransactionFailure
+export type ProducerReason =
+  | InvalidMessage
+  | SendTimeout
+  | QueueSelectorFailed
+  | SendForbidden
+  | InvalidRecallHandle
+  | RecallTimeout
+  | ReplyFailure
+  | TransactionFailure
 
-/** Every error of the client and its producers that a user can meet, the reasons by themselves included. */
-export type ExplainedError = StartError | SendError | RecallError | RecallReason | OwnReason | ClientReason
-
-/** How the reasons of a producer and of its client are explained. */
-export const producerExplainers: Explainers<ByTag<OwnReason | ClientReason>> = {
-  ...clientExplainers,
+/** How the errors of `producer/` are explained. */
+export const producerExplainers: Explainers<ProducerReason> = {
   InvalidMessage: (e) => ({
     cause: "the message is not one that RocketMQ takes",
     evidence: [`topic: ${e.topic}`, `${e.field}: ${e.problem}`],
@@ -37,21 +38,6 @@ export const producerExplainers: Explainers<ByTag<OwnReason | ClientReason>> = {
     cause: "the selector found no queue for the message",
     evidence: [`topic: ${e.topic}`, `problem: ${e.problem}`, e.detail],
     remedy: "Correct the selector, or send without one."
-  }),
-  TopicEncodeError: (e) => ({
-    cause: "the value does not fit the schema of its topic",
-    evidence: [`topic: ${e.topic}`, e.issue],
-    remedy: "Correct the value or the schema."
-  }),
-  CompressionUnavailable: (e) => ({
-    cause: `bodies are to be packed with ${e.compression}, and there is no codec for it`,
-    evidence: [`package: ${e.library}`],
-    remedy: `Install ${e.library}, or set compressType to ZLIB or ZSTD, which are built in.`
-  }),
-  BrokerNotExist: (e) => ({
-    cause: "the chosen queue's broker has no master that the route names",
-    evidence: [`topic: ${e.topic}`, `broker: ${e.brokerName}`],
-    remedy: "Check that it runs, or choose a queue of another broker."
   }),
   RequestReplyTimeout: (e) => ({
     cause: "nobody replied to the request in time",
@@ -117,34 +103,19 @@ const outcomes: { readonly [K in SendError["outcome"]]: string } = {
   unknown: "the message may be stored; sending it again may duplicate it"
 }
 
-/** Says what happened, what says so, and what to do, for any error of the client and its producers. */
-export const explain = (error: ExplainedError): Explanation => {
-  switch (error._tag) {
-    case "StartError": {
-      const inner = explainBy(producerExplainers, error.reason._tag, error.reason)
-      return { ...inner, evidence: [`start-up step ${error.step}: ${error.name}`, ...inner.evidence] }
-    }
-    case "RecallError": {
-      const inner = explainBy(producerExplainers, error.reason._tag, error.reason)
-      const fate = error.outcome === "unknown" ? "the message may be recalled" : "the message is not recalled"
-      return { ...inner, evidence: [...inner.evidence, fate] }
-    }
-    case "SendError": {
-      const inner = explainBy(producerExplainers, error.reason._tag, error.reason)
-      return {
-        ...inner,
-        evidence: [
-          ...inner.evidence,
-          ...(error.msgId === undefined ? [] : [`message id: ${error.msgId}`]),
-          outcomes[error.outcome],
-          ...error.attempts.map(
-            ({ address, brokerName, cause, elapsedMillis, queueId }, index) =>
-              `attempt ${index + 1}: ${brokerName} queue ${queueId} at ${address}, ${Millis.text(elapsedMillis)}, ${cause._tag}`
-          )
-        ]
-      }
-    }
-    default:
-      return explainBy(producerExplainers, error._tag, error)
-  }
+/** What a failed send or recall adds to its reason. */
+export const producerSurroundings: Surroundings<SendError | RecallError> = {
+  SendError: (e, evidence) => [
+    ...evidence,
+    ...(e.msgId === undefined ? [] : [`message id: ${e.msgId}`]),
+    outcomes[e.outcome],
+    ...e.attempts.map(
+      ({ address, brokerName, cause, elapsedMillis, queueId }, index) =>
+        `attempt ${index + 1}: ${brokerName} queue ${queueId} at ${address}, ${Millis.text(elapsedMillis)}, ${cause._tag}`
+    )
+  ],
+  RecallError: (e, evidence) => [
+    ...evidence,
+    e.outcome === "unknown" ? "the message may be recalled" : "the message is not recalled"
+  ]
 }

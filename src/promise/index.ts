@@ -3,7 +3,7 @@
  * `effect-rocketmq`; what is an effect there is a promise here.
  */
 export * from "../client/ClientError.ts"
-export type { Explanation } from "../explain/ClientErrors.ts"
+export type { Explanation } from "../explain/Explanation.ts"
 export { CredentialsUnavailable } from "../client/SessionCredentials.ts"
 export { type AnyError, explain } from "../explain/Explain.ts"
 export * as Message from "../message/Message.ts"

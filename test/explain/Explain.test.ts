@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as Fs from "node:fs"
 import { AdminError, AdminReason } from "../../src/admin/AdminError.ts"
-import { explain, explainers } from "../../src/explain/Explain.ts"
+import { type AnyError, explain, explainers } from "../../src/explain/Explain.ts"
 import {
   ApiError,
   BrokerRejected,
@@ -13,14 +13,25 @@ import {
   StartError,
   StartReason
 } from "../../src/client/ClientError.ts"
+import { CredentialsUnavailable } from "../../src/client/SessionCredentials.ts"
+import * as Main from "../../src/index.ts"
+import { TopicDecodeError } from "../../src/message/Topic.ts"
 import { RecallError, RecallReason } from "../../src/producer/Recall.ts"
 import { ReplyFailure } from "../../src/producer/reply/ReplyError.ts"
 import { SendAttempt, SendError, SendReason } from "../../src/producer/send/SendError.ts"
 import { TransactionFailure } from "../../src/producer/transaction/TransactionError.ts"
+import * as Promises from "../../src/promise/index.ts"
+import { CompressionError } from "../../src/protocol/Compression.ts"
+import { DecodeError } from "../../src/protocol/DecodeError.ts"
+import { FrameError } from "../../src/protocol/FrameError.ts"
+import * as Protocol from "../../src/protocol/index.ts"
+import { AddressError } from "../../src/transport/Address.ts"
 import { ConnectFailed, RequestTimeout } from "../../src/transport/RemotingError.ts"
 import { WireError, WireErrorKind } from "../../src/transport/Wire.ts"
+import { type ErrorsOf, errorsOf } from "../support/publicErrors.ts"
 
 const tags = Object.keys(explainers)
+const outer = ["StartError", "SendError", "RecallError", "AdminError"]
 
 describe("explain", () => {
   it("has an entry for every reason, and only for those", () => {
@@ -31,23 +42,58 @@ describe("explain", () => {
       ...ApiError.members,
       ...RecallReason.members,
       ...ReplyFailure.members,
-      ...TransactionFailure.members
+      ...TransactionFailure.members,
+      AddressError,
+      CompressionError,
+      CredentialsUnavailable,
+      DecodeError,
+      FrameError,
+      TopicDecodeError,
+      WireError
     ]
-    const known = new Set([...members.map((member) => member.identifier), "WireError", "AddressError", "AccessDenied"])
-    assert.sameMembers(tags, [...known])
+    assert.sameMembers(tags, [...new Set(members.map((member) => member.identifier))])
+  })
+
+  it("takes every error that an entry point for users exports", () => {
+    // At compile time: a class that nobody explains is left over.
+    const unexplained: ReadonlyArray<
+      Exclude<ErrorsOf<typeof Main> | ErrorsOf<typeof Promises> | ErrorsOf<typeof Protocol>, AnyError>
+    > = []
+    const leftOver: ReadonlyArray<never> = unexplained
+    assert.isEmpty(leftOver)
+    const exported = [Main, Promises, Protocol].flatMap(errorsOf).map(({ tag }) => tag)
+    assert.isAbove(exported.length, 40)
+    assert.deepStrictEqual(
+      exported.filter((tag) => !tags.includes(tag) && !outer.includes(tag)),
+      []
+    )
   })
 
   it("docs/errors.md has every tag", () => {
     const text = Fs.readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8")
     for (const tag of tags) assert.include(text, `\`${tag}\``)
-    for (const tag of ["StartError", "SendError", "RecallError", "AdminError"]) assert.include(text, `## ${tag}\n`)
+    for (const tag of outer) assert.include(text, `## ${tag}\n`)
     for (const problem of RouteProblem.literals) assert.include(text, `\`${problem}\``)
   })
 
   it.prop(
     "says something about any error and never throws",
     {
-      error: Schema.Union([StartError, SendError, RecallError, AdminError, WireError, ReplyFailure, TransactionFailure])
+      error: Schema.Union([
+        StartError,
+        SendError,
+        RecallError,
+        AdminError,
+        AddressError,
+        WireError,
+        ReplyFailure,
+        TransactionFailure,
+        CompressionError,
+        CredentialsUnavailable,
+        DecodeError,
+        FrameError,
+        TopicDecodeError
+      ])
     },
     ({ error }) => {
       const { cause, evidence, remedy, tag } = explain(error)

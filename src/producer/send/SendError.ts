@@ -2,7 +2,7 @@ import { Schema } from "effect"
 import * as Millis from "../../message/Millis.ts"
 import { TopicEncodeError } from "../../message/Topic.ts"
 import { CompressionUnavailable } from "../../protocol/Lz4.ts"
-import { ApiError, IllegalServiceState, RouteUnavailable } from "../../client/ClientError.ts"
+import { ApiError, BrokerNotExist, IllegalServiceState, RouteUnavailable } from "../../client/ClientError.ts"
 
 /** A message that must not be sent as it is; nothing was sent. Source: RocketMQ response code 13 `MESSAGE_ILLEGAL`. */
 export class InvalidMessage extends Schema.TaggedError<InvalidMessage>()("InvalidMessage", {
@@ -25,20 +25,6 @@ export class SendTimeout extends Schema.TaggedError<SendTimeout>()("SendTimeout"
 }) {
   override get message() {
     return `The send to topic "${this.topic}" did not end within ${Millis.text(this.timeoutMillis)} (it was at: ${this.during}). Raise sendMsgTimeout if the servers are only slow.`
-  }
-}
-
-/** The chosen queue's broker is in no route that this client can read. Source: RocketMQ client code 10003. */
-export class BrokerNotExist extends Schema.TaggedError<BrokerNotExist>()("BrokerNotExist", {
-  topic: Schema.String,
-  brokerName: Schema.String,
-  /** The master's address, where there is one that the option `allowAddress` refuses. */
-  refused: Schema.optional(Schema.String)
-}) {
-  override get message() {
-    return this.refused === undefined
-      ? `The broker "${this.brokerName}" has no master that the route of topic "${this.topic}" names. Check that it runs, or choose a queue of another broker.`
-      : `The broker "${this.brokerName}" of topic "${this.topic}" is at ${this.refused}, which the option allowAddress refuses. Extend it, or check who answers as name server.`
   }
 }
 

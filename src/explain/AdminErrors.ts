@@ -1,0 +1,70 @@
+import type {
+  AddressRefused,
+  AdminError,
+  InvalidMessageId,
+  MessageNotFound,
+  NoMaster,
+  TopicNotFound,
+  UnknownBroker,
+  UnknownCluster
+} from "../admin/AdminError.ts"
+import type { Explainers, Surroundings } from "./Explanation.ts"
+
+/** What only an administrator can fail with. */
+export type AdminOnlyReason =
+  UnknownCluster | NoMaster | InvalidMessageId | UnknownBroker | AddressRefused | TopicNotFound | MessageNotFound
+
+/** How the errors of `admin/` are explained. */
+export const adminExplainers: Explainers<AdminOnlyReason> = {
+  UnknownCluster: (e) => ({
+    cause: e.clusterName === undefined ? "there are several clusters" : `the name server knows no such cluster`,
+    evidence: [
+      ...(e.clusterName === undefined ? [] : [`asked for: ${e.clusterName}`]),
+      `known: ${e.clusters.length === 0 ? "none" : e.clusters.join(", ")}`
+    ],
+    remedy: "Name one of them."
+  }),
+  NoMaster: (e) => ({
+    cause: "no broker of the cluster has a master at present",
+    evidence: [`cluster: ${e.clusterName}`, ...e.brokers.map((broker) => `broker: ${broker}`)],
+    remedy: "Start one, or wait for the fail-over."
+  }),
+  InvalidMessageId: (e) => ({
+    cause: "the text is no offset message id",
+    evidence: [`given: ${e.msgId}`],
+    remedy: "Pass the offsetMsgId of a send's result: 32 or 56 hexadecimal digits."
+  }),
+  UnknownBroker: (e) => ({
+    cause: "no broker of that name has a master at present",
+    evidence: [
+      `asked for: ${e.brokerName}`,
+      `with a master: ${e.brokers.length === 0 ? "none" : e.brokers.join(", ")}`
+    ],
+    remedy: "Name one of them, or an address as host:port."
+  }),
+  AddressRefused: (e) => ({
+    cause: "the option allowAddress refuses the broker's address",
+    evidence: [`address: ${e.address}`],
+    remedy: "Extend allowAddress, or check who answers as name server."
+  }),
+  TopicNotFound: (e) => ({
+    cause: "no broker that was asked has the topic",
+    evidence: [`topic: ${e.topic}`],
+    remedy: "Check its spelling and namespace, or create it (`effect-rocketmq topic create`)."
+  }),
+  MessageNotFound: (e) => ({
+    cause: "no message of the topic has the id",
+    evidence: [`topic: ${e.topic}`, `id: ${e.msgId}`, ...e.brokers.map((broker) => `asked: ${broker}`)],
+    remedy:
+      "Check topic and id; a message just sent is indexed within a second, and old ones are deleted by the brokers."
+  })
+}
+
+/** What a failed administrative call adds to its reason. */
+export const adminSurroundings: Surroundings<AdminError> = {
+  AdminError: (e, evidence) => [
+    `could not ${e.operation}`,
+    ...evidence,
+    ...e.done.map((server) => `done on ${server} already`)
+  ]
+}
