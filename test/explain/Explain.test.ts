@@ -55,7 +55,7 @@ describe("explain", () => {
   })
 
   it("takes every error that an entry point for users exports", () => {
-    // At compile time: a class that nobody explains is left over.
+    // At compile time: the tag of a class that nobody explains is left over.
     const unexplained: ReadonlyArray<
       Exclude<ErrorsOf<typeof Main> | ErrorsOf<typeof Promises> | ErrorsOf<typeof Protocol>, AnyError>
     > = []

@@ -1,15 +1,15 @@
-/** What an entry point exports, namespaces included. */
-type Exported<M> = { [K in keyof M]: M[K] extends object ? M[K] | M[K][keyof M[K]] : M[K] }[keyof M]
-
-/** The errors whose classes an entry point exports, namespaces included. */
-export type ErrorsOf<M> =
-  Exported<M> extends infer T
-    ? T extends abstract new (...args: never) => infer E
-      ? E extends Error & { readonly _tag: string }
-        ? E
-        : never
-      : never
+type ErrorOf<T> = T extends abstract new (...args: never) => infer E
+  ? E extends Error & { readonly _tag: string }
+    ? E
     : never
+  : never
+
+/** The errors whose classes an entry point exports, those inside its namespaces included. */
+export type ErrorsOf<M> = {
+  readonly [K in keyof M]: M[K] extends abstract new (...args: never) => unknown
+    ? ErrorOf<M[K]>
+    : { readonly [J in keyof M[K]]: ErrorOf<M[K][J]> }[keyof M[K]]
+}[keyof M]
 
 /** The class of an error, and the tag that `catchTag` asks for. */
 export interface ErrorClass {

@@ -5,7 +5,7 @@ import { DefaultMQProducer } from "../../producer/DefaultMQProducer.ts"
 import { clientOptions, type Connection } from "../Connection.ts"
 import { CommandFailed, type CliFailure, ExitCode, explain, type Explained, tell, UsageError } from "../Failure.ts"
 import { bar, palette, Screen, withProgress } from "../Screen.ts"
-import { emptyStats, type NextMessage, percentile, sendAll, type SendStats } from "./SendRun.ts"
+import { emptyStats, generatedBody, type NextMessage, percentile, sendAll, type SendStats } from "../SendRun.ts"
 import { count, duration, json, number } from "../Text.ts"
 
 /** What `send` is asked. */
@@ -30,13 +30,6 @@ export interface SendInput extends Connection {
 const DEFAULT_SIZE = 1_024
 /** How long sends under way may take to end after a signal, in milliseconds. */
 const DRAIN_MILLIS = 3_000
-
-/** A body of so many bytes that says which message it is. */
-export const generatedBody = (index: number, size: number): Uint8Array => {
-  const body = Buffer.alloc(size, "abcdefghijklmnopqrstuvwxyz0123456789 ")
-  body.write(`message ${index} `, 0)
-  return body
-}
 
 /** The lines of standard input as they come; blank ones are counted and left out, because RocketMQ takes no empty body. */
 const lines = Effect.fnUntraced(function* (onBlank: () => void) {

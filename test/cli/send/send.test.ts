@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { percentile } from "../../../src/cli/send/SendRun.ts"
+import { percentile } from "../../../src/cli/SendRun.ts"
 import { EmbeddedCluster, FaultScript } from "../../../src/testing/index.ts"
 import { RequestCode } from "../../../src/protocol/RequestCode.ts"
 import { textOf } from "../../embedded/support.ts"

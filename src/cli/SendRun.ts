@@ -1,11 +1,18 @@
 import { Clock, Duration, Effect, Exit, Fiber, Scope } from "effect"
-import type { Message } from "../../message/Message.ts"
-import type { SendResult } from "../../message/SendResult.ts"
-import type { DefaultMQProducerShape } from "../../producer/DefaultMQProducer.ts"
-import type { SendError } from "../../producer/send/SendError.ts"
+import type { Message } from "../message/Message.ts"
+import type { SendResult } from "../message/SendResult.ts"
+import type { DefaultMQProducerShape } from "../producer/DefaultMQProducer.ts"
+import type { SendError } from "../producer/send/SendError.ts"
 
 /** Where the messages of a run come from: the next one, or undefined at the end. */
 export type NextMessage<E = never> = Effect.Effect<Message | undefined, E>
+
+/** A body of so many bytes that says which message it is. */
+export const generatedBody = (index: number, size: number): Uint8Array => {
+  const body = Buffer.alloc(size, "abcdefghijklmnopqrstuvwxyz0123456789 ")
+  body.write(`message ${index} `, 0)
+  return body
+}
 
 /** What a run of sends has come to, while it goes on and afterwards. */
 export interface SendStats {
