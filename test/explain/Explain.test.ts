@@ -146,7 +146,7 @@ describe("explain", () => {
       "the request had been sent",
       "message id: ID",
       "the message may be stored; sending it again may duplicate it",
-      "attempt 1: broker-a queue 3 at b:10911, 1000 ms, RequestTimeout"
+      "attempt 1: broker-a queue 3 at b:10911, 1001 ms, RequestTimeout"
     ])
   })
 
