@@ -93,7 +93,7 @@ export type { TraceState } from "./producer/telemetry/TraceDispatcher.ts"
 
 export * from "./admin/AdminError.ts"
 export { type AnyError, explain } from "./explain/Explain.ts"
-export type { BrokerAddress } from "./admin/AdminContext.ts"
+export type { BrokerAddress, IfExists } from "./admin/AdminContext.ts"
 export type { ClientConnection, ConsumeProgress, ConsumerConnections, QueueProgress } from "./admin/Clients.ts"
 export type { CreatedGroup, CreateGroupOptions, DeleteGroupOptions, GroupInfo } from "./admin/Groups.ts"
 export type { PullResult } from "./admin/Messages.ts"

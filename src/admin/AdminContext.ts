@@ -21,6 +21,16 @@ export interface BrokerAddress {
   readonly address: string
 }
 
+/**
+ * What creating something does where a master has it already: `replace` sets it anew, with the defaults for all that is
+ * not named (Java's way); `keep` leaves it as it is there and creates it on the others; `fail` changes nothing anywhere.
+ */
+export type IfExists = "replace" | "keep" | "fail"
+
+/** Which masters were left as they were, for the result of a call that was asked to. */
+export const keptOf = (ifExists: IfExists, kept: ReadonlySet<string>): { readonly kept?: ReadonlyArray<string> } =>
+  ifExists === "keep" ? { kept: [...kept] } : {}
+
 /** What the parts of an `MQAdmin` work with. */
 export interface AdminContext {
   readonly instance: MQClientInstanceShape

@@ -71,6 +71,30 @@ export class TopicNotFound extends Schema.TaggedError<TopicNotFound>()("TopicNot
   }
 }
 
+/** A topic that some broker has already, where one was to be created. Nothing was changed. */
+export class TopicAlreadyExists extends Schema.TaggedError<TopicAlreadyExists>()("TopicAlreadyExists", {
+  /** The topic that was to be created. */
+  topic: Schema.String,
+  /** The masters that have it, each with what it has: `broker-a (16 read, 16 write queues, perm 6)`. */
+  brokers: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `Topic "${this.topic}" exists already on ${this.brokers.join(", ")}. Nothing was changed.`
+  }
+}
+
+/** A consumer group that some broker has already, where one was to be created. Nothing was changed. */
+export class GroupAlreadyExists extends Schema.TaggedError<GroupAlreadyExists>()("GroupAlreadyExists", {
+  /** The group that was to be created. */
+  group: Schema.String,
+  /** The masters that have it, by name. */
+  brokers: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `Group "${this.group}" exists already on ${this.brokers.join(", ")}. Nothing was changed.`
+  }
+}
+
 /** No message has the id. Brokers find a message by its id for as long as it and its index entry are kept. */
 export class MessageNotFound extends Schema.TaggedError<MessageNotFound>()("MessageNotFound", {
   topic: Schema.String,
@@ -95,6 +119,8 @@ export const AdminReason = Schema.Union([
   UnknownBroker,
   AddressRefused,
   TopicNotFound,
+  TopicAlreadyExists,
+  GroupAlreadyExists,
   MessageNotFound,
   ...ApiError.members
 ])

@@ -6,8 +6,15 @@ import * as QueryTopicsByConsumer from "../protocol/request/QueryTopicsByConsume
 import * as SubscriptionGroup from "../protocol/request/SubscriptionGroup.ts"
 import type { SubscriptionGroupConfig } from "../protocol/request/SubscriptionGroup.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
-import { type AdminContext, BROKERS_AT_ONCE, failing } from "./AdminContext.ts"
-import type { AdminError } from "./AdminError.ts"
+import {
+  type AdminContext,
+  type BrokerAddress,
+  BROKERS_AT_ONCE,
+  failing,
+  type IfExists,
+  keptOf
+} from "./AdminContext.ts"
+import { type AdminError, GroupAlreadyExists } from "./AdminError.ts"
 import type { Topics } from "./Topics.ts"
 
 /** A consumer group to create or to change. */
@@ -15,14 +22,18 @@ export interface CreateGroupOptions extends Partial<SubscriptionGroupConfig> {
   readonly groupName: string
   /** The cluster whose masters get it; may be left out where there is only one. */
   readonly clusterName?: string | undefined
+  /** What to do where a master has the group already; default `replace`, as Java's `createAndUpdateSubscriptionGroupConfig`. */
+  readonly ifExists?: IfExists | undefined
 }
 
 /** A consumer group that was created. */
 export interface CreatedGroup {
   readonly groupName: string
   readonly clusterName: string
-  /** The masters that have it. */
+  /** The masters that have it now. */
   readonly brokers: ReadonlyArray<string>
+  /** Those of them that had it before and were left as they were, by name; only with `ifExists: "keep"`. */
+  readonly kept?: ReadonlyArray<string>
   readonly config: SubscriptionGroupConfig
 }
 
@@ -46,7 +57,10 @@ export interface DeleteGroupOptions {
 export interface Groups {
   /** All consumer groups of a cluster, sorted; within a namespace, its groups. */
   readonly getAllSubscriptionGroup: (clusterName?: string) => Effect.Effect<ReadonlyArray<GroupInfo>, AdminError>
-  /** Creates a consumer group on every master of a cluster, or replaces it. */
+  /**
+   * Creates a consumer group on every master of a cluster. A group that is there is replaced, unless `ifExists` says
+   * otherwise; with `fail` it fails with `GroupAlreadyExists`. Brokers may have made it themselves, at the first heartbeat.
+   */
   readonly createSubscriptionGroup: (options: CreateGroupOptions) => Effect.Effect<CreatedGroup, AdminError>
   /** Deletes a consumer group on every master of a cluster, and its topics for retries and dead letters. */
   readonly deleteSubscriptionGroup: (group: string, options?: DeleteGroupOptions) => Effect.Effect<void, AdminError>
@@ -66,9 +80,9 @@ export const make = (context: AdminContext, { deleteTopic }: Pick<Topics, "delet
     groupName: unwrap(config.groupName)
   })
 
-  const getAllSubscriptionGroup = Effect.fnUntraced(function* (clusterName: string | undefined) {
-    const { brokers } = yield* masters(clusterName)
-    const tables = yield* Effect.forEach(
+  /** The groups of each broker, in the brokers' order. */
+  const groupsOn = (brokers: ReadonlyArray<BrokerAddress>) =>
+    Effect.forEach(
       brokers,
       ({ address }) =>
         api.call(
@@ -79,6 +93,25 @@ export const make = (context: AdminContext, { deleteTopic }: Pick<Topics, "delet
         ),
       { concurrency: BROKERS_AT_ONCE }
     )
+
+  /** The masters that have a group which is to be created and stay as they are. */
+  const existingOn = Effect.fnUntraced(function* (
+    brokers: ReadonlyArray<BrokerAddress>,
+    group: string,
+    ifExists: IfExists
+  ) {
+    if (ifExists === "replace") return new Set<string>()
+    const tables = yield* groupsOn(brokers)
+    const found = brokers
+      .filter((_, index) => tables[index]?.subscriptionGroupTable.has(wrap(group)) === true)
+      .map(({ brokerName }) => brokerName)
+    if (ifExists === "fail" && found.length > 0) return yield* new GroupAlreadyExists({ group, brokers: found })
+    return new Set(found)
+  })
+
+  const getAllSubscriptionGroup = Effect.fnUntraced(function* (clusterName: string | undefined) {
+    const { brokers } = yield* masters(clusterName)
+    const tables = yield* groupsOn(brokers)
     const groups = new Map<string, { brokers: Array<string>; config: SubscriptionGroupConfig }>()
     brokers.forEach(({ brokerName }, index) => {
       for (const config of tables[index]?.subscriptionGroupTable.values() ?? []) {
@@ -96,7 +129,7 @@ export const make = (context: AdminContext, { deleteTopic }: Pick<Topics, "delet
   const createSubscriptionGroup = Effect.fnUntraced(function* (
     options: CreateGroupOptions
   ): Effect.fn.Return<CreatedGroup, AdminError> {
-    const { clusterName: wanted, ...given } = options
+    const { clusterName: wanted, ifExists = "replace", ...given } = options
     const operation = `create group ${given.groupName}`
     const { brokers, clusterName } = yield* masters(wanted).pipe(failing(operation))
     const config = SubscriptionGroup.makeConfig(given)
@@ -104,12 +137,15 @@ export const make = (context: AdminContext, { deleteTopic }: Pick<Topics, "delet
       operation: "update",
       config: { ...config, groupName: wrap(given.groupName) }
     })
+    const kept = yield* existingOn(brokers, given.groupName, ifExists).pipe(failing(operation))
     const done: Array<string> = []
     for (const { address, brokerName } of brokers) {
-      yield* api.call(address, request, timeoutMillis, () => undefined).pipe(failing(operation, done))
+      if (!kept.has(brokerName)) {
+        yield* api.call(address, request, timeoutMillis, () => undefined).pipe(failing(operation, done))
+      }
       done.push(brokerName)
     }
-    return { groupName: given.groupName, clusterName, brokers: done, config }
+    return { groupName: given.groupName, clusterName, brokers: done, ...keptOf(ifExists, kept), config }
   })
 
   const deleteSubscriptionGroup = Effect.fnUntraced(function* (

@@ -1,7 +1,7 @@
 import { Clock, Effect } from "effect"
-import { TopicNotFound } from "./AdminError.ts"
+import { TopicAlreadyExists, TopicNotFound } from "./AdminError.ts"
 import type { AdminError } from "./AdminError.ts"
-import { AUTO_CREATE_TOPIC_KEY_TOPIC, DEFAULT_TOPIC_QUEUE_NUMS, PermName } from "../message/MixAll.ts"
+import { AUTO_CREATE_TOPIC_KEY_TOPIC, DEFAULT_TOPIC_QUEUE_NUMS, isSystemTopic, PermName } from "../message/MixAll.ts"
 import * as MessageQueues from "../message/MessageQueue.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import * as CreateTopic from "../protocol/request/CreateTopic.ts"
@@ -13,7 +13,15 @@ import * as GetTopicStats from "../protocol/request/GetTopicStats.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { TopicConfig } from "../protocol/TopicConfig.ts"
 import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
-import { absentOn, type AdminContext, type BrokerAddress, BROKERS_AT_ONCE, failing } from "./AdminContext.ts"
+import {
+  absentOn,
+  type AdminContext,
+  type BrokerAddress,
+  BROKERS_AT_ONCE,
+  failing,
+  type IfExists,
+  keptOf
+} from "./AdminContext.ts"
 
 /** A topic to create or to change. */
 export interface CreateTopicOptions {
@@ -30,6 +38,8 @@ export interface CreateTopicOptions {
   readonly order?: boolean | undefined
   /** Attributes of 5.x, `{"message.type": "FIFO"}` for instance. */
   readonly attributes?: Readonly<Record<string, string>> | undefined
+  /** What to do where a master has the topic already; default `replace`, as Java's `createAndUpdateTopicConfig`. */
+  readonly ifExists?: IfExists | undefined
 }
 
 /** What to change of a topic; what is left out stays as it is on each broker. */
@@ -47,8 +57,10 @@ export interface UpdateTopicOptions {
 export interface CreatedTopic {
   readonly topic: string
   readonly clusterName: string
-  /** The masters that have it, by name. */
+  /** The masters that have it now, by name. */
   readonly brokers: ReadonlyArray<BrokerAddress>
+  /** Those of them that had it before and were left as they were, by name; only with `ifExists: "keep"`. */
+  readonly kept?: ReadonlyArray<string>
   readonly readQueueNums: number
   readonly writeQueueNums: number
   readonly perm: number
@@ -77,7 +89,10 @@ export interface Topics {
   readonly examineTopicConfig: (topic: string) => Effect.Effect<ReadonlyArray<BrokerTopicConfig>, AdminError>
   /** What the queues of a topic hold, by broker and queue id. */
   readonly examineTopicStats: (topic: string) => Effect.Effect<ReadonlyArray<QueueStats>, AdminError>
-  /** Creates a topic on every master of a cluster, or replaces it, and waits until the name server knows it. */
+  /**
+   * Creates a topic on every master of a cluster, and waits until the name server knows it. A topic that is there is
+   * replaced, unless `ifExists` says otherwise; with `fail` it fails with `TopicAlreadyExists`.
+   */
   readonly createTopic: (options: CreateTopicOptions) => Effect.Effect<CreatedTopic, AdminError>
   /** Changes a topic on every master that has it, and gives what each has now. */
   readonly updateTopic: (options: UpdateTopicOptions) => Effect.Effect<ReadonlyArray<BrokerTopicConfig>, AdminError>
@@ -115,6 +130,49 @@ export const make = (context: AdminContext): Topics => {
     }
   })
 
+  const configOn = ({ address }: BrokerAddress, topic: string) =>
+    api.call(address, GetTopicConfig.request({ topic, lo: true }), timeoutMillis, GetTopicConfig.decodeResponse).pipe(
+      absentOn(ResponseCode.TOPIC_NOT_EXIST),
+      // Brokers before 5.0 tell all topics or none.
+      Effect.catchIf(
+        (error) => error._tag === "BrokerRejected" && error.code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
+        () =>
+          Effect.map(
+            api.call(address, GetAllTopicConfig.request({}), timeoutMillis, GetAllTopicConfig.decodeResponse),
+            ({ topicConfigTable }) => topicConfigTable.get(context.wrap(topic))
+          )
+      )
+    )
+
+  /**
+   * The masters that have a topic which is to be created and stay as they are. Topics of the system are not looked for:
+   * brokers refuse to create those in words of their own.
+   */
+  const existingOn = Effect.fnUntraced(function* (
+    brokers: ReadonlyArray<BrokerAddress>,
+    topic: string,
+    ifExists: IfExists
+  ) {
+    if (ifExists === "replace" || isSystemTopic(topic)) return new Set<string>()
+    const configs = yield* Effect.forEach(brokers, (broker) => configOn(broker, topic), {
+      concurrency: BROKERS_AT_ONCE
+    })
+    const found = brokers.flatMap(({ brokerName }, index) => {
+      const config = configs[index]
+      return config === undefined ? [] : [{ brokerName, config }]
+    })
+    if (ifExists === "fail" && found.length > 0) {
+      return yield* new TopicAlreadyExists({
+        topic,
+        brokers: found.map(
+          ({ brokerName, config: { perm, readQueueNums, writeQueueNums } }) =>
+            `${brokerName} (${readQueueNums} read, ${writeQueueNums} write queues, perm ${perm})`
+        )
+      })
+    }
+    return new Set(found.map(({ brokerName }) => brokerName))
+  })
+
   const createTopic = Effect.fnUntraced(function* (
     options: CreateTopicOptions
   ): Effect.fn.Return<CreatedTopic, AdminError> {
@@ -123,9 +181,12 @@ export const make = (context: AdminContext): Topics => {
     const readQueueNums = options.readQueueNums ?? DEFAULT_TOPIC_QUEUE_NUMS
     const writeQueueNums = options.writeQueueNums ?? readQueueNums
     const perm = options.perm ?? PermName.READ | PermName.WRITE
+    const ifExists = options.ifExists ?? "replace"
     const { brokers, clusterName } = yield* masters(options.clusterName).pipe(failing(operation))
-    const done: Array<string> = []
+    const kept = yield* existingOn(brokers, topic, ifExists).pipe(failing(operation))
+    const done: Array<string> = [...kept]
     for (const { address, brokerName } of brokers) {
+      if (kept.has(brokerName)) continue
       const request = CreateTopic.request({
         topic,
         defaultTopic: AUTO_CREATE_TOPIC_KEY_TOPIC,
@@ -140,22 +201,8 @@ export const make = (context: AdminContext): Topics => {
       done.push(brokerName)
     }
     const routed = yield* awaitRoute(topic, done)
-    return { topic, clusterName, brokers, readQueueNums, writeQueueNums, perm, routed }
+    return { topic, clusterName, brokers, ...keptOf(ifExists, kept), readQueueNums, writeQueueNums, perm, routed }
   })
-
-  const configOn = ({ address }: BrokerAddress, topic: string) =>
-    api.call(address, GetTopicConfig.request({ topic, lo: true }), timeoutMillis, GetTopicConfig.decodeResponse).pipe(
-      absentOn(ResponseCode.TOPIC_NOT_EXIST),
-      // Brokers before 5.0 tell all topics or none.
-      Effect.catchIf(
-        (error) => error._tag === "BrokerRejected" && error.code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
-        () =>
-          Effect.map(
-            api.call(address, GetAllTopicConfig.request({}), timeoutMillis, GetAllTopicConfig.decodeResponse),
-            ({ topicConfigTable }) => topicConfigTable.get(context.wrap(topic))
-          )
-      )
-    )
 
   const examineTopicConfig = Effect.fnUntraced(function* (topic: string) {
     const brokers = yield* mastersOf(topic)

@@ -86,7 +86,7 @@ const ofRoute = (problem: RouteProblem, topic: string, hints: Hints): Advice => 
     case "no-writable-queue":
       return says(
         ExitCode.refused,
-        `Give it queues and write permission: effect-rocketmq topic create --topic ${topic}`
+        `If the topic lacks write permission: effect-rocketmq topic update ${topic} --perm rw. If its brokers were, only they can be opened; ${doctor({ ...hints, topic })} tells which.`
       )
     case "name-server-rejected":
       return says(ExitCode.refused, "See the name server's own words above.")
@@ -127,6 +127,16 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | U
     case "AccessDenied":
     case "SendForbidden":
       return says(ExitCode.refused)
+    case "TopicAlreadyExists":
+      return says(
+        ExitCode.refused,
+        `Change what you name and nothing else: effect-rocketmq topic update ${reason.topic}. Or pass --if-not-exists to leave it as it is, --replace to set it anew.`
+      )
+    case "GroupAlreadyExists":
+      return says(
+        ExitCode.refused,
+        "Pass --if-not-exists to leave it as it is, or --replace to set it anew, with the defaults for what is not named."
+      )
     case "TlsFailed":
       return says(ExitCode.cannotConnect)
     case "NameServerUnavailable":

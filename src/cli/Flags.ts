@@ -1,5 +1,6 @@
 import { Config, Effect, Option, type Redacted, Schema } from "effect"
 import { Argument, Flag } from "effect/cli"
+import type { IfExists } from "../admin/AdminContext.ts"
 import { type CommandFailed, reporting, UsageError } from "./Failure.ts"
 
 /** `--namesrv`, else the environment variable `NAMESRV_ADDR` through `Config`. */
@@ -159,3 +160,26 @@ export const either = (
       ? Effect.fail(new UsageError({ problem: `No ${what} was named.`, remedy: `Pass --${what} <name>.` }))
       : Effect.succeed(value)
   }).pipe(reporting())
+
+/** `--if-not-exists` and `--replace`: what `create` does with something that is there already; without them it refuses. */
+export const existing = {
+  ifNotExists: Flag.Boolean("if-not-exists").pipe(
+    Flag.withDescription("Leave it as it is where it is there already"),
+    Flag.withDefault(false)
+  ),
+  replace: Flag.Boolean("replace").pipe(
+    Flag.withDescription("Set it anew where it is there already, with the defaults for what is not named"),
+    Flag.withDefault(false)
+  )
+} as const
+
+/** What {@link existing} comes to; the two together are a usage error. */
+export const ifExists = (flags: {
+  readonly ifNotExists: boolean
+  readonly replace: boolean
+}): Effect.Effect<IfExists, CommandFailed> =>
+  flags.ifNotExists && flags.replace
+    ? Effect.fail(
+        new UsageError({ problem: "--if-not-exists and --replace exclude each other.", remedy: "Pass one of them." })
+      ).pipe(reporting())
+    : Effect.succeed(flags.ifNotExists ? "keep" : flags.replace ? "replace" : "fail")

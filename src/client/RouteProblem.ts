@@ -38,7 +38,7 @@ export const routeRemedy: { readonly [K in RouteProblem]: string } = {
   "topic-absent":
     "No broker has the topic; create it (`effect-rocketmq topic create`), let a send create it (borrowRoute, and autoCreateTopicEnable on the brokers), or check its spelling and namespace.",
   "no-writable-queue":
-    "The topic exists, but no queue of it may be written; give it queues and write permission (`effect-rocketmq topic create` on the same name does).",
+    "The topic exists, but no queue of it may be written: give it write permission (`effect-rocketmq topic update <topic> --perm rw`), or have its brokers opened where those are closed (brokerPermission, wipeWritePerm).",
   "no-master": "The topic's brokers have no master (broker id 0) at present; start it, or wait for the fail-over.",
   "address-not-allowed":
     "The option allowAddress refuses the addresses that the route names; extend it, or check who answers as name server."

@@ -1,9 +1,11 @@
 import type {
   AddressRefused,
   AdminError,
+  GroupAlreadyExists,
   InvalidMessageId,
   MessageNotFound,
   NoMaster,
+  TopicAlreadyExists,
   TopicNotFound,
   UnknownBroker,
   UnknownCluster
@@ -12,7 +14,15 @@ import type { Explainers, Surroundings } from "./Explanation.ts"
 
 /** What only an administrator can fail with. */
 export type AdminOnlyReason =
-  UnknownCluster | NoMaster | InvalidMessageId | UnknownBroker | AddressRefused | TopicNotFound | MessageNotFound
+  | UnknownCluster
+  | NoMaster
+  | InvalidMessageId
+  | UnknownBroker
+  | AddressRefused
+  | TopicNotFound
+  | TopicAlreadyExists
+  | GroupAlreadyExists
+  | MessageNotFound
 
 /** How the errors of `admin/` are explained. */
 export const adminExplainers: Explainers<AdminOnlyReason> = {
@@ -51,6 +61,17 @@ export const adminExplainers: Explainers<AdminOnlyReason> = {
     cause: "no broker that was asked has the topic",
     evidence: [`topic: ${e.topic}`],
     remedy: "Check its spelling and namespace, or create it (`effect-rocketmq topic create`)."
+  }),
+  TopicAlreadyExists: (e) => ({
+    cause: "the topic was to be created and is there already",
+    evidence: [`topic: ${e.topic}`, ...e.brokers.map((broker) => `has it: ${broker}`)],
+    remedy: "Change it with updateTopic (`effect-rocketmq topic update`), which leaves alone what is not named."
+  }),
+  GroupAlreadyExists: (e) => ({
+    cause: "the group was to be created and is there already",
+    evidence: [`group: ${e.group}`, ...e.brokers.map((broker) => `has it: ${broker}`)],
+    remedy:
+      'Use it as it is, or create it with ifExists: "replace", which sets everything that is not named to its default.'
   }),
   MessageNotFound: (e) => ({
     cause: "no message of the topic has the id",

@@ -115,6 +115,15 @@ describe("group", () => {
         retryMaxTimes: 3,
         consumeMessageOrderly: false
       })
+      const again = yield* onCluster(["group", "create", "readers"])
+      assert.strictEqual(again.exitCode, 4)
+      assert.match(
+        again.talk.join("\n"),
+        /"readers" exists already on broker-a, broker-b\. Nothing was changed\.\n.*--replace/
+      )
+      assert.deepStrictEqual((yield* onCluster(["group", "create", "readers", "--if-not-exists"])).out, [
+        "ok group readers was on broker-a, broker-b and stays as it is"
+      ])
       const list = yield* onCluster(["group", "list"])
       assert.deepStrictEqual(list.out, [
         "GROUP    BROKERS             ENABLED  RETRIES",

@@ -220,7 +220,9 @@ describe("the program", () => {
         out.trimEnd().split("\n").at(-1) ?? "",
         /^ok 10,000 messages sent, read back and equal; nothing is left/
       )
-      const cannot = await ended(start([Path.join(root, "src", "cli", "demo", "demo.ts")], { NAMESRV_ADDR: "127.0.0.1:1" }))
+      const cannot = await ended(
+        start([Path.join(root, "src", "cli", "demo", "demo.ts")], { NAMESRV_ADDR: "127.0.0.1:1" })
+      )
       assert.strictEqual(cannot.code, 3)
       assert.match(cannot.talk, /^error: Could not create topic demo-/)
     },

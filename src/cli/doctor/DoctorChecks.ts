@@ -10,13 +10,16 @@ import type { ClusterInfo } from "../../protocol/ClusterInfo.ts"
 import { DecodeError } from "../../protocol/DecodeError.ts"
 import type { Request } from "../../protocol/RemotingCommand.ts"
 import * as GetBrokerClusterInfo from "../../protocol/request/GetBrokerClusterInfo.ts"
+import * as GetAllTopicConfig from "../../protocol/request/GetAllTopicConfig.ts"
+import * as GetBrokerConfig from "../../protocol/request/GetBrokerConfig.ts"
 import * as GetBrokerRuntimeInfo from "../../protocol/request/GetBrokerRuntimeInfo.ts"
 import * as GetRouteInfoByTopic from "../../protocol/request/GetRouteInfoByTopic.ts"
+import * as GetTopicConfig from "../../protocol/request/GetTopicConfig.ts"
 import * as HeartBeat from "../../protocol/request/HeartBeat.ts"
 import * as UnregisterClient from "../../protocol/request/UnregisterClient.ts"
 import { RequestCode, requestCodeName } from "../../protocol/RequestCode.ts"
 import { ResponseCode, responseCodeName } from "../../protocol/ResponseCode.ts"
-import type { TopicRouteData } from "../../protocol/TopicRouteData.ts"
+import type { BrokerData, TopicRouteData } from "../../protocol/TopicRouteData.ts"
 import * as Address from "../../transport/Address.ts"
 import type { RemotingClient } from "../../transport/RemotingClient.ts"
 import { invoke } from "../../transport/Requests.ts"
@@ -249,36 +252,105 @@ export const template = (name: string, route: TopicRouteData | undefined): Findi
       )
     : ok(`a send may create topics (${queuesOf(route)})`)
 
-/** Whether a topic can be sent to. */
-export const topicRoute = (topic: string, route: TopicRouteData | undefined, mayCreate: boolean): Finding => {
+/** A master, and where this machine reaches it. */
+export interface Master {
+  readonly brokerName: string
+  readonly address: string
+}
+
+/** A topic as a broker keeps it; undefined where the broker does not tell. */
+const topicConfigOn = (remoting: RemotingClient, address: string, topic: string) =>
+  ask(remoting, address, GetTopicConfig.request({ topic, lo: true }), GetTopicConfig.decodeResponse).pipe(
+    Effect.flatMap(({ answer, code }) =>
+      // Brokers before 5.0 tell all topics or none.
+      code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED
+        ? Effect.map(ask(remoting, address, GetAllTopicConfig.request({}), GetAllTopicConfig.decodeResponse), (all) =>
+            all.answer?.topicConfigTable.get(topic)
+          )
+        : Effect.succeed(answer)
+    ),
+    Effect.orElseSucceed(() => undefined)
+  )
+
+/** The permission that a broker gives itself, bits of `PermName`; undefined where it does not tell. */
+const brokerPermission = (remoting: RemotingClient, address: string) =>
+  ask(remoting, address, GetBrokerConfig.request(), GetBrokerConfig.decodeResponse).pipe(
+    Effect.map(({ answer }) => Number(answer?.get("brokerPermission") ?? Number.NaN)),
+    Effect.orElseSucceed(() => Number.NaN)
+  )
+
+/**
+ * Why no queue of a topic may be written: the topic says so itself, as its brokers keep it, or a broker is closed, by its
+ * own permission or at the name server (wipeWritePerm). Only the first is mended at the topic.
+ */
+const unwritable = Effect.fnUntraced(function* (
+  remoting: RemotingClient,
+  topic: string,
+  route: TopicRouteData,
+  masters: ReadonlyArray<Master>
+) {
+  const causes = yield* Effect.forEach(
+    masters,
+    Effect.fnUntraced(function* ({ address, brokerName }) {
+      const config = yield* topicConfigOn(remoting, address, topic)
+      if (config === undefined) return { brokerName, cause: "unknown" } as const
+      if ((config.perm & PermName.WRITE) === 0) return { brokerName, cause: "read-only" } as const
+      if (config.writeQueueNums <= 0) return { brokerName, cause: "no-queues" } as const
+      const permission = yield* brokerPermission(remoting, address)
+      return (permission & PermName.WRITE) === 0 && Number.isFinite(permission)
+        ? ({ brokerName, cause: "broker-closed" } as const)
+        : ({ brokerName, cause: "wiped" } as const)
+    }),
+    { concurrency: 8 }
+  )
+  const of = (cause: (typeof causes)[number]["cause"]) => causes.find((found) => found.cause === cause)
+  const closed = of("broker-closed")
+  const wiped = of("wiped")
+  const update = `effect-rocketmq topic update --topic ${topic}`
+  const remedy =
+    of("read-only") !== undefined
+      ? `If that is not meant: ${update} --perm rw`
+      : of("no-queues") !== undefined
+        ? `If that is not meant: ${update} --write-queues 4`
+        : closed !== undefined
+          ? `The topic allows writing; ${closed.brokerName} itself does not (brokerPermission): whoever closed it has to open it. Nothing at the topic helps.`
+          : wiped !== undefined
+            ? `The topic and ${wiped.brokerName} allow writing; the name server was told not to send there (wipeWritePerm): whoever did that takes it back with mqadmin addWritePerm -b ${wiped.brokerName}. Nothing at the topic helps.`
+            : `Ask who runs the brokers: the topic or the brokers are closed for writing.`
+  return failed(`${topic} has no queue to write: ${queuesOf(route)}`, remedy, ExitCode.refused)
+})
+
+/** Whether a topic can be sent to; `mastersOf` gives the masters of a route as this machine reaches them. */
+export const topicRoute = (
+  remoting: RemotingClient,
+  topic: string,
+  route: TopicRouteData | undefined,
+  mayCreate: boolean,
+  mastersOf: (brokers: ReadonlyArray<BrokerData>) => Effect.Effect<ReadonlyArray<Master>>
+): Effect.Effect<Finding> => {
   if (route === undefined) {
-    return mayCreate
-      ? warn(
-          `${topic} does not exist; the first send creates it`,
-          `Is it spelled right? effect-rocketmq topic list shows what there is.`
-        )
-      : failed(
-          `${topic} does not exist, and a send may not create it`,
-          `effect-rocketmq topic create --topic ${topic}`,
-          ExitCode.refused
-        )
+    return Effect.succeed(
+      mayCreate
+        ? warn(
+            `${topic} does not exist; the first send creates it`,
+            `Is it spelled right? effect-rocketmq topic list shows what there is.`
+          )
+        : failed(
+            `${topic} does not exist, and a send may not create it`,
+            `effect-rocketmq topic create --topic ${topic}`,
+            ExitCode.refused
+          )
+    )
   }
-  const problem = problemOfRoute(route)
-  switch (problem) {
+  switch (problemOfRoute(route)) {
     case "no-writable-queue":
-      return failed(
-        `${topic} has no queue to write: ${queuesOf(route)}`,
-        `effect-rocketmq topic create --topic ${topic} gives it queues and permission`,
-        ExitCode.refused
-      )
+      return Effect.flatMap(mastersOf(route.brokerDatas), (masters) => unwritable(remoting, topic, route, masters))
     case "no-master":
-      return failed(
-        `no broker of ${topic} has a master`,
-        "Start it, or wait for the fail-over.",
-        ExitCode.cannotConnect
+      return Effect.succeed(
+        failed(`no broker of ${topic} has a master`, "Start it, or wait for the fail-over.", ExitCode.cannotConnect)
       )
     default:
-      return ok(queuesOf(route))
+      return Effect.succeed(ok(queuesOf(route)))
   }
 }
 

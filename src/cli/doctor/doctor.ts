@@ -10,6 +10,7 @@ import * as Message from "../../message/Message.ts"
 import { AUTO_CREATE_TOPIC_KEY_TOPIC, MASTER_ID } from "../../message/MixAll.ts"
 import { DefaultMQProducer } from "../../producer/DefaultMQProducer.ts"
 import type { ClusterInfo } from "../../protocol/ClusterInfo.ts"
+import type { BrokerData } from "../../protocol/TopicRouteData.ts"
 import type * as Remoting from "../../transport/RemotingClient.ts"
 import type { TlsOptions } from "../../transport/Tls.ts"
 import { type AccessOptions, accessOptions } from "../Connection.ts"
@@ -115,6 +116,15 @@ const brokers = Effect.fnUntraced(function* (
   topic: string | undefined
 ) {
   const { translate } = yield* AddressTranslator
+  /** The masters, with their addresses as this machine reaches them. */
+  const mastersOf = (brokers: ReadonlyArray<BrokerData>) =>
+    Effect.forEach(
+      brokers.flatMap(({ brokerAddrs, brokerName }) => {
+        const address = brokerAddrs.get(MASTER_ID)
+        return address === undefined ? [] : [{ brokerName, brokerId: MASTER_ID, address }]
+      }),
+      (broker) => Effect.map(translate(broker), (address) => ({ brokerName: broker.brokerName, address }))
+    )
   const cluster = yield* report.check(
     5,
     "cluster",
@@ -135,18 +145,17 @@ const brokers = Effect.fnUntraced(function* (
     "topic route",
     topic === undefined
       ? Effect.succeed({ ...skipped("no --topic was passed"), route: undefined })
-      : Effect.map(Checks.readRoute(remoting, nameServer, topic), (found) => ({
-          ...(found.failure ?? Checks.topicRoute(topic, found.route, mayCreate.verdict === "ok")),
-          route: found.route
-        }))
+      : Effect.flatMap(Checks.readRoute(remoting, nameServer, topic), ({ failure, route: found }) =>
+          Effect.map(
+            failure === undefined
+              ? Checks.topicRoute(remoting, topic, found, mayCreate.verdict === "ok", mastersOf)
+              : Effect.succeed(failure),
+            (finding) => ({ ...finding, route: found })
+          )
+        )
   )
-  const known = route?.brokerDatas ?? [...(infos[0]?.brokerAddrTable.values() ?? [])]
-  const masters = yield* Effect.forEach(
-    known.flatMap(({ brokerAddrs, brokerName }) => {
-      const address = brokerAddrs.get(MASTER_ID)
-      return address === undefined ? [] : [{ brokerName, brokerId: MASTER_ID, address }]
-    }),
-    translate
+  const masters = (yield* mastersOf(route?.brokerDatas ?? [...(infos[0]?.brokerAddrTable.values() ?? [])])).map(
+    ({ address }) => address
   )
   if (masters.length === 0) {
     yield* report.check(8, "master reachable", Effect.succeed(skipped("none is known; pass a --topic")))

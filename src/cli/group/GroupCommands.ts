@@ -39,18 +39,21 @@ const create = Command.make(
       Flag.withDescription("Retry the messages of a queue in order"),
       Flag.withDefault(false)
     ),
+    ...Flags.existing,
     json: Flags.json
   },
-  ({ cluster, group: flag, name, ...input }) =>
-    Effect.flatMap(Flags.either("group", flag, name), (found) =>
-      load(
-        () => import("./groupCreate.ts"),
-        ({ run }) => run({ ...input, group: found, cluster: Option.getOrUndefined(cluster) })
-      )
+  ({ cluster, group: flag, ifNotExists, name, replace, ...input }) =>
+    Effect.flatMap(
+      Effect.all([Flags.either("group", flag, name), Flags.ifExists({ ifNotExists, replace })]),
+      ([found, ifExists]) =>
+        load(
+          () => import("./groupCreate.ts"),
+          ({ run }) => run({ ...input, group: found, ifExists, cluster: Option.getOrUndefined(cluster) })
+        )
     )
 ).pipe(
   Command.withDescription(
-    "Create a consumer group on every master of a cluster, or replace it. mqadmin: updateSubGroup -g <group> -c <cluster>"
+    "Create a consumer group on every master of a cluster; one that is there is left alone. mqadmin: updateSubGroup -g <group> -c <cluster>"
   )
 )
 

@@ -101,18 +101,21 @@ const create = Command.make(
       Flag.withDescription("An attribute of 5.x, message.type=FIFO; may be repeated"),
       Flag.withDefault({})
     ),
+    ...Flags.existing,
     json: Flags.json
   },
-  ({ cluster, name, topic, ...input }) =>
-    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
-      load(
-        () => import("./topicCreate.ts"),
-        ({ run }) => run({ ...input, topic: found, cluster: Option.getOrUndefined(cluster) })
-      )
+  ({ cluster, ifNotExists, name, replace, topic, ...input }) =>
+    Effect.flatMap(
+      Effect.all([Flags.either("topic", topic, name), Flags.ifExists({ ifNotExists, replace })]),
+      ([found, ifExists]) =>
+        load(
+          () => import("./topicCreate.ts"),
+          ({ run }) => run({ ...input, topic: found, ifExists, cluster: Option.getOrUndefined(cluster) })
+        )
     )
 ).pipe(
   Command.withDescription(
-    "Create a topic on every master of a cluster, or replace it. mqadmin: updateTopic -t <topic> -c <cluster> -r 4 -w 4"
+    "Create a topic on every master of a cluster; one that is there is left alone. mqadmin: updateTopic -t <topic> -c <cluster> -r 4 -w 4"
   )
 )
 

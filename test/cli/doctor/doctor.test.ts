@@ -4,7 +4,9 @@ import { TestClock } from "effect/testing"
 import * as Remedies from "../../../src/cli/doctor/DoctorRemedies.ts"
 import { type HostKind, hostKind } from "../../../src/cli/Hosts.ts"
 import { EmbeddedCluster, FaultScript } from "../../../src/testing/index.ts"
+import * as GetBrokerConfig from "../../../src/protocol/request/GetBrokerConfig.ts"
 import * as GetBrokerRuntimeInfo from "../../../src/protocol/request/GetBrokerRuntimeInfo.ts"
+import * as GetTopicConfig from "../../../src/protocol/request/GetTopicConfig.ts"
 import { RequestCode } from "../../../src/protocol/RequestCode.ts"
 import { MemoryNetwork } from "../../../src/transport/MemoryWire.ts"
 import { ConnectFailed } from "../../../src/transport/RemotingError.ts"
@@ -142,6 +144,39 @@ describe("doctor", () => {
       const readOnly = yield* onCluster(["doctor", "--topic", "orders"])
       assert.strictEqual(readOnly.exitCode, 4)
       assert.match(last(readOnly).join("\n"), /orders has no queue to write: broker-a read-only/)
+      assert.match(last(readOnly).join("\n"), /remedy +If that is not meant: .*topic update --topic orders --perm rw/)
+    }).pipe(cluster({ topics: { orders: {} }, autoCreateTopicEnable: false }))
+  )
+
+  it.effect("tells a topic that is closed from a broker that is, and has a remedy for the first only", () =>
+    Effect.gen(function* () {
+      const { faults, setPermission } = yield* EmbeddedCluster
+      yield* setPermission("orders", 4)
+      // The topic as its broker keeps it: the name server alone says that it may not be written.
+      const config = { topicName: "orders", readQueueNums: 4, writeQueueNums: 4, perm: 6, order: false }
+      yield* faults.add({
+        match: { code: RequestCode.GET_TOPIC_CONFIG },
+        actions: [
+          {
+            _tag: "Answer",
+            response: GetTopicConfig.response({
+              ...config,
+              topicFilterType: "SINGLE_TAG",
+              topicSysFlag: 0,
+              attributes: {}
+            })
+          }
+        ]
+      })
+      const wiped = last(yield* onCluster(["doctor", "--topic", "orders"])).join("\n")
+      assert.match(wiped, /remedy +The topic and broker-a allow writing;[^]*wipeWritePerm[^]*addWritePerm -b broker-a/)
+      yield* faults.add({
+        match: { code: RequestCode.GET_BROKER_CONFIG },
+        actions: [{ _tag: "Answer", response: GetBrokerConfig.response(new Map([["brokerPermission", "4"]]), "{}") }]
+      })
+      const closed = last(yield* onCluster(["doctor", "--topic", "orders"])).join("\n")
+      assert.match(closed, /remedy +The topic allows writing; broker-a itself does not \(brokerPermission\)/)
+      for (const said of [wiped, closed]) assert.notMatch(said, /topic (?:create|update) --topic/)
     }).pipe(cluster({ topics: { orders: {} }, autoCreateTopicEnable: false }))
   )
 

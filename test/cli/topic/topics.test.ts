@@ -4,6 +4,8 @@ import { EmbeddedCluster, FaultScript } from "../../../src/testing/index.ts"
 import { RequestCode } from "../../../src/protocol/RequestCode.ts"
 import { cli, onCluster } from "../support.ts"
 
+const told = (call: { readonly out: ReadonlyArray<string> }) => JSON.parse(call.out.join())
+
 const cluster = (options: Parameters<typeof EmbeddedCluster.layerMemory>[0] = { topics: { orders: {} } }) =>
   Effect.provide(EmbeddedCluster.layerMemory({ ...options, listen: { namesrvPort: 9_876, brokerPort: 10_911 } }))
 
@@ -68,7 +70,7 @@ describe("topic route", () => {
 })
 
 describe("topic create", () => {
-  it.effect("creates on every master, and changes what is there", () =>
+  it.effect("creates on every master, and sets anew what is there if that is meant", () =>
     Effect.gen(function* () {
       const call = yield* onCluster(["topic", "create", "fresh", "--queues", "2"])
       assert.deepStrictEqual(call, {
@@ -76,7 +78,7 @@ describe("topic create", () => {
         out: ["ok topic fresh on broker-a, broker-b: 2 queues each, read, write"],
         talk: []
       })
-      const json = yield* onCluster(["topic", "create", "--topic", "fresh", "--perm", "r", "--json"])
+      const json = yield* onCluster(["topic", "create", "--topic", "fresh", "--perm", "r", "--replace", "--json"])
       assert.deepStrictEqual(JSON.parse(json.out.join()), {
         topic: "fresh",
         clusterName: "DefaultCluster",
@@ -89,6 +91,37 @@ describe("topic create", () => {
         perm: 4,
         routed: true
       })
+    }).pipe(cluster({ brokers: 2 }))
+  )
+
+  it.effect("refuses to create what is there, and changes nothing", () =>
+    Effect.gen(function* () {
+      const { createTopic } = yield* EmbeddedCluster
+      yield* createTopic("wide", { broker: "broker-a", readQueueNums: 16, writeQueueNums: 16 })
+      const refused = yield* onCluster(["topic", "create", "wide", "--queues", "4"])
+      assert.strictEqual(refused.exitCode, 4)
+      assert.deepStrictEqual(refused.out, [])
+      assert.match(
+        refused.talk.join("\n"),
+        /"wide" exists already on broker-a \(16 read, 16 write queues, perm 6\)\. Nothing was changed\.\n.*topic update wide/
+      )
+      assert.strictEqual((yield* onCluster(["topic", "create", "wide", "--json"])).exitCode, 4)
+      const kept = yield* onCluster(["topic", "create", "wide", "--if-not-exists"])
+      assert.deepStrictEqual(kept, {
+        exitCode: 0,
+        out: [
+          "ok topic wide was on broker-a and stays as it is there",
+          "ok topic wide on broker-b: 4 queues each, read, write"
+        ],
+        talk: []
+      })
+      const [wide] = told(yield* onCluster(["topic", "config", "wide", "--json"])).brokers
+      assert.deepInclude(wide, { brokerName: "broker-a", readQueueNums: 16, writeQueueNums: 16 })
+      const again = yield* onCluster(["topic", "create", "wide", "--if-not-exists", "--json"])
+      assert.deepStrictEqual(JSON.parse(again.out.join()).kept, ["broker-a", "broker-b"])
+      const both = yield* onCluster(["topic", "create", "wide", "--if-not-exists", "--replace"])
+      assert.strictEqual(both.exitCode, 2)
+      assert.match(both.talk.join(), /exclude each other/)
     }).pipe(cluster({ brokers: 2 }))
   )
 
