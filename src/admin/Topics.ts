@@ -96,7 +96,10 @@ export interface Topics {
   readonly createTopic: (options: CreateTopicOptions) => Effect.Effect<CreatedTopic, AdminError>
   /** Changes a topic on every master that has it, and gives what each has now. */
   readonly updateTopic: (options: UpdateTopicOptions) => Effect.Effect<ReadonlyArray<BrokerTopicConfig>, AdminError>
-  /** Deletes a topic with its messages: on every master that has it, then on every name server. */
+  /**
+   * Deletes a topic with its messages: on every master that has it, then on every name server, on each of those that one
+   * host name stands for.
+   */
   readonly deleteTopic: (topic: string) => Effect.Effect<void, AdminError>
 }
 
@@ -271,7 +274,7 @@ export const make = (context: AdminContext): Topics => {
         .pipe(failing(operation, done))
       done.push(brokerName)
     }
-    for (const address of yield* nameServer.addresses) {
+    for (const address of yield* nameServer.each) {
       yield* api
         .call(address, DeleteTopic.request({ topic }, "namesrv"), timeoutMillis, DeleteTopic.decodeResponse)
         .pipe(failing(operation, done))
