@@ -134,17 +134,16 @@ export const make = (context: AdminContext): Topics => {
   })
 
   const configOn = ({ address }: BrokerAddress, topic: string) =>
-    api.call(address, GetTopicConfig.request({ topic, lo: true }), timeoutMillis, GetTopicConfig.decodeResponse).pipe(
-      absentOn(ResponseCode.TOPIC_NOT_EXIST),
-      // Brokers before 5.0 tell all topics or none.
-      Effect.catchIf(
-        (error) => error._tag === "BrokerRejected" && error.code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
-        () =>
+    Effect.flatMap(context.isModern(address), (modern) =>
+      modern
+        ? api
+            .call(address, GetTopicConfig.request({ topic, lo: true }), timeoutMillis, GetTopicConfig.decodeResponse)
+            .pipe(absentOn(ResponseCode.TOPIC_NOT_EXIST))
+        : // Brokers before 5.0 tell all topics or none.
           Effect.map(
             api.call(address, GetAllTopicConfig.request({}), timeoutMillis, GetAllTopicConfig.decodeResponse),
             ({ topicConfigTable }) => topicConfigTable.get(context.wrap(topic))
           )
-      )
     )
 
   /**

@@ -27,6 +27,9 @@ const onCluster = (options: Parameters<typeof EmbeddedCluster.layerMemory>[0] = 
   return Effect.provide(admin.pipe(Layer.provideMerge(EmbeddedCluster.layerMemory(options))))
 }
 
+/** The index of 4.3.2 in RocketMQ's list of releases. */
+const V4_3_2 = 277
+
 const queue = { topic: "orders", brokerName: "broker-a", queueId: 0 }
 
 const store = Effect.fnUntraced(function* (...send: Parameters<typeof sendRequest>) {
@@ -344,6 +347,23 @@ describe("MQAdmin: who is asked", () => {
       )
       assert.deepStrictEqual(told, [RequestCode.DELETE_TOPIC_IN_NAMESRV])
     }).pipe(Effect.provide(EmbeddedCluster.layerTcp({ topics: { orders: {}, calm: {} } })))
+  )
+
+  it.effect("asks a broker only for what its release knows: an old one leaves the rest without an answer", () =>
+    Effect.gen(function* () {
+      const admin = yield* MQAdmin
+      const { faults, traffic } = yield* EmbeddedCluster
+      const unknown = [RequestCode.GET_TOPIC_CONFIG, RequestCode.QUERY_TOPICS_BY_CONSUMER]
+      yield* faults.add(...unknown.map((code) => ({ match: { code }, actions: [FaultScript.dropRequest] })))
+      // No time passes here: a request without an answer would hang.
+      const [config] = yield* admin.examineTopicConfig("orders")
+      assert.strictEqual(config?.config.writeQueueNums, 4)
+      yield* admin.createTopic({ topic: "orders", ifExists: "keep" })
+      yield* admin.createSubscriptionGroup({ groupName: "readers" })
+      assert.deepStrictEqual([...(yield* admin.queryTopicsByConsumer("readers"))], [])
+      const asked = (yield* traffic.all).map(({ code }) => code)
+      for (const code of unknown) assert.notInclude(asked, code)
+    }).pipe(onCluster({ version: V4_3_2, topics: { orders: {} } }))
   )
 
   it.effect("claims that there is no message only when every broker has said so", () =>
