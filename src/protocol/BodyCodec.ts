@@ -12,7 +12,9 @@ import { type JsonOutput, type JsonValue, parse, rawKeys, stringify } from "./Le
 
 /** Why a value is not what a codec reads; `path` is where. */
 export class Mismatch {
+  /** Where in the body it is, as names and indexes joined by dots; empty for the body itself. */
   readonly path: string
+  /** What should have been there, in a few words: `a number`, `a list`. */
   readonly expected: string
   constructor(path: string, expected: string) {
     this.path = path
@@ -22,21 +24,26 @@ export class Mismatch {
 
 /** How one value is written and read. */
 export interface BodyCodec<A> {
+  /** Whether the member may be missing: it is undefined then, and not written. */
   readonly optional: boolean
   /** What an absent field is read as; undefined when it has no default. */
   readonly fallback?: A | undefined
   // Methods, not function properties: so a codec of any type is a `BodyCodec<unknown>`.
+  /** Takes a value out of parsed JSON, or says what it is not. */
   read(value: JsonValue): A | Mismatch
+  /** Puts a value into JSON that is about to be written. */
   write(value: A): JsonOutput
 }
 
 /** A field that may be absent. */
 export interface OptionalBody<A> extends BodyCodec<A> {
+  /** The member may be missing. */
   readonly optional: true
 }
 
 /** A field that must be present, or has a default. */
 export interface RequiredBody<A> extends BodyCodec<A> {
+  /** The member must be there. */
   readonly optional: false
 }
 
@@ -152,8 +159,10 @@ export const textRecord: RequiredBody<Readonly<Record<string, string>>> = {
 /** The fields of a JSON object. */
 export type Fields = Readonly<Record<string, RequiredBody<unknown> | OptionalBody<unknown>>>
 
+/** The names of the members that must be there. */
 type RequiredNames<F> = { [K in keyof F]: F[K] extends RequiredBody<unknown> ? K : never }[keyof F]
 
+/** What a codec reads and writes. */
 type TypeOf<F> = F extends BodyCodec<infer A> ? A : never
 
 /** The object that a set of fields describes. */

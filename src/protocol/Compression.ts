@@ -19,8 +19,11 @@ export const DEFAULT_MAX_OUTPUT_LENGTH = 33_554_432
  * - `corrupt`: it is not what `sysFlag` says
  */
 export class CompressionError extends Schema.TaggedError<CompressionError>()("CompressionError", {
+  /** Which of the three it is; see above. */
   kind: Schema.Literals(["unsupported", "too-large", "corrupt"]),
+  /** The compression that the flags of the message name; `UNKNOWN` for type bits that nobody assigned. */
   compression: Schema.Literals(["ZLIB", "LZ4", "ZSTD", "UNKNOWN"]),
+  /** What the codec said, or which limit was passed. */
   detail: Schema.String
 }) {
   override get message(): string {

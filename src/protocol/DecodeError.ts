@@ -8,8 +8,11 @@ import { requestCodeName } from "./RequestCode.ts"
  * name of the field or a path into the body.
  */
 export class DecodeError extends Schema.TaggedError<DecodeError>()("DecodeError", {
+  /** The request code: of an answer, that of the request it answers; -1 when no request is known. */
   code: Schema.Number,
+  /** The name of the header field, or a path into the body. */
   field: Schema.String,
+  /** What is wrong with it, in a few words. */
   detail: Schema.String
 }) {
   override get message(): string {

@@ -12,7 +12,9 @@ export type FrameErrorKind = "length" | "headerLength" | "serializeType" | "head
  * - `header`: the header cannot be read
  */
 export class FrameError extends Schema.TaggedError<FrameError>()("FrameError", {
+  /** Which part of the frame; see above. */
   kind: Schema.Literals(["length", "headerLength", "serializeType", "header"]),
+  /** What was found there and what would have been right. */
   detail: Schema.String
 }) {
   override get message(): string {

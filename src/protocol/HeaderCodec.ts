@@ -12,10 +12,12 @@ export { DecodeError } from "./DecodeError.ts"
 
 /** How one field is written and read. */
 export interface Field<A> {
+  /** Whether the field may be missing: it is undefined then, and not written. */
   readonly optional: boolean
   /** The name on the wire, when it is another than the property's. */
   readonly wireName?: string | undefined
   // Methods, not function properties: so a field of any type is a `Field<unknown>`.
+  /** The value as it goes on the wire: header fields are texts, whatever their type. */
   write(value: A): string
   /** Undefined when the text is no such value. */
   read(text: string): A | undefined
@@ -25,11 +27,13 @@ export interface Field<A> {
 
 /** A field that may be absent. */
 export interface OptionalField<A> extends Field<A> {
+  /** The field may be missing. */
   readonly optional: true
 }
 
 /** A field that must be present. */
 export interface RequiredField<A> extends Field<A> {
+  /** The field must be there. */
   readonly optional: false
 }
 
@@ -92,8 +96,10 @@ export const brokerName: OptionalField<string> = named("bname", optional(string)
 /** The names and codecs of a header's fields. */
 export type Fields = Readonly<Record<string, RequiredField<unknown> | OptionalField<unknown>>>
 
+/** The names of the fields that must be there. */
 type RequiredNames<F> = { [K in keyof F]: F[K] extends RequiredField<unknown> ? K : never }[keyof F]
 
+/** What a field reads and writes. */
 type TypeOf<F> = F extends Field<infer A> ? A : never
 
 /** The header that a set of fields describes. */
@@ -105,6 +111,7 @@ export type HeaderOf<F> = {
 
 /** Converts a header to `extFields` and back. */
 export interface Codec<A> {
+  /** The fields of a header; absent optional ones are left out. */
   readonly encode: (value: A) => ExtFields
   /** `code` is the request code to name in the error. */
   readonly decode: (code: number, fields: ExtFields | undefined) => A | DecodeError

@@ -4,6 +4,7 @@ import { RequestCode } from "./RequestCode.ts"
 
 /** What a consumer group wants of one topic. Source: RocketMQ `SubscriptionData`. */
 export interface SubscriptionData {
+  /** The topic that is subscribed to. */
   readonly topic: string
   /** The filter as the user wrote it; `*` for all. */
   readonly subString: string
@@ -15,16 +16,19 @@ export interface SubscriptionData {
   readonly subVersion: number
   /** `TAG` or `SQL92`. */
   readonly expressionType: string
+  /** Whether a Java class filtered the messages: a mode of RocketMQ 3 that no server has any more; always false. */
   readonly classFilterMode: boolean
 }
 
 /** A producer group of a client. Source: RocketMQ `ProducerData`. */
 export interface ProducerData {
+  /** The producer group. */
   readonly groupName: string
 }
 
 /** A consumer group of a client. Source: RocketMQ `ConsumerData`. */
 export interface ConsumerData {
+  /** The consumer group. */
   readonly groupName: string
   /** `CONSUME_ACTIVELY`, `CONSUME_PASSIVELY` or `CONSUME_POP`. */
   readonly consumeType: string
@@ -32,14 +36,19 @@ export interface ConsumerData {
   readonly messageModel: string
   /** For instance `CONSUME_FROM_LAST_OFFSET`. */
   readonly consumeFromWhere: string
+  /** Whether the client belongs to a unit of a deployment over several regions; false with everyone else. */
   readonly unitMode: boolean
+  /** Every topic of the group, in clustering mode its retry topic too. The broker drops those that are not listed. */
   readonly subscriptionDataSet: ReadonlyArray<SubscriptionData>
 }
 
 /** The body of a heartbeat: everything that a client runs. Source: RocketMQ `HeartbeatData`. */
 export interface HeartbeatData {
+  /** The client's id, unique in the cluster: `ip@instanceName`. */
   readonly clientID: string
+  /** Every producer group of the client, that of its inner producer too. */
   readonly producerDataSet: ReadonlyArray<ProducerData>
+  /** Every consumer group of the client; empty where there is none. */
   readonly consumerDataSet: ReadonlyArray<ConsumerData>
   /** A hash of the data; 0 for a heartbeat of the first version. */
   readonly heartbeatFingerprint: number

@@ -25,7 +25,9 @@ export type JsonOutput =
 
 /** A map for {@link stringify} whose keys are already JSON text: `0`, or `{"brokerName":...}`. */
 export interface RawKeys {
+  /** Tells it from a plain object. */
   readonly _tag: "RawKeys"
+  /** The members in the order in which they are written; a key is JSON text itself. */
   readonly entries: ReadonlyArray<readonly [key: string, value: JsonOutput]>
 }
 

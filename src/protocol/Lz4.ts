@@ -7,9 +7,11 @@ import { Context, Effect, Schema } from "effect"
 
 /** A body that needs LZ4, and no codec for it. */
 export class CompressionUnavailable extends Schema.TaggedError<CompressionUnavailable>()("CompressionUnavailable", {
+  /** The compression that was asked for. */
   compression: Schema.Literals(["LZ4"]),
   /** The package that was looked for. */
   library: Schema.String,
+  /** What loading the library failed with. */
   cause: Schema.Defect()
 }) {
   override get message(): string {
@@ -22,7 +24,9 @@ export class CompressionUnavailable extends Schema.TaggedError<CompressionUnavai
 
 /** A codec of LZ4 frames; both functions reject for input that they cannot take. */
 export interface Lz4Codec {
+  /** Packs into one LZ4 frame (magic 04 22 4d 18), as Java clients write it. */
   readonly compressFrame: (data: Uint8Array) => Promise<Uint8Array>
+  /** Unpacks one LZ4 frame; rejects what is none. */
   readonly decompressFrame: (frame: Uint8Array) => Promise<Uint8Array>
 }
 

@@ -93,7 +93,9 @@ const writeLong = (out: Buffer, value: number, at: number): number => {
 
 /** What {@link decodeAll} read: the messages before the first bad entry, and what was wrong with that one. */
 export interface DecodedMessages {
+  /** Those before the first that cannot be read, in their order. */
   readonly messages: ReadonlyArray<MessageExt>
+  /** Why reading ended; undefined when everything was read. */
   readonly error: DecodeError | undefined
 }
 
@@ -183,7 +185,9 @@ const readLong = (b: Buffer, at: number): number => b.readInt32BE(at) * 0x1_0000
  * Source: RocketMQ `MessageDecoder.encodeMessages`.
  */
 export interface BatchPart {
+  /** The user's number of the message, any 32-bit int; RocketMQ does not look at it. */
   readonly flag: number
+  /** The body, never packed: brokers unpack a batch part by part. */
   readonly body: Uint8Array
   /** Encoded by `MessageProperties.encode`. */
   readonly properties: string

@@ -24,6 +24,7 @@ export interface RemotingCommand {
   readonly extFields: ExtFields | undefined
   /** Zero length when absent: the wire does not tell the two apart. */
   readonly body: Uint8Array
+  /** How the header was written; the answer may come in the other form. */
   readonly serializeType: SerializeType
 }
 
@@ -37,20 +38,27 @@ export interface FieldsText {
 
 /** What a sender builds; `opaque`, `flag`, `version` and `language` are the connection's. */
 export interface Request {
+  /** One of `RequestCode`. */
   readonly code: number
   /** Text for people; few requests have one. */
   readonly remark?: string | undefined
+  /** The header fields as texts; undefined where the request has none. */
   readonly extFields: ExtFields | undefined
   /** The same as text, in the requests that are sent most. Hooks get requests without it. */
   readonly fieldsText?: FieldsText | undefined
+  /** What stands behind the header; nothing when absent. */
   readonly body?: Uint8Array | undefined
 }
 
 /** What a receiver answers; the connection adds the rest. */
 export interface Response {
+  /** One of `ResponseCode`; 0 is success. */
   readonly code: number
+  /** A text for people, most often an error's; absent otherwise. */
   readonly remark?: string | undefined
+  /** The header fields as texts; none when absent. */
   readonly extFields?: ExtFields | undefined
+  /** What stands behind the header; nothing when absent. */
   readonly body?: Uint8Array | undefined
 }
 

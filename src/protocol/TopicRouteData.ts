@@ -4,8 +4,11 @@ import { RequestCode } from "./RequestCode.ts"
 
 /** The queues of a topic on one broker. Source: RocketMQ `QueueData`. */
 export interface QueueData {
+  /** The broker whose queues these are; its addresses are in {@link TopicRouteData.brokerDatas}. */
   readonly brokerName: string
+  /** Queues that consumers see: the ids from 0 on. */
   readonly readQueueNums: number
+  /** Queues that producers see: the ids from 0 on. */
   readonly writeQueueNums: number
   /** Bits of `PermName`. */
   readonly perm: number
@@ -15,21 +18,31 @@ export interface QueueData {
 
 /** The addresses of one broker. Source: RocketMQ `BrokerData`. */
 export interface BrokerData {
+  /** The cluster that the broker belongs to. */
   readonly cluster: string
+  /** The name that a master and its slaves share. */
   readonly brokerName: string
   /** Broker id to `host:port`; 0 is the master. */
   readonly brokerAddrs: ReadonlyMap<number, string>
+  /** Whether a slave may stand in for a master that is down; false when absent. */
   readonly enableActingMaster?: boolean | undefined
+  /** The zone that the broker was placed in; absent without zones. */
   readonly zoneName?: string | undefined
 }
 
 /** The queues of a static topic on one broker. Source: RocketMQ `TopicQueueMappingInfo`. */
 export interface TopicQueueMappingInfo {
+  /** The static topic. */
   readonly topic?: string | undefined
+  /** The scope of the mapping; `__global__` when absent. */
   readonly scope?: string | undefined
+  /** Logical queues of the topic, on all brokers together. */
   readonly totalQueues: number
+  /** The broker that holds the queues of this mapping. */
   readonly bname?: string | undefined
+  /** When the mapping was made: where two claim a logical queue, the larger one has it. */
   readonly epoch: number
+  /** Whether the mapping is being changed at present; false when absent. */
   readonly dirty?: boolean | undefined
   /** Logical queue id to the queue id on this broker. */
   readonly currIdMap?: ReadonlyMap<number, number> | undefined
@@ -39,7 +52,9 @@ export interface TopicQueueMappingInfo {
 export interface TopicRouteData {
   /** `brokerA:4;brokerB:2` for topics with a fixed queue order. */
   readonly orderTopicConf?: string | undefined
+  /** How many queues each broker has of the topic, and what may be done with them; one entry a broker. */
   readonly queueDatas: ReadonlyArray<QueueData>
+  /** Where those brokers are. */
   readonly brokerDatas: ReadonlyArray<BrokerData>
   /** Broker address to filter server addresses; empty in practice. */
   readonly filterServerTable: ReadonlyMap<string, ReadonlyArray<string>>

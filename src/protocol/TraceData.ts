@@ -26,14 +26,19 @@ export const TraceContextCode = { SUCCESS: 0, TIME_OUT: 1, EXCEPTION: 2, RETURNN
 
 /** A message was sent. */
 export interface TracePub {
+  /** The first field of the record. */
   readonly type: "Pub"
   /** Before the send, in milliseconds since the epoch. */
   readonly timeStamp: number
+  /** The region that the broker named in its answer; `DefaultRegion` when it named none. */
   readonly regionId: string
+  /** The producer group, without namespace. */
   readonly groupName: string
+  /** The topic, without namespace. */
   readonly topic: string
   /** The unique id; those of a batch, joined by commas. */
   readonly msgId: string
+  /** The tag; absent when the message has none. */
   readonly tags?: string | undefined
   /** Separated by one space. */
   readonly keys?: string | undefined
@@ -45,7 +50,9 @@ export interface TracePub {
   readonly costTime: number
   /** See {@link TraceMessageType}. */
   readonly msgType: number
+  /** The broker's message id (address and commit log offset); older clients do not tell it. */
   readonly offsetMsgId?: string | undefined
+  /** True for SEND_OK alone; the other statuses of a stored message count as failed here. */
   readonly isSuccess: boolean
   /** Only some older clients tell it. */
   readonly clientHost?: string | undefined
@@ -53,26 +60,37 @@ export interface TracePub {
 
 /** A message is about to be consumed. */
 export interface TraceSubBefore {
+  /** The first field of the record. */
   readonly type: "SubBefore"
   /** In milliseconds since the epoch. */
   readonly timeStamp: number
+  /** The region that the broker wrote into the message. */
   readonly regionId: string
+  /** The consumer group, without namespace. */
   readonly groupName: string
   /** The same in the {@link TraceSubAfter} of this attempt. */
   readonly requestId: string
+  /** The unique id. */
   readonly msgId: string
+  /** How often the group had taken the message before; 0 the first time. */
   readonly retryTimes: number
+  /** The message's keys, separated by one space; absent when it has none. */
   readonly keys?: string | undefined
 }
 
 /** A message was consumed, or could not be. */
 export interface TraceSubAfter {
+  /** The first field of the record. */
   readonly type: "SubAfter"
+  /** The same as in the {@link TraceSubBefore} of this attempt. */
   readonly requestId: string
+  /** The unique id. */
   readonly msgId: string
   /** In milliseconds. */
   readonly costTime: number
+  /** What the listener said. */
   readonly isSuccess: boolean
+  /** The message's keys, separated by one space; absent when it has none. */
   readonly keys?: string | undefined
   /** See {@link TraceContextCode}; older clients do not tell it. */
   readonly contextCode?: number | undefined
@@ -84,18 +102,27 @@ export interface TraceSubAfter {
 
 /** A half message was committed or rolled back. */
 export interface TraceEndTransaction {
+  /** The first field of the record. */
   readonly type: "EndTransaction"
   /** In milliseconds since the epoch. */
   readonly timeStamp: number
+  /** The region in the message's properties; `DefaultRegion` when there is none. */
   readonly regionId: string
+  /** The producer group, without namespace. */
   readonly groupName: string
+  /** The topic, without namespace. */
   readonly topic: string
+  /** The unique id of the half message. */
   readonly msgId: string
+  /** The tag; absent when the message has none. */
   readonly tags?: string | undefined
+  /** The message's keys, separated by one space; absent when it has none. */
   readonly keys?: string | undefined
+  /** `host:port` of the broker as the client knew it. */
   readonly storeHost: string
   /** See {@link TraceMessageType}. */
   readonly msgType: number
+  /** The transaction's id, which is the message's unique id; absent when the client knew none. */
   readonly transactionId?: string | undefined
   /** As Java spells it. */
   readonly transactionState: "COMMIT_MESSAGE" | "ROLLBACK_MESSAGE" | "UNKNOW"
@@ -105,13 +132,19 @@ export interface TraceEndTransaction {
 
 /** A delayed message was taken back. */
 export interface TraceRecall {
+  /** The first field of the record. */
   readonly type: "Recall"
   /** In milliseconds since the epoch. */
   readonly timeStamp: number
+  /** The region that the broker named; `DefaultRegion` when it named none. */
   readonly regionId: string
+  /** The producer group, without namespace. */
   readonly groupName: string
+  /** The topic, without namespace. */
   readonly topic: string
+  /** The unique id of the message that was recalled. */
   readonly msgId: string
+  /** Whether the broker took it back. */
   readonly isSuccess: boolean
 }
 
@@ -177,7 +210,9 @@ export const keysOf = (records: ReadonlyArray<TraceRecord>): ReadonlyArray<strin
 
 /** What {@link decode} read, and what was wrong with the first record that is none. */
 export interface DecodedTrace {
+  /** Those before the first that cannot be read, in their order. */
   readonly records: ReadonlyArray<TraceRecord>
+  /** Why reading ended; undefined when everything was read. */
   readonly error: DecodeError | undefined
 }
 

@@ -22,13 +22,21 @@ import { RequestCode } from "../RequestCode.ts"
  * Source: RocketMQ `CheckTransactionStateRequestHeader`.
  */
 export interface CheckTransactionStateHeader {
+  /** The topic that half messages lie in, `RMQ_SYS_TRANS_HALF_TOPIC`; brokers of 4.x leave it out. */
   readonly topic?: string | undefined
+  /**
+   * Offset of the half message in the half topic's queue. It changes with every check, and the answer must carry it.
+   */
   readonly tranStateTableOffset: number
+  /** Offset of the half message in the commit log. It changes with every check, and the answer must carry it. */
   readonly commitLogOffset: number
   /** The client's unique id of the message. */
   readonly msgId?: string | undefined
+  /** The transaction's id, which is the message's unique id. */
   readonly transactionId?: string | undefined
+  /** The half message's offset message id, as it is stored at present. */
   readonly offsetMsgId?: string | undefined
+  /** The broker that asks, by name (`bname`); brokers of 4.x leave it out. */
   readonly brokerName?: string | undefined
 }
 

@@ -25,13 +25,19 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `ConsumeMessageDirectlyResultRequestHeader`, `ConsumeMessageDirectlyResult`.
  */
 export interface ConsumeMessageDirectlyHeader {
+  /** The consumer group whose listener shall have the message. */
   readonly consumerGroup: string
+  /** The client that shall run it. */
   readonly clientId?: string | undefined
   /** The broker's message id. */
   readonly msgId?: string | undefined
+  /** The broker that holds the message. */
   readonly brokerName?: string | undefined
+  /** The message's topic; brokers of 4.x leave it out. */
   readonly topic?: string | undefined
+  /** The topic's unit flags; absent where the broker tells none. */
   readonly topicSysFlag?: number | undefined
+  /** The group's unit flags; absent where the broker tells none. */
   readonly groupSysFlag?: number | undefined
 }
 
@@ -39,8 +45,11 @@ export interface ConsumeMessageDirectlyHeader {
 export interface ConsumeMessageDirectlyResult {
   /** `CR_SUCCESS`, `CR_LATER`, `CR_ROLLBACK`, `CR_COMMIT`, `CR_THROW_EXCEPTION` or `CR_RETURN_NULL`. */
   readonly consumeResult: string
+  /** Whether the listener is an orderly one. */
   readonly order: boolean
+  /** Whether an orderly listener commits by itself; true for others. */
   readonly autoCommit: boolean
+  /** What the listener threw, as text; absent when it ended. */
   readonly remark?: string | undefined
   /** Milliseconds. */
   readonly spentTimeMills: number

@@ -19,7 +19,9 @@ import { type ConsumerRunningInfo, consumerRunningInfo } from "./ConsumerRunning
  * Source: RocketMQ `GetConsumerRunningInfoRequestHeader`, `ConsumerRunningInfo`.
  */
 export interface GetConsumerRunningInfoHeader {
+  /** The consumer group that is asked about. */
   readonly consumerGroup: string
+  /** The client that is to answer; the broker passes the request on to it. */
   readonly clientId: string
   /** Whether stacks are wanted. */
   readonly jstackEnable?: boolean | undefined

@@ -19,13 +19,17 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `GetConsumerStatusRequestHeader`, `GetConsumerStatusBody`.
  */
 export interface GetConsumerStatusFromClientHeader {
+  /** The topic whose queues are asked about. */
   readonly topic: string
+  /** The consumer group. */
   readonly group: string
+  /** The id of the one client that is asked, whatever the name says; every client of the group when absent. */
   readonly clientAddr?: string | undefined
 }
 
 /** Offsets by queue. */
 export interface GetConsumerStatusFromClientAnswer {
+  /** The client's position in each queue that it has. */
   readonly messageQueueTable: ReadonlyArray<readonly [queue: MessageQueue, offset: number]>
 }
 

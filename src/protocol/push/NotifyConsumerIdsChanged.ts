@@ -14,6 +14,7 @@ import { RequestCode } from "../RequestCode.ts"
  * Source: RocketMQ `NotifyConsumerIdsChangedRequestHeader`.
  */
 export interface NotifyConsumerIdsChangedHeader {
+  /** The consumer group that gained or lost a member, or whose subscriptions changed. */
   readonly consumerGroup: string
 }
 

@@ -30,18 +30,25 @@ import { ResponseCode } from "../ResponseCode.ts"
 export interface PushReplyMessageToClientHeader {
   /** The replier's group. */
   readonly producerGroup: string
+  /** The reply topic of the cluster: `<cluster>_REPLY_TOPIC`. */
   readonly topic: string
+  /** The template topic that the replier named; of no use to the requester. */
   readonly defaultTopic: string
+  /** The queues that the replier named for a new topic; of no use to the requester. */
   readonly defaultTopicQueueNums: number
+  /** The queue that the reply was sent to. */
   readonly queueId: number
   /** Bits of `SysFlag`. */
   readonly sysFlag: number
   /** Milliseconds since the epoch. */
   readonly bornTimestamp: number
+  /** The user's number of the reply. */
   readonly flag: number
   /** Encoded by `MessageProperties.encode`; CORRELATION_ID names the request. */
   readonly properties?: string | undefined
+  /** 0 for a reply; absent where the replier's client did not tell it. */
   readonly reconsumeTimes?: number | undefined
+  /** Whether the replier belongs to a unit; false when absent. */
   readonly unitMode?: boolean | undefined
   /** `ip:port`. */
   readonly bornHost: string

@@ -20,7 +20,9 @@ import { RequestCode } from "../RequestCode.ts"
  * Source: RocketMQ `ResetOffsetRequestHeader`, `ResetOffsetBody`.
  */
 export interface ResetConsumerClientOffset {
+  /** Which group and topic. */
   readonly header: ResetOffsetHeader
+  /** The new position in each queue. */
   readonly body: ResetOffsetBody
 }
 

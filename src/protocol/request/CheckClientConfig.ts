@@ -16,8 +16,11 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `CheckClientRequestBody`.
  */
 export interface CheckClientConfigHeader {
+  /** The client that asks. */
   readonly clientId: string
+  /** Its consumer group. */
   readonly group: string
+  /** The subscription to be checked. Tags always pass; SQL92 must be allowed by the broker and be readable. */
   readonly subscriptionData: SubscriptionData
 }
 

@@ -22,13 +22,24 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `ConsumerSendMsgBackRequestHeader`.
  */
 export interface ConsumerSendMsgBackHeader {
+  /** The message's offset in the commit log, by which the broker finds it. */
   readonly offset: number
+  /** The group whose retry topic, or dead letter topic, shall have a copy. */
   readonly group: string
+  /**
+   * Level 1 to 18 until it comes again; 0: the broker takes 3 and the times it came already; below 0: to the dead
+   * letters at once.
+   */
   readonly delayLevel: number
+  /** The message's unique id, for the broker's log. */
   readonly originMsgId?: string | undefined
+  /** The topic that the message was consumed from. */
   readonly originTopic?: string | undefined
+  /** Whether the consumer belongs to a unit; false when absent. */
   readonly unitMode?: boolean | undefined
+  /** After so many times the message goes to the dead letters; the group's `retryMaxTimes` when absent. */
   readonly maxReconsumeTimes?: number | undefined
+  /** The broker that is meant, by name (`bname`); absent, it is the one that gets the request. */
   readonly brokerName?: string | undefined
 }
 

@@ -24,18 +24,25 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `CreateTopicRequestHeader`.
  */
 export interface CreateTopicHeader {
+  /** The topic to create or change: at most 127 characters of letters, digits, `%`, `|`, `-` and `_`. */
   readonly topic: string
+  /** Whose form it is to take. Java writes `TBW102`; brokers demand the field and do not look at it. */
   readonly defaultTopic: string
+  /** Queues that consumers see. */
   readonly readQueueNums: number
+  /** Queues that producers see. */
   readonly writeQueueNums: number
   /** Bits of `PermName`; 6 is usual. */
   readonly perm: number
   /** `SINGLE_TAG` or `MULTI_TAG`. */
   readonly topicFilterType: string
+  /** Bit 0: the topic belongs to a unit; bit 1: it is subscribed to from other units. 0 when absent. */
   readonly topicSysFlag?: number | undefined
+  /** Whether the topic is an ordered one. */
   readonly order: boolean
   /** Changes of attributes, for instance `+message.type=DELAY`. */
   readonly attributes?: string | undefined
+  /** Of static topics: whether a mapping that does not fit is replaced; false when absent. */
   readonly force?: boolean | undefined
 }
 

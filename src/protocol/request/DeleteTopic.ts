@@ -16,7 +16,9 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `DeleteTopicRequestHeader`, `DeleteTopicFromNamesrvRequestHeader`.
  */
 export interface DeleteTopicHeader {
+  /** The topic. One that does not exist is deleted successfully. */
   readonly topic: string
+  /** At a name server: only the routes of this cluster's brokers; those of all when absent. */
   readonly clusterName?: string | undefined
 }
 

@@ -22,10 +22,18 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `EndTransactionRequestHeader`.
  */
 export interface EndTransactionHeader {
+  /**
+   * The message's topic; in the answer to a check that of the check, which is the half topic. Brokers of 4.x do not
+   * want it.
+   */
   readonly topic?: string | undefined
   /** Must be that of the half message. */
   readonly producerGroup: string
+  /** Offset of the half message in the half topic's queue: `queueOffset` of the send's answer, or of the check. */
   readonly tranStateTableOffset: number
+  /**
+   * Offset of the half message in the commit log: part of the offset message id of the send's answer, or of the check.
+   */
   readonly commitLogOffset: number
   /** Transaction bits of `SysFlag`. */
   readonly commitOrRollback: number
@@ -33,7 +41,9 @@ export interface EndTransactionHeader {
   readonly fromTransactionCheck?: boolean | undefined
   /** The client's unique id of the message. */
   readonly msgId: string
+  /** The transaction's id, which is the message's unique id. */
   readonly transactionId?: string | undefined
+  /** The broker that has the half message, by name (`bname`). */
   readonly brokerName?: string | undefined
 }
 

@@ -16,6 +16,7 @@ import { ResponseCode } from "../ResponseCode.ts"
 
 /** One producer. Source: RocketMQ `ProducerInfo`. */
 export interface ProducerInfo {
+  /** The producer's client. */
   readonly clientId: string
   /** `ip:port`, whatever the name says. */
   readonly remoteIP: string
@@ -29,6 +30,7 @@ export interface ProducerInfo {
 
 /** Producers by group. Source: RocketMQ `ProducerTableInfo`. */
 export interface ProducerTableInfo {
+  /** The producers by their group. */
   readonly data: ReadonlyMap<string, ReadonlyArray<ProducerInfo>>
 }
 

@@ -19,14 +19,19 @@ import { type DataVersion, dataVersion, type TopicConfig, topicConfig } from "..
  * Source: RocketMQ `GetAllTopicConfigRequestHeader`, `TopicConfigAndMappingSerializeWrapper`.
  */
 export interface GetAllTopicConfigHeader {
+  /** Index of the first topic of the page; brokers page only with `enableSplitMetadata`. */
   readonly topicSeq?: number | undefined
+  /** The version that the page before was of, as JSON; a broker with another one begins again. */
   readonly dataVersion?: string | undefined
+  /** At most so many topics; all of them when absent. */
   readonly maxTopicNum?: number | undefined
 }
 
 /** The topics of a broker by name. */
 export interface GetAllTopicConfigAnswer {
+  /** The version of the table; brokers of some versions leave it out. */
   readonly dataVersion?: DataVersion | undefined
+  /** The topics by name. */
   readonly topicConfigTable: ReadonlyMap<string, TopicConfig>
 }
 

@@ -18,16 +18,19 @@ import { consumeStats } from "./GetConsumeStats.ts"
  * Source: RocketMQ `GetConsumeStatsInBrokerHeader`, `ConsumeStatsList`.
  */
 export interface GetBrokerConsumeStatsHeader {
+  /** Whether only topics that were created as ordered ones count. */
   readonly isOrder: boolean
 }
 
 /** The groups of one broker. Source: RocketMQ `ConsumeStatsList`. */
 export interface ConsumeStatsList {
+  /** The broker's address as it knows itself. */
   readonly brokerAddr?: string | undefined
   /** One map a group: its name to what it read, topic by topic. */
   readonly consumeStatsList: ReadonlyArray<ReadonlyMap<string, ReadonlyArray<ConsumeStats>>>
   /** Messages that no group has read yet, summed. */
   readonly totalDiff: number
+  /** Messages that were pulled and not committed, of all groups together. */
   readonly totalInflightDiff: number
 }
 

@@ -20,15 +20,21 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `GetConsumeStatsRequestHeader`, `ConsumeStats`.
  */
 export interface GetConsumeStatsHeader {
+  /** The group that is asked about. One that nobody knows gives an empty table. */
   readonly consumerGroup: string
+  /** The one topic that counts; every topic that the group has positions in when absent. */
   readonly topic?: string | undefined
+  /** The broker that is meant, by name (`bname`); absent, it is the one that gets the request. */
   readonly brokerName?: string | undefined
 }
 
 /** How far one queue is read; `brokerOffset - consumerOffset` is the backlog. Source: RocketMQ `OffsetWrapper`. */
 export interface OffsetWrapper {
+  /** Offset of the next message that the queue will get. */
   readonly brokerOffset: number
+  /** The group's position; what it lags is the difference. */
   readonly consumerOffset: number
+  /** Up to where the group has pulled, be it consumed or not. */
   readonly pullOffset: number
   /** Milliseconds since the epoch. */
   readonly lastTimestamp: number
@@ -36,6 +42,7 @@ export interface OffsetWrapper {
 
 /** How far a group has read. Source: RocketMQ `ConsumeStats`. */
 export interface ConsumeStats {
+  /** The group's position in each queue of this broker. */
   readonly offsetTable: ReadonlyArray<readonly [queue: MessageQueue, offset: OffsetWrapper]>
   /** Messages per second. */
   readonly consumeTps: number

@@ -20,15 +20,24 @@ import { type Connection, connection } from "./GetProducerConnectionList.ts"
  * Source: RocketMQ `GetConsumerConnectionListRequestHeader`, `ConsumerConnection`.
  */
 export interface GetConsumerConnectionListHeader {
+  /** The group that is asked about. One without a member is answered with 206 (CONSUMER_NOT_ONLINE). */
   readonly consumerGroup: string
+  /** The broker that is meant, by name (`bname`); absent, it is the one that gets the request. */
   readonly brokerName?: string | undefined
 }
 
 /** The clients of a consumer group. Source: RocketMQ `ConsumerConnection`. */
 export interface ConsumerConnection {
+  /** The members that have a connection to this broker. */
   readonly connectionSet: ReadonlyArray<Connection>
+  /**
+   * Where a group without a position begins: `CONSUME_FROM_LAST_OFFSET`, `CONSUME_FROM_FIRST_OFFSET`,
+   * `CONSUME_FROM_TIMESTAMP`.
+   */
   readonly consumeFromWhere?: string | undefined
+  /** `CONSUME_PASSIVELY` (push), `CONSUME_ACTIVELY` (pull), `CONSUME_POP`. */
   readonly consumeType?: string | undefined
+  /** `CLUSTERING` (each message to one member) or `BROADCASTING` (to every member). */
   readonly messageModel?: string | undefined
   /** Topic to subscription. */
   readonly subscriptionTable: ReadonlyMap<string, SubscriptionData>

@@ -18,12 +18,15 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `GetConsumerListByGroupRequestHeader`, `GetConsumerListByGroupResponseBody`.
  */
 export interface GetConsumerListByGroupHeader {
+  /** The group. One without a member is answered with code 1. */
   readonly consumerGroup: string
+  /** The broker that is meant, by name (`bname`); absent, it is the one that gets the request. */
   readonly brokerName?: string | undefined
 }
 
 /** The client ids of a group, in no order. */
 export interface GetConsumerListByGroupAnswer {
+  /** The client ids of the members that have a connection to this broker, in no order. */
   readonly consumerIdList: ReadonlyArray<string>
 }
 

@@ -17,13 +17,17 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `GetEarliestMsgStoretimeRequestHeader`.
  */
 export interface GetEarliestMsgStoretimeHeader {
+  /** The topic. */
   readonly topic: string
+  /** The queue's id, 0 to the number of queues less one. */
   readonly queueId: number
+  /** The broker that is meant, by name (`bname`); a queue of a static topic needs it. */
   readonly brokerName?: string | undefined
 }
 
 /** Milliseconds since the epoch; -1 when the queue is empty. */
 export interface GetEarliestMsgStoretimeAnswer {
+  /** When the oldest message that the queue still has was stored, in milliseconds since the epoch; -1 without one. */
   readonly timestamp: number
 }
 

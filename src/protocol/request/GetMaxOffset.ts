@@ -19,15 +19,19 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `GetMaxOffsetRequestHeader`.
  */
 export interface GetMaxOffsetHeader {
+  /** The topic. */
   readonly topic: string
+  /** The queue's id, 0 to the number of queues less one. */
   readonly queueId: number
   /** Whether only what replicas confirmed counts; the broker's default is true. */
   readonly committed?: boolean | undefined
+  /** The broker that is meant, by name (`bname`); a queue of a static topic needs it. */
   readonly brokerName?: string | undefined
 }
 
 /** The offset behind the last message. */
 export interface GetMaxOffsetAnswer {
+  /** Offset of the next message that the queue will get; 0 for a queue that never had one. */
   readonly offset: number
 }
 

@@ -18,13 +18,17 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `GetMinOffsetRequestHeader`.
  */
 export interface GetMinOffsetHeader {
+  /** The topic. */
   readonly topic: string
+  /** The queue's id, 0 to the number of queues less one. */
   readonly queueId: number
+  /** The broker that is meant, by name (`bname`); a queue of a static topic needs it. */
   readonly brokerName?: string | undefined
 }
 
 /** The offset of the oldest message. */
 export interface GetMinOffsetAnswer {
+  /** Offset of the oldest message that the queue still has. */
   readonly offset: number
 }
 

@@ -18,12 +18,15 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `GetProducerConnectionListRequestHeader`, `ProducerConnection`.
  */
 export interface GetProducerConnectionListHeader {
+  /** The group that is asked about. One without a producer is answered with code 1. */
   readonly producerGroup: string
+  /** The broker that is meant, by name (`bname`); absent, it is the one that gets the request. */
   readonly brokerName?: string | undefined
 }
 
 /** One client of a group on one broker. Source: RocketMQ `Connection`. */
 export interface Connection {
+  /** The client's id. */
   readonly clientId: string
   /** `ip:port`. */
   readonly clientAddr: string
@@ -35,6 +38,7 @@ export interface Connection {
 
 /** The clients of a producer group. Source: RocketMQ `ProducerConnection`. */
 export interface ProducerConnection {
+  /** The producers of the group that have a connection to this broker. */
   readonly connectionSet: ReadonlyArray<Connection>
 }
 

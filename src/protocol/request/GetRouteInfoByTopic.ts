@@ -17,7 +17,9 @@ import * as TopicRouteData from "../TopicRouteData.ts"
  * Source: RocketMQ `GetRouteInfoRequestHeader`.
  */
 export interface GetRouteInfoByTopicHeader {
+  /** The topic. One without a route is answered with 17 (TOPIC_NOT_EXIST). */
   readonly topic: string
+  /** Whether broker ids must come as quoted names, whatever the version of the request says; false when absent. */
   readonly acceptStandardJsonOnly?: boolean | undefined
 }
 

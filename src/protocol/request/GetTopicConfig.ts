@@ -19,8 +19,11 @@ import { type TopicConfig, topicConfig } from "../TopicConfig.ts"
  * Source: RocketMQ `GetTopicConfigRequestHeader`.
  */
 export interface GetTopicConfigHeader {
+  /** The topic. One that the broker does not have is answered with 17 (TOPIC_NOT_EXIST). */
   readonly topic: string
+  /** Whether the mapping of a static topic is wanted too; false when absent. */
   readonly lo?: boolean | undefined
+  /** The broker that is meant, by name (`bname`); absent, it is the one that gets the request. */
   readonly brokerName?: string | undefined
 }
 

@@ -25,7 +25,9 @@ export interface GetTopicListHeader {
 
 /** Names of topics, in no order. */
 export interface TopicList {
+  /** The topics, in no order. */
   readonly topicList: ReadonlyArray<string>
+  /** Of the system topics: the address of some broker. Absent otherwise. */
   readonly brokerAddr?: string | undefined
 }
 

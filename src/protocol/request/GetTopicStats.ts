@@ -19,12 +19,15 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `GetTopicStatsInfoRequestHeader`, `TopicStatsTable`.
  */
 export interface GetTopicStatsHeader {
+  /** The topic. One that the broker does not have is answered with 17 (TOPIC_NOT_EXIST). */
   readonly topic: string
+  /** The broker that is meant, by name (`bname`); absent, it is the one that gets the request. */
   readonly brokerName?: string | undefined
 }
 
 /** What one queue holds. Source: RocketMQ `TopicOffset`. */
 export interface TopicOffset {
+  /** Offset of the oldest message that the queue still has. */
   readonly minOffset: number
   /** The offset that the next message gets. */
   readonly maxOffset: number
@@ -34,6 +37,7 @@ export interface TopicOffset {
 
 /** The offsets of a topic on one broker. Source: RocketMQ `TopicStatsTable`. */
 export interface TopicStatsTable {
+  /** The span of each queue that this broker has of the topic. */
   readonly offsetTable: ReadonlyArray<readonly [queue: MessageQueue, offset: TopicOffset]>
   /** Messages per second. */
   readonly topicPutTps?: number | undefined

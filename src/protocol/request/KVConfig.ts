@@ -18,13 +18,18 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `PutKVConfigRequestHeader`, `GetKVConfigRequestHeader`, `KVTable`.
  */
 export type KVConfigHeader =
+  /** Stores a value under a key of a namespace, in place of the one that is there. */
   | { readonly operation: "put"; readonly namespace: string; readonly key: string; readonly value: string }
+  /** Asks for the value of a key. */
   | { readonly operation: "get"; readonly namespace: string; readonly key: string }
+  /** Removes a key; one that is not there is removed successfully. */
   | { readonly operation: "delete"; readonly namespace: string; readonly key: string }
+  /** Asks for every key of a namespace. */
   | { readonly operation: "list"; readonly namespace: string }
 
 /** All keys of a namespace with their texts; also the body of other answers. */
 export interface KVTable {
+  /** The values of the namespace by their keys. */
   readonly table: ReadonlyMap<string, string>
 }
 

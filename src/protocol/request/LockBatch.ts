@@ -17,9 +17,13 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `LockBatchRequestBody`, `LockBatchResponseBody`, `UnlockBatchRequestBody`.
  */
 export interface LockBatchHeader {
+  /** The client that wants the locks. */
   readonly clientId: string
+  /** The group: each has locks of its own. */
   readonly consumerGroup: string
+  /** The queues to lock. One that the client has already is renewed: a lock lives 60 seconds. */
   readonly mqSet: ReadonlyArray<MessageQueue>
+  /** Whether the lock is not to be told to the replicas of the broker; false when absent. */
   readonly onlyThisBroker?: boolean | undefined
 }
 
@@ -28,6 +32,7 @@ export type LockBatchOperation = "lock" | "unlock"
 
 /** The queues that the asker holds now; those of others are missing. */
 export interface LockBatchAnswer {
+  /** Those that the client has now; the ones that another client has are missing. */
   readonly lockOKMQSet: ReadonlyArray<MessageQueue>
 }
 

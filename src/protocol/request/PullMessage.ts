@@ -28,11 +28,15 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `PullMessageRequestHeader`, `PullMessageResponseHeader`.
  */
 export interface PullMessageHeader {
+  /** The consumer group. */
   readonly consumerGroup: string
+  /** The topic. */
   readonly topic: string
+  /** The queue's id, 0 to `readQueueNums` less one. */
   readonly queueId: number
   /** The offset to read from. */
   readonly queueOffset: number
+  /** At most so many messages; the broker has a limit of its own (32 out of memory, 8 from disk). */
   readonly maxMsgNums: number
   /** Bits of {@link PullSysFlag}; LITE_PULL selects the request code. */
   readonly sysFlag: number
@@ -46,7 +50,12 @@ export interface PullMessageHeader {
   readonly subVersion: number
   /** `TAG` or `SQL92`. */
   readonly expressionType?: string | undefined
+  /**
+   * At most so many bytes, though one message in any case; 262,144 at most at the broker, which is also meant when it
+   * is absent.
+   */
   readonly maxMsgBytes?: number | undefined
+  /** The broker that is meant, by name (`bname`); a queue of a static topic needs it. */
   readonly brokerName?: string | undefined
 }
 
@@ -60,18 +69,25 @@ export type PullStatus = "FOUND" | "NO_NEW_MSG" | "NO_MATCHED_MSG" | "OFFSET_ILL
 export interface PullMessageResponseHeader {
   /** The broker id to pull from next; 0 is the master. */
   readonly suggestWhichBrokerId: number
+  /** Where the next pull is to begin. */
   readonly nextBeginOffset: number
+  /** Offset of the oldest message that the queue still has. */
   readonly minOffset: number
+  /** Offset of the next message that the queue will get. */
   readonly maxOffset: number
   /** To be added to each message's queue offset (static topics). */
   readonly offsetDelta?: number | undefined
+  /** The topic's unit flags; brokers of 4.x leave it out. */
   readonly topicSysFlag?: number | undefined
+  /** The group's unit flags; brokers of 4.x leave it out. */
   readonly groupSysFlag?: number | undefined
+  /** Why a pull was refused with NO_PERMISSION, as a number; absent otherwise. */
   readonly forbiddenType?: number | undefined
 }
 
 /** What a broker answers to a pull. */
 export interface PullMessageAnswer extends PullMessageResponseHeader {
+  /** What the code of the answer says. */
   readonly status: PullStatus
   /** Stored messages; read them with `MessageCodec.decodeAll`. Empty unless FOUND. */
   readonly body: Uint8Array

@@ -20,16 +20,23 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `QueryConsumeTimeSpanRequestHeader`, `QueryConsumeTimeSpanBody`.
  */
 export interface QueryConsumeTimeSpanHeader {
+  /** The topic. One that the broker does not have is answered with 17 (TOPIC_NOT_EXIST). */
   readonly topic: string
+  /** The consumer group. */
   readonly group: string
+  /** The broker that is meant, by name (`bname`); absent, it is the one that gets the request. */
   readonly brokerName?: string | undefined
 }
 
 /** One queue; times in milliseconds since the epoch, -1 for none. Source: RocketMQ `QueueTimeSpan`. */
 export interface QueueTimeSpan {
+  /** The queue. */
   readonly messageQueue: MessageQueue
+  /** When the oldest message was stored, in milliseconds since the epoch; -1 without one. */
   readonly minTimeStamp: number
+  /** When the newest message was stored, in milliseconds since the epoch; -1 without one. */
   readonly maxTimeStamp: number
+  /** When the message before the group's position was stored, in milliseconds since the epoch; -1 without one. */
   readonly consumeTimeStamp: number
   /** Milliseconds since the first message that is not read was stored; 0 without one. */
   readonly delayTime: number
@@ -37,6 +44,7 @@ export interface QueueTimeSpan {
 
 /** The queues of a topic on one broker. Source: RocketMQ `QueryConsumeTimeSpanBody`. */
 export interface QueryConsumeTimeSpanAnswer {
+  /** The queues that this broker has of the topic. */
   readonly consumeTimeSpanSet: ReadonlyArray<QueueTimeSpan>
 }
 

@@ -20,16 +20,21 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `QueryConsumerOffsetRequestHeader`.
  */
 export interface QueryConsumerOffsetHeader {
+  /** The consumer group. */
   readonly consumerGroup: string
+  /** The topic. */
   readonly topic: string
+  /** The queue's id, 0 to the number of queues less one. */
   readonly queueId: number
   /** False asks for QUERY_NOT_FOUND where a broker would answer 0 for a young queue. */
   readonly setZeroIfNotFound?: boolean | undefined
+  /** The broker that is meant, by name (`bname`); a queue of a static topic needs it. */
   readonly brokerName?: string | undefined
 }
 
 /** The offset that the group reads next. */
 export interface QueryConsumerOffsetAnswer {
+  /** The group's position in the queue: the offset of the next message it has not consumed. */
   readonly offset: number
 }
 

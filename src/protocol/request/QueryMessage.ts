@@ -23,16 +23,26 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `QueryMessageRequestHeader`, `QueryMessageResponseHeader`.
  */
 export interface QueryMessageHeader {
+  /** The topic. */
   readonly topic: string
+  /** A business key, a unique id, or a tag; see `indexType`. */
   readonly key: string
+  /** At most so many messages, the newest first. */
   readonly maxNum: number
   /** Milliseconds since the epoch. */
   readonly beginTimestamp: bigint
   /** Milliseconds since the epoch; `9223372036854775807n` for no end. */
   readonly endTimestamp: bigint
+  /**
+   * What `key` is: `K` a business key, `U` a unique id, `T` a tag. Brokers of 4.x and those without the newer index do
+   * not look at it.
+   */
   readonly indexType?: "K" | "U" | "T" | undefined
+  /** Where the page before ended, for the newer index; the first page when absent. */
   readonly lastKey?: string | undefined
+  /** Whether `key` is a unique id (field `_UNIQUE_KEY_QUERY`); false when absent. */
   readonly uniqueKeyQuery?: boolean | undefined
+  /** The broker that is meant, by name (`bname`); absent, it is the one that gets the request. */
   readonly brokerName?: string | undefined
 }
 
@@ -40,6 +50,7 @@ export interface QueryMessageHeader {
 export interface QueryMessageAnswer {
   /** Milliseconds since the epoch. */
   readonly indexLastUpdateTimestamp?: number | undefined
+  /** Up to which commit log offset messages are indexed. */
   readonly indexLastUpdatePhyoffset?: number | undefined
   /** Stored messages; read them with `MessageCodec.decodeAll`. */
   readonly body: Uint8Array

@@ -20,15 +20,21 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `QuerySubscriptionByConsumerRequestHeader`, `QuerySubscriptionResponseBody`.
  */
 export interface QuerySubscriptionByConsumerHeader {
+  /** The consumer group. */
   readonly group: string
+  /** The topic. */
   readonly topic: string
+  /** The broker that is meant, by name (`bname`); absent, it is the one that gets the request. */
   readonly brokerName?: string | undefined
 }
 
 /** A group's subscription of one topic. Source: RocketMQ `QuerySubscriptionResponseBody`. */
 export interface QuerySubscriptionByConsumerAnswer {
+  /** The consumer group, as it was asked. */
   readonly group: string
+  /** The topic, as it was asked. */
   readonly topic: string
+  /** What the group subscribes to in the topic; absent when it does not, or when no member is online. */
   readonly subscriptionData?: SubscriptionData | undefined
 }
 

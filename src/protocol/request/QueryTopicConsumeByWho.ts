@@ -18,12 +18,15 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `QueryTopicConsumeByWhoRequestHeader`, `GroupList`.
  */
 export interface QueryTopicConsumeByWhoHeader {
+  /** The topic. */
   readonly topic: string
+  /** The broker that is meant, by name (`bname`); absent, it is the one that gets the request. */
   readonly brokerName?: string | undefined
 }
 
 /** Names of groups, in no order. */
 export interface GroupList {
+  /** The groups that subscribe to the topic at this broker or have positions in it, in no order. */
   readonly groupList: ReadonlyArray<string>
 }
 

@@ -18,7 +18,9 @@ import type { TopicList } from "./GetTopicList.ts"
  * Source: RocketMQ `QueryTopicsByConsumerRequestHeader`, `TopicList`.
  */
 export interface QueryTopicsByConsumerHeader {
+  /** The consumer group. */
   readonly group: string
+  /** The broker that is meant, by name (`bname`); absent, it is the one that gets the request. */
   readonly brokerName?: string | undefined
 }
 

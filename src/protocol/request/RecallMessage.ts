@@ -19,14 +19,19 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `RecallMessageRequestHeader`, `RecallMessageResponseHeader`.
  */
 export interface RecallMessageHeader {
+  /** The group of the producer that asks; absent with other clients. */
   readonly producerGroup?: string | undefined
+  /** The topic that the message is for; it must be the handle's. */
   readonly topic: string
+  /** The handle of the answer to the send; see `RecallHandle`. */
   readonly recallHandle: string
+  /** The broker that holds the message, by name (`bname`). */
   readonly brokerName?: string | undefined
 }
 
 /** Which message was taken back, by the client's unique id. */
 export interface RecallMessageAnswer {
+  /** The unique id of the message that will not be delivered. */
   readonly msgId: string
 }
 

@@ -28,21 +28,27 @@ import { type KVTable, kvTable } from "./KVConfig.ts"
  * Source: RocketMQ `RegisterBrokerRequestHeader`, `RegisterBrokerBody`, `RegisterBrokerResponseHeader`.
  */
 export interface RegisterBrokerHeader {
+  /** The name that a master and its slaves share. */
   readonly brokerName: string
   /** `host:port`. */
   readonly brokerAddr: string
+  /** The broker's cluster. */
   readonly clusterName: string
+  /** Where slaves copy the commit log from, as `ip:port`. */
   readonly haServerAddr: string
   /** 0 is the master. */
   readonly brokerId: number
   /** Milliseconds of silence after which the name server drops the broker. */
   readonly heartbeatTimeoutMillis?: number | undefined
+  /** Whether a slave may stand in for a master that is down; false when absent. */
   readonly enableActingMaster?: boolean | undefined
 }
 
 /** The topics of a broker that registers. */
 export interface RegisterBrokerBody {
+  /** Filter servers, which RocketMQ 3 had; empty. */
   readonly filterServerList: ReadonlyArray<string>
+  /** The broker's topics, and the version of that table: a name server skips a version that it has. */
   readonly topicConfigSerializeWrapper: {
     readonly dataVersion: DataVersion
     readonly topicConfigTable: ReadonlyMap<string, TopicConfig>
@@ -51,6 +57,7 @@ export interface RegisterBrokerBody {
 
 /** What a name server tells a broker that registered. */
 export interface RegisterBrokerAnswer {
+  /** Where a slave copies the commit log from; absent for a master. */
   readonly haServerAddr?: string | undefined
   /** The master's address, for slaves. */
   readonly masterAddr?: string | undefined

@@ -23,17 +23,23 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `ResetOffsetRequestHeader`, `ResetOffsetBody`.
  */
 export interface ResetOffsetHeader {
+  /** The topic. One that the broker does not have is answered with 17 (TOPIC_NOT_EXIST). */
   readonly topic: string
+  /** The consumer group. */
   readonly group: string
   /** Milliseconds since the epoch; -1 for the end. */
   readonly timestamp: number
+  /** Whether positions may go forward as well as back. */
   readonly isForce: boolean
+  /** The one queue to reset; all of them when absent or -1. */
   readonly queueId?: number | undefined
+  /** The position itself, instead of a time, for one queue; by time when absent or -1. */
   readonly offset?: number | undefined
 }
 
 /** The offsets by queue. Source: RocketMQ `ResetOffsetBody`. */
 export interface ResetOffsetBody {
+  /** The new position in each queue. */
   readonly offsetTable: ReadonlyArray<readonly [queue: MessageQueue, offset: number]>
 }
 

@@ -17,8 +17,11 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `ResumeCheckHalfMessageRequestHeader`.
  */
 export interface ResumeCheckHalfMessageHeader {
+  /** The message's topic; brokers of 4.x do not want it. */
   readonly topic?: string | undefined
+  /** The offset message id of the half message that was checked too often. */
   readonly msgId: string
+  /** The broker that has it, by name (`bname`). */
   readonly brokerName?: string | undefined
 }
 

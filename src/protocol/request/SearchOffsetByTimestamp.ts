@@ -19,17 +19,21 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `SearchOffsetRequestHeader`.
  */
 export interface SearchOffsetByTimestampHeader {
+  /** The topic. */
   readonly topic: string
+  /** The queue's id, 0 to the number of queues less one. */
   readonly queueId: number
   /** Milliseconds since the epoch. */
   readonly timestamp: number
   /** Which of several messages of that time. */
   readonly boundaryType?: "LOWER" | "UPPER" | undefined
+  /** The broker that is meant, by name (`bname`); a queue of a static topic needs it. */
   readonly brokerName?: string | undefined
 }
 
 /** The offset found; the end of the queue when every message is older. */
 export interface SearchOffsetByTimestampAnswer {
+  /** The offset that was found. */
   readonly offset: number
 }
 

@@ -39,10 +39,15 @@ export type SendMessageForm = "V2" | "V1" | "BATCH" | "REPLY_V2" | "REPLY_V1"
 
 /** What a send says besides the body. */
 export interface SendMessageHeader {
+  /** The producer group; for half messages it is the one that will be asked. */
   readonly producerGroup: string
+  /**
+   * The topic. One that the broker does not have is created after `defaultTopic`, or refused with 17 (TOPIC_NOT_EXIST).
+   */
   readonly topic: string
   /** The topic from which a missing topic is created (Java `createTopicKey`). */
   readonly defaultTopic: string
+  /** Queues that a topic gets when this send creates it; 4 with Java. */
   readonly defaultTopicQueueNums: number
   /** -1 lets the broker choose. */
   readonly queueId: number
@@ -50,13 +55,19 @@ export interface SendMessageHeader {
   readonly sysFlag: number
   /** Milliseconds since the epoch. */
   readonly bornTimestamp: number
+  /** The user's number of the message, any 32-bit int; RocketMQ does not look at it. */
   readonly flag: number
   /** Encoded by `MessageProperties.encode`. */
   readonly properties?: string | undefined
+  /** How often the message was consumed in vain: 0, but for sends to a retry topic. */
   readonly reconsumeTimes: number
+  /** Whether the producer belongs to a unit of a deployment over several regions; false with everyone else. */
   readonly unitMode: boolean
+  /** For sends to a retry topic: after so many times the message goes to the dead letters. Absent otherwise. */
   readonly maxReconsumeTimes?: number | undefined
+  /** Whether the body holds several messages; false when absent. */
   readonly batch?: boolean | undefined
+  /** The broker that is meant, by name (`n`, `bname`); a queue of a static topic needs it. */
   readonly brokerName?: string | undefined
 }
 
@@ -64,14 +75,19 @@ export interface SendMessageHeader {
 export interface SendMessageAnswer {
   /** The broker's message id (address and commit log offset); several, joined by commas, for a batch. */
   readonly msgId: string
+  /** The queue that has the message; of a delayed or half message the one it is meant for. */
   readonly queueId: number
   /** Position in the queue; of the first message for a batch. */
   readonly queueOffset: number
+  /** The transaction's id, which is the message's unique id; brokers send it with every answer. */
   readonly transactionId?: string | undefined
+  /** The unique id of a batch that was stored as one entry (topics with `queue.type=BatchCQ`); absent otherwise. */
   readonly batchUniqId?: string | undefined
   /** By which a timer message can be recalled. */
   readonly recallHandle?: string | undefined
+  /** The broker's region (`MSG_REGION`), which message traces carry; `DefaultRegion` unless configured. */
   readonly regionId?: string | undefined
+  /** Whether the broker wants traces of its messages (`TRACE_ON`); true unless it says `false`. */
   readonly traceOn: boolean
 }
 

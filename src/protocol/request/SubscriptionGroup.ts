@@ -20,17 +20,26 @@ import { type DataVersion, dataVersion } from "../TopicConfig.ts"
  * `GetSubscriptionGroupConfigRequestHeader`.
  */
 export type SubscriptionGroupHeader =
+  /** Creates the group, or gives it another configuration. */
   | { readonly operation: "update"; readonly config: SubscriptionGroupConfig }
+  /** Asks for every group of the broker. */
   | { readonly operation: "list" }
+  /** Removes a group, with `cleanOffset` its positions too; one that is not there is removed successfully. */
   | { readonly operation: "delete"; readonly groupName: string; readonly cleanOffset: boolean }
+  /** Asks for one group; a broker that may create groups creates it. */
   | { readonly operation: "get"; readonly group: string }
 
 /** A consumer group as a broker keeps it. Defaults are those a broker fills in. */
 export interface SubscriptionGroupConfig {
+  /** The consumer group. */
   readonly groupName: string
+  /** Whether the group may consume; pulls are refused with NO_PERMISSION otherwise. Default true. */
   readonly consumeEnable: boolean
+  /** Whether a group without a position may begin at the oldest message. Default true; brokers do not look at it. */
   readonly consumeFromMinEnable: boolean
+  /** Whether members may broadcast. Default true. */
   readonly consumeBroadcastEnable: boolean
+  /** Whether proxies treat the group as an orderly one; brokers do not look at it. Default false. */
   readonly consumeMessageOrderly: boolean
   /** Queues of the group's retry topic; default 1. */
   readonly retryQueueNums: number
@@ -38,17 +47,26 @@ export interface SubscriptionGroupConfig {
   readonly retryMaxTimes: number
   /** 0 is the master. */
   readonly brokerId: number
+  /**
+   * The id of the broker that a group is sent to for old messages, where slaves serve reads. Default 1, the first
+   * slave.
+   */
   readonly whichBrokerWhenConsumeSlowly: number
+  /** Whether members are told when others come and go. Default true. */
   readonly notifyConsumerIdsChangedEnable: boolean
+  /** Unit flags of the group. Default 0. */
   readonly groupSysFlag: number
   /** Minutes; default 15. */
   readonly consumeTimeoutMinute: number
+  /** Further settings of newer brokers, by name; empty by default. */
   readonly attributes: Readonly<Record<string, string>>
 }
 
 /** The groups of a broker by name. */
 export interface SubscriptionGroupList {
+  /** The version of the table; brokers of some versions leave it out. */
   readonly dataVersion?: DataVersion | undefined
+  /** The groups by name. */
   readonly subscriptionGroupTable: ReadonlyMap<string, SubscriptionGroupConfig>
 }
 

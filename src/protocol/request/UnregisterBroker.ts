@@ -17,9 +17,11 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `UnRegisterBrokerRequestHeader`.
  */
 export interface UnregisterBrokerHeader {
+  /** The name that a master and its slaves share. */
   readonly brokerName: string
   /** `host:port`. */
   readonly brokerAddr: string
+  /** The broker's cluster. */
   readonly clusterName: string
   /** 0 is the master. */
   readonly brokerId: number

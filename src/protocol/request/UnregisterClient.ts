@@ -16,8 +16,11 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `UnregisterClientRequestHeader`.
  */
 export interface UnregisterClientHeader {
+  /** The client that leaves. */
   readonly clientID: string
+  /** The producer group that it leaves; absent when it leaves a consumer group. */
   readonly producerGroup?: string | undefined
+  /** The consumer group that it leaves; absent when it leaves a producer group. */
   readonly consumerGroup?: string | undefined
 }
 

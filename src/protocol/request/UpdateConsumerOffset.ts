@@ -18,11 +18,15 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `UpdateConsumerOffsetRequestHeader`.
  */
 export interface UpdateConsumerOffsetHeader {
+  /** The consumer group. Brokers of 5.x refuse one that they do not know with 26. */
   readonly consumerGroup: string
+  /** The topic. */
   readonly topic: string
+  /** The queue's id, 0 to the number of queues less one. */
   readonly queueId: number
   /** The offset that the group reads next. */
   readonly commitOffset: number
+  /** The broker that is meant, by name (`bname`); a queue of a static topic needs it. */
   readonly brokerName?: string | undefined
 }
 

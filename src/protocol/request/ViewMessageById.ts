@@ -19,8 +19,11 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `ViewMessageRequestHeader`.
  */
 export interface ViewMessageByIdHeader {
+  /** The message's topic, for the broker's access control; brokers of 4.x do not want it. */
   readonly topic?: string | undefined
+  /** The message's offset in the commit log, out of its offset message id. */
   readonly offset: number
+  /** The broker that is meant, by name (`bname`); absent, it is the one that gets the request. */
   readonly brokerName?: string | undefined
 }
 

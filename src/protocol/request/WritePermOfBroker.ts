@@ -16,6 +16,7 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `WipeWritePermOfBrokerRequestHeader`, `AddWritePermOfBrokerRequestHeader`.
  */
 export interface WritePermOfBrokerHeader {
+  /** The broker whose topics shall no more, or again, be written. */
   readonly brokerName: string
   /** Whether the broker's topics shall be writable. */
   readonly writable: boolean
@@ -23,6 +24,7 @@ export interface WritePermOfBrokerHeader {
 
 /** How many topics were touched. */
 export interface WritePermOfBrokerAnswer {
+  /** How many topics were changed. */
   readonly topicCount: number
 }
 
