@@ -96,10 +96,7 @@ export interface Topics {
   readonly createTopic: (options: CreateTopicOptions) => Effect.Effect<CreatedTopic, AdminError>
   /** Changes a topic on every master that has it, and gives what each has now. */
   readonly updateTopic: (options: UpdateTopicOptions) => Effect.Effect<ReadonlyArray<BrokerTopicConfig>, AdminError>
-  /**
-   * Deletes a topic with its messages: on every master that has it, then on every name server, on each of those that one
-   * host name stands for.
-   */
+  /** Deletes a topic with its messages: on every master that has it, then on every name server. */
   readonly deleteTopic: (topic: string) => Effect.Effect<void, AdminError>
 }
 
@@ -134,16 +131,17 @@ export const make = (context: AdminContext): Topics => {
   })
 
   const configOn = ({ address }: BrokerAddress, topic: string) =>
-    Effect.flatMap(context.isModern(address), (modern) =>
-      modern
-        ? api
-            .call(address, GetTopicConfig.request({ topic, lo: true }), timeoutMillis, GetTopicConfig.decodeResponse)
-            .pipe(absentOn(ResponseCode.TOPIC_NOT_EXIST))
-        : // Brokers before 5.0 tell all topics or none.
+    api.call(address, GetTopicConfig.request({ topic, lo: true }), timeoutMillis, GetTopicConfig.decodeResponse).pipe(
+      absentOn(ResponseCode.TOPIC_NOT_EXIST),
+      // Brokers before 5.0 tell all topics or none.
+      Effect.catchIf(
+        (error) => error._tag === "BrokerRejected" && error.code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
+        () =>
           Effect.map(
             api.call(address, GetAllTopicConfig.request({}), timeoutMillis, GetAllTopicConfig.decodeResponse),
             ({ topicConfigTable }) => topicConfigTable.get(context.wrap(topic))
           )
+      )
     )
 
   /**
@@ -273,7 +271,7 @@ export const make = (context: AdminContext): Topics => {
         .pipe(failing(operation, done))
       done.push(brokerName)
     }
-    for (const address of yield* nameServer.each) {
+    for (const address of yield* nameServer.addresses) {
       yield* api
         .call(address, DeleteTopic.request({ topic }, "namesrv"), timeoutMillis, DeleteTopic.decodeResponse)
         .pipe(failing(operation, done))

@@ -170,13 +170,25 @@ export class UnreadableAnswer extends Schema.TaggedError<UnreadableAnswer>()("Un
 export const ApiError = Schema.Union([...RemotingError.members, AccessDenied, BrokerRejected, UnreadableAnswer])
 export type ApiError = typeof ApiError.Type
 
-/** A group that is registered in this client instance already. */
+/** A producer group that is registered in this client instance already. */
 export class DuplicateProducerGroup extends Schema.TaggedError<DuplicateProducerGroup>()("DuplicateProducerGroup", {
   group: Schema.String,
   clientId: Schema.String
 }) {
   override get message() {
     return `The producer group "${this.group}" is registered in client ${this.clientId} already. Use that producer, another group, or another instanceName.`
+  }
+}
+
+/** A consumer group that is registered in this client instance already. */
+export class DuplicateConsumerGroup extends Schema.TaggedError<DuplicateConsumerGroup>()("DuplicateConsumerGroup", {
+  /** The group. */
+  group: Schema.String,
+  /** The client that has it: `10.0.0.1@7#1`. */
+  clientId: Schema.String
+}) {
+  override get message() {
+    return `The consumer group "${this.group}" is registered in client ${this.clientId} already. Use that consumer, another group, or another instanceName.`
   }
 }
 
@@ -242,6 +254,7 @@ export const StartReason = Schema.Union([
   AddressServerFailed,
   NameServerResolveError,
   DuplicateProducerGroup,
+  DuplicateConsumerGroup,
   RouteUnavailable,
   AccessDenied,
   BrokerNotRegistered,

@@ -44,11 +44,11 @@ export interface MQConsumerInner {
   readonly updateTopicSubscribeInfo: (route: PublishedRoute) => void
   /** The consumer's part of a heartbeat. */
   readonly heartbeatData: () => ConsumerData
-  /** One round of sharing out queues; run by the rebalance service. */
+  /** One round of sharing out queues; started by the rebalance service, and interrupted when it takes a minute. */
   readonly doRebalance: Effect.Effect<void>
-  /** Writes the offsets that were processed; run by timer 4. */
+  /** Writes the offsets that were processed; started by timer 4, and interrupted after its period or 10 seconds. */
   readonly persistConsumerOffset: Effect.Effect<void>
-  /** Fits the concurrency to the backlog; run by timer 5. */
+  /** Fits the concurrency to the backlog; started by timer 5, and interrupted after a minute. */
   readonly adjustThreadPool: Effect.Effect<void>
 }
 

@@ -17,8 +17,6 @@ import {
   NameServerUnavailable,
   NoNameServer
 } from "./ClientError.ts"
-import * as Address from "../transport/Address.ts"
-import { everyAddress } from "./HostLookup.ts"
 import { parseNamesrvAddr } from "./NameServerAddresses.ts"
 import { NameServerResolver } from "./NameServerResolver.ts"
 
@@ -26,11 +24,6 @@ import { NameServerResolver } from "./NameServerResolver.ts"
 export interface NameServer {
   /** The addresses in use, in the order in which they are tried. */
   readonly addresses: Effect.Effect<ReadonlyArray<string>>
-  /**
-   * Every single name server: a name of the list that stands for several addresses counts once for each. For what has to
-   * be told to all of them; a look-up is done at each call.
-   */
-  readonly each: Effect.Effect<ReadonlyArray<string>>
   /** The chosen one: kept until it fails, then the next one is taken. */
   readonly chosen: Effect.Effect<string | undefined>
   /** Whether the list comes from a source that timer 1 asks again (a resolver or an address server). */
@@ -168,7 +161,7 @@ export const make = Effect.fnUntraced(function* (
     index = 0
     yield* Effect.logInfo(`name servers are now ${next.join(";")}`)
     // Not closed at once: what is under way to them may end.
-    const known = (yield* remoting.connections).map((connection) => connection.address)
+    const known = remoting.connections().map((connection) => connection.address)
     yield* remoting.retain(new Set(known.filter((address) => !gone.has(address))))
   })
 
@@ -240,20 +233,8 @@ export const make = Effect.fnUntraced(function* (
     return yield* noneAnswered([...tries.values()])
   })
 
-  const everyAddressOf = (address: string) =>
-    Effect.tap(everyAddress(address), (found) =>
-      Effect.sync(() => {
-        const parsed = Address.parse(address)
-        if ("_tag" in parsed) return
-        for (const one of found) if (one !== address) remoting.nameHost(one, parsed.host)
-      })
-    )
-
   const self: NameServer = {
     addresses: Effect.sync(() => list),
-    each: Effect.suspend(() => Effect.forEach(list, everyAddressOf, { concurrency: 8 })).pipe(
-      Effect.map((found) => [...new Set(found.flat())])
-    ),
     chosen: Effect.sync(choice),
     refreshable: from.fixed.length === 0,
     fetchNameServerAddr: Effect.flatMap(from.ask, swap),

@@ -43,6 +43,12 @@ const initialState = (spec: TimerSpec, now: number): TimerState => ({
   next: spec.active ? now + spec.initialDelayMillis : undefined
 })
 
+/**
+ * How long a run may take before it is given up, in milliseconds: one period, so that a run that hangs costs no more than
+ * the next one, and 10 seconds at least, as a healthy run of a short period may meet one slow broker.
+ */
+export const runLimitMillis = (periodMillis: number): number => Math.max(periodMillis, 10_000)
+
 const withoutSpan = (context: Context.Context<never>) => Context.omit(Tracer.ParentSpan)(context)
 
 const describe = (cause: Cause.Cause<Error>): string => {
@@ -81,7 +87,7 @@ export const start = Effect.fnUntraced(function* (
     }
     yield* publish(state)
     if (!spec.active) continue
-    const limit = Math.max(spec.periodMillis, 10_000)
+    const limit = runLimitMillis(spec.periodMillis)
     // A run that fails as the one before it is counted and not told again: a timer may fail every 5 seconds for a day.
     let told: string | undefined
     const failed = (message: string, error: string) =>

@@ -1,4 +1,5 @@
-import { decodeFrame, MAX_FRAME_LENGTH } from "../protocol/Frame.ts"
+import { MAX_FRAME_LENGTH } from "../protocol/Frame.ts"
+import { decodeFrame } from "../protocol/FrameCodec.ts"
 import type { RemotingCommand } from "../protocol/RemotingCommand.ts"
 
 /** A frame on its way: its place in its direction since the toxic came, its bytes, and what it says if it can be read. */

@@ -22,7 +22,7 @@ const serve = (tls: TlsServerOptions | undefined, address = "127.0.0.1:0") =>
 
 const exchange = (address: string, tls?: TlsOptions) =>
   Effect.gen(function* () {
-    const client = yield* RemotingClient.make({ connectTimeoutMillis: 3000, tls }, {})
+    const client = yield* RemotingClient.make({ connectTimeoutMillis: 3000, tls })
     const answer = yield* client.invoke(address, request(5), 5000)
     assert.strictEqual(answer.code, 0)
   }).pipe(Effect.scoped)
@@ -81,7 +81,7 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
         tls: server,
         handler: ({ body }) => Effect.succeed({ code: 0, body })
       })
-      const client = yield* RemotingClient.make({ tls: { ca: ca.cert } }, {})
+      const client = yield* RemotingClient.make({ tls: { ca: ca.cert } })
       yield* Effect.forEach(
         Array.from({ length: 40 }, (_, index) => Buffer.alloc(200_000, index + 1)),
         (body) =>
@@ -122,24 +122,6 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
       const { address } = yield* serve(certificate)
       yield* exchange(address, { ca: certs.ca.cert, servername: "broker.example" })
       assert.strictEqual(yield* refusedFor(address, { ca: certs.ca.cert, servername: "other.example" }), "wrong-host")
-    })
-  )
-
-  it.effect("an address that is one of a host name's: the certificate has to be for the name", () =>
-    Effect.gen(function* () {
-      const certs = yield* Certs
-      const { address } = yield* serve(yield* certs.signed({ names: "DNS:namesrv.example" }))
-      for (const [host, good] of [
-        ["namesrv.example", true],
-        ["other.example", false]
-      ] as const) {
-        const outcome = yield* Effect.gen(function* () {
-          const client = yield* RemotingClient.make({ tls: { ca: certs.ca.cert } }, {})
-          client.nameHost(address, host)
-          return yield* Effect.result(client.invoke(address, request(5), 5000))
-        }).pipe(Effect.scoped)
-        assert.strictEqual(outcome._tag, good ? "Success" : "Failure")
-      }
     })
   )
 
@@ -243,10 +225,7 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
         connections++
         socket.destroy()
       })
-      const client = yield* RemotingClient.make(
-        { tls: {}, reconnectBackoffMillis: { initial: 60_000, max: 60_000 } },
-        {}
-      )
+      const client = yield* RemotingClient.make({ tls: {}, reconnectBackoffMillis: { initial: 60_000, max: 60_000 } })
       for (let i = 0; i < 5; i++) {
         const error = yield* Effect.flip(client.invoke(address, request(5), 1000))
         assert.strictEqual(error._tag, "TlsFailed")

@@ -117,9 +117,9 @@ const brokers = Effect.fnUntraced(function* (
 ) {
   const { translate } = yield* AddressTranslator
   /** The masters, with their addresses as this machine reaches them. */
-  const mastersOf = (named: ReadonlyArray<BrokerData>) =>
+  const mastersOf = (brokers: ReadonlyArray<BrokerData>) =>
     Effect.forEach(
-      named.flatMap(({ brokerAddrs, brokerName }) => {
+      brokers.flatMap(({ brokerAddrs, brokerName }) => {
         const address = brokerAddrs.get(MASTER_ID)
         return address === undefined ? [] : [{ brokerName, brokerId: MASTER_ID, address }]
       }),
@@ -270,7 +270,6 @@ export const run = Effect.fnUntraced(function* (input: DoctorInput) {
         ...options,
         remoting: { connectTimeoutMillis: Checks.TIMEOUT_MILLIS }
       }),
-      {},
       () => true
     )
     const answering = yield* nameServers(report, remoting, input.namesrv, options.tls)

@@ -1,4 +1,5 @@
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
+import type { Scope } from "effect"
 import type { MessageExt } from "../../message/MessageExt.ts"
 import { clearCompressed, decompressEffect } from "../../protocol/Compression.ts"
 import { DecodeError } from "../../protocol/DecodeError.ts"
@@ -6,8 +7,10 @@ import { bodyCRC } from "../../protocol/MessageCodec.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
 import * as MessageProperties from "../../protocol/MessageProperties.ts"
 import * as PushReplyMessageToClient from "../../protocol/push/PushReplyMessageToClient.ts"
-import type { RemotingCommand, Response } from "../../protocol/RemotingCommand.ts"
+import type { Response } from "../../protocol/RemotingCommand.ts"
+import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
+import type { Handlers, RequestHandler } from "../../transport/Handlers.ts"
 import type { ReplyTable } from "./ReplyTable.ts"
 
 /** The reply as a message. It was not read from a queue, so that its offsets are 0. */
@@ -47,12 +50,12 @@ const failed: Response = { code: ResponseCode.SYSTEM_ERROR, remark: "process rep
  *
  * Source: RocketMQ `ClientRemotingProcessor.receiveReplyMessage`.
  */
-export const handler = (replies: ReplyTable, nowMillis: () => number) => {
+const handler = (replies: ReplyTable, nowMillis: () => number): RequestHandler => {
   const unreadable = (address: string, problem: string) => {
     replies.unreadable()
     return Effect.as(Effect.logWarning(`a reply that ${address} pushed cannot be read: ${problem}`), failed)
   }
-  return (address: string, request: RemotingCommand): Effect.Effect<Response> =>
+  return (address, request) =>
     Effect.suspend(() => {
       const arriveTime = Math.floor(nowMillis())
       const decoded = PushReplyMessageToClient.decodeRequest(request)
@@ -73,3 +76,15 @@ export const handler = (replies: ReplyTable, nowMillis: () => number) => {
       })
     })
 }
+
+/** Hands the replies that brokers push to whoever waits in `replies`, for as long as the scope is open. */
+export const register = (
+  handlers: Pick<Handlers, "handle">,
+  replies: ReplyTable
+): Effect.Effect<void, never, Scope.Scope> =>
+  Clock.clockWith((clock) =>
+    handlers.handle(
+      RequestCode.PUSH_REPLY_MESSAGE_TO_CLIENT,
+      handler(replies, () => clock.currentTimeMillisUnsafe())
+    )
+  )

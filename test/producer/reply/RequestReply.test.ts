@@ -253,7 +253,7 @@ describe("request", () => {
       const answerer = yield* responder()
       const fiber = yield* ask(asker)
       const request = yield* arrival()
-      const raw = yield* RemotingClient.make({}, {})
+      const raw = yield* RemotingClient.make({})
       const { CORRELATION_ID = "", REPLY_TO_CLIENT = "" } = request.properties
       const answer = yield* raw.invoke(
         brokers[0]?.address ?? "",
