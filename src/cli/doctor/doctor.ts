@@ -117,9 +117,9 @@ const brokers = Effect.fnUntraced(function* (
 ) {
   const { translate } = yield* AddressTranslator
   /** The masters, with their addresses as this machine reaches them. */
-  const mastersOf = (brokers: ReadonlyArray<BrokerData>) =>
+  const mastersOf = (known: ReadonlyArray<BrokerData>) =>
     Effect.forEach(
-      brokers.flatMap(({ brokerAddrs, brokerName }) => {
+      known.flatMap(({ brokerAddrs, brokerName }) => {
         const address = brokerAddrs.get(MASTER_ID)
         return address === undefined ? [] : [{ brokerName, brokerId: MASTER_ID, address }]
       }),
