@@ -20,15 +20,48 @@ export { type CompressionType, CompressionUnavailable, Lz4Library } from "./prot
 
 export { AddressError, type Address } from "./transport/Address.ts"
 export type { ConnectionInfo, RemotingClientConfig, RemotingCounters } from "./transport/RemotingClient.ts"
-export * from "./transport/RemotingError.ts"
+export {
+  ClientClosed,
+  ConnectFailed,
+  ConnectionClosed,
+  RemotingError,
+  RequestTimeout,
+  RpcHookFailed,
+  TlsFailed,
+  TooManyRequests
+} from "./transport/RemotingError.ts"
 export type { RpcHook } from "./transport/RpcHook.ts"
-export { type TlsOptions, TlsReason, type TlsServerOptions } from "./transport/Tls.ts"
+export { type TlsOptions, TlsReason } from "./transport/Tls.ts"
 export * as TcpWire from "./transport/TcpWire.ts"
-export { type ByteStream, Wire, WireError } from "./transport/Wire.ts"
+export { Wire, WireError, WireErrorKind } from "./transport/Wire.ts"
 
 export { AddressTranslator, type BrokerEndpoint } from "./client/AddressTranslator.ts"
 export type { ClientConfig, ClientOptions } from "./client/ClientConfig.ts"
-export * from "./client/ClientError.ts"
+export {
+  AccessDenied,
+  AccessProblem,
+  AddressServerFailed,
+  ApiError,
+  BrokerNotExist,
+  BrokerNotRegistered,
+  BrokerRejected,
+  ConfigProblem,
+  DuplicateProducerGroup,
+  IllegalServiceState,
+  InvalidConfig,
+  InvalidGroup,
+  NameServerResolveError,
+  NameServerTry,
+  NameServerUnavailable,
+  NoNameServer,
+  RouteProblem,
+  RouteUnavailable,
+  StartError,
+  StartInterrupted,
+  StartReason,
+  StartTimeout,
+  UnreadableAnswer
+} from "./client/ClientError.ts"
 export { HostInfo, type HostInfoShape } from "./client/ClientId.ts"
 export type { Explanation } from "./explain/Explanation.ts"
 export type { HeartbeatState } from "./client/Heartbeat.ts"
@@ -64,22 +97,35 @@ export {
   SendMessageHooks,
   type SendMessageOutcome
 } from "./producer/telemetry/Hooks.ts"
-export { LocalTransactionState, stateOfExit } from "./producer/transaction/LocalTransactionState.ts"
+export * as LocalTransactionState from "./producer/transaction/LocalTransactionState.ts"
 export type { ProducerConfig, ProducerOptions, Readiness } from "./producer/ProducerConfig.ts"
 export type { ProducerState } from "./producer/ProducerState.ts"
-export * from "./producer/reply/ReplyError.ts"
+export { NotARequest, ReplyFailure, RequestReplyClosed, RequestReplyTimeout } from "./producer/reply/ReplyError.ts"
 export { type ReplyInput, replyTopic, type RequestOptions } from "./producer/reply/RequestReply.ts"
 export * as KeyHash from "./producer/queue/KeyHash.ts"
 export type { MessageSends } from "./producer/ProducerSends.ts"
 export * as QueueSelector from "./producer/queue/QueueSelector.ts"
 export { InvalidRecallHandle, RecallError, type RecallOptions, RecallReason, RecallTimeout } from "./producer/Recall.ts"
 export type { SendBatchResult } from "./producer/bulk/SendBatch.ts"
-export * from "./producer/send/SendError.ts"
+export {
+  InvalidMessage,
+  QueueSelectorFailed,
+  SendAttempt,
+  SendError,
+  SendForbidden,
+  SendOutcome,
+  SendReason,
+  SendTimeout
+} from "./producer/send/SendError.ts"
 export type { SendOptions } from "./producer/send/SendOptions.ts"
 export type { SendQueued } from "./producer/bulk/QueuedSend.ts"
 export type { SendCounters } from "./producer/send/Sends.ts"
 export type { SendAllOptions } from "./producer/bulk/SendStream.ts"
-export * from "./producer/transaction/TransactionError.ts"
+export {
+  LocalTransactionTimeout,
+  TransactionFailure,
+  TransactionNotRun
+} from "./producer/transaction/TransactionError.ts"
 export {
   type TransactionCounters,
   TransactionMQProducer,
@@ -91,7 +137,17 @@ export {
 export type { TransactionSettings } from "./producer/TransactionConfig.ts"
 export type { TraceState } from "./producer/telemetry/TraceDispatcher.ts"
 
-export * from "./admin/AdminError.ts"
+export {
+  AddressRefused,
+  AdminError,
+  AdminReason,
+  InvalidMessageId,
+  MessageNotFound,
+  NoMaster,
+  TopicNotFound,
+  UnknownBroker,
+  UnknownCluster
+} from "./admin/AdminError.ts"
 export { type AnyError, explain } from "./explain/Explain.ts"
 export type { BrokerAddress, IfExists } from "./admin/AdminContext.ts"
 export type { ClientConnection, ConsumeProgress, ConsumerConnections, QueueProgress } from "./admin/Clients.ts"

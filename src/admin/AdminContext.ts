@@ -10,6 +10,8 @@ import { MASTER_ID } from "../message/MixAll.ts"
 import * as Namespace from "../message/Namespace.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import * as GetBrokerClusterInfo from "../protocol/request/GetBrokerClusterInfo.ts"
+import * as GetBrokerRuntimeInfo from "../protocol/request/GetBrokerRuntimeInfo.ts"
+import { MQVersion } from "../protocol/MQVersion.ts"
 import type { BrokerData, TopicRouteData } from "../protocol/TopicRouteData.ts"
 import * as Address from "../transport/Address.ts"
 import type { ClientClosed } from "../transport/RemotingError.ts"
@@ -39,6 +41,11 @@ export interface AdminContext {
   readonly translate: Context.Service.Shape<typeof AddressTranslator>["translate"]
   /** Whether the address may be dialled. */
   readonly permit: (address: string) => Effect.Effect<string, AddressRefused>
+  /**
+   * Whether a broker is one of 5.x, by the release in its answers; one that has not answered yet is asked for what every
+   * release can tell. Brokers before 5.0 refuse what they do not know, and some (4.3.2) leave it without an answer.
+   */
+  readonly isModern: (address: string) => Effect.Effect<boolean>
   /** The name of a topic or group on the wire, where the requests' own fields do not take care of it. */
   readonly wrap: (name: string) => string
   /** The name of a topic or group as users know it. */
@@ -158,6 +165,12 @@ export const make = (
     timeoutMillis,
     translate,
     permit,
+    isModern: (address) =>
+      Effect.suspend(() =>
+        api.releaseOf(address) === undefined
+          ? Effect.ignore(api.call(address, GetBrokerRuntimeInfo.request(), timeoutMillis, () => undefined))
+          : Effect.void
+      ).pipe(Effect.map(() => (api.releaseOf(address) ?? MQVersion.CURRENT) >= MQVersion.V5_0_0)),
     wrap: (name) => Namespace.wrap(namespace, name),
     unwrap,
     isOurs: (name) =>

@@ -5,7 +5,6 @@ import * as QueryTopicConsumeByWho from "../protocol/request/QueryTopicConsumeBy
 import * as QueryTopicsByConsumer from "../protocol/request/QueryTopicsByConsumer.ts"
 import * as SubscriptionGroup from "../protocol/request/SubscriptionGroup.ts"
 import type { SubscriptionGroupConfig } from "../protocol/request/SubscriptionGroup.ts"
-import { ResponseCode } from "../protocol/ResponseCode.ts"
 import {
   type AdminContext,
   type BrokerAddress,
@@ -182,25 +181,28 @@ export const make = (context: AdminContext, { deleteTopic }: Pick<Topics, "delet
   })
 
   const topicsOn = (address: string, group: string) =>
-    api
-      .call(address, QueryTopicsByConsumer.request({ group }), timeoutMillis, QueryTopicsByConsumer.decodeResponse)
-      .pipe(
-        Effect.map(({ topicList }) => topicList),
-        // Brokers before 5.0 tell them with the group's offsets only.
-        Effect.catchIf(
-          (error) => error._tag === "BrokerRejected" && error.code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
-          () =>
-            Effect.map(
-              api.call(
-                address,
-                GetConsumeStats.request({ consumerGroup: group }),
-                timeoutMillis,
-                GetConsumeStats.decodeResponse
-              ),
-              ({ offsetTable }) => offsetTable.map(([queue]) => queue.topic)
-            )
-        )
-      )
+    Effect.flatMap(context.isModern(address), (modern) =>
+      modern
+        ? Effect.map(
+            api.call(
+              address,
+              QueryTopicsByConsumer.request({ group }),
+              timeoutMillis,
+              QueryTopicsByConsumer.decodeResponse
+            ),
+            ({ topicList }) => topicList
+          )
+        : // Brokers before 5.0 tell them with the group's offsets only.
+          Effect.map(
+            api.call(
+              address,
+              GetConsumeStats.request({ consumerGroup: group }),
+              timeoutMillis,
+              GetConsumeStats.decodeResponse
+            ),
+            ({ offsetTable }) => offsetTable.map(([queue]) => queue.topic)
+          )
+    )
 
   const queryTopicsByConsumer = Effect.fnUntraced(function* (group: string) {
     const lists = yield* Effect.forEach(yield* allMasters, ({ address }) => topicsOn(address, group), {

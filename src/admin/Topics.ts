@@ -96,7 +96,10 @@ export interface Topics {
   readonly createTopic: (options: CreateTopicOptions) => Effect.Effect<CreatedTopic, AdminError>
   /** Changes a topic on every master that has it, and gives what each has now. */
   readonly updateTopic: (options: UpdateTopicOptions) => Effect.Effect<ReadonlyArray<BrokerTopicConfig>, AdminError>
-  /** Deletes a topic with its messages: on every master that has it, then on every name server. */
+  /**
+   * Deletes a topic with its messages: on every master that has it, then on every name server, on each of those that one
+   * host name stands for.
+   */
   readonly deleteTopic: (topic: string) => Effect.Effect<void, AdminError>
 }
 
@@ -131,17 +134,16 @@ export const make = (context: AdminContext): Topics => {
   })
 
   const configOn = ({ address }: BrokerAddress, topic: string) =>
-    api.call(address, GetTopicConfig.request({ topic, lo: true }), timeoutMillis, GetTopicConfig.decodeResponse).pipe(
-      absentOn(ResponseCode.TOPIC_NOT_EXIST),
-      // Brokers before 5.0 tell all topics or none.
-      Effect.catchIf(
-        (error) => error._tag === "BrokerRejected" && error.code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
-        () =>
+    Effect.flatMap(context.isModern(address), (modern) =>
+      modern
+        ? api
+            .call(address, GetTopicConfig.request({ topic, lo: true }), timeoutMillis, GetTopicConfig.decodeResponse)
+            .pipe(absentOn(ResponseCode.TOPIC_NOT_EXIST))
+        : // Brokers before 5.0 tell all topics or none.
           Effect.map(
             api.call(address, GetAllTopicConfig.request({}), timeoutMillis, GetAllTopicConfig.decodeResponse),
             ({ topicConfigTable }) => topicConfigTable.get(context.wrap(topic))
           )
-      )
     )
 
   /**
@@ -271,7 +273,7 @@ export const make = (context: AdminContext): Topics => {
         .pipe(failing(operation, done))
       done.push(brokerName)
     }
-    for (const address of yield* nameServer.addresses) {
+    for (const address of yield* nameServer.each) {
       yield* api
         .call(address, DeleteTopic.request({ topic }, "namesrv"), timeoutMillis, DeleteTopic.decodeResponse)
         .pipe(failing(operation, done))

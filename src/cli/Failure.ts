@@ -64,6 +64,8 @@ export interface Explained {
 interface Hints {
   readonly namesrv?: string | undefined
   readonly topic?: string | undefined
+  /** Whether it was a send that failed. */
+  readonly sending?: boolean | undefined
 }
 
 /** An exit code, and what to do where the command line knows better than the error's own explanation. */
@@ -162,7 +164,11 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | U
     case "RequestTimeout":
     case "SendTimeout":
     case "TooManyRequests":
-      return says(ExitCode.failed, "Raise --timeout, or lower --concurrency.")
+      // Only a command that sends has these flags.
+      return says(
+        ExitCode.failed,
+        hints.sending === true ? "Raise --timeout, or lower --concurrency." : `See where it ends: ${doctor(hints)}`
+      )
     default:
       return says(ExitCode.failed)
   }
@@ -175,7 +181,7 @@ const MAX_MESSAGE_LENGTH = 2_000
 export const explain = (error: CliFailure, hints: Hints = {}): Explained => {
   const reason =
     error._tag === "StartError" || error._tag === "SendError" || error._tag === "AdminError" ? error.reason : error
-  const { exitCode, remedy } = ofReason(reason, hints)
+  const { exitCode, remedy } = ofReason(reason, { ...hints, sending: error._tag === "SendError" })
   return {
     tag: reason._tag,
     message: ForeignText.clean(error.message, MAX_MESSAGE_LENGTH),

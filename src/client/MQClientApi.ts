@@ -45,6 +45,11 @@ export interface MQClientApi {
     timeoutMillis: number,
     decode: DecodeAnswer<A>
   ) => Effect.Effect<A, ApiError>
+  /**
+   * The release of a server as its last answer to {@link MQClientApi.call} said, as in `MQVersion`; undefined while it has
+   * answered nothing. Old servers leave requests unanswered that they do not know, so the release chooses the request.
+   */
+  readonly releaseOf: (address: string) => number | undefined
   /** Any request to a name server, whichever answers. */
   readonly callNameServer: <A>(
     request: Request,
@@ -133,12 +138,17 @@ const read = <A>(
   return isDecodeError(answer) ? Effect.fail(unreadable(address, request.code, answer)) : Effect.succeed(answer)
 }
 
+/** How many servers' releases are kept. */
+const MAX_RELEASES = 4_096
+
 /** Makes the requests over a remoting client. */
 export const make = (remoting: RemotingClient, nameServer: NameServer): MQClientApi => {
+  const releases = new Map<string, number>()
   const call: MQClientApi["call"] = (address, request, timeoutMillis, decode) =>
-    Effect.flatMap(invoke(remoting, address, request, timeoutMillis), (response) =>
-      read(address, request, response, decode)
-    )
+    Effect.flatMap(invoke(remoting, address, request, timeoutMillis), (response) => {
+      if (releases.size < MAX_RELEASES || releases.has(address)) releases.set(address, response.version)
+      return read(address, request, response, decode)
+    })
 
   const callNameServer: MQClientApi["callNameServer"] = (request, timeoutMillis, decode) =>
     Effect.flatMap(nameServer.invoke(request, timeoutMillis), ({ address, response }) =>
@@ -148,6 +158,7 @@ export const make = (remoting: RemotingClient, nameServer: NameServer): MQClient
   return {
     call,
     callNameServer,
+    releaseOf: (address) => releases.get(address),
     getTopicRouteInfo: (topic, timeoutMillis) =>
       callNameServer(
         GetRouteInfoByTopic.request({ topic, acceptStandardJsonOnly: true }),

@@ -17,6 +17,8 @@ import {
   NameServerUnavailable,
   NoNameServer
 } from "./ClientError.ts"
+import * as Address from "../transport/Address.ts"
+import { everyAddress } from "./HostLookup.ts"
 import { parseNamesrvAddr } from "./NameServerAddresses.ts"
 import { NameServerResolver } from "./NameServerResolver.ts"
 
@@ -24,6 +26,11 @@ import { NameServerResolver } from "./NameServerResolver.ts"
 export interface NameServer {
   /** The addresses in use, in the order in which they are tried. */
   readonly addresses: Effect.Effect<ReadonlyArray<string>>
+  /**
+   * Every single name server: a name of the list that stands for several addresses counts once for each. For what has to
+   * be told to all of them; a look-up is done at each call.
+   */
+  readonly each: Effect.Effect<ReadonlyArray<string>>
   /** The chosen one: kept until it fails, then the next one is taken. */
   readonly chosen: Effect.Effect<string | undefined>
   /** Whether the list comes from a source that timer 1 asks again (a resolver or an address server). */
@@ -233,8 +240,20 @@ export const make = Effect.fnUntraced(function* (
     return yield* noneAnswered([...tries.values()])
   })
 
+  const everyAddressOf = (address: string) =>
+    Effect.tap(everyAddress(address), (found) =>
+      Effect.sync(() => {
+        const parsed = Address.parse(address)
+        if ("_tag" in parsed) return
+        for (const one of found) if (one !== address) remoting.nameHost(one, parsed.host)
+      })
+    )
+
   const self: NameServer = {
     addresses: Effect.sync(() => list),
+    each: Effect.suspend(() => Effect.forEach(list, everyAddressOf, { concurrency: 8 })).pipe(
+      Effect.map((found) => [...new Set(found.flat())])
+    ),
     chosen: Effect.sync(choice),
     refreshable: from.fixed.length === 0,
     fetchNameServerAddr: Effect.flatMap(from.ask, swap),

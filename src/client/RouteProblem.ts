@@ -36,7 +36,7 @@ export const routeRemedy: { readonly [K in RouteProblem]: string } = {
   "client-exhausted":
     "This process or its host has no file descriptors or memory left for a connection; close some, or raise the limit (ulimit -n).",
   "topic-absent":
-    "No broker has the topic; create it (`effect-rocketmq topic create`), let a send create it (borrowRoute, and autoCreateTopicEnable on the brokers), or check its spelling and namespace.",
+    "No broker has the topic; check its spelling and namespace, or create it (`effect-rocketmq topic create`; a send creates it where borrowRoute and the brokers' autoCreateTopicEnable allow that).",
   "no-writable-queue":
     "The topic exists, but no queue of it may be written: give it write permission (`effect-rocketmq topic update <topic> --perm rw`), or have its brokers opened where those are closed (brokerPermission, wipeWritePerm).",
   "no-master": "The topic's brokers have no master (broker id 0) at present; start it, or wait for the fail-over.",

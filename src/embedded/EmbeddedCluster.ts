@@ -81,7 +81,7 @@ export interface EmbeddedClusterOptions {
 }
 
 /** A name that belongs to no broker of the cluster. */
-export class UnknownBroker extends Schema.TaggedError<UnknownBroker>()("UnknownBroker", {
+export class NoSuchBroker extends Schema.TaggedError<NoSuchBroker>()("NoSuchBroker", {
   name: Schema.String,
   brokers: Schema.Array(Schema.String)
 }) {
@@ -121,11 +121,11 @@ export class EmbeddedCluster extends Context.Service<
     readonly createTopic: (
       topic: string,
       options?: TopicOptions & { readonly broker?: string | undefined }
-    ) => Effect.Effect<void, UnknownBroker>
+    ) => Effect.Effect<void, NoSuchBroker>
     /** Takes a topic with its messages from every broker and name server. */
     readonly deleteTopic: (topic: string) => Effect.Effect<void>
     /** Changes what a topic allows, bits of `PermName`, on every master that has it, or on one. */
-    readonly setPermission: (topic: string, perm: number, broker?: string) => Effect.Effect<void, UnknownBroker>
+    readonly setPermission: (topic: string, perm: number, broker?: string) => Effect.Effect<void, NoSuchBroker>
     /** Every message of a topic that can still be read: by broker, in the order it was stored, the body as it is stored. */
     readonly messages: (topic: string) => Effect.Effect<ReadonlyArray<MessageExt>>
     /** The messages that wait for their time: by broker, the next first. */
@@ -138,14 +138,14 @@ export class EmbeddedCluster extends Context.Service<
     readonly stopBroker: (
       name: string,
       options?: StopOptions & { readonly id?: number | undefined }
-    ) => Effect.Effect<void, UnknownBroker>
+    ) => Effect.Effect<void, NoSuchBroker>
     /** Starts a stopped broker again, on the address it had or on a new port. */
     readonly startBroker: (
       name: string,
       options?: { readonly newPort?: boolean | undefined; readonly id?: number | undefined }
-    ) => Effect.Effect<void, UnknownBroker | WireError>
+    ) => Effect.Effect<void, NoSuchBroker | WireError>
     /** Makes a broker refuse sends with code 2 as an overloaded one does, or not. */
-    readonly setBusy: (name: string, busy: boolean) => Effect.Effect<void, UnknownBroker>
+    readonly setBusy: (name: string, busy: boolean) => Effect.Effect<void, NoSuchBroker>
     readonly faults: ClusterFaults
     readonly traffic: Traffic
   }
@@ -310,9 +310,9 @@ const start = (
     for (const server of nameServers) yield* server.start
     for (const node of nodes) yield* node.start()
 
-    const unknown = (name: string) => new UnknownBroker({ name, brokers: [...states.keys()] })
+    const unknown = (name: string) => new NoSuchBroker({ name, brokers: [...states.keys()] })
 
-    const nodeOf = (name: string, id?: number): Effect.Effect<BrokerNode, UnknownBroker> =>
+    const nodeOf = (name: string, id?: number): Effect.Effect<BrokerNode, NoSuchBroker> =>
       Effect.suspend(() => {
         const found = nodes.filter((node) => node.name === name && (id === undefined || node.id === id))
         const node = found.find((candidate) => candidate.id === MixAll.MASTER_ID) ?? found[0]
@@ -320,9 +320,7 @@ const start = (
       })
 
     /** The states of every broker, or of the named one. */
-    const statesOf = (
-      name: string | undefined
-    ): Effect.Effect<ReadonlyArray<BrokerState.BrokerState>, UnknownBroker> =>
+    const statesOf = (name: string | undefined): Effect.Effect<ReadonlyArray<BrokerState.BrokerState>, NoSuchBroker> =>
       name === undefined ? Effect.sync(() => [...states.values()]) : Effect.map(nodeOf(name), (node) => [node.state])
 
     return EmbeddedCluster.of({

@@ -32,21 +32,23 @@ const routeCause: { readonly [K in RouteProblem]: string } = {
   "request-not-signed": "the request could not be signed",
   "client-exhausted": "this process has no file descriptors or memory left for a connection",
   "address-not-allowed": "the route names addresses that the option allowAddress does not let this client talk to",
-  "topic-absent": "no broker has the topic, and a send may not create it",
+  "topic-absent": "no broker has the topic",
   "no-writable-queue": "the topic exists, but no queue of it may be written",
   "no-master": "the topic's brokers have no master at present"
 }
 
 /** What a server's code asks for. */
-const ofCode = (code: number): readonly [cause: string, remedy: string] => {
+const ofCode = (code: number, request: string): readonly [cause: string, remedy: string] => {
   switch (code) {
     case ResponseCode.SYSTEM_ERROR:
-      return ["the server failed on the request", "See the server's log; the send was tried at other brokers already."]
+      return ["the server failed on the request", "See the server's log."]
     case ResponseCode.SYSTEM_BUSY:
     case ResponseCode.FLOW_CONTROL:
       return [
         "the server has more to do than it can",
-        "Send less, or raise sendMsgTimeout: busy answers are waited out within it. Look at the broker's disk."
+        request.startsWith("SEND_")
+          ? "Send less, or raise sendMsgTimeout: busy answers are waited out within it. Look at the broker's disk."
+          : "Ask again a little later, and look at the server's load and disk."
       ]
     case ResponseCode.REQUEST_CODE_NOT_SUPPORTED:
       return [
@@ -102,7 +104,7 @@ const answerExplainers: Explainers<AccessDenied | BrokerRejected | UnreadableAns
     remedy: accessRemedy[e.problem]
   }),
   BrokerRejected: (e) => {
-    const [cause, remedy] = ofCode(e.code)
+    const [cause, remedy] = ofCode(e.code, e.request)
     return {
       cause,
       evidence: [

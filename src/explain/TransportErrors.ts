@@ -57,7 +57,7 @@ export const transportExplainers: Explainers<TransportReason> = {
   ClientClosed: (e) => ({
     cause: "the client was closed meanwhile",
     evidence: [`address: ${e.address}`, sentFact(e.sent)],
-    remedy: "Keep the client's scope open until the sends have ended."
+    remedy: "Keep the client's scope open until its calls have ended."
   }),
   WireError: (e) => ({
     cause: e.tls === undefined ? wireErrorHints[e.kind] : tlsHints[e.tls],

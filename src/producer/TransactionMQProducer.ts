@@ -12,12 +12,8 @@ import { MessageConst } from "../protocol/MessageProperties.ts"
 import * as MessageProperties from "../protocol/MessageProperties.ts"
 import * as ConfigNames from "./ConfigNames.ts"
 import { type DefaultMQProducerShape, makeExtended } from "./DefaultMQProducer.ts"
-import {
-  commitOrRollback,
-  type LocalTransactionState,
-  remarkOf,
-  stateOfExit
-} from "./transaction/LocalTransactionState.ts"
+import { commitOrRollback, remarkOf } from "./transaction/EndOfTransaction.ts"
+import { type LocalTransactionState, ofExit } from "./transaction/LocalTransactionState.ts"
 import type { Outgoing } from "./send/Outgoing.ts"
 import { withProperties } from "./send/OutgoingProperties.ts"
 import type { ProducerOptions } from "./ProducerConfig.ts"
@@ -45,7 +41,7 @@ export interface TransactionProducerOptions<R> extends ProducerOptions, Transact
 /** Options of one transaction. */
 export interface TransactionOptions<A, E> extends SendOptions {
   /**
-   * What the end of the local transaction says; by default `stateOfExit`. Override it where a typed failure leaves open
+   * What the end of the local transaction says; by default `LocalTransactionState.ofExit`. Override it where a typed failure leaves open
    * whether the transaction is done (a connection that was lost during the COMMIT): that is UNKNOW.
    */
   readonly stateOf?: ((exit: Exit.Exit<A, E | LocalTransactionTimeout>) => LocalTransactionState) | undefined
@@ -300,7 +296,7 @@ const make = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions
             )
           )
         )
-        const localTransactionState = (transactionOptions?.stateOf ?? stateOfExit)(exit)
+        const localTransactionState = (transactionOptions?.stateOf ?? ofExit)(exit)
         count(localTransactionState)
         const remark = Exit.isFailure(exit)
           ? remarkOf("executeLocalTransactionBranch exception: ", exit.cause)

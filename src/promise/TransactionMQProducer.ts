@@ -2,7 +2,7 @@ import { Context, Effect, Layer } from "effect"
 import * as Message from "../message/Message.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
 import type { SendResult } from "../message/SendResult.ts"
-import { type LocalTransactionState, stateOfExit } from "../producer/transaction/LocalTransactionState.ts"
+import { type LocalTransactionState, ofExit } from "../producer/transaction/LocalTransactionState.ts"
 import type { SendOptions } from "../producer/send/SendOptions.ts"
 import {
   type TransactionCounters,
@@ -76,7 +76,7 @@ const transaction =
                   : undefined
               return thrown?._tag === "Fail" && thrown.error instanceof Thrown
                 ? stateOf(thrown.error.error)
-                : stateOfExit(exit)
+                : ofExit(exit)
             }
           }
         )

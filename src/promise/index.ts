@@ -2,7 +2,31 @@
  * `effect-rocketmq/promise`: the same producer for code without Effect. Values, options and errors are those of
  * `effect-rocketmq`; what is an effect there is a promise here.
  */
-export * from "../client/ClientError.ts"
+export {
+  AccessDenied,
+  AccessProblem,
+  AddressServerFailed,
+  ApiError,
+  BrokerNotExist,
+  BrokerNotRegistered,
+  BrokerRejected,
+  ConfigProblem,
+  DuplicateProducerGroup,
+  IllegalServiceState,
+  InvalidConfig,
+  InvalidGroup,
+  NameServerResolveError,
+  NameServerTry,
+  NameServerUnavailable,
+  NoNameServer,
+  RouteProblem,
+  RouteUnavailable,
+  StartError,
+  StartInterrupted,
+  StartReason,
+  StartTimeout,
+  UnreadableAnswer
+} from "../client/ClientError.ts"
 export type { Explanation } from "../explain/Explanation.ts"
 export { CredentialsUnavailable } from "../client/SessionCredentials.ts"
 export { type AnyError, explain } from "../explain/Explain.ts"
@@ -14,16 +38,38 @@ export * as MessageQueue from "../message/MessageQueue.ts"
 export type { SendResult, SendStatus } from "../message/SendResult.ts"
 export * as Topic from "../message/Topic.ts"
 export type { ProducerState } from "../producer/ProducerState.ts"
-export { LocalTransactionState } from "../producer/transaction/LocalTransactionState.ts"
+export * as LocalTransactionState from "../producer/transaction/LocalTransactionState.ts"
 export * as QueueSelector from "../producer/queue/QueueSelector.ts"
 export { InvalidRecallHandle, RecallError, RecallTimeout } from "../producer/Recall.ts"
-export * from "../producer/reply/ReplyError.ts"
+export { NotARequest, ReplyFailure, RequestReplyClosed, RequestReplyTimeout } from "../producer/reply/ReplyError.ts"
 export type { SendBatchResult } from "../producer/bulk/SendBatch.ts"
-export * from "../producer/send/SendError.ts"
+export {
+  InvalidMessage,
+  QueueSelectorFailed,
+  SendAttempt,
+  SendError,
+  SendForbidden,
+  SendOutcome,
+  SendReason,
+  SendTimeout
+} from "../producer/send/SendError.ts"
 export type { SendOptions } from "../producer/send/SendOptions.ts"
-export * from "../producer/transaction/TransactionError.ts"
+export {
+  LocalTransactionTimeout,
+  TransactionFailure,
+  TransactionNotRun
+} from "../producer/transaction/TransactionError.ts"
 export type { TransactionCounters, TransactionResult } from "../producer/TransactionMQProducer.ts"
-export * from "../transport/RemotingError.ts"
+export {
+  ClientClosed,
+  ConnectFailed,
+  ConnectionClosed,
+  RemotingError,
+  RequestTimeout,
+  RpcHookFailed,
+  TlsFailed,
+  TooManyRequests
+} from "../transport/RemotingError.ts"
 
 export { DefaultMQProducer, type Queued } from "./DefaultMQProducer.ts"
 export type { PlainCredentials, PlainOptions, PlainTlsOptions, Secret } from "./Options.ts"

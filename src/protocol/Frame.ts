@@ -1,9 +1,147 @@
+import { decodeBinaryHeader, writeBinaryHeader } from "./BinaryHeader.ts"
 import { FrameError } from "./FrameError.ts"
 import { makeShapeReader } from "./HeaderShape.ts"
-import { decodeFrameAt } from "./FrameCodec.ts"
-import type { RemotingCommand } from "./RemotingCommand.ts"
+import { decodeJsonHeader, type JsonHeaderReader, writeJsonHeader } from "./JsonHeader.ts"
+import { fixed, make as makeOutputBuffer, MAX_NUMBER_BYTES, type OutputBuffer } from "./OutputBuffer.ts"
+import { emptyBody, type RemotingCommand, type Request, type SerializeType } from "./RemotingCommand.ts"
 
 export { FrameError, type FrameErrorKind } from "./FrameError.ts"
+
+/**
+ * A command as a frame, and back: one by one, or all of a connection.
+ *
+ * ```text
+ * offset  size          field
+ * 0       4             length of all that follows: 4 + header + body
+ * 4       1             serialize type: 0 JSON, 1 ROCKETMQ binary
+ * 5       3             header length
+ * 8       header length header
+ * ...     the rest      body
+ * ```
+ *
+ * Source: RocketMQ `RemotingCommand`.
+ */
+
+/**
+ * Appends one whole frame to the buffer. A command that the binary header cannot hold (a code above 32767) is written
+ * with a JSON header, which every peer reads.
+ */
+export const encodeInto = (out: OutputBuffer, cmd: RemotingCommand): void => {
+  if (cmd.serializeType === "ROCKETMQ" && writeBinaryHeader(out, cmd)) return
+  writeJsonHeader(out, cmd)
+}
+
+/** One command as a frame of its own. On a connection use {@link encodeInto}. */
+export const encode = (cmd: RemotingCommand): Uint8Array => {
+  const out = makeOutputBuffer(1024 + cmd.body.length)
+  encodeInto(out, cmd)
+  return out.take()
+}
+
+/** What a connection puts into each of its requests. */
+export interface RequestEncoderOptions {
+  readonly language: string
+  readonly version: number
+  readonly serializeType: SerializeType
+}
+
+/** Appends a request as one frame. */
+export type RequestEncoder = (out: OutputBuffer, request: Request, opaque: number, flag: number) => void
+
+/**
+ * Makes the encoder of a connection. It writes what `encodeInto` would write; the header of a request that can write its
+ * own fields is put together from bytes, without a record, a text or a copy in between.
+ */
+export const makeRequestEncoder = (options: RequestEncoderOptions): RequestEncoder => {
+  const { language, serializeType, version } = options
+  const code = fixed('{"code":')
+  const extFields = fixed(',"extFields":')
+  const flagField = fixed(',"flag":')
+  const opaqueField = fixed(`,"language":${JSON.stringify(language)},"opaque":`)
+  const end = fixed(`,"serializeTypeCurrentRPC":"JSON","version":${version}}`)
+  const room =
+    8 + code.length + extFields.length + flagField.length + opaqueField.length + end.length + 3 * MAX_NUMBER_BYTES
+
+  return (out, request, opaque, flag) => {
+    const { fieldsText } = request
+    const body = request.body ?? emptyBody
+    if (fieldsText === undefined || serializeType !== "JSON" || request.remark !== undefined) {
+      const { code: requestCode, extFields: fields, remark } = request
+      encodeInto(out, {
+        code: requestCode,
+        language,
+        version,
+        opaque,
+        flag,
+        remark,
+        extFields: fields,
+        body,
+        serializeType
+      })
+      return
+    }
+    out.reserve(room + fieldsText.maxBytes + body.length)
+    const start = out.end
+    try {
+      out.end = start + 8
+      out.putBytes(code)
+      out.putNumber(request.code)
+      out.putBytes(extFields)
+      fieldsText.put(out)
+      out.putBytes(flagField)
+      out.putNumber(flag)
+      out.putBytes(opaqueField)
+      out.putNumber(opaque)
+      out.putBytes(end)
+      const headerLength = out.end - start - 8
+      out.bytes.writeInt32BE(4 + headerLength + body.length, start)
+      out.bytes.writeInt32BE(headerLength & 0xffffff, start + 4)
+      if (body.length > 0) out.putBytes(body)
+    } catch (error) {
+      // Nothing of a frame that is not whole stays behind.
+      out.end = start
+      throw error
+    }
+  }
+}
+
+/**
+ * Decodes a frame that starts behind its length field. The body shares the frame's memory.
+ *
+ * Returns a {@link FrameError} for anything that is no frame; never throws.
+ */
+export const decodeFrame = (frame: Uint8Array): RemotingCommand | FrameError =>
+  decodeFrameAt(Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength), 0, frame.length, readJsonHeader)
+
+const readJsonHeader: JsonHeaderReader = (buffer, start, end, body) =>
+  decodeJsonHeader(buffer.toString("utf8", start, end), body)
+
+/** Decodes the frame that lies in `buffer` from `start` (behind its length field) to `end`; see {@link decodeFrame}. */
+export const decodeFrameAt = (
+  buffer: Buffer,
+  start: number,
+  end: number,
+  readJson: JsonHeaderReader
+): RemotingCommand | FrameError => {
+  if (end - start < 4)
+    return new FrameError({ kind: "length", detail: `a frame of ${end - start} bytes has no header` })
+  const word = buffer.readUInt32BE(start)
+  const type = word >>> 24
+  const headerLength = word & 0xffffff
+  const header = start + 4
+  const headerEnd = header + headerLength
+  if (headerEnd > end) {
+    return new FrameError({
+      kind: "headerLength",
+      detail: `a header of ${headerLength} bytes in a frame of ${end - start}`
+    })
+  }
+  const body =
+    headerEnd === end ? emptyBody : new Uint8Array(buffer.buffer, buffer.byteOffset + headerEnd, end - headerEnd)
+  if (type === 0) return readJson(buffer, header, headerEnd, body)
+  if (type === 1) return decodeBinaryHeader(buffer, header, headerEnd, body)
+  return new FrameError({ kind: "serializeType", detail: `type ${type} is neither JSON (0) nor ROCKETMQ (1)` })
+}
 
 /**
  * Largest frame in bytes, its length field included: 16 MiB. Source: RocketMQ `com.rocketmq.remoting.frameMaxLength`.

@@ -2,9 +2,21 @@ const SLAB_BYTES = 65_536
 /** A slab above this is not kept for the next turn. */
 const KEPT_BYTES = 4 * 1024 * 1024
 
+/** The longest text of a number. */
+export const MAX_NUMBER_BYTES = 25
+
+/** The most bytes that a UTF-16 unit takes inside JSON text: `\u0001`. */
+export const MAX_UNIT_BYTES = 6
+
+const ZERO = 48
+
+/** The bytes of a text that is written often. */
+export const fixed = (text: string): Uint8Array => new TextEncoder().encode(text)
+
 /**
  * A growable byte sink for outgoing frames: frames are appended with `encodeInto`, and {@link OutputBuffer.take} hands
- * out all that was written since the last take.
+ * out all that was written since the last take. Texts that are written for every message are put piece by piece: what
+ * stays the same is kept as bytes, and what changes is written without a string in between.
  *
  * Bytes handed out are not written again before a {@link OutputBuffer.reuse}: writing goes on behind them in the same
  * slab until it is full, then in a new slab. So a taken chunk may be kept by a socket while further frames are encoded.
@@ -36,6 +48,60 @@ export class OutputBuffer {
     this.bytes = next
     this.start = 0
     this.end = pending
+  }
+
+  /** Appends bytes; the room for them must have been reserved, as for everything that is put. */
+  putBytes(bytes: Uint8Array): void {
+    this.bytes.set(bytes, this.end)
+    this.end += bytes.length
+  }
+
+  /** Appends a number as `String` writes it, {@link MAX_NUMBER_BYTES} at most. */
+  putNumber(value: number): void {
+    const { bytes } = this
+    if (!Number.isSafeInteger(value) || value < 0) {
+      this.end += bytes.write(String(value), this.end, "latin1")
+      return
+    }
+    let end = this.end + 1
+    for (let more = value; more >= 10; more = Math.floor(more / 10)) end++
+    this.end = end
+    let left = value
+    do {
+      const rest = Math.floor(left / 10)
+      bytes[--end] = ZERO + (left - rest * 10)
+      left = rest
+    } while (left > 0)
+  }
+
+  /** Appends the inside of a JSON string, as `JSON.stringify` writes it, {@link MAX_UNIT_BYTES} a UTF-16 unit at most. */
+  putText(text: string): void {
+    const { bytes } = this
+    let at = this.end
+    for (let i = 0; i < text.length; i++) {
+      const unit = text.charCodeAt(i)
+      if (unit === 1 || unit === 2) {
+        // What separates properties.
+        bytes[at] = 92
+        bytes[at + 1] = 117
+        bytes[at + 2] = ZERO
+        bytes[at + 3] = ZERO
+        bytes[at + 4] = ZERO
+        bytes[at + 5] = ZERO + unit
+        at += 6
+      } else if (unit === 34 || unit === 92) {
+        bytes[at] = 92
+        bytes[at + 1] = unit
+        at += 2
+      } else if (unit >= 32 && unit < 127) {
+        bytes[at++] = unit
+      } else {
+        const quoted = JSON.stringify(text)
+        this.end += bytes.write(quoted.slice(1, -1), this.end, "utf8")
+        return
+      }
+    }
+    this.end = at
   }
 
   /** Hands out everything written since the last take, and starts anew. Empty when nothing was written. */

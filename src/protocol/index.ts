@@ -1,23 +1,21 @@
 /**
  * `effect-rocketmq/protocol`: RocketMQ's frames as values and back, for tools that read or write them. Plain and
  * synchronous; nothing here opens a connection.
+ *
+ * Unstable: these are the codecs that this package itself sends with. They follow RocketMQ's protocol and the needs of the
+ * client, and may change in any release, a patch included. Pin the version of this package if you build on them.
  */
 export * as AclSignature from "./AclSignature.ts"
-export * as BodyCodec from "./BodyCodec.ts"
 export * as ClusterInfo from "./ClusterInfo.ts"
 export * as Compression from "./Compression.ts"
 export { DecodeError } from "./DecodeError.ts"
 export * as Frame from "./Frame.ts"
-export * as FrameCodec from "./FrameCodec.ts"
 export { FrameError } from "./FrameError.ts"
-export * as HeaderCodec from "./HeaderCodec.ts"
 export * as HeartbeatData from "./HeartbeatData.ts"
 export { LanguageCode, languageCode, languageName } from "./LanguageCode.ts"
-export * as LenientJson from "./LenientJson.ts"
 export * as MessageCodec from "./MessageCodec.ts"
 export * as MessageProperties from "./MessageProperties.ts"
 export { MQVersion } from "./MQVersion.ts"
-export * as OutputBuffer from "./OutputBuffer.ts"
 export * as RemotingCommand from "./RemotingCommand.ts"
 export { RequestCode, requestCodeName } from "./RequestCode.ts"
 export { ResponseCode, responseCodeName } from "./ResponseCode.ts"

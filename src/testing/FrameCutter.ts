@@ -1,5 +1,4 @@
-import { MAX_FRAME_LENGTH } from "../protocol/Frame.ts"
-import { decodeFrame } from "../protocol/FrameCodec.ts"
+import { decodeFrame, MAX_FRAME_LENGTH } from "../protocol/Frame.ts"
 import type { RemotingCommand } from "../protocol/RemotingCommand.ts"
 
 /** A frame on its way: its place in its direction since the toxic came, its bytes, and what it says if it can be read. */

@@ -14,7 +14,15 @@ import * as SimulationRun from "./SimulationRun.ts"
 /**
  * Simulation: a program and a cluster in one process, on virtual time, where one seed decides how fibers are scheduled,
  * what goes wrong when, and every random choice. Run many seeds; the one that fails can be run again.
+ *
+ * Its parts serve by themselves as well: `Run` without a cluster, `Clock` and `Scheduler` under another driver, `Shrink` for
+ * any list that fails.
  */
+
+export * as Clock from "./SimulationClock.ts"
+export * as Run from "./SimulationRun.ts"
+export * as Scheduler from "./SimulationScheduler.ts"
+export * as Shrink from "./Shrink.ts"
 
 /** What a program under simulation gets. */
 export interface World {

@@ -1,8 +1,8 @@
 import { Effect } from "effect"
 import * as OutputBuffer from "../protocol/OutputBuffer.ts"
-import { encodeInto } from "../protocol/FrameCodec.ts"
+import { encodeInto } from "../protocol/Frame.ts"
 import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
-import type { RequestEncoder } from "../protocol/RequestEncoder.ts"
+import type { RequestEncoder } from "../protocol/Frame.ts"
 import type { MutableCounters } from "./Counters.ts"
 import type { ByteStream, WireError } from "./Wire.ts"
 

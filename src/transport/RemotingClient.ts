@@ -56,6 +56,11 @@ export interface RemotingClient extends Requests, Handlers {
    * request dials anew.
    */
   readonly retire: (address: string) => Effect.Effect<void>
+  /**
+   * Says that an address is one of those that a host name stands for: with TLS the certificate found there has to be for
+   * the name, as it would be if the name had been dialled.
+   */
+  readonly nameHost: (address: string, host: string) => void
   /** Closes the connections of all other addresses, each as soon as its pending requests have ended. */
   readonly retain: (addresses: ReadonlySet<string>) => Effect.Effect<void>
   /** One entry per address that has, opens, or waits to reopen a connection: a snapshot. */
@@ -79,6 +84,7 @@ export const make = Effect.fnUntraced(function* (
   const counters = makeCounters()
   const endpoints = new Map<string, Endpoint>()
   const live = new Set<Connection>()
+  const hostNames = new Map<string, string>()
   const hooked = makeHookedRequests(config.rpcHook, now)
   const handlers = makeHandlers()
   let closed = false
@@ -114,7 +120,13 @@ export const make = Effect.fnUntraced(function* (
     Effect.scoped(
       Effect.gen(function* () {
         const { address } = endpoint
-        const stream = yield* wire.connect(address, config)
+        const servername = config.tls?.servername ?? hostNames.get(address)
+        const stream = yield* wire.connect(
+          address,
+          config.tls === undefined || servername === undefined
+            ? config
+            : { ...config, tls: { ...config.tls, servername } }
+        )
         const connection = makeConnection({
           ...config,
           address,
@@ -250,6 +262,9 @@ export const make = Effect.fnUntraced(function* (
   const self: RemotingClient = {
     start: hooked.start(start),
     startOneway: hooked.startOneway(startOneway),
+    nameHost: (address, host) => {
+      hostNames.set(address, host)
+    },
     closeAddress: (address) =>
       Effect.suspend(() => {
         const endpoint = endpoints.get(address)

@@ -5,6 +5,7 @@ import { AdminError } from "../../src/admin/AdminError.ts"
 import { explain } from "../../src/explain/Explain.ts"
 import { MQAdmin } from "../../src/admin/MQAdmin.ts"
 import type { ResetQueue } from "../../src/admin/Offsets.ts"
+import { HostLookup } from "../../src/client/HostLookup.ts"
 import { AddressTranslator, type BrokerEndpoint } from "../../src/client/AddressTranslator.ts"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
@@ -13,6 +14,8 @@ import { SysFlag } from "../../src/message/SysFlag.ts"
 import * as ClusterInfo from "../../src/protocol/ClusterInfo.ts"
 import * as MessageProperties from "../../src/protocol/MessageProperties.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
+import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
+import { listen } from "../../src/embedded/server/RemotingServer.ts"
 import { MemoryNetwork } from "../../src/transport/MemoryWire.ts"
 import { brokerAddress, rawClient, sendRequest, textOf, utf8 } from "../embedded/support.ts"
 
@@ -23,6 +26,9 @@ const onCluster = (options: Parameters<typeof EmbeddedCluster.layerMemory>[0] = 
   )
   return Effect.provide(admin.pipe(Layer.provideMerge(EmbeddedCluster.layerMemory(options))))
 }
+
+/** The index of 4.3.2 in RocketMQ's list of releases. */
+const V4_3_2 = 277
 
 const queue = { topic: "orders", brokerName: "broker-a", queueId: 0 }
 
@@ -313,6 +319,51 @@ describe("MQAdmin: who is asked", () => {
         assert.strictEqual(yield* network.dials(b.address), dials)
       }).pipe(Effect.provide(choosy))
     }).pipe(onCluster({ brokers: 2, topics: { orders: {} } }))
+  )
+
+  it.effect("deletes a topic on each name server that one host name stands for", () =>
+    Effect.gen(function* () {
+      const { namesrvAddr } = yield* EmbeddedCluster
+      const port = namesrvAddr.slice(namesrvAddr.lastIndexOf(":") + 1)
+      const told: Array<number> = []
+      yield* listen({
+        address: `127.0.0.2:${port}`,
+        handler: (request) =>
+          Effect.sync(() => {
+            told.push(request.code)
+            return { code: ResponseCode.SUCCESS }
+          })
+      })
+      yield* Effect.gen(function* () {
+        const admin = yield* MQAdmin
+        yield* admin.deleteTopic("orders")
+        assert.include(yield* admin.fetchAllTopicList, "calm")
+        assert.notInclude(yield* admin.fetchAllTopicList, "orders")
+      }).pipe(
+        Effect.provide(MQAdmin.layer({ namesrvAddr: `localhost:${port}` }).pipe(Layer.provide(MQClientManager.layer))),
+        Effect.provideService(HostLookup, (host) =>
+          host === "localhost" ? Effect.succeed(["127.0.0.1", "127.0.0.2", "127.0.0.1"]) : Effect.fail("unknown")
+        )
+      )
+      assert.deepStrictEqual(told, [RequestCode.DELETE_TOPIC_IN_NAMESRV])
+    }).pipe(Effect.provide(EmbeddedCluster.layerTcp({ topics: { orders: {}, calm: {} } })))
+  )
+
+  it.effect("asks a broker only for what its release knows: an old one leaves the rest without an answer", () =>
+    Effect.gen(function* () {
+      const admin = yield* MQAdmin
+      const { faults, traffic } = yield* EmbeddedCluster
+      const unknown = [RequestCode.GET_TOPIC_CONFIG, RequestCode.QUERY_TOPICS_BY_CONSUMER]
+      yield* faults.add(...unknown.map((code) => ({ match: { code }, actions: [FaultScript.dropRequest] })))
+      // No time passes here: a request without an answer would hang.
+      const [config] = yield* admin.examineTopicConfig("orders")
+      assert.strictEqual(config?.config.writeQueueNums, 4)
+      yield* admin.createTopic({ topic: "orders", ifExists: "keep" })
+      yield* admin.createSubscriptionGroup({ groupName: "readers" })
+      assert.deepStrictEqual([...(yield* admin.queryTopicsByConsumer("readers"))], [])
+      const asked = (yield* traffic.all).map(({ code }) => code)
+      for (const code of unknown) assert.notInclude(asked, code)
+    }).pipe(onCluster({ version: V4_3_2, topics: { orders: {} } }))
   )
 
   it.effect("claims that there is no message only when every broker has said so", () =>

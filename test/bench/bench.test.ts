@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import * as Net from "node:net"
-import { encode } from "../../src/protocol/FrameCodec.ts"
+import { encode } from "../../src/protocol/Frame.ts"
 import { type Point, tooFast } from "./GrowthPart.ts"
 import { readOptions } from "./Options.ts"
 import { fill } from "./Page.ts"

@@ -5,7 +5,7 @@ import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import * as Message from "../../src/message/Message.ts"
 import type { MessageExt } from "../../src/message/MessageExt.ts"
 import { SysFlag } from "../../src/message/SysFlag.ts"
-import { LocalTransactionState } from "../../src/producer/transaction/LocalTransactionState.ts"
+import * as LocalTransactionState from "../../src/producer/transaction/LocalTransactionState.ts"
 import {
   TransactionMQProducer,
   type TransactionMQProducerShape,
@@ -123,7 +123,7 @@ export const tests = (test: Methods): void => {
   test.effect("C14: a broker asks about a message whose transaction is undecided, until it is told", () =>
     Effect.gen(function* () {
       const topic = yield* createTopic("tx-check")
-      const answers = new Map<string, Array<LocalTransactionState>>([
+      const answers = new Map<string, Array<LocalTransactionState.LocalTransactionState>>([
         ["later", ["UNKNOW", "COMMIT_MESSAGE"]],
         ["never", ["UNKNOW", "ROLLBACK_MESSAGE"]]
       ])

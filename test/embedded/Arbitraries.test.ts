@@ -4,7 +4,7 @@ import { Arbitraries } from "../../src/testing/index.ts"
 import * as MixAll from "../../src/message/MixAll.ts"
 import { makeFrameDecoder } from "../../src/protocol/Frame.ts"
 import * as MessageProperties from "../../src/protocol/MessageProperties.ts"
-import * as FrameCodec from "../../src/protocol/FrameCodec.ts"
+import * as FrameCodec from "../../src/protocol/Frame.ts"
 import * as TopicRouteData from "../../src/protocol/TopicRouteData.ts"
 import { orThrow } from "./support.ts"
 

@@ -174,7 +174,7 @@ describe("cluster", () => {
     Effect.gen(function* () {
       const cluster = yield* EmbeddedCluster
       const error = yield* Effect.flip(cluster.stopBroker("broker-x"))
-      assert.strictEqual(error._tag, "UnknownBroker")
+      assert.strictEqual(error._tag, "NoSuchBroker")
       assert.strictEqual(error.message, "the embedded cluster has no broker broker-x; it has broker-a, broker-b")
     }).pipe(onCluster())
   )

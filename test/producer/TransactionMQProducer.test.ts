@@ -6,7 +6,7 @@ import * as Message from "../../src/message/Message.ts"
 import * as MessageDelay from "../../src/message/MessageDelay.ts"
 import type { MessageExt } from "../../src/message/MessageExt.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
-import { LocalTransactionState, stateOfExit } from "../../src/producer/transaction/LocalTransactionState.ts"
+import * as LocalTransactionState from "../../src/producer/transaction/LocalTransactionState.ts"
 import {
   TransactionMQProducer,
   type TransactionMQProducerShape,
@@ -44,7 +44,7 @@ const cluster = (options: EmbeddedClusterOptions = {}) =>
     ...options
   })
 
-const undecided = () => Effect.succeed<LocalTransactionState>("UNKNOW")
+const undecided = () => Effect.succeed<LocalTransactionState.LocalTransactionState>("UNKNOW")
 
 const makeProducer = <R = never>(given: Partial<TransactionProducerOptions<R>> = {}) =>
   Effect.flatMap(EmbeddedCluster, ({ namesrvAddr }) =>
@@ -352,7 +352,7 @@ describe("a transaction", () => {
       yield* settle
       assert.deepStrictEqual(yield* endStates, [UNKNOWN])
       assert.deepStrictEqual(kept, [undefined])
-      assert.strictEqual(stateOfExit(exit), "UNKNOW")
+      assert.strictEqual(LocalTransactionState.ofExit(exit), "UNKNOW")
     }).pipe(cluster())
   )
 
@@ -360,10 +360,10 @@ describe("a transaction", () => {
     Effect.gen(function* () {
       const producer = yield* startProducer()
       const lost = new OutOfStock({ item: "connection" })
-      const stateOf = <A, E>(exit: Exit.Exit<A, E>): LocalTransactionState =>
+      const stateOf = <A, E>(exit: Exit.Exit<A, E>): LocalTransactionState.LocalTransactionState =>
         Exit.isFailure(exit) && exit.cause.reasons.some((reason) => reason._tag === "Fail" && reason.error === lost)
           ? "UNKNOW"
-          : stateOfExit(exit)
+          : LocalTransactionState.ofExit(exit)
       const error = yield* Effect.flip(producer.transaction(order(), Effect.fail(lost), { stateOf }))
       assert.strictEqual(error, lost)
       const later = yield* producer.transaction(order(), Effect.succeed("soon"), { stateOf: () => "UNKNOW" })
@@ -508,7 +508,7 @@ describe("checks", () => {
   it.effect("L11: checks that fail, die or take too long are answered UNKNOW with a remark, and asked again", () =>
     Effect.gen(function* () {
       const { kept, rpcHook } = remarks()
-      const answers: Array<Effect.Effect<LocalTransactionState, OutOfStock>> = [
+      const answers: Array<Effect.Effect<LocalTransactionState.LocalTransactionState, OutOfStock>> = [
         Effect.fail(new OutOfStock({ item: "tea" })),
         Effect.die("went wrong"),
         Effect.never,
@@ -570,7 +570,7 @@ describe("checks", () => {
         checkLocalTransaction: (message) =>
           Effect.map(
             Effect.flatMap(Database, ({ has }) => has(textOf(message))),
-            (has): LocalTransactionState => (has ? "COMMIT_MESSAGE" : "ROLLBACK_MESSAGE")
+            (has): LocalTransactionState.LocalTransactionState => (has ? "COMMIT_MESSAGE" : "ROLLBACK_MESSAGE")
           )
       })
       for (const body of ["order-7", "order-8"]) yield* leaveOpen(producer, order(body))
@@ -632,7 +632,7 @@ describe("a namespace", () => {
 describe("shutdown", () => {
   it.effect("waits for checks under way, and takes no new ones", () =>
     Effect.gen(function* () {
-      const gate = yield* Deferred.make<LocalTransactionState>()
+      const gate = yield* Deferred.make<LocalTransactionState.LocalTransactionState>()
       const producer = yield* startProducer({
         drainTimeoutMillis: 10_000,
         checkTimeoutMillis: 60_000,
@@ -743,11 +743,14 @@ describe("options", () => {
   it.effect("come from Config, and the layer's scope is the producer's life", () =>
     Effect.gen(function* () {
       const { namesrvAddr } = yield* EmbeddedCluster
-      const layer = TransactionMQProducer.layerConfig(() => Effect.succeed<LocalTransactionState>("COMMIT_MESSAGE"), {
-        producerGroup: Config.String("GROUP"),
-        namesrvAddr: Config.succeed(namesrvAddr),
-        checkTimeoutMillis: Config.Number("CHECK_TIMEOUT")
-      })
+      const layer = TransactionMQProducer.layerConfig(
+        () => Effect.succeed<LocalTransactionState.LocalTransactionState>("COMMIT_MESSAGE"),
+        {
+          producerGroup: Config.String("GROUP"),
+          namesrvAddr: Config.succeed(namesrvAddr),
+          checkTimeoutMillis: Config.Number("CHECK_TIMEOUT")
+        }
+      )
       const provider = ConfigProvider.fromUnknown({ GROUP: "from-config", CHECK_TIMEOUT: "700" })
       yield* Effect.gen(function* () {
         const producer = yield* TransactionMQProducer
@@ -774,7 +777,7 @@ const chaos = (seed: number) =>
         sendMsgTimeout: 800,
         startTimeoutMillis: 30_000,
         checkLocalTransaction: (message) =>
-          Effect.suspend((): Effect.Effect<LocalTransactionState, string> => {
+          Effect.suspend((): Effect.Effect<LocalTransactionState.LocalTransactionState, string> => {
             if (chance(0.2)) return Effect.fail("the database is away")
             // A transaction that may still be running is none that failed.
             return Effect.succeed(done.has(textOf(message)) ? "COMMIT_MESSAGE" : "ROLLBACK_MESSAGE")

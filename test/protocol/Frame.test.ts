@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
-import { FrameError, makeFrameDecoder, MAX_FRAME_LENGTH } from "../../src/protocol/Frame.ts"
-import { encode } from "../../src/protocol/FrameCodec.ts"
+import { encode, FrameError, makeFrameDecoder, MAX_FRAME_LENGTH } from "../../src/protocol/Frame.ts"
 import type { RemotingCommand } from "../../src/protocol/RemotingCommand.ts"
 import { command } from "./arbitraries.ts"
 import { golden, goldenBytes, goldenCommand, goldenNames } from "./goldenFrames.ts"

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect } from "effect"
 import { FrameError } from "../../src/protocol/FrameError.ts"
 import { make as makeOutputBuffer } from "../../src/protocol/OutputBuffer.ts"
-import { decodeFrame, encode, encodeInto } from "../../src/protocol/FrameCodec.ts"
+import { decodeFrame, encode, encodeInto } from "../../src/protocol/Frame.ts"
 import { emptyBody, type RemotingCommand } from "../../src/protocol/RemotingCommand.ts"
 import { command, record } from "./arbitraries.ts"
 

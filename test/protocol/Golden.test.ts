@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as LenientJson from "../../src/protocol/LenientJson.ts"
 import * as P from "../../src/protocol/index.ts"
-import { encode } from "../../src/protocol/FrameCodec.ts"
+import { encode } from "../../src/protocol/Frame.ts"
 import {
   type ExtFields,
   isOneway,

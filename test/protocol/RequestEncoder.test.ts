@@ -1,12 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
-import { fixed, MAX_NUMBER_BYTES, MAX_UNIT_BYTES, putNumber, putText } from "../../src/protocol/JsonText.ts"
 import * as OutputBuffer from "../../src/protocol/OutputBuffer.ts"
-import { makeRequestEncoder } from "../../src/protocol/RequestEncoder.ts"
-import { encode } from "../../src/protocol/FrameCodec.ts"
+import { encode, makeRequestEncoder } from "../../src/protocol/Frame.ts"
 import { emptyBody, type Request, type SerializeType } from "../../src/protocol/RemotingCommand.ts"
 import * as SendMessage from "../../src/protocol/request/SendMessage.ts"
-import { makeSendMessageRequests } from "../../src/protocol/request/SendMessageText.ts"
 import { text } from "./arbitraries.ts"
 
 const written = (put: (out: OutputBuffer.OutputBuffer) => void, room: number): string => {
@@ -28,15 +25,15 @@ const int = Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: -0x800
 const millis = Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })))
 const form = Arbitrary.schema(Schema.Literals(["V2", "V1", "BATCH", "REPLY_V2", "REPLY_V1"]))
 
-describe("JsonText", () => {
+describe("OutputBuffer, JSON text", () => {
   it.prop("text as JSON.stringify writes it", [text], ([value]) => {
-    const inside = written((out) => putText(out, value), value.length * MAX_UNIT_BYTES)
+    const inside = written((out) => out.putText(value), value.length * OutputBuffer.MAX_UNIT_BYTES)
     assert.strictEqual(`"${inside}"`, Buffer.from(JSON.stringify(value)).toString("utf8"))
   })
 
   it("half of a surrogate pair, too", () => {
     for (const value of ["\ud83d", "a\ude80b", "\u0001\ud83d"]) {
-      const inside = written((out) => putText(out, value), value.length * MAX_UNIT_BYTES)
+      const inside = written((out) => out.putText(value), value.length * OutputBuffer.MAX_UNIT_BYTES)
       assert.strictEqual(`"${inside}"`, JSON.stringify(value))
     }
   })
@@ -45,14 +42,14 @@ describe("JsonText", () => {
     const numbers = [0, 9, 10, 99, 100, 1795448740995, 2 ** 31, 2 ** 53 - 1, 2 ** 53, -1, -0, 1.5, 1e21, Number.NaN]
     for (const value of [...numbers, -Number.MAX_VALUE, Number.MIN_VALUE, -2.2250738585072014e-308]) {
       assert.strictEqual(
-        written((out) => putNumber(out, value), MAX_NUMBER_BYTES),
+        written((out) => out.putNumber(value), OutputBuffer.MAX_NUMBER_BYTES),
         String(value)
       )
     }
   })
 
   it("fixed text is UTF-8", () => {
-    assert.deepStrictEqual([...fixed("é")], [0xc3, 0xa9])
+    assert.deepStrictEqual([...OutputBuffer.fixed("é")], [0xc3, 0xa9])
   })
 })
 
@@ -63,7 +60,7 @@ describe("RequestEncoder", () => {
     ([topic, brokerName, properties, queueId, sysFlag, flag, bornTimestamp, sendForm]) => {
       const sender = { producerGroup: "pg", defaultTopic: "TBW102", defaultTopicQueueNums: 4, unitMode: false }
       const body = new Uint8Array([1, 2, 3])
-      const requests = makeSendMessageRequests(sender)
+      const requests = SendMessage.makeRequests(sender)
       const make = () =>
         requests({ topic, sysFlag, flag, properties, body, form: sendForm }, { brokerName, queueId }, bornTimestamp)
       const plain = SendMessage.request(

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { DecodeError } from "../../src/protocol/DecodeError.ts"
 import * as P from "../../src/protocol/index.ts"
 import type { RemotingCommand, Request, Response } from "../../src/protocol/RemotingCommand.ts"
-import { decodeFrame, encode } from "../../src/protocol/FrameCodec.ts"
+import { decodeFrame, encode } from "../../src/protocol/Frame.ts"
 import { emptyBody } from "../../src/protocol/RemotingCommand.ts"
 
 /** What the other side gets to see of a request or an answer. */
@@ -256,6 +256,7 @@ describe("sends", () => {
     const read = decode(P.SendMessage.decodeResponse)
     const old = { msgId: "m", queueId: "0", queueOffset: "9007199254740991", MSG_REGION: "R", TRACE_ON: "false" }
     assert.deepEqual(read({ code: 0, extFields: old }), {
+      status: "SEND_OK",
       msgId: "m",
       queueId: 0,
       queueOffset: 9_007_199_254_740_991,
@@ -275,11 +276,14 @@ describe("sends", () => {
       regionId: "R",
       traceOn: true
     }
-    assert.deepEqual(read(P.SendMessage.response(full)), full)
+    assert.deepEqual(read(P.SendMessage.response(full)), { ...full, status: "SEND_OK" })
     assert.strictEqual(P.SendMessage.response(full, 10).code, 10)
     for (const extFields of [undefined, {}, { msgId: "m" }, { ...old, queueOffset: "x" }, { ...old, queueId: "" }]) {
       assert.instanceOf(read({ code: 0, extFields }), DecodeError)
     }
+    const statuses = [0, 10, 11, 12].map((code) => P.SendMessage.statusOf(code))
+    assert.deepEqual(statuses, ["SEND_OK", "FLUSH_DISK_TIMEOUT", "SLAVE_NOT_AVAILABLE", "FLUSH_SLAVE_TIMEOUT"])
+    assert.instanceOf(read({ code: 1, extFields: old }), DecodeError)
   })
 })
 

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs"
-import { encode } from "../../src/protocol/FrameCodec.ts"
+import { encode } from "../../src/protocol/Frame.ts"
 
 /** Bytes as text (UTF-8) or hex, `times` in a row. */
 type Part = { readonly text: string; readonly times?: number } | { readonly hex: string; readonly times?: number }

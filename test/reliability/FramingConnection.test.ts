@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { encode } from "../../src/protocol/FrameCodec.ts"
+import { encode } from "../../src/protocol/Frame.ts"
 import { emptyBody, type RemotingCommand } from "../../src/protocol/RemotingCommand.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"

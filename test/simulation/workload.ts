@@ -1,7 +1,7 @@
 import { Cause, Effect, Random, Stream } from "effect"
 import type { Scope } from "effect"
 import { DefaultMQProducer, type DefaultMQProducerShape } from "../../src/producer/DefaultMQProducer.ts"
-import { LocalTransactionState } from "../../src/producer/transaction/LocalTransactionState.ts"
+import * as LocalTransactionState from "../../src/producer/transaction/LocalTransactionState.ts"
 import type { ProducerOptions } from "../../src/producer/ProducerConfig.ts"
 import { TransactionMQProducer } from "../../src/producer/TransactionMQProducer.ts"
 import type { MQClientManager } from "../../src/client/MQClientManager.ts"

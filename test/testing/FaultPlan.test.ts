@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Queue, Random } from "effect"
 import { TestClock } from "effect/testing"
-import { EmbeddedCluster, FaultPlan, FaultScript, MemoryWire, SimulationRun, Wire } from "../../src/testing/index.ts"
+import { EmbeddedCluster, FaultPlan, FaultScript, MemoryWire, Simulation, Wire } from "../../src/testing/index.ts"
 import type { ByteStream, EmbeddedClusterOptions } from "../../src/testing/index.ts"
 import * as MessageQueue from "../../src/message/MessageQueue.ts"
 import { PermName } from "../../src/message/MixAll.ts"
@@ -336,7 +336,7 @@ const wrong = Effect.gen(function* () {
 
 const simulated = (seed: number, before: Effect.Effect<void, never, EmbeddedCluster | MemoryWire.MemoryNetwork>) =>
   Effect.map(
-    SimulationRun.run(seed, Effect.scoped(Effect.provide(Effect.andThen(before, wrong), memory(cluster)))),
+    Simulation.Run.run(seed, Effect.scoped(Effect.provide(Effect.andThen(before, wrong), memory(cluster)))),
     ({ exit }) => valueOf(exit)
   )
 

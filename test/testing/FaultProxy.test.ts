@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Queue } from "effect"
 import type { Scope } from "effect"
-import { encode } from "../../src/protocol/FrameCodec.ts"
+import { encode } from "../../src/protocol/Frame.ts"
 import { FaultProxy, TcpWire, Wire } from "../../src/testing/index.ts"
 import type { ByteStream } from "../../src/testing/index.ts"
 import { ownScope } from "../support/rig.ts"

@@ -3,7 +3,7 @@ import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
 import type { StartError } from "../../src/client/ClientError.ts"
 import * as Message from "../../src/message/Message.ts"
-import { EmbeddedCluster, type Simulation, SimulationRun } from "../../src/testing/index.ts"
+import { EmbeddedCluster, Simulation } from "../../src/testing/index.ts"
 
 /** What is simulated in the tests of the simulation, here and in another process. */
 
@@ -40,7 +40,7 @@ export const interleaved = Effect.gen(function* () {
 
 /** What a run of {@link interleaved} did. */
 export const interleaving = (seed: number) =>
-  Effect.map(SimulationRun.run(seed, interleaved), ({ exit, left, steps, virtualMillis }) => ({
+  Effect.map(Simulation.Run.run(seed, interleaved), ({ exit, left, steps, virtualMillis }) => ({
     journal: Exit.isSuccess(exit) ? exit.value : [],
     left,
     steps,

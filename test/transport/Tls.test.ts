@@ -125,6 +125,24 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
     })
   )
 
+  it.effect("an address that is one of a host name's: the certificate has to be for the name", () =>
+    Effect.gen(function* () {
+      const certs = yield* Certs
+      const { address } = yield* serve(yield* certs.signed({ names: "DNS:namesrv.example" }))
+      for (const [host, good] of [
+        ["namesrv.example", true],
+        ["other.example", false]
+      ] as const) {
+        const outcome = yield* Effect.gen(function* () {
+          const client = yield* RemotingClient.make({ tls: { ca: certs.ca.cert } })
+          client.nameHost(address, host)
+          return yield* Effect.result(client.invoke(address, request(5), 5000))
+        }).pipe(Effect.scoped)
+        assert.strictEqual(outcome._tag, good ? "Success" : "Failure")
+      }
+    })
+  )
+
   it.effect("a self-signed certificate that is given as the authority is good", () =>
     Effect.gen(function* () {
       const certs = yield* Certs

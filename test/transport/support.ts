@@ -1,7 +1,6 @@
 import { Clock, Effect, Layer, Queue } from "effect"
 import type { Cause, Scope } from "effect"
-import { makeFrameDecoder } from "../../src/protocol/Frame.ts"
-import { encode } from "../../src/protocol/FrameCodec.ts"
+import { encode, makeFrameDecoder } from "../../src/protocol/Frame.ts"
 import { emptyBody } from "../../src/protocol/RemotingCommand.ts"
 import type { RemotingCommand, Request, Response } from "../../src/protocol/RemotingCommand.ts"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"

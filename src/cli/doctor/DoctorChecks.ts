@@ -17,6 +17,7 @@ import * as GetRouteInfoByTopic from "../../protocol/request/GetRouteInfoByTopic
 import * as GetTopicConfig from "../../protocol/request/GetTopicConfig.ts"
 import * as HeartBeat from "../../protocol/request/HeartBeat.ts"
 import * as UnregisterClient from "../../protocol/request/UnregisterClient.ts"
+import { MQVersion } from "../../protocol/MQVersion.ts"
 import { RequestCode, requestCodeName } from "../../protocol/RequestCode.ts"
 import { ResponseCode, responseCodeName } from "../../protocol/ResponseCode.ts"
 import type { BrokerData, TopicRouteData } from "../../protocol/TopicRouteData.ts"
@@ -121,6 +122,7 @@ const ask = <A>(
         const remark = ForeignText.clean(response.remark, 120)
         return {
           code: response.code,
+          version: response.version,
           problem: `${responseCodeName(response.code)} (${response.code}): ${remark}`,
           denied: accessDenied(
             address,
@@ -131,7 +133,9 @@ const ask = <A>(
         }
       }
       const answer = decode(response)
-      return answer instanceof DecodeError ? { code: 0, problem: answer.message } : { code: 0, answer }
+      return answer instanceof DecodeError
+        ? { code: 0, version: response.version, problem: answer.message }
+        : { code: 0, version: response.version, answer }
     })
   )
 
@@ -260,14 +264,18 @@ export interface Master {
 
 /** A topic as a broker keeps it; undefined where the broker does not tell. */
 const topicConfigOn = (remoting: RemotingClient, address: string, topic: string) =>
-  ask(remoting, address, GetTopicConfig.request({ topic, lo: true }), GetTopicConfig.decodeResponse).pipe(
-    Effect.flatMap(({ answer, code }) =>
-      // Brokers before 5.0 tell all topics or none.
-      code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED
-        ? Effect.map(ask(remoting, address, GetAllTopicConfig.request({}), GetAllTopicConfig.decodeResponse), (all) =>
-            all.answer?.topicConfigTable.get(topic)
+  // What every release tells: old brokers leave requests unanswered that they do not know.
+  ask(remoting, address, GetBrokerRuntimeInfo.request(), GetBrokerRuntimeInfo.decodeResponse).pipe(
+    Effect.flatMap(({ version }) =>
+      version >= MQVersion.V5_0_0
+        ? Effect.map(
+            ask(remoting, address, GetTopicConfig.request({ topic, lo: true }), GetTopicConfig.decodeResponse),
+            ({ answer }) => answer
           )
-        : Effect.succeed(answer)
+        : Effect.map(
+            ask(remoting, address, GetAllTopicConfig.request({}), GetAllTopicConfig.decodeResponse),
+            ({ answer }) => answer?.topicConfigTable.get(topic)
+          )
     ),
     Effect.orElseSucceed(() => undefined)
   )

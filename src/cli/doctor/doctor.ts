@@ -117,9 +117,9 @@ const brokers = Effect.fnUntraced(function* (
 ) {
   const { translate } = yield* AddressTranslator
   /** The masters, with their addresses as this machine reaches them. */
-  const mastersOf = (known: ReadonlyArray<BrokerData>) =>
+  const mastersOf = (named: ReadonlyArray<BrokerData>) =>
     Effect.forEach(
-      known.flatMap(({ brokerAddrs, brokerName }) => {
+      named.flatMap(({ brokerAddrs, brokerName }) => {
         const address = brokerAddrs.get(MASTER_ID)
         return address === undefined ? [] : [{ brokerName, brokerId: MASTER_ID, address }]
       }),

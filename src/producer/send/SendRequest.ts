@@ -1,7 +1,7 @@
 import type { Message } from "../../message/Message.ts"
 import { MAX_PROPERTIES_LENGTH } from "../../message/MixAll.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
-import { makeSendMessageRequests, type SendMessageRequests } from "../../protocol/request/SendMessageText.ts"
+import { makeRequests, type SendMessageRequests } from "../../protocol/request/SendMessage.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
 import { InvalidMessage } from "./SendError.ts"
 
@@ -42,7 +42,7 @@ export const checkProperties = (topic: string, text: string): InvalidMessage | u
 
 /** Makes the requests of a producer's sends, one for each attempt, as they go on the wire. */
 export const make = (config: ProducerConfig): SendMessageRequests =>
-  makeSendMessageRequests({
+  makeRequests({
     producerGroup: config.producerGroup,
     defaultTopic: config.createTopicKey,
     defaultTopicQueueNums: config.defaultTopicQueueNums,

@@ -5,7 +5,8 @@ import type { MQProducerInner } from "../../client/ClientMembers.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
 import type { CheckTransactionStateHeader } from "../../protocol/push/CheckTransactionState.ts"
-import { commitOrRollback, describe, type LocalTransactionState, remarkOf } from "./LocalTransactionState.ts"
+import { commitOrRollback, describe, remarkOf } from "./EndOfTransaction.ts"
+import type { LocalTransactionState } from "./LocalTransactionState.ts"
 import * as Underway from "../../client/Drain.ts"
 
 /** How a producer answers what brokers ask about its half messages. */

@@ -1,6 +1,8 @@
+import type { SendStatus } from "../../message/SendResult.ts"
 import { DecodeError } from "../DecodeError.ts"
 import { boolean, int, long } from "../HeaderCodec.ts"
-import type { ExtFields, RemotingCommand, Request, Response } from "../RemotingCommand.ts"
+import { fixed, MAX_NUMBER_BYTES, MAX_UNIT_BYTES, type OutputBuffer } from "../OutputBuffer.ts"
+import type { ExtFields, FieldsText, RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
 import { ResponseCode } from "../ResponseCode.ts"
 
@@ -89,6 +91,28 @@ export interface SendMessageAnswer {
   readonly traceOn: boolean
 }
 
+/** What a producer reads of a broker's answer. */
+export interface StoredAnswer extends SendMessageAnswer {
+  /** How safely the message is stored. */
+  readonly status: SendStatus
+}
+
+/** How safely a message is stored, by the answer's code; undefined for a code that is a failure. */
+export const statusOf = (code: number): SendStatus | undefined => {
+  switch (code) {
+    case ResponseCode.SUCCESS:
+      return "SEND_OK"
+    case ResponseCode.FLUSH_DISK_TIMEOUT:
+      return "FLUSH_DISK_TIMEOUT"
+    case ResponseCode.FLUSH_SLAVE_TIMEOUT:
+      return "FLUSH_SLAVE_TIMEOUT"
+    case ResponseCode.SLAVE_NOT_AVAILABLE:
+      return "SLAVE_NOT_AVAILABLE"
+    default:
+      return undefined
+  }
+}
+
 /** The request code of each form. */
 export const codes: Readonly<Record<SendMessageForm, number>> = {
   V2: RequestCode.SEND_MESSAGE_V2,
@@ -151,6 +175,157 @@ export const request = (header: SendMessageHeader, body: Uint8Array, form: SendM
   body
 })
 
+/** What all sends of a producer have in common; see {@link SendMessageHeader}. */
+export interface SenderFields {
+  readonly producerGroup: string
+  readonly defaultTopic: string
+  readonly defaultTopicQueueNums: number
+  readonly unitMode: boolean
+}
+
+/** A message as it leaves. */
+export interface SentMessage {
+  readonly topic: string
+  readonly sysFlag: number
+  readonly flag: number
+  readonly properties: string
+  readonly body: Uint8Array
+  readonly form: SendMessageForm
+}
+
+/** Makes the request that sends a message to a queue; `bornTimestamp` is in milliseconds since the epoch. */
+export type SendMessageRequests = (
+  message: SentMessage,
+  queue: { readonly brokerName: string; readonly queueId: number },
+  bornTimestamp: number
+) => Request
+
+const afterQueueId = fixed('","f":"')
+const afterSysFlag = fixed('","g":"')
+const afterBornTimestamp = fixed('","h":"')
+const afterFlag = fixed('","i":"')
+const FIXED_BYTES = afterQueueId.length + afterSysFlag.length + afterBornTimestamp.length + afterFlag.length
+
+/** How many topics and brokers are kept at most, so that no program can fill the memory with them. */
+const MAX_KEPT = 10_000
+
+/** The text that belongs to a key, made when it is asked for first. */
+const kept = (make: (key: string) => string): ((key: string) => Uint8Array) => {
+  const texts = new Map<string, Uint8Array>()
+  return (key) => {
+    const known = texts.get(key)
+    if (known !== undefined) return known
+    if (texts.size >= MAX_KEPT) texts.clear()
+    const bytes = fixed(make(key))
+    texts.set(key, bytes)
+    return bytes
+  }
+}
+
+class SendMessageText implements Request, FieldsText {
+  readonly code: number
+  readonly body: Uint8Array
+  private readonly record: (request: SendMessageText) => ExtFields
+  private readonly before: Uint8Array
+  private readonly after: Uint8Array
+  readonly message: SentMessage
+  readonly queueId: number
+  readonly brokerName: string
+  readonly bornTimestamp: number
+
+  constructor(
+    message: SentMessage,
+    queueId: number,
+    brokerName: string,
+    bornTimestamp: number,
+    before: Uint8Array,
+    after: Uint8Array,
+    record: (request: SendMessageText) => ExtFields
+  ) {
+    this.code = codes[message.form]
+    this.body = message.body
+    this.message = message
+    this.queueId = queueId
+    this.brokerName = brokerName
+    this.bornTimestamp = bornTimestamp
+    this.before = before
+    this.after = after
+    this.record = record
+  }
+
+  get extFields(): ExtFields {
+    return this.record(this)
+  }
+
+  get fieldsText(): FieldsText {
+    return this
+  }
+
+  get maxBytes(): number {
+    const { length } = this.message.properties
+    return this.before.length + FIXED_BYTES + this.after.length + 4 * MAX_NUMBER_BYTES + length * MAX_UNIT_BYTES
+  }
+
+  put(out: OutputBuffer): void {
+    out.putBytes(this.before)
+    out.putNumber(this.queueId)
+    out.putBytes(afterQueueId)
+    out.putNumber(this.message.sysFlag)
+    out.putBytes(afterSysFlag)
+    out.putNumber(this.bornTimestamp)
+    out.putBytes(afterBornTimestamp)
+    out.putNumber(this.message.flag)
+    out.putBytes(afterFlag)
+    out.putText(this.message.properties)
+    out.putBytes(this.after)
+  }
+}
+
+/**
+ * Makes the requests of one producer: what all sends to a topic and to a broker have in common is written once and kept
+ * as bytes.
+ */
+export const makeRequests = (sender: SenderFields): SendMessageRequests => {
+  const headerOf = (message: SentMessage, queueId: number, brokerName: string, bornTimestamp: number) => ({
+    ...sender,
+    topic: message.topic,
+    queueId,
+    sysFlag: message.sysFlag,
+    bornTimestamp,
+    flag: message.flag,
+    properties: message.properties,
+    reconsumeTimes: 0,
+    brokerName
+  })
+  const record = ({ bornTimestamp, brokerName, message, queueId }: SendMessageText) =>
+    shortNames(headerOf(message, queueId, brokerName, bornTimestamp), message.form === "BATCH")
+  const quoted = JSON.stringify
+  const before = kept(
+    (topic) =>
+      `{"a":${quoted(sender.producerGroup)},"b":${quoted(topic)},"c":${quoted(sender.defaultTopic)},"d":"${sender.defaultTopicQueueNums}","e":"`
+  )
+  const afterOf = (batch: boolean) =>
+    kept((brokerName) => `","j":"0","k":"${sender.unitMode}","m":"${batch}","n":${quoted(brokerName)}}`)
+  const after = afterOf(false)
+  const afterBatch = afterOf(true)
+
+  return (message, { brokerName, queueId }, bornTimestamp) => {
+    const { body, form, topic } = message
+    if (form === "V1" || form === "REPLY_V1") {
+      return request(headerOf(message, queueId, brokerName, bornTimestamp), body, form)
+    }
+    return new SendMessageText(
+      message,
+      queueId,
+      brokerName,
+      bornTimestamp,
+      before(topic),
+      form === "BATCH" ? afterBatch(brokerName) : after(brokerName),
+      record
+    )
+  }
+}
+
 /** What a broker reads, in any of the five forms. The body stays in `cmd.body`. */
 export const decodeRequest = (cmd: RemotingCommand): SendMessageHeader | DecodeError => {
   const { code } = cmd
@@ -211,22 +386,23 @@ export const response = (answer: SendMessageAnswer, code: number = ResponseCode.
 }
 
 /**
- * What a producer reads of an answer with code 0 or a "stored, but" code. Trace is on unless the broker says "false"; a
- * broker of 4.x sends no transactionId.
+ * What a producer reads of an answer with one of the codes of {@link statusOf}. Trace is on unless the broker says
+ * "false"; a broker of 4.x sends no transactionId.
  */
-export const decodeResponse = (cmd: RemotingCommand): SendMessageAnswer | DecodeError => {
+export const decodeResponse = (cmd: RemotingCommand): StoredAnswer | DecodeError => {
   const f: Readonly<Partial<Record<string, string>>> = cmd.extFields ?? {}
   const { msgId } = f
+  const code = RequestCode.SEND_MESSAGE_V2
+  const status = statusOf(cmd.code)
+  if (status === undefined) return new DecodeError({ code, field: "code", detail: `${cmd.code} is no send status` })
   const queueId = int.read(f["queueId"] ?? "")
   const queueOffset = long.read(f["queueOffset"] ?? "")
   if (msgId === undefined || queueId === undefined || queueOffset === undefined) {
-    return new DecodeError({
-      code: RequestCode.SEND_MESSAGE_V2,
-      field: msgId === undefined ? "msgId" : queueId === undefined ? "queueId" : "queueOffset",
-      detail: "it is absent or no number in the answer"
-    })
+    const field = msgId === undefined ? "msgId" : queueId === undefined ? "queueId" : "queueOffset"
+    return new DecodeError({ code, field, detail: "it is absent or no number in the answer" })
   }
   return {
+    status,
     msgId,
     queueId,
     queueOffset,

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { encode } from "../../../src/protocol/FrameCodec.ts"
+import { encode } from "../../../src/protocol/Frame.ts"
 import type { RemotingCommand } from "../../../src/protocol/RemotingCommand.ts"
 import { RequestCode } from "../../../src/protocol/RequestCode.ts"
 import { ResponseCode } from "../../../src/protocol/ResponseCode.ts"

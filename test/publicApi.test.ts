@@ -1,0 +1,65 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Schema } from "effect"
+import * as Main from "../src/index.ts"
+import * as Promises from "../src/promise/index.ts"
+import * as Protocol from "../src/protocol/index.ts"
+import * as Testing from "../src/testing/index.ts"
+import { sources } from "./support/importGraph.ts"
+import { errorsOf } from "./support/publicErrors.ts"
+
+/**
+ * What a program can import: named one by one, coherent over all entry points, and nothing by accident. See the decisions
+ * in docs/architecture.md.
+ */
+
+const entryPoints = new Map<string, object>([
+  ["index.ts", Main],
+  ["promise/index.ts", Promises],
+  ["protocol/index.ts", Protocol],
+  ["testing/index.ts", Testing]
+])
+
+/** A function, and not a class, a schema, or the key of a service. */
+const isPlainFunction = (value: unknown): boolean =>
+  typeof value === "function" &&
+  !Schema.isSchema(value) &&
+  !Context.isKey(value) &&
+  !/^class\b/.test(Function.prototype.toString.call(value))
+
+describe("the public API", () => {
+  it("is listed name by name", () => {
+    const lists = sources.filter(({ file }) => entryPoints.has(file))
+    assert.strictEqual(lists.length, entryPoints.size)
+    for (const { file, text } of lists) assert.notMatch(text, /^export \* from/m, file)
+  })
+
+  it("has no two errors with one tag", () => {
+    const classes = new Map<string, Set<unknown>>()
+    for (const { self, tag } of [...entryPoints.values()].flatMap(errorsOf)) {
+      classes.set(tag, (classes.get(tag) ?? new Set()).add(self))
+    }
+    assert.isAbove(classes.size, 45)
+    assert.deepStrictEqual(
+      [...classes].filter(([, same]) => same.size > 1).map(([tag]) => tag),
+      []
+    )
+  })
+
+  it("has functions inside of namespaces", () => {
+    const functions = [...entryPoints].flatMap(([file, names]) =>
+      Object.entries(names).flatMap(([name, value]) => (isPlainFunction(value) ? [`${file} ${name}`] : []))
+    )
+    assert.deepStrictEqual(functions, [
+      "index.ts producerOptionsFromConfig",
+      "index.ts replyTopic",
+      // The concept of these is every error.
+      "index.ts explain",
+      "promise/index.ts explain",
+      // These belong to tables of constants of the same name, which a program reads as such.
+      "protocol/index.ts languageCode",
+      "protocol/index.ts languageName",
+      "protocol/index.ts requestCodeName",
+      "protocol/index.ts responseCodeName"
+    ])
+  })
+})
