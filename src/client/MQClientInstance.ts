@@ -82,16 +82,18 @@ export class MQClientInstance extends Context.Service<MQClientInstance, MQClient
    * the address server. Producers get theirs, shared, from the `MQClientManager`.
    */
   static readonly layer = (options: ClientConfig.ClientOptions): Layer.Layer<MQClientInstance, StartError, Wire> =>
-    Layer.effect(
-      MQClientInstance,
-      Effect.flatMap(resolve(ClientConfig.withDefaults(ClientConfig.defaults, options)), make)
+    Layer.unwrap(
+      Effect.map(resolve(ClientConfig.withDefaults(ClientConfig.defaults, options)), MQClientInstance.layerResolved)
     )
+
+  /** {@link layer} for a configuration that was resolved and checked: what the `MQClientManager` builds as well. */
+  static readonly layerResolved = (
+    config: ClientConfig.ClientConfig
+  ): Layer.Layer<MQClientInstance, StartError, Wire> => Layer.effect(MQClientInstance, make(config))
 }
 
-/**
- * Starts an instance in the current scope, steps 3.1 to 3.8 of docs/startup.md.
- */
-export const make = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig) {
+/** Starts an instance in the current scope, steps 3.1 to 3.8 of docs/startup.md. */
+const make = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig) {
   const host = yield* HostInfo
   const instanceName = yield* changeInstanceNameToPID(config.instanceName)
   const clientId = buildMQClientId(config.clientIP ?? host.ip, instanceName, config.unitName)
