@@ -14,17 +14,8 @@ import type { CompressionType } from "../protocol/Compression.ts"
 import type { KeyHash } from "./queue/KeyHash.ts"
 import * as ClientConfig from "../client/ClientConfig.ts"
 import { type ApiError, ConfigProblem } from "../client/ClientError.ts"
+import type { Readiness } from "../client/Readiness.ts"
 import type { RetryDecision } from "./send/RetryPolicy.ts"
-
-/**
- * What "started" means for a producer.
- *
- * - `lazy`: nothing was asked of any server (Java's way).
- * - `nameServer`: a name server has answered; the default.
- * - `routes`: the routes of {@link ProducerConfig.topics} are known as well.
- * - `registered`: every master on those routes has acknowledged a heartbeat as well.
- */
-export type Readiness = "lazy" | "nameServer" | "routes" | "registered"
 
 /**
  * The options of a producer and of the client instance under it, with Java's words and defaults.

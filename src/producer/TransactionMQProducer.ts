@@ -23,7 +23,7 @@ import * as TransactionConfig from "./TransactionConfig.ts"
 import type { TransactionSettings } from "./TransactionConfig.ts"
 import * as TransactionChecks from "./transaction/TransactionChecks.ts"
 import { LocalTransactionTimeout, TransactionNotRun } from "./transaction/TransactionError.ts"
-import * as Underway from "../client/Drain.ts"
+import * as Drain from "../client/Drain.ts"
 
 /**
  * The options of a transactional producer. With `topics` the readiness is `registered` unless another one is given: the
@@ -199,7 +199,7 @@ const make = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions
     },
     (message) => Effect.provideContext(checkLocalTransaction(message), context)
   )
-  const underway = Underway.make()
+  const pending = Drain.make()
   const counters = { begun: 0, committed: 0, rolledBack: 0, unknown: 0, endsLost: 0 }
   const readiness = options.readiness ?? ((options.topics ?? []).length > 0 ? "registered" : undefined)
 
@@ -210,7 +210,7 @@ const make = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions
       attach: checks.attach,
       drain: (timeoutMillis) =>
         Effect.map(
-          Effect.all([underway.drain(timeoutMillis), checks.drain(timeoutMillis)], { concurrency: "unbounded" }),
+          Effect.all([pending.drain(timeoutMillis), checks.drain(timeoutMillis)], { concurrency: "unbounded" }),
           ([transactions, asked]) => transactions + asked
         )
     }
@@ -305,13 +305,13 @@ const make = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions
         return Exit.isSuccess(exit)
           ? { sendResult, localTransactionState, value: exit.value }
           : yield* Effect.failCause(exit.cause)
-      }).pipe(underway.track)
+      }).pipe(pending.track)
     )
 
   const self: TransactionMQProducerShape = {
     ...producer,
     transaction,
-    transactions: Effect.sync(() => ({ ...counters, underway: underway.count(), checks: { ...checks.counters } }))
+    transactions: Effect.sync(() => ({ ...counters, underway: pending.count(), checks: { ...checks.counters } }))
   }
   return self
 })

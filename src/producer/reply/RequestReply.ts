@@ -12,7 +12,7 @@ import type { Sends } from "../send/SendEngine.ts"
 import type { SendError } from "../send/SendError.ts"
 import type { SendOptions } from "../send/SendOptions.ts"
 import type { TopicPublishInfoTable } from "../queue/TopicPublishInfoTable.ts"
-import * as Underway from "../../client/Drain.ts"
+import * as Drain from "../../client/Drain.ts"
 
 /** Options of a request: those of its send; the time is a parameter of its own. */
 export type RequestOptions = Omit<SendOptions, "timeoutMillis">
@@ -70,7 +70,7 @@ export const make = Effect.fnUntraced(function* (
   const uuid = makeUuids(yield* Random.Random)
   const { clientId, heartbeat, replies, routes } = instance
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-  const underway = Underway.make()
+  const pending = Drain.make()
   const closed = Deferred.makeUnsafe<void>()
 
   const routeOf = (topic: string) => routes.topicRouteTable.get(topic)?.data
@@ -153,7 +153,7 @@ export const make = Effect.fnUntraced(function* (
         Effect.raceFirst(reply, Effect.raceFirst(Effect.flatMap(send, silence), end))
       )
       const introduced = introduce(topic, Math.min(timeoutMillis, INTRODUCTION_MILLIS))
-      return underway.track(timeoutMillis > 0 ? Effect.andThen(introduced, exchange) : exchange)
+      return pending.track(timeoutMillis > 0 ? Effect.andThen(introduced, exchange) : exchange)
     })
 
   const reply: RequestReply["reply"] = (to, input, options) =>
@@ -201,7 +201,7 @@ export const make = Effect.fnUntraced(function* (
     request,
     reply,
     drain: (timeoutMillis) =>
-      Effect.flatMap(underway.drain(timeoutMillis), (left) => Effect.as(Deferred.succeed(closed, undefined), left))
+      Effect.flatMap(pending.drain(timeoutMillis), (left) => Effect.as(Deferred.succeed(closed, undefined), left))
   }
   return self
 })

@@ -7,7 +7,7 @@ import { MessageConst } from "../../protocol/MessageProperties.ts"
 import type { CheckTransactionStateHeader } from "../../protocol/push/CheckTransactionState.ts"
 import { commitOrRollback, describe, remarkOf } from "./EndOfTransaction.ts"
 import type { LocalTransactionState } from "./LocalTransactionState.ts"
-import * as Underway from "../../client/Drain.ts"
+import * as Drain from "../../client/Drain.ts"
 
 /** How a producer answers what brokers ask about its half messages. */
 export interface CheckOptions {
@@ -72,7 +72,7 @@ export const make = (
 ): TransactionChecks => {
   const { checkConcurrency, checkRequestHoldMax, checkTimeoutMillis, producerGroup } = options
   const counters: CheckCounters = { received: 0, committed: 0, rolledBack: 0, unknown: 0, failed: 0, dropped: 0 }
-  const underway = Underway.make()
+  const pending = Drain.make()
   let closing = false
 
   type Ended = Exit.Exit<Outcome, unknown>
@@ -132,7 +132,7 @@ export const make = (
         Effect.exit,
         Effect.flatMap((ended: Ended) => answer(address, header, message, ended)),
         semaphore.withPermits(1),
-        underway.track,
+        pending.track,
         Effect.annotateLogs({ group: producerGroup, broker: address })
       )
 
@@ -140,7 +140,7 @@ export const make = (
       checkTransactionState: (address, header, message) =>
         Effect.suspend(() => {
           counters.received++
-          if (!closing && underway.count() < checkRequestHoldMax) {
+          if (!closing && pending.count() < checkRequestHoldMax) {
             fork(check(address, header, message))
             return Effect.void
           }
@@ -157,7 +157,7 @@ export const make = (
     drain: (timeoutMillis) =>
       Effect.suspend(() => {
         closing = true
-        return underway.drain(timeoutMillis)
+        return pending.drain(timeoutMillis)
       })
   }
 }
