@@ -26,6 +26,7 @@ export interface QueryOptions {
 
 /** A message and the broker that has it. */
 export interface FoundMessage extends MessageExt {
+  /** The broker's name. */
   readonly brokerName: string
 }
 

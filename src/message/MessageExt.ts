@@ -4,11 +4,15 @@
  * Source: RocketMQ `MessageExt`.
  */
 export interface MessageExt {
+  /** The topic that it lies in, which for a retry is the group's retry topic. */
   readonly topic: string
+  /** The body; packed as `sysFlag` says where whoever read the message did not unpack it. */
   readonly body: Uint8Array
   /** All properties, those of the system (`UNIQ_KEY`, `KEYS`, `TAGS`, ...) included. */
   readonly properties: Readonly<Record<string, string>>
+  /** The sender's number, any 32-bit int; RocketMQ does not look at it. */
   readonly flag: number
+  /** The queue that it lies in, 0 up. */
   readonly queueId: number
   /** Position in the queue, 0 up. */
   readonly queueOffset: number
@@ -28,6 +32,8 @@ export interface MessageExt {
   readonly bodyCRC: number
   /** Bytes that the entry takes in the broker's log. */
   readonly storeSize: number
+  /** How often a group has failed on it; 0 for a message that is no retry. */
   readonly reconsumeTimes: number
+  /** Of a committed transaction's message: where its half message lies in the commit log. 0 otherwise. */
   readonly preparedTransactionOffset: number
 }

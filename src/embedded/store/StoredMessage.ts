@@ -7,7 +7,9 @@ export type MessageInner = Omit<MessageExt, "queueOffset" | "commitLogOffset" | 
 
 /** One message in the log: its bytes as a pull returns them, and what the indexes need. Source: RocketMQ `CommitLog`. */
 export interface StoredEntry {
+  /** The topic. */
   readonly topic: string
+  /** The queue, 0 up. */
   readonly queueId: number
   /** Position in the queue, 0 up. */
   readonly queueOffset: number
@@ -19,6 +21,7 @@ export interface StoredEntry {
   readonly tagsCode: number
   /** `U#id`, `K#key` and `T#tag` under which a query finds it. */
   readonly indexKeys: ReadonlyArray<string>
+  /** The whole entry as it lies in the log, and as a pull returns it. */
   readonly bytes: Uint8Array
 }
 
