@@ -13,11 +13,17 @@ import type { TopicRoute } from "./TopicRoute.ts"
 
 /** What the last heartbeat to a broker address came to. Times are milliseconds since the epoch. */
 export interface HeartbeatState {
+  /** The name that a master and its slaves share. */
   readonly brokerName: string
+  /** 0 for a master, from 1 on for slaves. */
   readonly brokerId: number
+  /** `host:port` at which this client reaches it. */
   readonly address: string
+  /** When it last acknowledged one, in milliseconds since the epoch; undefined before the first. */
   readonly lastSuccess: number | undefined
+  /** How many it did not acknowledge since it last did. */
   readonly failures: number
+  /** Why it did not acknowledge the last one; undefined when it did, and before the first. */
   readonly lastFailure: string | undefined
   /** The broker's own version number, from its answer (513 is 5.5.0). */
   readonly version: number | undefined
@@ -36,6 +42,7 @@ export interface Heartbeat {
     group: { readonly producerGroup: string } | { readonly consumerGroup: string },
     timeoutMillis: number
   ) => Effect.Effect<void>
+  /** What came of the heartbeats, by address; brokers that no route names any more are left out. */
   readonly table: ReadonlyMap<string, HeartbeatState>
   /** How many heartbeats were not acknowledged since the start. */
   readonly failures: () => number

@@ -16,6 +16,7 @@ export const RouteProblem = Schema.Literals([
   "no-master",
   "address-not-allowed"
 ])
+/** Why a topic has no route; see the schema of the same name. */
 export type RouteProblem = typeof RouteProblem.Type
 
 /** What to do about each. */

@@ -7,12 +7,19 @@ export interface TimerState {
   readonly number: number
   /** RocketMQ's name of the task. */
   readonly name: string
+  /** Milliseconds from the start of the instance to its first run. */
   readonly initialDelayMillis: number
+  /** Milliseconds between the end of a run and the next one. */
   readonly periodMillis: number
+  /** How often it has run, the failed runs included. */
   readonly runs: number
+  /** How many runs failed; the timer goes on. */
   readonly failures: number
+  /** When its last run began, in milliseconds since the epoch; undefined before the first. */
   readonly lastStart: number | undefined
+  /** When its last run ended, in milliseconds since the epoch; undefined before the first. */
   readonly lastEnd: number | undefined
+  /** When a run failed last, in milliseconds since the epoch, and why; undefined where none did. */
   readonly lastFailure: { readonly at: number; readonly message: string } | undefined
   /** When the next run starts; undefined for a timer that is switched off. */
   readonly next: number | undefined

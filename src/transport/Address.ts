@@ -2,13 +2,17 @@ import { Schema } from "effect"
 
 /** A host name or IP address (IPv6 without brackets) and a port. */
 export interface Address {
+  /** A host name or an IP address; an IPv6 address without brackets. */
   readonly host: string
+  /** 0 to 65535. */
   readonly port: number
 }
 
 /** Text that is no `host:port`. */
 export class AddressError extends Schema.TaggedError<AddressError>()("AddressError", {
+  /** The text that was given. */
   address: Schema.String,
+  /** What is wrong with it, in words. */
   detail: Schema.String
 }) {
   override get message(): string {

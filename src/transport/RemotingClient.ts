@@ -26,12 +26,15 @@ export type { RemotingClientConfig } from "./RemotingClientConfig.ts"
 
 /** The state of one address of a {@link RemotingClient}. */
 export interface ConnectionInfo {
+  /** `host:port` of the peer. */
   readonly address: string
   /** This end of the open connection, or of the last one. */
   readonly localAddress: string | undefined
+  /** Being opened, open, or waiting until it may be dialled again. */
   readonly state: "connecting" | "open" | "backing-off"
   /** Requests under way. */
   readonly inFlight: number
+  /** Bytes of the requests that wait for their answer. */
   readonly inFlightBytes: number
   /** Callers that wait for the dial or for an in-flight place. */
   readonly waiting: number
