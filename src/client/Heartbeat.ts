@@ -214,18 +214,17 @@ export const make = Effect.fnUntraced(function* (options: {
     sendHeartbeat,
     sendHeartbeatToAllBroker,
     cleanAndSend: Effect.andThen(clean, sendHeartbeatToAllBroker),
-    unregisterClient: (group, unregisterTimeoutMillis) =>
-      Effect.gen(function* () {
-        const open = remoting
-          .connections()
-          .filter((c) => c.state === "open")
-          .map((c) => c.address)
-        yield* Effect.forEach(
-          open.filter((address) => routes.brokerOf(address) !== undefined),
-          (address) => Effect.ignore(farewell(address, group, unregisterTimeoutMillis)),
-          { concurrency: "unbounded", discard: true }
-        )
-      })
+    unregisterClient: Effect.fnUntraced(function* (group, unregisterTimeoutMillis) {
+      const open = remoting
+        .connections()
+        .filter((c) => c.state === "open")
+        .map((c) => c.address)
+      yield* Effect.forEach(
+        open.filter((address) => routes.brokerOf(address) !== undefined),
+        (address) => Effect.ignore(farewell(address, group, unregisterTimeoutMillis)),
+        { concurrency: "unbounded", discard: true }
+      )
+    })
   }
   return self
 })

@@ -119,41 +119,42 @@ export const make = Effect.fnUntraced(function* (
     return endpoint
   }
 
-  const dial = (endpoint: Endpoint): Effect.Effect<void> =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const { address } = endpoint
-        const servername = config.tls?.servername ?? hostNames.get(address)
-        const stream = yield* wire.connect(
-          address,
-          config.tls === undefined || servername === undefined
-            ? config
-            : { ...config, tls: { ...config.tls, servername } }
-        )
-        const connection = makeConnection({
-          ...config,
-          address,
-          stream,
-          now,
-          run,
-          counters,
-          pauseReadingAbove: Infinity,
-          onRequest,
-          onGoAway,
-          onUnmatched,
-          onEnd: (ended, cause) => {
-            live.delete(ended)
-            endpoint.lost(ended, cause)
-            if (!closed) tell(handlers.closedListeners(), address)
-          }
-        })
-        live.add(connection)
-        if (endpoint.connects() > 0) counters.reconnects++
-        endpoint.dialled(connection)
-        greet(endpoint, connection)
-        yield* connection.run
+  const dial = Effect.fnUntraced(
+    function* (endpoint: Endpoint) {
+      const { address } = endpoint
+      const servername = config.tls?.servername ?? hostNames.get(address)
+      const stream = yield* wire.connect(
+        address,
+        config.tls === undefined || servername === undefined
+          ? config
+          : { ...config, tls: { ...config.tls, servername } }
+      )
+      const connection = makeConnection({
+        ...config,
+        address,
+        stream,
+        now,
+        run,
+        counters,
+        pauseReadingAbove: Infinity,
+        onRequest,
+        onGoAway,
+        onUnmatched,
+        onEnd: (ended, cause) => {
+          live.delete(ended)
+          endpoint.lost(ended, cause)
+          if (!closed) tell(handlers.closedListeners(), address)
+        }
       })
-    ).pipe(Effect.catch((error) => Effect.sync(() => endpoint.dialFailed(error))))
+      live.add(connection)
+      if (endpoint.connects() > 0) counters.reconnects++
+      endpoint.dialled(connection)
+      greet(endpoint, connection)
+      yield* connection.run
+    },
+    Effect.scoped,
+    (dialled, endpoint) => Effect.catch(dialled, (error) => Effect.sync(() => endpoint.dialFailed(error)))
+  )
 
   const tell = (listeners: ReadonlyArray<ConnectionListener>, address: string) => {
     for (const listener of listeners) run(watched(() => listener(address)))
