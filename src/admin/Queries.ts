@@ -5,7 +5,6 @@ import * as MessageId from "../message/MessageId.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import { MASTER_ID } from "../message/MixAll.ts"
 import * as MessageCodec from "../protocol/MessageCodec.ts"
-import { MessageConst } from "../protocol/MessageProperties.ts"
 import * as QueryMessage from "../protocol/request/QueryMessage.ts"
 import { RequestCode, requestCodeName } from "../protocol/RequestCode.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
@@ -140,7 +139,7 @@ export const make = (
         uniqueKeyQuery: false
       },
       // The index is by hash: what only shares the hash is left out.
-      (message) => message.topic === topic && (message.properties[MessageConst.KEYS] ?? "").split(" ").includes(key)
+      (message) => message.topic === topic && message.keys.includes(key)
     )
 
   const byId = Effect.fnUntraced(function* (topic: string, msgId: string) {
@@ -155,7 +154,7 @@ export const make = (
         indexType: "U",
         uniqueKeyQuery: true
       },
-      (message) => message.properties[MessageConst.UNIQ_KEY] === msgId
+      (message) => message.msgId === msgId
     )
     const [first] = found
     if (first !== undefined) return first

@@ -220,8 +220,8 @@ export const make = (): Ledger => {
       if (there === undefined) say("acknowledged", `${name} was acknowledged at ${place}, and nothing lies there`)
       else if (textOf(there.body) !== textOf(entry.message.body)) {
         say("acknowledged", `${name} was acknowledged at ${place}, and ${nameOf(there)} lies there`)
-      } else if (there.properties["UNIQ_KEY"] !== entry.place.msgId) {
-        say("acknowledged", `${name} lies under the id ${there.properties["UNIQ_KEY"]}, not ${entry.place.msgId}`)
+      } else if (there.msgId !== entry.place.msgId) {
+        say("acknowledged", `${name} lies under the id ${there.msgId}, not ${entry.place.msgId}`)
       }
     }
     for (const [id, messages] of copies) {

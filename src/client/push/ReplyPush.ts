@@ -1,5 +1,6 @@
 import { Clock, Effect } from "effect"
 import type { Scope } from "effect"
+import * as MessageExts from "../../message/MessageExt.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
 import { clearCompressed, decompressEffect } from "../../protocol/Compression.ts"
 import { DecodeError } from "../../protocol/DecodeError.ts"
@@ -19,27 +20,31 @@ const messageOf = (
   pushed: Uint8Array,
   body: Uint8Array,
   arriveTime: number
-): MessageExt => ({
-  topic: header.topic,
-  body,
-  properties: {
-    ...MessageProperties.decode(header.properties ?? ""),
-    [MessageConst.REPLY_MESSAGE_ARRIVE_TIME]: String(arriveTime)
-  },
-  flag: header.flag,
-  queueId: header.queueId,
-  queueOffset: 0,
-  commitLogOffset: 0,
-  sysFlag: clearCompressed(header.sysFlag),
-  bornTimestamp: header.bornTimestamp,
-  bornHost: header.bornHost,
-  storeTimestamp: header.storeTimestamp,
-  storeHost: header.storeHost,
-  bodyCRC: bodyCRC(pushed),
-  storeSize: 0,
-  reconsumeTimes: header.reconsumeTimes ?? 0,
-  preparedTransactionOffset: 0
-})
+): MessageExt =>
+  MessageExts.make(
+    {
+      topic: header.topic,
+      body,
+      properties: {
+        ...MessageProperties.decode(header.properties ?? ""),
+        [MessageConst.REPLY_MESSAGE_ARRIVE_TIME]: String(arriveTime)
+      },
+      flag: header.flag,
+      queueId: header.queueId,
+      queueOffset: 0,
+      commitLogOffset: 0,
+      sysFlag: clearCompressed(header.sysFlag),
+      bornTimestamp: header.bornTimestamp,
+      bornHost: header.bornHost,
+      storeTimestamp: header.storeTimestamp,
+      storeHost: header.storeHost,
+      bodyCRC: bodyCRC(pushed),
+      storeSize: 0,
+      reconsumeTimes: header.reconsumeTimes ?? 0,
+      preparedTransactionOffset: 0
+    },
+    ""
+  )
 
 /** What a broker is told of a reply that cannot be read; it then tells the replier. */
 const failed: Response = { code: ResponseCode.SYSTEM_ERROR, remark: "process reply message fail" }

@@ -41,13 +41,13 @@ export class RequestReplyClosed extends Schema.TaggedError<RequestReplyClosed>()
 export class NotARequest extends Schema.TaggedError<NotARequest>()("NotARequest", {
   /** The topic that the message lies in. */
   topic: Schema.String,
-  /** The message's unique id; undefined when it has none. */
-  msgId: Schema.UndefinedOr(Schema.String),
+  /** The id of the message that was to be replied to. */
+  msgId: Schema.String,
   /** The properties that a request has and this message has not. */
   missing: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `The message ${this.msgId ?? "(without id)"} of topic "${this.topic}" is no request: it has no ${this.missing.join(", ")}. Reply only to what a producer's \`request\` sent, and pass the message as it was consumed.`
+    return `The message ${this.msgId} of topic "${this.topic}" is no request: it has no ${this.missing.join(", ")}. Reply only to what a producer's \`request\` sent, and pass the message as it was consumed.`
   }
 }
 

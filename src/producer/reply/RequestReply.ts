@@ -163,7 +163,7 @@ export const make = Effect.fnUntraced(function* (
       const cluster = properties[MessageConst.CLUSTER]
       const missing = names.filter((name) => properties[name] === undefined)
       if (cluster === undefined || missing.length > 0) {
-        return Effect.fail(new NotARequest({ topic, msgId: properties[MessageConst.UNIQ_KEY], missing }))
+        return Effect.fail(new NotARequest({ topic, msgId: to.msgId, missing }))
       }
       const parts = typeof input === "string" || input instanceof Uint8Array ? { body: input } : input
       const message = Message.make({ ...parts, topic: replyTopic(cluster) })

@@ -3,7 +3,6 @@ import * as Millis from "../../message/Millis.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import type { MQProducerInner } from "../../client/ClientMembers.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
-import { MessageConst } from "../../protocol/MessageProperties.ts"
 import type { CheckTransactionStateHeader } from "../../protocol/push/CheckTransactionState.ts"
 import { commitOrRollback, describe, remarkOf } from "./EndOfTransaction.ts"
 import type { LocalTransactionState } from "./LocalTransactionState.ts"
@@ -100,7 +99,7 @@ export const make = (
       Effect.suspend(() => {
         const { problem, state } = outcomeOf(ended)
         count(state, problem === undefined)
-        const msgId = message.properties[MessageConst.UNIQ_KEY] ?? header.msgId ?? ""
+        const { msgId } = message
         const told = instance.api
           .endTransactionOneway(
             address,
