@@ -1,4 +1,5 @@
 import { Cause, Effect, Exit, Fiber, FiberMap, Option, Schema } from "effect"
+import * as Millis from "../message/Millis.ts"
 import * as ForeignText from "../message/ForeignText.ts"
 import type { ClientMembers, MQConsumerInner } from "./ClientMembers.ts"
 
@@ -79,7 +80,7 @@ export const make = Effect.fnUntraced(function* (members: ClientMembers, task: C
     if (exit !== undefined) {
       return yield* Exit.isSuccess(exit) ? note(group, undefined) : note(group, describe(exit.cause), exit.cause)
     }
-    yield* note(group, `it was interrupted, as it took longer than ${task.limitMillis} ms`)
+    yield* note(group, `it was interrupted, as it took longer than ${Millis.text(task.limitMillis)}`)
     interrupted.add(group)
     missed.delete(group)
     // Its place stays taken for as long as this takes.

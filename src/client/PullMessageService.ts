@@ -1,4 +1,5 @@
 import { Cause, Clock, Effect, FiberMap, Schedule } from "effect"
+import * as Millis from "../message/Millis.ts"
 
 /** Milliseconds after which a pull loop that died is started again (Java `pullTimeDelayMillsWhenException`). */
 const RESTART_PAUSE_MILLIS = 3_000
@@ -39,7 +40,10 @@ export const start = Effect.gen(function* () {
         if (text === told && now() - begin < TOLD_AGAIN_AFTER_MILLIS) return Effect.void
         told = text
         return Effect.annotateLogs(
-          Effect.logWarning(`the pull loop of ${key} died, and is started again in ${RESTART_PAUSE_MILLIS} ms`, cause),
+          Effect.logWarning(
+            `the pull loop of ${key} died, and is started again in ${Millis.text(RESTART_PAUSE_MILLIS)}`,
+            cause
+          ),
           { queue: key }
         )
       })
