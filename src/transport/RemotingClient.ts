@@ -153,7 +153,7 @@ export const make = Effect.fnUntraced(function* (
       yield* connection.run
     },
     Effect.scoped,
-    (dialled, endpoint) => Effect.catch(dialled, (error) => Effect.sync(() => endpoint.dialFailed(error)))
+    (dialled, endpoint) => dialled.pipe(Effect.catch((error) => Effect.sync(() => endpoint.dialFailed(error))))
   )
 
   const tell = (listeners: ReadonlyArray<ConnectionListener>, address: string) => {
