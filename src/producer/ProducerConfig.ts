@@ -15,7 +15,17 @@ import type { KeyHash } from "./queue/KeyHash.ts"
 import * as ClientConfig from "../client/ClientConfig.ts"
 import { type ApiError, ConfigProblem } from "../client/ClientError.ts"
 import type { Readiness } from "../client/Readiness.ts"
-import type { RetryDecision } from "./send/RetryPolicy.ts"
+
+/**
+ * What to do after an attempt that failed.
+ *
+ * - `busy`: the broker is overloaded; wait a little and send again, for as long as the deadline allows.
+ * - `busy-once`: the same, but one more busy answer ends the send.
+ * - `retry`: send again, to another broker where there is one.
+ * - `refresh`: the same, after the route was read anew.
+ * - `fail`: sending again would fail the same way.
+ */
+export type RetryDecision = "busy" | "busy-once" | "retry" | "refresh" | "fail"
 
 /**
  * The options of a producer and of the client instance under it, with Java's words and defaults.

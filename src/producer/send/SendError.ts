@@ -3,6 +3,9 @@ import * as Millis from "../../message/Millis.ts"
 import { TopicEncodeError } from "../../message/Topic.ts"
 import { CompressionUnavailable } from "../../protocol/Lz4.ts"
 import { ApiError, BrokerNotExist, IllegalServiceState, RouteUnavailable } from "../../client/ClientError.ts"
+import { meaningOf, SendOutcome } from "./RetryPolicy.ts"
+
+export { SendOutcome } from "./RetryPolicy.ts"
 
 /** A message that must not be sent as it is; nothing was sent. Source: RocketMQ response code 13 `MESSAGE_ILLEGAL`. */
 export class InvalidMessage extends Schema.TaggedError<InvalidMessage>()("InvalidMessage", {
@@ -62,18 +65,6 @@ export class SendForbidden extends Schema.TaggedError<SendForbidden>()("SendForb
   }
 }
 
-/**
- * What is known of a message whose send failed.
- *
- * - `not-sent`: no broker can have it; sending it again cannot duplicate it.
- * - `rejected`: a broker saw it and refused it; it is not stored.
- * - `unknown`: it may be stored, up to as many times as it was attempted.
- */
-export const SendOutcome = Schema.Literals(["not-sent", "rejected", "unknown"])
-
-/** See {@link SendOutcome}. */
-export type SendOutcome = typeof SendOutcome.Type
-
 /** One attempt of a send that failed. */
 export class SendAttempt extends Schema.Class<SendAttempt>("SendAttempt")({
   /** The broker that was chosen. */
@@ -106,9 +97,6 @@ export const SendReason = Schema.Union([
 /** Why a send failed in the end. */
 export type SendReason = typeof SendReason.Type
 
-/** Broker answers after which the same send may succeed later. */
-const RETRYABLE_CODES: ReadonlySet<number> = new Set([1, 2, 14, 204, 205, 215, 1500])
-
 /** A send that failed: why, what became of the message, and every attempt that was made. */
 export class SendError extends Schema.TaggedError<SendError>()("SendError", {
   /** The topic of the message. */
@@ -137,24 +125,22 @@ export class SendError extends Schema.TaggedError<SendError>()("SendError", {
     return `${topic}${this.reason.message} ${sent}${tried}`
   }
   /** Whether the same send may succeed later without a change by somebody. Mind the {@link outcome} before repeating it. */
-  get retryable() {
+  get retryable(): boolean {
     switch (this.reason._tag) {
       case "IllegalServiceState":
       case "InvalidMessage":
-      case "AccessDenied":
-      case "TlsFailed":
       case "SendForbidden":
       case "QueueSelectorFailed":
       case "TopicEncodeError":
       case "CompressionUnavailable":
-      case "ClientClosed":
         return false
       case "RouteUnavailable":
         return this.reason.retryable
-      case "BrokerRejected":
-        return RETRYABLE_CODES.has(this.reason.code)
-      default:
+      case "BrokerNotExist":
+      case "SendTimeout":
         return true
+      default:
+        return meaningOf(this.reason).retryable
     }
   }
 }
