@@ -92,7 +92,8 @@ export const meaningOf = (error: ApiError): FailureMeaning => {
     case "AccessDenied":
     case "ClientClosed":
       return { decision: "fail", outcome: error.outcome, retryable: false }
-    case "UnreadableAnswer":
+    // Of an answer that cannot be read.
+    default:
       return { decision: "fail", outcome: "unknown", retryable: false }
   }
 }
