@@ -6,7 +6,9 @@ import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
 
 /** A route as it is handed to producers and consumers. */
 export interface PublishedRoute {
+  /** The topic. */
   readonly topic: string
+  /** What a name server says of it. */
   readonly data: TopicRouteData
   /** Whether the topic is unknown and the route is that of the template topic TBW102. */
   readonly borrowed: boolean
@@ -18,6 +20,7 @@ export interface PublishedRoute {
  * Source: RocketMQ `MQProducerInner`.
  */
 export interface MQProducerInner {
+  /** The group, as it goes on the wire: within a namespace with its prefix. */
   readonly producerGroup: string
   /** Every topic that the producer ever looked up; timer 2 keeps their routes fresh. */
   readonly publishTopicList: () => Iterable<string>
@@ -37,6 +40,7 @@ export interface MQProducerInner {
  * Source: RocketMQ `MQConsumerInner`.
  */
 export interface MQConsumerInner {
+  /** The group, as it goes on the wire: within a namespace with its prefix. */
   readonly consumerGroup: string
   /** Every topic that the consumer subscribes. */
   readonly subscriptionTopics: () => Iterable<string>

@@ -9,6 +9,7 @@ export interface ConsumerTask {
   readonly name: string
   /** How long a consumer may take for it before it is interrupted, in milliseconds. */
   readonly limitMillis: number
+  /** What is done for one consumer. */
   readonly run: (consumer: MQConsumerInner) => Effect.Effect<void>
   /** Called when one has ended that was still running when it was due again; nothing by default. */
   readonly afterMissed?: () => void

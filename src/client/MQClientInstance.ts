@@ -31,13 +31,21 @@ import * as Routes from "./TopicRoute.ts"
 
 /** What a running client instance offers to the producers and consumers that share it. */
 export interface MQClientInstanceShape {
+  /** The client's id, unique in the cluster: `ip@instanceName`. */
   readonly clientId: string
+  /** The options that the instance was made with, defaults filled in. */
   readonly config: ClientConfig.ClientConfig
+  /** The name servers, and requests to the chosen one. */
   readonly nameServer: NameServers.NameServer
+  /** Requests to brokers and name servers, with their answers read. */
   readonly api: Api.MQClientApi
+  /** The routes of topics, and the addresses of brokers. */
   readonly routes: Routes.TopicRoute
+  /** Heartbeats to the brokers that the routes name. */
   readonly heartbeat: Heartbeats.Heartbeat
+  /** The loops that pull messages. */
   readonly pullMessageService: PullMessage.PullMessageService
+  /** The rounds in which consumers share their queues. */
   readonly rebalanceService: Rebalance.RebalanceService
   /** Who waits for a reply that a broker is to push to this client. */
   readonly replies: Replies.ReplyTable

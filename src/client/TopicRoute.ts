@@ -46,6 +46,7 @@ export type RouteError = RouteUnavailable | AccessDenied
 
 /** How a missing topic is routed: through the template topic, with at most so many queues a broker. */
 export interface Borrow {
+  /** Queues of the borrowed route at most, as the topic will get so many. */
   readonly defaultTopicQueueNums: number
 }
 

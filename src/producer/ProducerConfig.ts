@@ -147,6 +147,7 @@ export const defaults: ProducerConfig = {
 
 /** What a user gives: the group, and any other option. */
 export type ProducerOptions = { readonly [K in keyof ProducerConfig]?: ProducerConfig[K] | undefined } & {
+  /** The group, 1 to 120 letters, digits, `%`, `|`, `-` and `_`: what brokers know the producer by. */
   readonly producerGroup: string
 }
 

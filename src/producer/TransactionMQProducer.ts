@@ -61,7 +61,9 @@ export interface TransactionResult<A> {
 export interface TransactionCounters {
   /** Transactions begun. */
   readonly begun: number
+  /** Transactions that ended with COMMIT_MESSAGE, checks aside. */
   readonly committed: number
+  /** Transactions that ended with ROLLBACK_MESSAGE, checks aside. */
   readonly rolledBack: number
   /** Left open, to be decided by a check. */
   readonly unknown: number
@@ -69,6 +71,7 @@ export interface TransactionCounters {
   readonly endsLost: number
   /** Transactions under way. */
   readonly underway: number
+  /** What became of the brokers' checks. */
   readonly checks: TransactionChecks.CheckCounters
 }
 

@@ -22,11 +22,13 @@ export type ReplyInput = string | Uint8Array | Omit<Message.MessageInput, "topic
 
 /** Request and reply of one running producer. */
 export interface RequestReply {
+  /** Sends a message and waits for the reply to it. */
   readonly request: (
     message: Message.Message,
     timeoutMillis: number,
     options?: RequestOptions
   ) => Effect.Effect<MessageExt, SendError | RequestReplyTimeout | RequestReplyClosed>
+  /** Sends a reply to a message that a `request` sent. */
   readonly reply: (
     request: MessageExt,
     reply: ReplyInput,

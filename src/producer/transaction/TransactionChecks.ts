@@ -10,6 +10,7 @@ import * as Drain from "../../client/Drain.ts"
 
 /** How a producer answers what brokers ask about its half messages. */
 export interface CheckOptions {
+  /** The group, as it goes on the wire. */
   readonly producerGroup: string
   /** Checks that run at once; the others wait. */
   readonly checkConcurrency: number
@@ -43,6 +44,7 @@ export interface TransactionChecks {
   ) => Effect.Effect<Required<Pick<MQProducerInner, "checkTransactionState">>, never, Scope.Scope>
   /** Takes no more questions and waits for the checks under way; gives how many are left. */
   readonly drain: (timeoutMillis: number) => Effect.Effect<number>
+  /** What became of the checks so far. */
   readonly counters: Readonly<CheckCounters>
 }
 
