@@ -6,6 +6,7 @@ import { encodeOffsetMessageId } from "./MessageId.ts"
  * Source: RocketMQ `MessageDecoder`.
  */
 export interface StoredFields {
+  /** The topic that it lies in, which for a retry is the group's retry topic. */
   readonly topic: string
   /** As it was sent: packed if `sysFlag` says so, until a reader unpacks it. */
   readonly body: Uint8Array
