@@ -6,7 +6,7 @@ import {
   DuplicateConsumerGroup,
   DuplicateProducerGroup,
   IllegalServiceState,
-  type StartError,
+  StartError,
   type StartReason
 } from "./ClientError.ts"
 import { buildMQClientId, changeInstanceNameToPID, HostInfo } from "./ClientId.ts"
@@ -91,7 +91,10 @@ export class MQClientInstance extends Context.Service<MQClientInstance, MQClient
    */
   static readonly layer = (options: ClientConfig.ClientOptions): Layer.Layer<MQClientInstance, StartError, Wire> =>
     Layer.unwrap(
-      Effect.map(resolve(ClientConfig.withDefaults(ClientConfig.defaults, options)), MQClientInstance.layerResolved)
+      resolve(ClientConfig.withDefaults(ClientConfig.defaults, options)).pipe(
+        Effect.mapError((reason) => new StartError({ step: "3.0", name: "check the configuration", reason })),
+        Effect.map(MQClientInstance.layerResolved)
+      )
     )
 
   /** {@link layer} for a configuration that was resolved and checked: what the `MQClientManager` builds as well. */

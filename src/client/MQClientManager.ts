@@ -4,7 +4,7 @@ import type { Wire } from "../transport/Wire.ts"
 import { AddressTranslator } from "./AddressTranslator.ts"
 import type { ClientConfig } from "./ClientConfig.ts"
 import * as ClientConfigs from "./ClientConfig.ts"
-import type { StartError } from "./ClientError.ts"
+import type { InvalidConfig, StartError } from "./ClientError.ts"
 import { MQClientInstance, type MQClientInstanceShape } from "./MQClientInstance.ts"
 import * as ClientSecurity from "./ClientSecurity.ts"
 import { NameServerResolver } from "./NameServerResolver.ts"
@@ -63,11 +63,12 @@ export class MQClientManager extends Context.Service<
   {
     /**
      * The running instance for a configuration, held for as long as the scope is open. Name servers come from the
-     * configuration, else from `NAMESRV_ADDR`, else from the resolver or the address server. Fails with `StartError`.
+     * configuration, else from `NAMESRV_ADDR`, else from the resolver or the address server. Fails with `InvalidConfig`
+     * before the instance's own start, and with the `StartError` of that.
      */
     readonly getOrCreateMQClientInstance: (
       config: ClientConfig
-    ) => Effect.Effect<MQClientInstanceShape, StartError, Scope.Scope>
+    ) => Effect.Effect<MQClientInstanceShape, StartError | InvalidConfig, Scope.Scope>
     /** How many instances there are. */
     readonly size: Effect.Effect<number>
   }
