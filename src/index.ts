@@ -40,6 +40,8 @@ export type { ClientConfig, ClientOptions } from "./client/ClientConfig.ts"
 export {
   AccessDenied,
   AccessProblem,
+  AddressProblem,
+  AddressRefused,
   AddressServerFailed,
   ApiError,
   BrokerNotExist,
@@ -66,10 +68,10 @@ export { HostInfo, type HostInfoShape } from "./client/ClientId.ts"
 export type { Explanation } from "./explain/Explanation.ts"
 export type { HeartbeatState } from "./client/Heartbeat.ts"
 export type { InstanceState, RouteState } from "./client/InstanceState.ts"
+export type { RouteWarning } from "./client/RouteBounds.ts"
 export { MQClientInstance, type MQClientInstanceShape } from "./client/MQClientInstance.ts"
 export { MQClientManager } from "./client/MQClientManager.ts"
 export { NameServerResolver } from "./client/NameServerResolver.ts"
-export type { Readiness } from "./client/Readiness.ts"
 export { RpcHooks } from "./client/RpcHooks.ts"
 export {
   type Credentials,
@@ -99,12 +101,12 @@ export {
   type SendMessageOutcome
 } from "./producer/telemetry/Hooks.ts"
 export * as LocalTransactionState from "./producer/transaction/LocalTransactionState.ts"
-export type { ProducerConfig, ProducerOptions } from "./producer/ProducerConfig.ts"
+export type { ProducerConfig, ProducerOptions, Readiness } from "./producer/ProducerConfig.ts"
 export type { ProducerState } from "./producer/ProducerState.ts"
 export { NotARequest, ReplyFailure, RequestReplyClosed, RequestReplyTimeout } from "./producer/reply/ReplyError.ts"
 export { type ReplyInput, replyTopic, type RequestOptions } from "./producer/reply/RequestReply.ts"
 export * as KeyHash from "./producer/queue/KeyHash.ts"
-export type { ProducerSends } from "./producer/ProducerSends.ts"
+export type { MessageSends } from "./producer/ProducerSends.ts"
 export * as QueueSelector from "./producer/queue/QueueSelector.ts"
 export { InvalidRecallHandle, RecallError, type RecallOptions, RecallReason, RecallTimeout } from "./producer/Recall.ts"
 export type { SendBatchResult } from "./producer/bulk/SendBatch.ts"
@@ -139,12 +141,12 @@ export type { TransactionSettings } from "./producer/TransactionConfig.ts"
 export type { TraceState } from "./producer/telemetry/TraceDispatcher.ts"
 
 export {
-  AddressRefused,
   AdminError,
   AdminReason,
   InvalidMessageId,
   MessageNotFound,
   NoMaster,
+  TooManyBrokers,
   TopicNotFound,
   UnknownBroker,
   UnknownCluster

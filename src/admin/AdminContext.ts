@@ -1,8 +1,9 @@
-import { type Context, Effect } from "effect"
-import type { AddressTranslator } from "../client/AddressTranslator.ts"
-import { type ApiError, BrokerNotExist, RouteUnavailable } from "../client/ClientError.ts"
+import { Effect } from "effect"
+import type { BrokerEndpoint } from "../client/AddressTranslator.ts"
+import { type AddressRefused, type ApiError, BrokerNotExist, RouteUnavailable } from "../client/ClientError.ts"
 import type { NameServerApiError } from "../client/MQClientApi.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
+import { boundedBrokers, isName } from "../client/RouteBounds.ts"
 import type { RouteError } from "../client/TopicRoute.ts"
 import { unwrapMessage } from "../client/NamespaceRpcHook.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
@@ -15,13 +16,11 @@ import { MQVersion } from "../protocol/MQVersion.ts"
 import type { BrokerData, TopicRouteData } from "../protocol/TopicRouteData.ts"
 import * as Address from "../transport/Address.ts"
 import type { ClientClosed } from "../transport/RemotingError.ts"
-import { AddressRefused, AdminError, type AdminReason, NoMaster, UnknownBroker, UnknownCluster } from "./AdminError.ts"
+import { AdminError, type AdminReason, NoMaster, TooManyBrokers, UnknownBroker, UnknownCluster } from "./AdminError.ts"
 
 /** A broker and where to ask it. */
 export interface BrokerAddress {
-  /** The name that a master and its slaves share. */
   readonly brokerName: string
-  /** `host:port` at which this client reaches it. */
   readonly address: string
 }
 
@@ -39,10 +38,8 @@ export const keptOf = (ifExists: IfExists, kept: ReadonlySet<string>): { readonl
 export interface AdminContext {
   readonly instance: MQClientInstanceShape
   readonly timeoutMillis: number
-  /** The address under which this client reaches a broker that announces another one. */
-  readonly translate: Context.Service.Shape<typeof AddressTranslator>["translate"]
-  /** Whether the address may be dialled. */
-  readonly permit: (address: string) => Effect.Effect<string, AddressRefused>
+  /** The address under which this client dials a broker, translated, if it may be dialled. */
+  readonly dialled: (endpoint: BrokerEndpoint) => Effect.Effect<string, AddressRefused>
   /**
    * Whether a broker is one of 5.x, by the release in its answers; one that has not answered yet is asked for what every
    * release can tell. Brokers before 5.0 refuse what they do not know, and some (4.3.2) leave it without an answer.
@@ -65,14 +62,17 @@ export interface AdminContext {
     clusterName: string | undefined
   ) => Effect.Effect<
     { readonly clusterName: string; readonly brokers: ReadonlyArray<BrokerAddress> },
-    NameServerApiError | UnknownCluster | NoMaster | AddressRefused
+    NameServerApiError | UnknownCluster | NoMaster | AddressRefused | TooManyBrokers
   >
   /** The masters of all clusters, sorted by name. */
-  readonly allMasters: Effect.Effect<ReadonlyArray<BrokerAddress>, NameServerApiError | AddressRefused>
+  readonly allMasters: Effect.Effect<ReadonlyArray<BrokerAddress>, NameServerApiError | AddressRefused | TooManyBrokers>
   /** The masters on a topic's route, sorted by name. An unknown topic fails with `RouteUnavailable`. */
   readonly mastersOf: (
     topic: string
-  ) => Effect.Effect<ReadonlyArray<BrokerAddress>, NameServerApiError | RouteUnavailable | AddressRefused>
+  ) => Effect.Effect<
+    ReadonlyArray<BrokerAddress>,
+    NameServerApiError | RouteUnavailable | AddressRefused | TooManyBrokers
+  >
   /** A broker's master by its name, or any broker by its `host:port`. */
   readonly broker: (
     nameOrAddress: string
@@ -100,21 +100,26 @@ export const BROKERS_AT_ONCE = 8
 
 const byName = (a: BrokerAddress, b: BrokerAddress) => (a.brokerName < b.brokerName ? -1 : 1)
 
+/** How many names an error gives of those that there are. */
+const MAX_NAMED = 20
+
+/** The first names, of those that can be shown. */
+const named = (names: Iterable<string>): ReadonlyArray<string> =>
+  [...names].filter(isName).toSorted().slice(0, MAX_NAMED)
+
 /** Puts together what the calls of an administrator share. */
 export const make = (
   instance: MQClientInstanceShape,
-  options: Pick<AdminContext, "timeoutMillis" | "translate"> & {
-    readonly namespace: string | undefined
-    readonly allowAddress: ((address: string) => boolean) | undefined
-  }
+  options: Pick<AdminContext, "timeoutMillis"> & { readonly namespace: string | undefined }
 ): AdminContext => {
-  const { allowAddress, namespace, timeoutMillis, translate } = options
-  const { api } = instance
+  const { namespace, timeoutMillis } = options
+  const { api, routes } = instance
+  const { policy } = routes
 
-  const permit = (address: string): Effect.Effect<string, AddressRefused> =>
-    allowAddress === undefined || allowAddress(address)
-      ? Effect.succeed(address)
-      : Effect.fail(new AddressRefused({ address }))
+  const dialled: AdminContext["dialled"] = (endpoint) =>
+    Effect.flatMap(policy.resolve(endpoint), (address) =>
+      typeof address === "string" ? Effect.succeed(address) : Effect.fail(address)
+    )
 
   const unwrap = (name: string) => Namespace.unwrap(namespace, name)
 
@@ -125,16 +130,15 @@ export const make = (
         : Effect.succeed(route)
     )
 
-  const knownAddress = (brokerName: string) => {
-    const addresses = instance.routes.brokerAddrTable.get(brokerName)
-    return addresses?.get(MASTER_ID) ?? addresses?.values().next().value
-  }
-
-  const addressOf: AdminContext["addressOf"] = Effect.fnUntraced(function* ({ brokerName, topic }) {
-    const known = knownAddress(brokerName)
-    if (known !== undefined) return known
-    yield* instance.routes.updateTopicRouteInfoFromNameServer(topic, undefined)
-    return knownAddress(brokerName) ?? (yield* new BrokerNotExist({ topic, brokerName }))
+  const addressOf: AdminContext["addressOf"] = Effect.fnUntraced(function* (queue) {
+    const { topic } = queue
+    // A logical queue of a static topic is where its route says, which has to be known for that.
+    const known = () => routes.findBrokerAddressInSubscribe(routes.brokerNameOf(queue), MASTER_ID, false)?.address
+    const address = known()
+    if (address !== undefined) return address
+    yield* routes.updateTopicRouteInfoFromNameServer(topic, undefined)
+    const brokerName = routes.brokerNameOf(queue)
+    return known() ?? (yield* new BrokerNotExist({ topic, brokerName, refused: routes.refusedMaster(brokerName) }))
   })
 
   const clusterInfo = api.callNameServer(
@@ -143,30 +147,29 @@ export const make = (
     GetBrokerClusterInfo.decodeResponse
   )
 
-  /** Those of the brokers that have a master, with its address as this client would reach it. */
-  const withMaster = Effect.fnUntraced(function* (brokers: ReadonlyArray<BrokerData>) {
+  /** Those of the brokers that have a master, with its address, when all of these may be dialled. */
+  const reachable = Effect.fnUntraced(function* (subject: string, given: Iterable<BrokerData>) {
+    const { brokers, warnings } = boundedBrokers(given)
+    for (const warning of warnings) {
+      if (warning._tag === "TooManyBrokers") return yield* new TooManyBrokers({ subject, brokers: warning.brokers })
+    }
     const found: Array<BrokerAddress> = []
     for (const { brokerAddrs, brokerName } of brokers) {
-      const announced = brokerAddrs.get(MASTER_ID)
-      if (announced === undefined) continue
-      found.push({ brokerName, address: yield* translate({ brokerName, brokerId: MASTER_ID, address: announced }) })
+      const address = brokerAddrs.get(MASTER_ID)
+      if (address === undefined) continue
+      found.push({ brokerName, address: yield* dialled({ brokerName, brokerId: MASTER_ID, address }) })
     }
     return found.toSorted(byName)
   })
 
-  /** The same, when all of them may be dialled. */
-  const reachable = (brokers: ReadonlyArray<BrokerData>) =>
-    Effect.tap(withMaster(brokers), (found) =>
-      Effect.forEach(found, ({ address }) => permit(address), { discard: true })
-    )
-
-  const allMasters = Effect.flatMap(clusterInfo, ({ brokerAddrTable }) => reachable([...brokerAddrTable.values()]))
+  const allMasters = Effect.flatMap(clusterInfo, ({ brokerAddrTable }) =>
+    reachable("the name server's clusters", brokerAddrTable.values())
+  )
 
   return {
     instance,
     timeoutMillis,
-    translate,
-    permit,
+    dialled,
     isModern: (address) =>
       Effect.suspend(() =>
         api.releaseOf(address) === undefined
@@ -181,33 +184,36 @@ export const make = (
     unwrapQueue: (queue) => ({ ...queue, topic: unwrap(queue.topic) }),
     masters: Effect.fnUntraced(function* (wanted) {
       const info = yield* clusterInfo
-      const clusters = [...info.clusterAddrTable.keys()].toSorted()
+      const clusters = named(info.clusterAddrTable.keys())
       const clusterName = wanted ?? (clusters.length === 1 ? clusters[0] : undefined)
       const names = clusterName === undefined ? undefined : info.clusterAddrTable.get(clusterName)
       if (clusterName === undefined || names === undefined) {
         return yield* new UnknownCluster({ clusterName: wanted, clusters })
       }
-      const brokers = yield* reachable(names.flatMap((name) => info.brokerAddrTable.get(name) ?? []))
-      return brokers.length === 0 ? yield* new NoMaster({ clusterName, brokers: [...names] }) : { clusterName, brokers }
+      const members = [...new Set(names)].flatMap((name) => info.brokerAddrTable.get(name) ?? [])
+      const brokers = yield* reachable(`cluster ${clusterName}`, members)
+      return brokers.length === 0
+        ? yield* new NoMaster({ clusterName, brokers: named(names) })
+        : { clusterName, brokers }
     }),
     addressOf,
     allMasters,
     routeOf,
-    mastersOf: (topic) => Effect.flatMap(routeOf(topic), ({ brokerDatas }) => reachable(brokerDatas)),
+    mastersOf: (topic) => Effect.flatMap(routeOf(topic), ({ brokerDatas }) => reachable(`topic ${topic}`, brokerDatas)),
     broker: Effect.fnUntraced(function* (nameOrAddress) {
       if (!("_tag" in Address.parse(nameOrAddress))) {
-        return { brokerName: nameOrAddress, address: yield* permit(nameOrAddress) }
+        const address = policy.permit(nameOrAddress)
+        return typeof address === "string" ? { brokerName: nameOrAddress, address } : yield* address
       }
       const { brokerAddrTable } = yield* clusterInfo
-      const known = yield* withMaster([...brokerAddrTable.values()])
-      const found =
-        known.find(({ brokerName }) => brokerName === nameOrAddress) ??
-        (yield* new UnknownBroker({
-          brokerName: nameOrAddress,
-          brokers: known.map(({ brokerName }) => brokerName)
-        }))
-      yield* permit(found.address)
-      return found
+      const known = [...brokerAddrTable.values()].filter(({ brokerAddrs }) => brokerAddrs.has(MASTER_ID))
+      const address = known.find(({ brokerName }) => brokerName === nameOrAddress)?.brokerAddrs.get(MASTER_ID)
+      if (address === undefined) {
+        const brokers = named(known.map(({ brokerName }) => brokerName))
+        return yield* new UnknownBroker({ brokerName: nameOrAddress, brokers })
+      }
+      const endpoint = { brokerName: nameOrAddress, brokerId: MASTER_ID, address }
+      return { brokerName: nameOrAddress, address: yield* dialled(endpoint) }
     })
   }
 }

@@ -1,11 +1,13 @@
 import { Schema } from "effect"
 import {
+  AddressRefused,
   ApiError,
   BrokerNotExist,
   NameServerUnavailable,
   NoNameServer,
   RouteUnavailable
 } from "../client/ClientError.ts"
+import { MAX_BROKERS } from "../client/RouteBounds.ts"
 
 /** A cluster that the name server does not know, or none was named where there are several. */
 export class UnknownCluster extends Schema.TaggedError<UnknownCluster>()("UnknownCluster", {
@@ -24,9 +26,7 @@ export class UnknownCluster extends Schema.TaggedError<UnknownCluster>()("Unknow
 
 /** A cluster none of whose brokers has a master at present, so that nothing can be changed on it. */
 export class NoMaster extends Schema.TaggedError<NoMaster>()("NoMaster", {
-  /** The cluster that was asked for, or the only one. */
   clusterName: Schema.String,
-  /** Its brokers, by name. */
   brokers: Schema.Array(Schema.String)
 }) {
   override get message() {
@@ -36,7 +36,6 @@ export class NoMaster extends Schema.TaggedError<NoMaster>()("NoMaster", {
 
 /** A text that is no offset message id. */
 export class InvalidMessageId extends Schema.TaggedError<InvalidMessageId>()("InvalidMessageId", {
-  /** The text that was given. */
   msgId: Schema.String
 }) {
   override get message() {
@@ -46,7 +45,6 @@ export class InvalidMessageId extends Schema.TaggedError<InvalidMessageId>()("In
 
 /** A broker that the name server does not know, or that has no master at present. */
 export class UnknownBroker extends Schema.TaggedError<UnknownBroker>()("UnknownBroker", {
-  /** The name that was asked for. */
   brokerName: Schema.String,
   /** The brokers that have a master. */
   brokers: Schema.Array(Schema.String)
@@ -57,19 +55,20 @@ export class UnknownBroker extends Schema.TaggedError<UnknownBroker>()("UnknownB
   }
 }
 
-/** An address that the option `allowAddress` refuses. Nothing was sent to it. */
-export class AddressRefused extends Schema.TaggedError<AddressRefused>()("AddressRefused", {
-  /** `host:port` of the server. */
-  address: Schema.String
+/** More brokers than can be worked through. Nothing was asked of any of them. */
+export class TooManyBrokers extends Schema.TaggedError<TooManyBrokers>()("TooManyBrokers", {
+  /** Whose brokers they are: `topic orders`, `the name server's clusters`. */
+  subject: Schema.String,
+  /** How many there are. */
+  brokers: Schema.Number
 }) {
   override get message() {
-    return `The option allowAddress refuses ${this.address}, so nothing was sent to it.`
+    return `There are ${this.brokers} brokers of ${this.subject}, and at most ${MAX_BROKERS} are worked through. Check who answers as name server.`
   }
 }
 
 /** A topic that no broker has, as the brokers say. */
 export class TopicNotFound extends Schema.TaggedError<TopicNotFound>()("TopicNotFound", {
-  /** The topic, as it was given. */
   topic: Schema.String
 }) {
   override get message() {
@@ -103,9 +102,7 @@ export class GroupAlreadyExists extends Schema.TaggedError<GroupAlreadyExists>()
 
 /** No message has the id. Brokers find a message by its id for as long as it and its index entry are kept. */
 export class MessageNotFound extends Schema.TaggedError<MessageNotFound>()("MessageNotFound", {
-  /** The topic that was searched. */
   topic: Schema.String,
-  /** The id that was searched for. */
   msgId: Schema.String,
   /** The brokers that were asked. */
   brokers: Schema.Array(Schema.String)
@@ -126,6 +123,7 @@ export const AdminReason = Schema.Union([
   InvalidMessageId,
   UnknownBroker,
   AddressRefused,
+  TooManyBrokers,
   TopicNotFound,
   TopicAlreadyExists,
   GroupAlreadyExists,
@@ -142,7 +140,6 @@ export class AdminError extends Schema.TaggedError<AdminError>()("AdminError", {
   operation: Schema.String,
   /** The servers on which it had succeeded by then, for calls that go to several. */
   done: Schema.Array(Schema.String),
-  /** Why; take it apart with `Effect.catchReason`. */
   reason: AdminReason
 }) {
   override get message() {

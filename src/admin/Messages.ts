@@ -1,10 +1,11 @@
 import { Effect } from "effect"
 import { UnreadableAnswer } from "../client/ClientError.ts"
+import * as RouteQueues from "../client/RouteQueues.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
 import * as MessageId from "../message/MessageId.ts"
 import * as MessageQueues from "../message/MessageQueue.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
-import { MASTER_ID, PermName } from "../message/MixAll.ts"
+import { MASTER_ID } from "../message/MixAll.ts"
 import { SysFlag } from "../message/SysFlag.ts"
 import * as Compression from "../protocol/Compression.ts"
 import * as MessageCodec from "../protocol/MessageCodec.ts"
@@ -18,17 +19,12 @@ import { type AdminError, InvalidMessageId } from "./AdminError.ts"
 
 /** What came of a pull. Source: RocketMQ `PullResult`. */
 export interface PullResult {
-  /**
-   * `FOUND`, or why there is no message: nothing new, nothing that matches, or an offset that the queue does not have.
-   */
   readonly status: PullMessage.PullStatus
   /** Where to pull from next. */
   readonly nextBeginOffset: number
-  /** The offset of the oldest message that the queue still had. */
   readonly minOffset: number
   /** The offset that the next message of the queue will get, when the pull was answered. */
   readonly maxOffset: number
-  /** In the order of the queue; empty unless `FOUND`. */
   readonly messages: ReadonlyArray<MessageExt>
 }
 
@@ -55,9 +51,6 @@ const TOOLS_CONSUMER_GROUP = "TOOLS_CONSUMER"
 /** How long a pull without waiting may take, in milliseconds (Java `consumerPullTimeoutMillis`). */
 const PULL_TIMEOUT_MILLIS = 10_000
 
-/** More queues than this on one broker are not believed: a route comes from outside. */
-const MAX_QUEUES = 65_536
-
 /** A message with its body unpacked, where this process has the codec. */
 export const unpack = (message: MessageExt): MessageExt => {
   if (Compression.compressionOf(message.sysFlag) === undefined) return message
@@ -68,14 +61,7 @@ export const unpack = (message: MessageExt): MessageExt => {
 }
 
 /** Makes the calls about messages. Source: RocketMQ `MQAdminImpl`, `DefaultMQPullConsumerImpl`. */
-export const make = ({
-  addressOf,
-  instance,
-  permit,
-  timeoutMillis,
-  translate,
-  unwrapMessage
-}: AdminContext): Messages => {
+export const make = ({ addressOf, instance, dialled, timeoutMillis, unwrapMessage }: AdminContext): Messages => {
   const { api, routes } = instance
   const readable = (message: MessageExt) => unwrapMessage(unpack(message))
 
@@ -122,16 +108,7 @@ export const make = ({
   return {
     fetchSubscribeMessageQueues: (topic) =>
       readRoute(topic).pipe(
-        Effect.map(({ data }) =>
-          data.queueDatas
-            .filter((queue) => (queue.perm & PermName.READ) !== 0)
-            .flatMap((queue) =>
-              Array.from({ length: Math.min(queue.readQueueNums, MAX_QUEUES) }, (_, queueId) =>
-                MessageQueues.make(topic, queue.brokerName, queueId)
-              )
-            )
-            .toSorted(MessageQueues.compare)
-        ),
+        Effect.map(({ data }) => RouteQueues.readable(topic, data)),
         failing(`list the queues of topic ${topic}`)
       ),
     minOffset: (queue) =>
@@ -158,8 +135,7 @@ export const make = ({
       return id === undefined || id.offset > BigInt(Number.MAX_SAFE_INTEGER)
         ? Effect.fail(new InvalidMessageId({ msgId: offsetMsgId })).pipe(failing(operation))
         : // The id has the address that the broker knows of itself, and no broker name.
-          translate({ brokerName: "", brokerId: MASTER_ID, address: id.address }).pipe(
-            Effect.flatMap(permit),
+          dialled({ brokerName: "", brokerId: MASTER_ID, address: id.address }).pipe(
             Effect.flatMap((address) =>
               api.call(
                 address,

@@ -1,13 +1,16 @@
 import { Clock, Effect, Result } from "effect"
 import { UnreadableAnswer } from "../client/ClientError.ts"
+import { boundedBrokers } from "../client/RouteBounds.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
 import * as MessageId from "../message/MessageId.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import { MASTER_ID } from "../message/MixAll.ts"
 import * as MessageCodec from "../protocol/MessageCodec.ts"
+import { MessageConst } from "../protocol/MessageProperties.ts"
 import * as QueryMessage from "../protocol/request/QueryMessage.ts"
 import { RequestCode, requestCodeName } from "../protocol/RequestCode.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
+import * as Address from "../transport/Address.ts"
 import { absentOn, type AdminContext, type BrokerAddress, BROKERS_AT_ONCE, failing } from "./AdminContext.ts"
 import { type AdminError, MessageNotFound } from "./AdminError.ts"
 import { type Messages, unpack } from "./Messages.ts"
@@ -25,7 +28,6 @@ export interface QueryOptions {
 
 /** A message and the broker that has it. */
 export interface FoundMessage extends MessageExt {
-  /** The broker's name. */
   readonly brokerName: string
 }
 
@@ -66,22 +68,22 @@ export const make = (
   messages: Pick<Messages, "fetchSubscribeMessageQueues" | "maxOffset" | "minOffset" | "pull" | "viewMessage">,
   { searchOffset }: Pick<Offsets, "searchOffset">
 ): Queries => {
-  const { instance, permit, routeOf, timeoutMillis, translate, unwrapMessage } = context
+  const { dialled, instance, routeOf, timeoutMillis, unwrapMessage } = context
   const { api } = instance
 
   /** One address of each broker of a topic: its master, or a slave where there is no master. */
   const brokersOf = Effect.fnUntraced(function* (topic: string) {
-    const { brokerDatas } = yield* routeOf(topic)
+    const { brokers } = boundedBrokers((yield* routeOf(topic)).brokerDatas)
     return yield* Effect.forEach(
-      brokerDatas.flatMap(({ brokerAddrs, brokerName }) => {
+      brokers.flatMap(({ brokerAddrs, brokerName }) => {
         const master = brokerAddrs.get(MASTER_ID)
         const [first] = master === undefined ? [...brokerAddrs] : [[MASTER_ID, master] as const]
         return first === undefined ? [] : [{ brokerName, brokerId: first[0], address: first[1] }]
       }),
       (endpoint) =>
-        Effect.map(Effect.flatMap(translate(endpoint), permit), (address) => ({
+        Effect.map(dialled(endpoint), (address) => ({
           brokerName: endpoint.brokerName,
-          announced: endpoint.address,
+          announced: Address.canonicalText(endpoint.address),
           address
         }))
     )
@@ -139,7 +141,7 @@ export const make = (
         uniqueKeyQuery: false
       },
       // The index is by hash: what only shares the hash is left out.
-      (message) => message.topic === topic && message.keys.includes(key)
+      (message) => message.topic === topic && (message.properties[MessageConst.KEYS] ?? "").split(" ").includes(key)
     )
 
   const byId = Effect.fnUntraced(function* (topic: string, msgId: string) {
@@ -154,13 +156,15 @@ export const make = (
         indexType: "U",
         uniqueKeyQuery: true
       },
-      (message) => message.msgId === msgId
+      (message) => message.properties[MessageConst.UNIQ_KEY] === msgId
     )
     const [first] = found
     if (first !== undefined) return first
     // A sender's id looks like a place in a log too, of an address that nobody should be sent to.
     const place = MessageId.decodeOffsetMessageId(msgId)
-    const home = brokers.find(({ announced }) => announced === place?.address)
+    const home = brokers.find(
+      ({ announced }) => place !== undefined && announced === Address.canonicalText(place.address)
+    )
     if (home !== undefined) {
       const message = yield* messages.viewMessage(msgId).pipe(
         Effect.catchIf(

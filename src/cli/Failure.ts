@@ -94,6 +94,10 @@ const ofRoute = (problem: RouteProblem, topic: string, hints: Hints): Advice => 
       return says(ExitCode.refused, "See the name server's own words above.")
     case "no-master":
       return says(ExitCode.cannotConnect, "Start the broker's master, or wait for the fail-over.")
+    case "too-many-queues":
+    case "address-not-allowed":
+    case "address-unreadable":
+      return says(ExitCode.cannotConnect)
     default:
       return says(ExitCode.cannotConnect, `See where it ends: ${doctor(hints)}`)
   }
@@ -149,7 +153,14 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | U
     case "ConnectionClosed":
     case "UnreadableAnswer":
       return says(ExitCode.cannotConnect, `See where it ends: ${doctor(hints)}`)
+    case "AddressRefused":
+    case "TooManyBrokers":
+      return says(ExitCode.cannotConnect)
     case "BrokerNotExist":
+      return says(
+        ExitCode.cannotConnect,
+        reason.refused?.remedy ?? "Start the broker's master, or wait for the fail-over."
+      )
     case "NoMaster":
       return says(ExitCode.cannotConnect, "Start the broker's master, or wait for the fail-over.")
     case "WireError":

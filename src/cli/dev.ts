@@ -3,7 +3,7 @@ import { localAddress } from "../client/ClientId.ts"
 import { EmbeddedCluster } from "../embedded/EmbeddedCluster.ts"
 import { networkInterfaces } from "node:os"
 import { reporting, UsageError } from "./Failure.ts"
-import { isLoopback, isUnspecified } from "./Hosts.ts"
+import { isLoopback, isUnspecified } from "../client/HostKind.ts"
 import { palette, Screen } from "./Screen.ts"
 import { duration, json, table } from "./Text.ts"
 

@@ -37,7 +37,12 @@ export interface ClientConfig extends ClientSecurity.SecurityConfig {
   readonly persistConsumerOffsetInterval: number
   /** Milliseconds that a request to a name server, a heartbeat and the like may take; default 3,000 (Java `mqClientApiTimeout`). */
   readonly mqClientApiTimeout: number
-  /** The template topic; default `TBW102` (Java `createTopicKey`). */
+  /**
+   * The template topic: a topic that does not exist yet is sent over its route, and created by the broker from it. Default
+   * `TBW102`, which brokers have while they let sends create topics. Another one must exist, with the third permission bit
+   * (perm 7). It is in no namespace (Java `createTopicKey`; 5.x clients look up the route of `TBW102` whatever it says, 4.x
+   * ones that of the option, as this client does).
+   */
   readonly createTopicKey: string
   /** Whether there are metrics; default true. They cost a send about one part in twenty. */
   readonly metrics: boolean

@@ -3,21 +3,21 @@ import * as Millis from "../message/Millis.ts"
 import { RemotingError } from "../transport/RemotingError.ts"
 import { TlsReason } from "../transport/Tls.ts"
 import { AccessDenied } from "./AccessDenied.ts"
+import { AddressRefused } from "./AddressRefused.ts"
+import { MAX_QUEUES } from "./RouteQueues.ts"
 import { RouteProblem, routeRemedy } from "./RouteProblem.ts"
 import { ServiceState } from "./ServiceState.ts"
 
 export { AccessDenied, AccessProblem } from "./AccessDenied.ts"
+export { AddressProblem, AddressRefused } from "./AddressRefused.ts"
 export { RouteProblem } from "./RouteProblem.ts"
 
 /** A call that the service state does not allow: a second start, a send before the start or after the shutdown. */
 export class IllegalServiceState extends Schema.TaggedError<IllegalServiceState>()("IllegalServiceState", {
   /** What was asked: `producer orders-pg`, `client instance 10.0.0.1@7#1`. */
   subject: Schema.String,
-  /** What was asked: `start`, `send`. */
   action: Schema.String,
-  /** The state in which it can be done. */
   expected: ServiceState,
-  /** The state at the time of the call. */
   actual: ServiceState
 }) {
   override get message() {
@@ -35,14 +35,8 @@ export class IllegalServiceState extends Schema.TaggedError<IllegalServiceState>
 
 /** A producer or consumer group whose name RocketMQ does not allow. Source: RocketMQ `Validators.checkGroup`. */
 export class InvalidGroup extends Schema.TaggedError<InvalidGroup>()("InvalidGroup", {
-  /** The name that was given. */
   group: Schema.String,
-  /**
-   * Which rule it breaks: nothing in it, more than 120 characters, one besides letters, digits, `%`, `|`, `-` and `_`,
-   * or a name that RocketMQ keeps for itself.
-   */
   problem: Schema.Literals(["blank", "too-long", "illegal-characters", "reserved"]),
-  /** The rule in words. */
   detail: Schema.String
 }) {
   override get message() {
@@ -52,15 +46,12 @@ export class InvalidGroup extends Schema.TaggedError<InvalidGroup>()("InvalidGro
 
 /** One option that has no usable value. */
 export class ConfigProblem extends Schema.Class<ConfigProblem>("ConfigProblem")({
-  /** The option, or the name under which a `ConfigProvider` has it. */
   path: Schema.String,
-  /** What is wrong with its value, in words. */
   problem: Schema.String
 }) {}
 
 /** Options that cannot be used; all of them are listed at once. */
 export class InvalidConfig extends Schema.TaggedError<InvalidConfig>()("InvalidConfig", {
-  /** All of them, at least one. */
   problems: Schema.Array(ConfigProblem)
 }) {
   override get message() {
@@ -82,12 +73,7 @@ export class NoNameServer extends Schema.TaggedError<NoNameServer>()("NoNameServ
 
 /** What one name server did with a request. */
 export class NameServerTry extends Schema.Class<NameServerTry>("NameServerTry")({
-  /** `host:port` that was tried. */
   address: Schema.String,
-  /**
-   * What it did: no address for its name, nobody listens, no answer, connection ended, no frame of RocketMQ, not ready
-   * yet, an error, no TLS; or that nothing was sent, unsigned or for want of file descriptors.
-   */
   problem: Schema.Literals([
     "name-not-resolved",
     "refused",
@@ -102,7 +88,6 @@ export class NameServerTry extends Schema.Class<NameServerTry>("NameServerTry")(
   ]),
   /** For `tls-failed`: what was wrong. */
   tls: Schema.optional(TlsReason),
-  /** The same with particulars: a code, a time, what the platform reported. */
   detail: Schema.String
 }) {}
 
@@ -111,7 +96,6 @@ const describeTries = (tries: ReadonlyArray<NameServerTry>) =>
 
 /** None of the name servers answered. */
 export class NameServerUnavailable extends Schema.TaggedError<NameServerUnavailable>()("NameServerUnavailable", {
-  /** What each of them did, in the order in which they were tried. */
   tries: Schema.Array(NameServerTry)
 }) {
   override get message() {
@@ -119,28 +103,46 @@ export class NameServerUnavailable extends Schema.TaggedError<NameServerUnavaila
   }
 }
 
+/** How many addresses an error's message names. */
+const SHOWN_ADDRESSES = 8
+
 /** The causes that stay until somebody changes something. */
 const needsChange: ReadonlySet<RouteProblem> = new Set<RouteProblem>([
   "no-name-server-address",
   "topic-absent",
-  "address-not-allowed"
+  "too-many-queues",
+  "address-not-allowed",
+  "address-unreadable"
 ])
 
 /** A topic without a route: which of its causes it is, and what each name server said. Source: RocketMQ client code 10005. */
 export class RouteUnavailable extends Schema.TaggedError<RouteUnavailable>()("RouteUnavailable", {
-  /** The topic. */
   topic: Schema.String,
-  /** Which of the causes it is. */
   problem: RouteProblem,
-  /** What each name server did; empty where none was asked. */
   tries: Schema.Array(NameServerTry),
-  /** For `address-not-allowed`: the addresses. */
-  refused: Schema.optional(Schema.Array(Schema.String))
+  /** For `address-not-allowed` and `address-unreadable`: the addresses that are not dialled and why, the first 100. */
+  refused: Schema.optional(Schema.Array(AddressRefused)),
+  /** For `too-many-queues`: how many the route has, at least. */
+  queues: Schema.optional(Schema.Number)
 }) {
   override get message() {
     const answers = this.tries.length === 0 ? "" : ` ${describeTries(this.tries)}.`
-    const refused = this.refused === undefined ? "" : ` Not allowed: ${this.refused.join(", ")}.`
-    return `No route to topic "${this.topic}": ${this.problem}.${answers}${refused} ${routeRemedy[this.problem]}`
+    const evidence = this.evidence.map((sentence) => ` ${sentence}.`).join("")
+    return `No route to topic "${this.topic}": ${this.problem}.${answers}${evidence} ${this.remedy}`
+  }
+  /** What is wrong with the route itself, as sentences without their full stops. */
+  get evidence(): ReadonlyArray<string> {
+    if (this.queues !== undefined) {
+      return [`The route has ${this.queues} queues or more, and at most ${MAX_QUEUES} are taken`]
+    }
+    const refused = this.refused ?? []
+    const more = refused.length - SHOWN_ADDRESSES
+    const shown = refused.slice(0, SHOWN_ADDRESSES).map(({ evidence }) => evidence)
+    return more > 0 ? [...shown, `So it is with ${more} more`] : shown
+  }
+  /** What to do about it. */
+  get remedy(): string {
+    return this.refused?.[0]?.remedy ?? routeRemedy[this.problem]
   }
   /** Whether asking again may help without a change by somebody. */
   get retryable() {
@@ -150,29 +152,24 @@ export class RouteUnavailable extends Schema.TaggedError<RouteUnavailable>()("Ro
 
 /** The chosen queue's broker is in no route that this client can read. Source: RocketMQ client code 10003. */
 export class BrokerNotExist extends Schema.TaggedError<BrokerNotExist>()("BrokerNotExist", {
-  /** The topic whose route was looked at. */
   topic: Schema.String,
-  /** The broker that the queue lies on. */
   brokerName: Schema.String,
-  /** The master's address, where there is one that the option `allowAddress` refuses. */
-  refused: Schema.optional(Schema.String)
+  /** The master's address, where there is one that is not dialled, and why. */
+  refused: Schema.optional(AddressRefused)
 }) {
   override get message() {
     return this.refused === undefined
       ? `The broker "${this.brokerName}" has no master that the route of topic "${this.topic}" names. Check that it runs, or choose a queue of another broker.`
-      : `The broker "${this.brokerName}" of topic "${this.topic}" is at ${this.refused}, which the option allowAddress refuses. Extend it, or check who answers as name server.`
+      : `The master of the broker of topic "${this.topic}" is not dialled. ${this.refused.message}`
   }
 }
 
 /** A broker or name server answered with a code that is not a success. Source: RocketMQ `MQBrokerException`. */
 export class BrokerRejected extends Schema.TaggedError<BrokerRejected>()("BrokerRejected", {
-  /** `host:port` of the server. */
   address: Schema.String,
   /** The request that was refused, by name. */
   request: Schema.String,
-  /** The response code. */
   code: Schema.Int,
-  /** Its name in RocketMQ, `SYSTEM_BUSY` for instance. */
   codeName: Schema.String,
   /** The server's own words, shortened, and without characters that a terminal acts on or an eye is deceived by. */
   remark: Schema.String
@@ -184,11 +181,8 @@ export class BrokerRejected extends Schema.TaggedError<BrokerRejected>()("Broker
 
 /** A server's answer that cannot be read. */
 export class UnreadableAnswer extends Schema.TaggedError<UnreadableAnswer>()("UnreadableAnswer", {
-  /** `host:port` of the server. */
   address: Schema.String,
-  /** The request that was answered, by name. */
   request: Schema.String,
-  /** Which field or part cannot be read, and why. */
   detail: Schema.String
 }) {
   override get message() {
@@ -198,14 +192,11 @@ export class UnreadableAnswer extends Schema.TaggedError<UnreadableAnswer>()("Un
 
 /** What a request to a server can fail with. */
 export const ApiError = Schema.Union([...RemotingError.members, AccessDenied, BrokerRejected, UnreadableAnswer])
-/** What a request to a server can fail with. */
 export type ApiError = typeof ApiError.Type
 
-/** A producer group that is registered in this client instance already. */
+/** A group that is registered in this client instance already. */
 export class DuplicateProducerGroup extends Schema.TaggedError<DuplicateProducerGroup>()("DuplicateProducerGroup", {
-  /** The group that two producers want. */
   group: Schema.String,
-  /** The client in which one has it. */
   clientId: Schema.String
 }) {
   override get message() {
@@ -213,25 +204,10 @@ export class DuplicateProducerGroup extends Schema.TaggedError<DuplicateProducer
   }
 }
 
-/** A consumer group that is registered in this client instance already. */
-export class DuplicateConsumerGroup extends Schema.TaggedError<DuplicateConsumerGroup>()("DuplicateConsumerGroup", {
-  /** The group. */
-  group: Schema.String,
-  /** The client that has it: `10.0.0.1@7#1`. */
-  clientId: Schema.String
-}) {
-  override get message() {
-    return `The consumer group "${this.group}" is registered in client ${this.clientId} already. Use that consumer, another group, or another instanceName.`
-  }
-}
-
 /** A broker that did not acknowledge the heartbeat that the readiness `registered` waits for. */
 export class BrokerNotRegistered extends Schema.TaggedError<BrokerNotRegistered>()("BrokerNotRegistered", {
-  /** The broker's name. */
   brokerName: Schema.String,
-  /** `host:port` at which it was asked. */
   address: Schema.String,
-  /** Why the heartbeat was not acknowledged. */
   cause: ApiError
 }) {
   override get message() {
@@ -241,11 +217,8 @@ export class BrokerNotRegistered extends Schema.TaggedError<BrokerNotRegistered>
 
 /** The address server over HTTP gave no usable list. */
 export class AddressServerFailed extends Schema.TaggedError<AddressServerFailed>()("AddressServerFailed", {
-  /** What was fetched. */
   url: Schema.String,
-  /** What came of it: no answer, a status other than 200, nothing, or a text that is no list of addresses. */
   problem: Schema.Literals(["unreachable", "status", "empty", "not-a-list"]),
-  /** The same with particulars: the status, the text, what the platform reported. */
   detail: Schema.String
 }) {
   override get message() {
@@ -255,9 +228,7 @@ export class AddressServerFailed extends Schema.TaggedError<AddressServerFailed>
 
 /** A {@link NameServerResolver} that failed. */
 export class NameServerResolveError extends Schema.TaggedError<NameServerResolveError>()("NameServerResolveError", {
-  /** The resolver's name. */
   resolver: Schema.String,
-  /** What it failed or died with. */
   cause: Schema.Defect()
 }) {
   override get message() {
@@ -267,7 +238,6 @@ export class NameServerResolveError extends Schema.TaggedError<NameServerResolve
 
 /** The start did not finish within its deadline. */
 export class StartTimeout extends Schema.TaggedError<StartTimeout>()("StartTimeout", {
-  /** Milliseconds that the start had: `startTimeoutMillis`. */
   timeoutMillis: Schema.Number,
   /** What was under way. */
   during: Schema.String
@@ -279,7 +249,6 @@ export class StartTimeout extends Schema.TaggedError<StartTimeout>()("StartTimeo
 
 /** The start that this caller waited for was interrupted by the one who began it. */
 export class StartInterrupted extends Schema.TaggedError<StartInterrupted>()("StartInterrupted", {
-  /** What was being started: `producer orders-pg`. */
   subject: Schema.String
 }) {
   override get message() {
@@ -297,14 +266,12 @@ export const StartReason = Schema.Union([
   AddressServerFailed,
   NameServerResolveError,
   DuplicateProducerGroup,
-  DuplicateConsumerGroup,
   RouteUnavailable,
   AccessDenied,
   BrokerNotRegistered,
   StartTimeout,
   StartInterrupted
 ])
-/** What can keep a start from succeeding. */
 export type StartReason = typeof StartReason.Type
 
 /** A start that failed: at which step of docs/startup.md, and why. Everything acquired up to there has been released. */
@@ -313,7 +280,6 @@ export class StartError extends Schema.TaggedError<StartError>()("StartError", {
   step: Schema.String,
   /** The step's name. */
   name: Schema.String,
-  /** Why; take it apart with `Effect.catchReason`. */
   reason: StartReason
 }) {
   override get message() {

@@ -1,7 +1,10 @@
 import { Effect } from "effect"
+import type { Scope } from "effect"
 import type { Request } from "../protocol/RemotingCommand.ts"
 import * as Remoting from "../transport/RemotingClient.ts"
+import type { Requests } from "../transport/Requests.ts"
 import type { RpcHook } from "../transport/RpcHook.ts"
+import type { Wire } from "../transport/Wire.ts"
 import type { ClientConfig } from "./ClientConfig.ts"
 import * as NamespaceRpcHook from "./NamespaceRpcHook.ts"
 import { signer } from "./SessionCredentials.ts"
@@ -17,12 +20,12 @@ const asEffect = (request: Request | Effect.Effect<Request, unknown>) =>
  * Source: RocketMQ `MQClientAPIImpl`, which registers its hooks in this order.
  */
 export const rpcHook = (config: ClientConfig): RpcHook | undefined => {
-  const { credentials, namespace, namespaceV2 } = config
+  const { createTopicKey, credentials, namespace, namespaceV2 } = config
   const own = config.remoting.rpcHook
   if (namespace === undefined && namespaceV2 === undefined && credentials === undefined) return own
   const sign = credentials === undefined ? undefined : signer(credentials)
   const named = (request: Request): Request => {
-    const wrapped = namespace === undefined ? request : NamespaceRpcHook.wrapRequest(namespace, request)
+    const wrapped = namespace === undefined ? request : NamespaceRpcHook.wrapRequest(namespace, request, createTopicKey)
     return namespaceV2 === undefined ? wrapped : NamespaceRpcHook.markRequest(namespaceV2, wrapped)
   }
   const signed = (request: Request) => sign?.(request) ?? request
@@ -36,30 +39,41 @@ export const rpcHook = (config: ClientConfig): RpcHook | undefined => {
   }
 }
 
-/** A remoting client whose answers, and whose servers' requests, speak of topics and groups without the namespace. */
-const unwrapped = (namespace: string, remoting: Remoting.RemotingClient): Remoting.RemotingClient => ({
-  ...remoting,
-  start: (address, request, timeoutMillis, resume) =>
-    remoting.start(address, request, timeoutMillis, (answer) =>
-      resume(Effect.map(answer, (response) => NamespaceRpcHook.unwrapRemark(namespace, response)))
-    ),
-  handle: (code, handler) =>
-    remoting.handle(code, (address, request) => handler(address, NamespaceRpcHook.unwrapPush(namespace, request)))
-})
-
 /**
  * The remoting client of an instance: with TLS, namespaces, signatures and the VIP channel as the configuration says.
  * `isBroker` tells a broker's address from a name server's.
  */
-export const make = Effect.fnUntraced(function* (config: ClientConfig, isBroker: (address: string) => boolean) {
+export const make = (
+  config: ClientConfig,
+  handlers: Remoting.RemotingClientHandlers,
+  isBroker: (address: string) => boolean
+): Effect.Effect<Remoting.RemotingClient, never, Wire | Scope.Scope> => {
   const { namespace, tls } = config
+  const { onRequest } = handlers
   const settings = { ...config.remoting, rpcHook: rpcHook(config), ...(tls === undefined ? {} : { tls }) }
-  const remoting = yield* Remoting.make(settings)
-  const unwrapping = namespace === undefined ? remoting : unwrapped(namespace, remoting)
-  if (tls?.insecure === true) {
-    yield* Effect.logWarning(
-      "TLS without verification (tls.insecure): whoever answers at a server's address is trusted with every message and signature; set tls.ca instead"
+  const unwrapping: Remoting.RemotingClientHandlers =
+    namespace === undefined || onRequest === undefined
+      ? handlers
+      : {
+          ...handlers,
+          onRequest: (address, command) => onRequest(address, NamespaceRpcHook.unwrapPush(namespace, command))
+        }
+  return Remoting.make(settings, unwrapping).pipe(
+    Effect.map((remoting) => {
+      if (namespace === undefined) return remoting
+      const start: Requests["start"] = (address, request, timeoutMillis, resume) =>
+        remoting.start(address, request, timeoutMillis, (answer) =>
+          resume(Effect.map(answer, (response) => NamespaceRpcHook.unwrapRemark(namespace, response)))
+        )
+      return { ...remoting, start }
+    }),
+    Effect.map((remoting) => (config.vipChannelEnabled ? VipChannel.make(remoting, isBroker) : remoting)),
+    Effect.tap(() =>
+      tls?.insecure === true
+        ? Effect.logWarning(
+            "TLS without verification (tls.insecure): whoever answers at a server's address is trusted with every message and signature; set tls.ca instead"
+          )
+        : Effect.void
     )
-  }
-  return config.vipChannelEnabled ? VipChannel.make(unwrapping, isBroker) : unwrapping
-})
+  )
+}

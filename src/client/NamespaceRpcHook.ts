@@ -100,9 +100,13 @@ const wrapHeartbeat = (namespace: string, body: Uint8Array): Uint8Array => {
   })
 }
 
-/** A request as it leaves: topics and groups with the namespace; what has it already stays as it is. */
-export const wrapRequest = (namespace: string, request: Request): Request => {
+/**
+ * A request as it leaves: topics and groups with the namespace; what has it already stays as it is. The template topic is
+ * looked up as it is: a send that creates a topic names it without a namespace too.
+ */
+export const wrapRequest = (namespace: string, request: Request, createTopicKey?: string): Request => {
   const { body, code, extFields } = request
+  if (code === RequestCode.GET_ROUTEINFO_BY_TOPIC && extFields?.["topic"] === createTopicKey) return request
   if (code === RequestCode.HEART_BEAT && body !== undefined) {
     return { ...request, body: wrapHeartbeat(namespace, body) }
   }

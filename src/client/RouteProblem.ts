@@ -14,9 +14,12 @@ export const RouteProblem = Schema.Literals([
   "topic-absent",
   "no-writable-queue",
   "no-master",
-  "address-not-allowed"
+  "too-many-queues",
+  "address-not-allowed",
+  "address-unreadable"
 ])
-/** Why a topic has no route; see the schema of the same name. */
+
+/** Why a topic has no route that a message can be sent over. */
 export type RouteProblem = typeof RouteProblem.Type
 
 /** What to do about each. */
@@ -41,6 +44,10 @@ export const routeRemedy: { readonly [K in RouteProblem]: string } = {
   "no-writable-queue":
     "The topic exists, but no queue of it may be written: give it write permission (`effect-rocketmq topic update <topic> --perm rw`), or have its brokers opened where those are closed (brokerPermission, wipeWritePerm).",
   "no-master": "The topic's brokers have no master (broker id 0) at present; start it, or wait for the fail-over.",
+  "too-many-queues":
+    "Give the topic less queues (`effect-rocketmq topic update`), or check who answers as name server; the route known before, if any, stays in use.",
   "address-not-allowed":
-    "The option allowAddress refuses the addresses that the route names; extend it, or check who answers as name server."
+    "The addresses that the route names may not be dialled; let the option allowAddress allow them, or check who answers as name server.",
+  "address-unreadable":
+    "Set brokerIP1 in the brokers' configuration to an address that clients reach, or provide an AddressTranslator."
 }

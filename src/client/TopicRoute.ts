@@ -1,26 +1,41 @@
-import { Cause, Clock, Effect, Fiber, FiberSet } from "effect"
-import * as ForeignText from "../message/ForeignText.ts"
-import { AUTO_CREATE_TOPIC_KEY_TOPIC, isRetryTopic, MASTER_ID, PermName } from "../message/MixAll.ts"
-import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
-import * as Address from "../transport/Address.ts"
+import { Clock, Effect, Fiber, FiberSet } from "effect"
+import { AUTO_CREATE_TOPIC_KEY_TOPIC, isRetryTopic, MASTER_ID } from "../message/MixAll.ts"
+import * as MessageQueue from "../message/MessageQueue.ts"
+import type { BrokerData, TopicRouteData } from "../protocol/TopicRouteData.ts"
 import { ClientClosed } from "../transport/RemotingError.ts"
-import { AddressTranslator, type BrokerEndpoint } from "./AddressTranslator.ts"
 import type { AccessDenied } from "./AccessDenied.ts"
+import type { AddressPolicy } from "./AddressPolicy.ts"
+import type { AddressRefused } from "./AddressRefused.ts"
+import * as BrokerTables from "./BrokerTable.ts"
+import type { BrokerTable } from "./BrokerTable.ts"
 import { NameServerTry, type RouteProblem, RouteUnavailable } from "./ClientError.ts"
 import { type ClientMembers, type PublishedRoute, topicsOf } from "./ClientMembers.ts"
 import type { MQClientApi } from "./MQClientApi.ts"
 import { isOutage } from "./NameServer.ts"
+import * as RouteBounds from "./RouteBounds.ts"
+import type { RouteWarning } from "./RouteBounds.ts"
+import * as RouteQueues from "./RouteQueues.ts"
 
 /** The routes and broker addresses that one client instance knows. */
 export interface TopicRoute {
   /** topic -> the route last read. */
   readonly topicRouteTable: ReadonlyMap<string, PublishedRoute>
   /** broker name -> broker id -> address, translated. */
-  readonly brokerAddrTable: ReadonlyMap<string, ReadonlyMap<number, string>>
-  /** The address of a broker's master. */
-  readonly findBrokerAddressInPublish: (brokerName: string) => string | undefined
-  /** The broker that has the address, as name and id. */
-  readonly brokerOf: (address: string) => { readonly brokerName: string; readonly brokerId: number } | undefined
+  readonly brokerAddrTable: BrokerTable["addresses"]
+  /** See {@link BrokerTable}. */
+  readonly findBrokerAddressInPublish: BrokerTable["findBrokerAddressInPublish"]
+  /** See {@link BrokerTable}. */
+  readonly findBrokerAddressInSubscribe: BrokerTable["findBrokerAddressInSubscribe"]
+  /** See {@link BrokerTable}. */
+  readonly brokerOf: BrokerTable["brokerOf"]
+  /** Which addresses are dialled, for whoever has them from elsewhere than from a route. */
+  readonly policy: AddressPolicy
+  /**
+   * The broker that has a queue: the one that it names, or for a logical queue of a static topic the one that has it.
+   *
+   * Source: RocketMQ `MQClientInstance.getBrokerNameFromMessageQueue`.
+   */
+  readonly brokerNameOf: (queue: MessageQueue.MessageQueue) => string
   /**
    * Reads a topic's route from the name server and hands it to every producer and consumer. However many ask for one
    * topic at once, there is one lookup. With `borrow`, a topic that nobody has is routed through the template topic.
@@ -37,48 +52,48 @@ export interface TopicRoute {
   readonly cleanOfflineBroker: Effect.Effect<ReadonlySet<string>>
   /** When the topic's route was last read, on the monotonic clock in milliseconds. */
   readonly readAt: (topic: string) => number | undefined
-  /** The address of a broker's master that routes name and `allowAddress` refuses. */
-  readonly refusedMaster: (brokerName: string) => string | undefined
+  /** The address of a broker's master that is not dialled, and why. */
+  readonly refusedMaster: (brokerName: string) => AddressRefused | undefined
+  /** What of a topic's route is not used; empty when all of it is. */
+  readonly warningsOf: (topic: string) => ReadonlyArray<RouteWarning>
 }
 
 /** Why a route cannot be had. */
 export type RouteError = RouteUnavailable | AccessDenied
 
-/** How a missing topic is routed: through the template topic, with at most so many queues a broker. */
+/** How a missing topic is routed. */
 export interface Borrow {
-  /** Queues of the borrowed route at most, as the topic will get so many. */
+  /** The template topic whose route it gets; 4.x and 5.x brokers have `TBW102` (Java `createTopicKey`). */
+  readonly createTopicKey: string
+  /** The queues that it gets on each broker at most (Java `defaultTopicQueueNums`). */
   readonly defaultTopicQueueNums: number
 }
 
-/** How many refused addresses are logged; a hostile name server has more. */
-const MAX_TOLD = 100
+/** How a producer with these options routes a missing topic; undefined when it does not borrow a route. */
+export const borrowOf = (config: Borrow & { readonly borrowRoute: boolean }): Borrow | undefined =>
+  config.borrowRoute
+    ? { createTopicKey: config.createTopicKey, defaultTopicQueueNums: config.defaultTopicQueueNums }
+    : undefined
+
+/** What the route tables of an instance are made of. */
+export interface TopicRouteOptions {
+  readonly api: MQClientApi
+  readonly members: ClientMembers
+  readonly policy: AddressPolicy
+  /** What a look-up may take, in milliseconds. */
+  readonly timeoutMillis: number
+  /** The template topic of the instance's configuration, which need not exist. */
+  readonly createTopicKey: string
+}
+
 /** How many topics timer 2 reads at once. */
 const POLL_CONCURRENCY = 16
-
-/** Why a route cannot be sent over, or undefined when it can. */
-export const problemOfRoute = (route: TopicRouteData): RouteProblem | undefined => {
-  const writable = route.queueDatas.filter((q) => (q.perm & PermName.WRITE) !== 0 && q.writeQueueNums > 0)
-  if (writable.length === 0) return "no-writable-queue"
-  const masters = new Set(route.brokerDatas.filter((b) => b.brokerAddrs.has(MASTER_ID)).map((b) => b.brokerName))
-  return writable.some((q) => masters.has(q.brokerName)) ? undefined : "no-master"
-}
+/** How many refused addresses an error names. */
+const MAX_REFUSED = 100
 
 /** Whether a route knows of no queue or of no broker at all. */
 const isEmpty = ({ brokerDatas, queueDatas }: TopicRouteData): boolean =>
   queueDatas.length === 0 || brokerDatas.length === 0
-
-/** A route without the brokers whose names could do something to a terminal. */
-const readable = (route: TopicRouteData): TopicRouteData => {
-  const { brokerDatas, orderTopicConf, queueDatas } = route
-  const names = [...brokerDatas, ...queueDatas].map(({ brokerName }) => brokerName)
-  if (ForeignText.isClean(orderTopicConf ?? "") && names.every(ForeignText.isClean)) return route
-  return {
-    ...route,
-    orderTopicConf: ForeignText.isClean(orderTopicConf ?? "") ? orderTopicConf : undefined,
-    brokerDatas: brokerDatas.filter(({ brokerName }) => ForeignText.isClean(brokerName)),
-    queueDatas: queueDatas.filter(({ brokerName }) => ForeignText.isClean(brokerName))
-  }
-}
 
 const borrowed = (template: TopicRouteData, borrow: Borrow): TopicRouteData => ({
   ...template,
@@ -100,88 +115,50 @@ const problemOfTries = (tries: ReadonlyArray<NameServerTry>): RouteProblem => {
 }
 
 // Somebody who may not borrow must not be given what somebody who may is waiting for, nor the other way round.
-const flightKey = (topic: string, borrow: Borrow | undefined) => `${topic} ${borrow?.defaultTopicQueueNums ?? ""}`
+const flightKey = (topic: string, borrow: Borrow | undefined) =>
+  borrow === undefined ? topic : `${topic} ${borrow.defaultTopicQueueNums} ${borrow.createTopicKey}`
+
+/** What is wrong with a route none of whose masters may be dialled. */
+const problemOfRefused = (refused: ReadonlyArray<AddressRefused>): RouteProblem =>
+  refused.every(({ problem }) => problem === "unreadable") ? "address-unreadable" : "address-not-allowed"
 
 /**
  * Makes the route tables of an instance.
  *
  * Source: RocketMQ `MQClientInstance.updateTopicRouteInfoFromNameServer`.
  */
-export const make = Effect.fnUntraced(function* (
-  api: MQClientApi,
-  members: ClientMembers,
-  timeoutMillis: number,
-  allowAddress: ((address: string) => boolean) | undefined
-) {
+export const make = Effect.fnUntraced(function* (options: TopicRouteOptions) {
+  const { api, members, policy, timeoutMillis } = options
   const clock = yield* Clock.Clock
-  const translator = yield* AddressTranslator
   const lookups = yield* FiberSet.make<PublishedRoute, RouteError>()
   const fork = yield* FiberSet.runtime(lookups)()
   const topicRouteTable = new Map<string, PublishedRoute>()
   const readAt = new Map<string, number>()
-  const brokerAddrTable = new Map<string, ReadonlyMap<number, string>>()
+  const brokers = BrokerTables.make()
   const inFlight = new Map<string, Fiber.Fiber<PublishedRoute, RouteError>>()
   const failing = new Map<string, RouteProblem | "access-denied">()
-  /** broker name -> broker id -> address that may not be dialled. */
-  const refusedTable = new Map<string, ReadonlyMap<number, string>>()
-  const toldRefused = new Set<string>()
-
-  /** Only `host:port`. A rule that throws allows nothing: what it would have said is not known. */
-  const mayDial = (address: string): boolean => {
-    if ("_tag" in Address.parse(address)) return false
-    try {
-      return allowAddress === undefined || allowAddress(address)
-    } catch {
-      return false
-    }
-  }
-
-  /** Once an address: a route that names it comes back with every poll. */
-  const tellRefused = (brokerName: string, address: string, why: string) => {
-    if (toldRefused.has(address) || toldRefused.size === MAX_TOLD) return Effect.void
-    toldRefused.add(address)
-    return Effect.annotateLogs(
-      Effect.logWarning(`the address ${address} of broker ${brokerName} ${why} and is not dialled`),
-      { broker: address }
-    )
-  }
-
-  /** What the translator makes of an address. One that throws makes nothing of it, and the address is refused. */
-  const translate = (endpoint: BrokerEndpoint): Effect.Effect<string | undefined> =>
-    Effect.catchCause(
-      Effect.suspend(() => translator.translate(endpoint)),
-      (cause) =>
-        Cause.hasInterruptsOnly(cause)
-          ? Effect.interrupt
-          : Effect.as(
-              tellRefused(
-                endpoint.brokerName,
-                ForeignText.clean(endpoint.address),
-                `cannot be translated (${ForeignText.clean(String(Cause.squash(cause)))})`
-              ),
-              undefined
-            )
-    )
+  const warnings = new Map<string, ReadonlyArray<RouteWarning>>()
+  const templates = new Set([AUTO_CREATE_TOPIC_KEY_TOPIC, options.createTopicKey])
+  /** topic -> the brokers of its logical queues; made when somebody asks, forgotten when a new route comes. */
+  const leaders = new Map<string, ReadonlyMap<string, string> | undefined>()
 
   /** Takes the addresses of a route, translated; gives the route without those that may not be dialled. */
   const takeAddresses = Effect.fnUntraced(function* (route: TopicRouteData) {
-    const brokerDatas: Array<TopicRouteData["brokerDatas"][number]> = []
+    const brokerDatas: Array<BrokerData> = []
     for (const broker of route.brokerDatas) {
       const { brokerName } = broker
       const addresses = new Map<number, string>()
-      const refused = new Map<number, string>()
-      for (const [brokerId, address] of broker.brokerAddrs) {
-        const translated = yield* translate({ brokerName, brokerId, address })
-        if (translated !== undefined && mayDial(translated)) {
-          addresses.set(brokerId, translated)
+      const refused = new Map<number, AddressRefused>()
+      for (const [brokerId, announced] of broker.brokerAddrs) {
+        const address = yield* policy.resolve({ brokerName, brokerId, address: announced })
+        if (typeof address === "string") {
+          addresses.set(brokerId, address)
         } else {
-          const shown = ForeignText.clean(translated ?? address)
-          refused.set(brokerId, shown)
-          yield* tellRefused(brokerName, shown, "is not allowed")
+          refused.set(brokerId, address)
+          yield* policy.tell(address)
         }
       }
-      brokerAddrTable.set(brokerName, addresses)
-      refusedTable.set(brokerName, refused)
+      brokers.set(brokerName, addresses, refused)
       brokerDatas.push(
         refused.size === 0
           ? broker
@@ -191,16 +168,34 @@ export const make = Effect.fnUntraced(function* (
     return { ...route, brokerDatas }
   })
 
-  const accept = Effect.fnUntraced(function* (read: PublishedRoute) {
+  /** Says once what of a route is not used, and again when that changes. */
+  const warn = (topic: string, found: ReadonlyArray<RouteWarning>) => {
+    const before = warnings.get(topic) ?? []
+    warnings.set(topic, found)
+    const text = found.map(RouteBounds.describe).join("; ")
+    return text === "" || text === before.map(RouteBounds.describe).join("; ")
+      ? Effect.void
+      : Effect.annotateLogs(Effect.logWarning(`the route of topic ${topic} is used in part: ${text}`), { topic })
+  }
+
+  const accept = Effect.fnUntraced(function* (read: PublishedRoute, found: ReadonlyArray<RouteWarning>) {
     const { topic } = read
-    const route = { ...read, data: yield* takeAddresses(readable(read.data)) }
+    const problem = RouteQueues.problemOf(read.data)
+    if (problem === "too-many-queues") {
+      // What is known of the topic stays: the table is not touched.
+      const { readable, writable } = RouteQueues.count(read.data)
+      return yield* new RouteUnavailable({ topic, problem, tries: [], queues: Math.max(readable, writable) })
+    }
+    yield* warn(topic, found)
+    const route = { ...read, data: yield* takeAddresses(read.data) }
     topicRouteTable.set(topic, route)
+    leaders.delete(topic)
     for (const producer of members.producerTable.values()) producer.updateTopicPublishInfo(route)
     for (const consumer of members.consumerTable.values()) consumer.updateTopicSubscribeInfo(route)
-    if (problemOfRoute(route.data) === "no-master" && problemOfRoute(read.data) === undefined) {
+    if (problem === undefined && RouteQueues.problemOf(route.data) === "no-master") {
       const names = route.data.brokerDatas.map((broker) => broker.brokerName)
-      const refused = names.flatMap((name) => [...(refusedTable.get(name)?.values() ?? [])])
-      return yield* new RouteUnavailable({ topic, problem: "address-not-allowed", tries: [], refused })
+      const refused = names.flatMap((name) => [...(brokers.refusedOf(name)?.values() ?? [])]).slice(0, MAX_REFUSED)
+      return yield* new RouteUnavailable({ topic, problem: problemOfRefused(refused), tries: [], refused })
     }
     return route
   })
@@ -226,24 +221,27 @@ export const make = Effect.fnUntraced(function* (
     )
 
   const lookup = Effect.fnUntraced(function* (topic: string, borrow: Borrow | undefined) {
-    const own = yield* read(topic)
+    const answer = yield* read(topic)
     const known = topicRouteTable.get(topic)
-    if (own !== undefined) {
+    if (answer !== undefined) {
+      const own = RouteBounds.bounded(answer)
       // A name server that has just started answers with an empty view; a good table is worth more than that.
-      if (isEmpty(own) && known !== undefined && problemOfRoute(known.data) === undefined) return known
-      return yield* accept({ topic, data: own, borrowed: false })
+      if (isEmpty(own.route) && known !== undefined && RouteQueues.problemOf(known.data) === undefined) return known
+      return yield* accept({ topic, data: own.route, borrowed: false }, own.warnings)
     }
     // A topic that has a route of its own keeps it: its brokers may only be away for a while, and a borrowed route would
     // let a send create the topic on others.
-    const hasOwn = known !== undefined && !known.borrowed && problemOfRoute(known.data) === undefined
-    const template = borrow === undefined || hasOwn ? undefined : yield* read(AUTO_CREATE_TOPIC_KEY_TOPIC)
+    const hasOwn = known !== undefined && !known.borrowed && RouteQueues.problemOf(known.data) === undefined
+    if (borrow !== undefined) templates.add(borrow.createTopicKey)
+    const template = borrow === undefined || hasOwn ? undefined : yield* read(borrow.createTopicKey)
     if (borrow === undefined || template === undefined) {
       return yield* new RouteUnavailable({ topic, problem: "topic-absent", tries: [] })
     }
-    return yield* accept({ topic, data: borrowed(template, borrow), borrowed: true })
+    const lent = RouteBounds.bounded(template)
+    return yield* accept({ topic, data: borrowed(lent.route, borrow), borrowed: true }, lent.warnings)
   })
 
-  const noteOutcome = (topic: string, problem: RouteProblem | "access-denied" | undefined) => {
+  const noteOutcome = (topic: string, problem: RouteProblem | "access-denied" | undefined, message?: string) => {
     const before = failing.get(topic)
     if (problem === before) return Effect.void
     if (problem === undefined) {
@@ -254,10 +252,13 @@ export const make = Effect.fnUntraced(function* (
     // A retry topic, the template topic where creation is off, and a topic that no send has created yet are rightly absent.
     const expected =
       problem === "topic-absent" &&
-      (isRetryTopic(topic) || topic === AUTO_CREATE_TOPIC_KEY_TOPIC || topicRouteTable.get(topic)?.borrowed === true)
-    return expected
-      ? Effect.void
-      : Effect.annotateLogs(Effect.logWarning(`no route to topic ${topic}: ${problem}`), { topic })
+      (isRetryTopic(topic) || templates.has(topic) || topicRouteTable.get(topic)?.borrowed === true)
+    if (expected) return Effect.void
+    const text =
+      problem === "too-many-queues" && message !== undefined
+        ? `${message}${topicRouteTable.has(topic) ? " The route known before stays in use." : ""}`
+        : `no route to topic ${topic}: ${problem}`
+    return Effect.annotateLogs(Effect.logWarning(text), { topic })
   }
 
   const run = (topic: string, borrow: Borrow | undefined) =>
@@ -269,7 +270,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.tapError((error) => {
         if (error._tag === "AccessDenied") return noteOutcome(topic, "access-denied")
         // That the name servers are away says nothing of the topic, and was told once for all topics.
-        return isOutage(error.tries) ? Effect.void : noteOutcome(topic, error.problem)
+        return isOutage(error.tries) ? Effect.void : noteOutcome(topic, error.problem, error.message)
       }),
       Effect.ensuring(Effect.sync(() => inFlight.delete(flightKey(topic, borrow))))
     )
@@ -311,32 +312,32 @@ export const make = Effect.fnUntraced(function* (
     for (const route of topicRouteTable.values()) {
       for (const broker of route.data.brokerDatas) named.add(broker.brokerName)
     }
-    const left = new Set<string>()
-    for (const [brokerName, addresses] of brokerAddrTable) {
-      if (!named.has(brokerName)) {
-        brokerAddrTable.delete(brokerName)
-        refusedTable.delete(brokerName)
-      } else for (const address of addresses.values()) left.add(address)
-    }
-    return left
+    return brokers.retain(named)
   })
+
+  const brokerNameOf: TopicRoute["brokerNameOf"] = (queue) => {
+    const { topic } = queue
+    const data = topicRouteTable.get(topic)?.data
+    if (data?.topicQueueMappingByBroker === undefined) return queue.brokerName
+    if (!leaders.has(topic)) leaders.set(topic, RouteQueues.leadersOf(topic, data))
+    return leaders.get(topic)?.get(MessageQueue.key(queue)) ?? queue.brokerName
+  }
 
   const self: TopicRoute = {
     topicRouteTable,
-    brokerAddrTable,
-    findBrokerAddressInPublish: (brokerName) => brokerAddrTable.get(brokerName)?.get(MASTER_ID),
-    brokerOf: (address) => {
-      for (const [brokerName, addresses] of brokerAddrTable) {
-        for (const [brokerId, known] of addresses) if (known === address) return { brokerName, brokerId }
-      }
-      return undefined
-    },
+    brokerAddrTable: brokers.addresses,
+    findBrokerAddressInPublish: brokers.findBrokerAddressInPublish,
+    findBrokerAddressInSubscribe: brokers.findBrokerAddressInSubscribe,
+    brokerOf: brokers.brokerOf,
+    brokerNameOf,
+    policy,
     updateTopicRouteInfoFromNameServer,
     requestUpdate: (topic, borrow) => Effect.sync(() => void flight(topic, borrow)),
     updateAll,
     cleanOfflineBroker,
     readAt: (topic) => readAt.get(topic),
-    refusedMaster: (brokerName) => refusedTable.get(brokerName)?.get(MASTER_ID)
+    refusedMaster: (brokerName) => brokers.refusedOf(brokerName)?.get(MASTER_ID),
+    warningsOf: (topic) => warnings.get(topic) ?? []
   }
   return self
 })

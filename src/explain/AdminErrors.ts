@@ -1,15 +1,16 @@
 import type {
-  AddressRefused,
   AdminError,
   GroupAlreadyExists,
   InvalidMessageId,
   MessageNotFound,
   NoMaster,
+  TooManyBrokers,
   TopicAlreadyExists,
   TopicNotFound,
   UnknownBroker,
   UnknownCluster
 } from "../admin/AdminError.ts"
+import type { AddressRefused } from "../client/ClientError.ts"
 import type { Explainers, Surroundings } from "./Explanation.ts"
 
 /** What only an administrator can fail with. */
@@ -19,6 +20,7 @@ export type AdminOnlyReason =
   | InvalidMessageId
   | UnknownBroker
   | AddressRefused
+  | TooManyBrokers
   | TopicNotFound
   | TopicAlreadyExists
   | GroupAlreadyExists
@@ -53,9 +55,14 @@ export const adminExplainers: Explainers<AdminOnlyReason> = {
     remedy: "Name one of them, or an address as host:port."
   }),
   AddressRefused: (e) => ({
-    cause: "the option allowAddress refuses the broker's address",
-    evidence: [`address: ${e.address}`],
-    remedy: "Extend allowAddress, or check who answers as name server."
+    cause: "the broker's address is not dialled",
+    evidence: [e.evidence],
+    remedy: e.remedy
+  }),
+  TooManyBrokers: (e) => ({
+    cause: "the name server names more brokers than can be worked through",
+    evidence: [`of: ${e.subject}`, `brokers: ${e.brokers}`],
+    remedy: "Check who answers as name server."
   }),
   TopicNotFound: (e) => ({
     cause: "no broker that was asked has the topic",

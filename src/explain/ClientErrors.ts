@@ -9,7 +9,7 @@ import type {
   StartReason,
   UnreadableAnswer
 } from "../client/ClientError.ts"
-import { type RouteProblem, routeRemedy } from "../client/RouteProblem.ts"
+import type { RouteProblem } from "../client/RouteProblem.ts"
 import type { CredentialsUnavailable } from "../client/SessionCredentials.ts"
 import { causeOf, DOCTOR, explainBy, type Explainers, type Surroundings } from "./Explanation.ts"
 import { transportExplainers } from "./TransportErrors.ts"
@@ -31,7 +31,9 @@ const routeCause: { readonly [K in RouteProblem]: string } = {
   "name-server-tls": "no TLS connection to a name server came about",
   "request-not-signed": "the request could not be signed",
   "client-exhausted": "this process has no file descriptors or memory left for a connection",
-  "address-not-allowed": "the route names addresses that the option allowAddress does not let this client talk to",
+  "too-many-queues": "the route has more queues than a topic can have",
+  "address-not-allowed": "the route names addresses that this client may not dial",
+  "address-unreadable": "the addresses that the route names are no host:port",
   "topic-absent": "no broker has the topic",
   "no-writable-queue": "the topic exists, but no queue of it may be written",
   "no-master": "the topic's brokers have no master at present"
@@ -174,20 +176,10 @@ export const clientExplainers: Explainers<ClientReason> = {
     evidence: [`group: ${e.group}`, `client: ${e.clientId}`],
     remedy: "Use that producer, another group, or another instanceName."
   }),
-  DuplicateConsumerGroup: (e) => ({
-    cause: "the consumer group is registered in the same client instance already",
-    evidence: [`group: ${e.group}`, `client: ${e.clientId}`],
-    remedy: "Use that consumer, another group, or another instanceName."
-  }),
   RouteUnavailable: (e) => ({
     cause: routeCause[e.problem],
-    evidence: [
-      `topic: ${e.topic}`,
-      `problem: ${e.problem}`,
-      ...triesOf(e.tries),
-      ...(e.refused ?? []).map((address) => `not allowed: ${address}`)
-    ],
-    remedy: routeRemedy[e.problem]
+    evidence: [`topic: ${e.topic}`, `problem: ${e.problem}`, ...triesOf(e.tries), ...e.evidence],
+    remedy: e.remedy
   }),
   BrokerNotRegistered: (e) => {
     const inner = explainBy(apiExplainers, e.cause._tag, e.cause)
@@ -208,9 +200,16 @@ export const clientExplainers: Explainers<ClientReason> = {
     remedy: "Make a new one."
   }),
   BrokerNotExist: (e) => ({
-    cause: "the chosen queue's broker has no master that the route names",
-    evidence: [`topic: ${e.topic}`, `broker: ${e.brokerName}`],
-    remedy: "Check that it runs, or choose a queue of another broker."
+    cause:
+      e.refused === undefined
+        ? "the chosen queue's broker has no master that the route names"
+        : "the master of the chosen queue's broker may not be dialled",
+    evidence: [
+      `topic: ${e.topic}`,
+      `broker: ${e.brokerName}`,
+      ...(e.refused === undefined ? [] : [e.refused.evidence])
+    ],
+    remedy: e.refused?.remedy ?? "Check that it runs, or choose a queue of another broker."
   }),
   CredentialsUnavailable: (e) => ({
     cause: "the credentials cannot be had at present",

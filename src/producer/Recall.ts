@@ -2,6 +2,7 @@ import { Effect, Schema } from "effect"
 import * as Millis from "../message/Millis.ts"
 import { ApiError, BrokerNotExist, IllegalServiceState, RouteUnavailable } from "../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
+import { borrowOf } from "../client/TopicRoute.ts"
 import { DLQ_GROUP_TOPIC_PREFIX, isRetryTopic, MASTER_ID } from "../message/MixAll.ts"
 import * as Namespace from "../message/Namespace.ts"
 import * as RecallHandle from "../message/RecallHandle.ts"
@@ -13,7 +14,6 @@ import { checkTopic } from "./send/Validators.ts"
 
 /** The text is no recall handle; nothing was asked of anybody. */
 export class InvalidRecallHandle extends Schema.TaggedError<InvalidRecallHandle>()("InvalidRecallHandle", {
-  /** The topic that the recall named. */
   topic: Schema.String,
   /** What was given, shortened. */
   recallHandle: Schema.String
@@ -25,9 +25,7 @@ export class InvalidRecallHandle extends Schema.TaggedError<InvalidRecallHandle>
 
 /** The recall's deadline passed before a broker could be asked. */
 export class RecallTimeout extends Schema.TaggedError<RecallTimeout>()("RecallTimeout", {
-  /** The topic. */
   topic: Schema.String,
-  /** Milliseconds that the recall had. */
   timeoutMillis: Schema.Number
 }) {
   override get message() {
@@ -45,7 +43,6 @@ export const RecallReason = Schema.Union([
   RecallTimeout,
   ...ApiError.members
 ])
-/** Why a message could not be recalled. */
 export type RecallReason = typeof RecallReason.Type
 
 /**
@@ -53,9 +50,7 @@ export type RecallReason = typeof RecallReason.Type
  * `outcome` is `unknown` then.
  */
 export class RecallError extends Schema.TaggedError<RecallError>()("RecallError", {
-  /** The topic that the message is for. */
   topic: Schema.String,
-  /** Why; take it apart with `Effect.catchReason`. */
   reason: RecallReason
 }) {
   override get message() {
@@ -120,7 +115,7 @@ export const make = (
   refusal: () => IllegalServiceState | undefined
 ): Recall => {
   const { api, routes } = instance
-  const borrow = config.borrowRoute ? { defaultTopicQueueNums: config.defaultTopicQueueNums } : undefined
+  const borrow = borrowOf(config)
 
   /** The broker that has the message; where routes do not name it, any of the topic, which may be a proxy for it. */
   const addressOf = (topic: string, brokerName: string): string | undefined =>

@@ -44,7 +44,9 @@ describe("allowAddress", () => {
       assert.isAbove(yield* network.dials(good ?? ""), 0)
       assert.deepStrictEqual(
         found.filter((line) => line.includes("not allowed")),
-        [`the address ${bad} of broker broker-b is not allowed and is not dialled`]
+        [
+          `The address "${bad}" of broker broker-b is not allowed by the option allowAddress, and is not dialled. Extend allowAddress, or check who answers as name server.`
+        ]
       )
       const { instance } = yield* producer.state
       assert.isFalse(instance?.brokers.some(({ address }) => address === bad))
@@ -61,7 +63,10 @@ describe("allowAddress", () => {
       assert.isFalse(retryable)
       if (reason._tag !== "RouteUnavailable") throw new Error(reason.message)
       assert.strictEqual(reason.problem, "address-not-allowed")
-      assert.sameMembers([...(reason.refused ?? [])], addresses)
+      assert.sameMembers(
+        (reason.refused ?? []).map(({ address }) => address),
+        addresses
+      )
       const lazy = yield* startProducer({ readiness: "lazy", allowAddress: () => false })
       const error = failureOf((yield* timed(lazy.send(text("orders")))).exit)
       assert.strictEqual(error.outcome, "not-sent")

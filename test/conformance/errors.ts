@@ -5,7 +5,16 @@ import * as Message from "../../src/message/Message.ts"
 import * as MessageQueue from "../../src/message/MessageQueue.ts"
 import { MAX_MESSAGE_SIZE, TOPIC_MAX_LENGTH } from "../../src/message/MixAll.ts"
 import type { SendError } from "../../src/producer/send/SendError.ts"
-import { assertTopicHolds, createTopic, type Methods, startProducer, uniqueName, withManager } from "./support.ts"
+import { Observer } from "./Observer.ts"
+import {
+  assertTopicHolds,
+  createTopic,
+  eventuallyThat,
+  type Methods,
+  startProducer,
+  uniqueName,
+  withManager
+} from "./support.ts"
 import { Target } from "./Target.ts"
 
 /** The code with which a broker refused the send. */
@@ -108,11 +117,43 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
-  test.effect("B7: a template topic that no broker has: every attempt is refused with TOPIC_NOT_EXIST", () =>
+  test.effect("a template topic that no broker has: there is no route to borrow, and nothing is sent", () =>
+    Effect.gen(function* () {
+      const topic = uniqueName("no-template")
+      const producer = yield* startProducer({ createTopicKey: uniqueName("template") })
+      const { attempts, outcome, reason } = yield* Effect.flip(producer.send(Message.make({ topic, body: "x" })))
+      assert.deepInclude(reason, { _tag: "RouteUnavailable", problem: "topic-absent", topic })
+      assert.deepStrictEqual([outcome, attempts.length], ["not-sent", 0])
+    }).pipe(withManager)
+  )
+
+  test.effect("a template topic of one's own: the missing topic gets its route, and is created from it", () =>
+    Effect.gen(function* () {
+      const { brokers } = yield* Target
+      const observer = yield* Observer
+      const [, only] = brokers
+      const template = yield* createTopic("template", { queues: 3, perm: 7, brokers: [only.name] })
+      const topic = uniqueName("of-template")
+      const producer = yield* startProducer({ createTopicKey: template, defaultTopicQueueNums: 2 })
+      for (let i = 0; i < 4; i++) {
+        const { queue } = yield* producer.send(Message.make({ topic, body: "x" }))
+        assert.deepStrictEqual([queue.brokerName, queue.queueId < 2], [only.name, true])
+      }
+      yield* eventuallyThat(observer.route(topic), (route) =>
+        assert.deepStrictEqual(
+          route?.queueDatas.map(({ brokerName, writeQueueNums }) => [brokerName, writeQueueNums]),
+          [[only.name, 2]]
+        )
+      )
+    }).pipe(withManager)
+  )
+
+  test.effect("B7: a template topic that lets nothing be created: every attempt is refused with TOPIC_NOT_EXIST", () =>
     Effect.gen(function* () {
       const { brokers } = yield* Target
       const topic = uniqueName("no-template")
-      const producer = yield* startProducer({ createTopicKey: uniqueName("template") })
+      // Read and write, and not the third bit, which says that topics may be created from it.
+      const producer = yield* startProducer({ createTopicKey: yield* createTopic("template", { perm: 6 }) })
       const error = yield* Effect.flip(producer.send(Message.make({ topic, body: "x" })))
       assert.strictEqual(rejectionCode(error), 17)
       assert.strictEqual(error.outcome, "rejected")

@@ -4,6 +4,7 @@ import { RouteProblem, type StartError } from "../../src/client/ClientError.ts"
 import { CredentialsUnavailable } from "../../src/client/SessionCredentials.ts"
 import { EmbeddedCluster, type EmbeddedClusterOptions, FaultScript } from "../../src/testing/index.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
+import * as TopicRouteData from "../../src/protocol/TopicRouteData.ts"
 import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
 import type { ProducerOptions } from "../../src/producer/ProducerConfig.ts"
 import { MemoryNetwork } from "../../src/transport/MemoryWire.ts"
@@ -293,6 +294,26 @@ describe("readiness registered", () => {
   )
 })
 
+/** A route with one broker. */
+const routeOf = (address: string, queues: number) =>
+  TopicRouteData.encode(
+    {
+      brokerDatas: [{ brokerName: "broker-a", cluster: "c", brokerAddrs: new Map([[0, address]]) }],
+      queueDatas: [{ brokerName: "broker-a", perm: 6, readQueueNums: queues, writeQueueNums: queues, topicSysFlag: 0 }],
+      filterServerTable: new Map()
+    },
+    { standardJson: true }
+  )
+
+/** Answers with this route. */
+const answering = (body: Uint8Array) =>
+  Effect.flatMap(EmbeddedCluster, ({ faults }) =>
+    faults.add({
+      match: { code: RequestCode.GET_ROUTEINFO_BY_TOPIC },
+      actions: [{ _tag: "Answer", response: { code: 0, body } }]
+    })
+  )
+
 describe("no route: which of the causes it is", () => {
   const told = new Set<string>()
   const cause = (
@@ -405,6 +426,20 @@ describe("no route: which of the causes it is", () => {
       const { brokers } = yield* EmbeddedCluster
       const found = yield* routeProblem({ allowAddress: () => false })
       cause("address-not-allowed", brokers[0]?.address ?? "no broker", found)
+    }).pipe(onMemory({ topics }))
+  )
+
+  it.effect("addresses that cannot be read", () =>
+    Effect.gen(function* () {
+      yield* answering(routeOf("127.0.0.1 :10911", 4))
+      cause("address-unreadable", "127.0.0.1 :10911", yield* routeProblem({}))
+    }).pipe(onMemory({ topics }))
+  )
+
+  it.effect("more queues than a topic can have", () =>
+    Effect.gen(function* () {
+      yield* answering(routeOf("127.0.0.1:10911", 70_000))
+      cause("too-many-queues", "70000", yield* routeProblem({}))
     }).pipe(onMemory({ topics }))
   )
 

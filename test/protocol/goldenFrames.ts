@@ -17,7 +17,6 @@ export interface GoldenMessage {
   readonly storeTimestamp: string
   readonly storeHost: string
   readonly storePort: number
-  readonly offsetMsgId?: string
   readonly reconsumeTimes: number
   readonly preparedTransactionOffset: string
   readonly bodyHex?: string

@@ -169,9 +169,9 @@ export const transactional = (world: World, namesrvAddr: string) =>
         topics: ["transactional"],
         readiness: "nameServer",
         sendMsgTimeout: TIMEOUT,
-        checkLocalTransaction: ({ keys }) =>
+        checkLocalTransaction: ({ properties }) =>
           Effect.sync(() =>
-            truth.get(keys[0] ?? "") === true
+            truth.get(properties["KEYS"] ?? "") === true
               ? LocalTransactionState.COMMIT_MESSAGE
               : LocalTransactionState.ROLLBACK_MESSAGE
           )

@@ -4,7 +4,9 @@ import { isIP } from "node:net"
 import * as ForeignText from "../../message/ForeignText.ts"
 import { explain } from "../../explain/Explain.ts"
 import { type AccessDenied, accessDenied } from "../../client/AccessDenied.ts"
-import { problemOfRoute } from "../../client/TopicRoute.ts"
+import type { AddressRefused } from "../../client/AddressRefused.ts"
+import { routeRemedy } from "../../client/RouteProblem.ts"
+import { problemOf } from "../../client/RouteQueues.ts"
 import { MASTER_ID, PermName } from "../../message/MixAll.ts"
 import type { ClusterInfo } from "../../protocol/ClusterInfo.ts"
 import { DecodeError } from "../../protocol/DecodeError.ts"
@@ -30,7 +32,7 @@ import { Wire } from "../../transport/Wire.ts"
 import type { Finding } from "./DoctorReport.ts"
 import * as Remedies from "./DoctorRemedies.ts"
 import { ExitCode } from "../Failure.ts"
-import { count, duration } from "../Text.ts"
+import { count, duration, number } from "../Text.ts"
 
 /** How long one request of the doctor may take, in milliseconds. */
 export const TIMEOUT_MILLIS = 3_000
@@ -172,21 +174,35 @@ export const nameServerAnswers = (
     })
   )
 
-/** The brokers of a cluster in one line: `broker-a (master 10.0.0.1:10911)`. */
+/** How many brokers, queues or addresses a line names. */
+const SHOWN = 16
+
+/** The first of a list in one line, and how many more there are. */
+const listed = (items: ReadonlyArray<string>, separator = ", "): string =>
+  items.length <= SHOWN
+    ? items.join(separator)
+    : `${items.slice(0, SHOWN).join(separator)} and ${number(items.length - SHOWN)} more`
+
+/** The brokers of a cluster, sorted: `broker-a (master 10.0.0.1:10911)`. */
 const brokersOf = (info: ClusterInfo): ReadonlyArray<string> =>
-  [...info.brokerAddrTable.values()].map(
-    ({ brokerAddrs, brokerName }) =>
-      `${brokerName} (${[...brokerAddrs].map(([id, address]) => `${id === MASTER_ID ? "master" : `slave ${id}`} ${address}`).join(", ")})`
-  )
+  [...info.brokerAddrTable.values()]
+    .map(({ brokerAddrs, brokerName }) => {
+      const addresses = [...brokerAddrs].map(
+        ([id, address]) => `${id === MASTER_ID ? "master" : `slave ${id}`} ${address}`
+      )
+      return `${brokerName} (${listed(addresses)})`
+    })
+    .toSorted()
 
 /** Whether the cluster has brokers and masters, and whether the name servers agree on them. */
 export const cluster = (infos: ReadonlyArray<ClusterInfo>): Finding => {
-  const views = infos.map((info) => brokersOf(info).toSorted().join("; "))
+  const brokers = infos.map(brokersOf)
+  const views = brokers.map((view) => listed(view, "; "))
   const [info] = infos
   if (info === undefined || info.brokerAddrTable.size === 0) {
     return failed("no broker is registered", Remedies.NO_BROKERS, ExitCode.cannotConnect)
   }
-  const clusters = [...info.clusterAddrTable.keys()].join(", ")
+  const clusters = listed([...info.clusterAddrTable.keys()])
   const masterless = [...info.brokerAddrTable.values()].filter((broker) => !broker.brokerAddrs.has(MASTER_ID))
   if (masterless.length === info.brokerAddrTable.size) {
     return failed(
@@ -195,14 +211,14 @@ export const cluster = (infos: ReadonlyArray<ClusterInfo>): Finding => {
       ExitCode.cannotConnect
     )
   }
-  if (new Set(views).size > 1) {
+  if (new Set(brokers.map((view) => view.join("; "))).size > 1) {
     return warn(
       `${clusters}: the name servers disagree (${views.join(" | ")})`,
       "Each broker must register with every name server: compare their namesrvAddr. After a restart it takes 30 s."
     )
   }
   return masterless.length > 0
-    ? warn(`${clusters}: no master of ${masterless.map((b) => b.brokerName).join(", ")}`, "Start it.")
+    ? warn(`${clusters}: no master of ${listed(masterless.map((b) => b.brokerName))}`, "Start it.")
     : ok(`${clusters}: ${views[0] ?? ""}`)
 }
 
@@ -241,11 +257,11 @@ export const readRoute = (remoting: RemotingClient, address: string, topic: stri
   )
 
 const queuesOf = (route: TopicRouteData): string =>
-  route.queueDatas
-    .map(({ brokerName, perm, writeQueueNums }) =>
+  listed(
+    route.queueDatas.map(({ brokerName, perm, writeQueueNums }) =>
       (perm & PermName.WRITE) === 0 ? `${brokerName} read-only` : `${count(writeQueueNums, "queue")} on ${brokerName}`
     )
-    .join(", ")
+  )
 
 /** Whether sends may create topics. */
 export const template = (name: string, route: TopicRouteData | undefined): Finding =>
@@ -350,15 +366,18 @@ export const topicRoute = (
           )
     )
   }
-  switch (problemOfRoute(route)) {
+  const problem = problemOf(route)
+  switch (problem) {
     case "no-writable-queue":
       return Effect.flatMap(mastersOf(route.brokerDatas), (masters) => unwritable(remoting, topic, route, masters))
     case "no-master":
       return Effect.succeed(
         failed(`no broker of ${topic} has a master`, "Start it, or wait for the fail-over.", ExitCode.cannotConnect)
       )
-    default:
+    case undefined:
       return Effect.succeed(ok(queuesOf(route)))
+    default:
+      return Effect.succeed(failed(`${topic}: ${problem}`, routeRemedy[problem], ExitCode.cannotConnect))
   }
 }
 
@@ -371,6 +390,10 @@ const refusal = (
   const denied = accessDenied(address, requestCodeName(request), code, ForeignText.clean(remark))
   return denied === undefined ? undefined : deniedFinding(denied)
 }
+
+/** A master whose address is not dialled. */
+export const notDialled = (refused: AddressRefused): Finding =>
+  failed(`${refused.evidence}.`, refused.remedy, ExitCode.cannotConnect)
 
 /** Whether a master can be reached and acknowledges a heartbeat. */
 export const master = (

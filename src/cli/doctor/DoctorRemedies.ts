@@ -1,6 +1,6 @@
 import type { RemotingError } from "../../transport/RemotingError.ts"
 import type { WireErrorKind } from "../../transport/Wire.ts"
-import { hostKind } from "../Hosts.ts"
+import { hostKind } from "../../client/HostKind.ts"
 
 const hostOf = (address: string): string => address.slice(0, address.lastIndexOf(":"))
 

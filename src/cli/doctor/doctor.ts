@@ -1,5 +1,7 @@
 import { Console, Duration, Effect } from "effect"
+import * as AddressPolicies from "../../client/AddressPolicy.ts"
 import { AddressTranslator } from "../../client/AddressTranslator.ts"
+import { boundedBrokers } from "../../client/RouteBounds.ts"
 import * as ClientConfig from "../../client/ClientConfig.ts"
 import { withDefaults } from "../../client/ClientConfig.ts"
 import { parseNamesrvAddr } from "../../client/NameServerAddresses.ts"
@@ -115,15 +117,19 @@ const brokers = Effect.fnUntraced(function* (
   infos: ReadonlyArray<ClusterInfo>,
   topic: string | undefined
 ) {
-  const { translate } = yield* AddressTranslator
-  /** The masters, with their addresses as this machine reaches them. */
-  const mastersOf = (named: ReadonlyArray<BrokerData>) =>
+  const policy = AddressPolicies.make({ allowAddress: undefined, ...(yield* AddressTranslator) })
+  /** The masters, with their addresses as this machine reaches them, or why it does not dial them. */
+  const resolved = (named: Iterable<BrokerData>) =>
     Effect.forEach(
-      named.flatMap(({ brokerAddrs, brokerName }) => {
+      boundedBrokers(named).brokers.flatMap(({ brokerAddrs, brokerName }) => {
         const address = brokerAddrs.get(MASTER_ID)
         return address === undefined ? [] : [{ brokerName, brokerId: MASTER_ID, address }]
       }),
-      (broker) => Effect.map(translate(broker), (address) => ({ brokerName: broker.brokerName, address }))
+      (broker) => Effect.map(policy.resolve(broker), (address) => ({ brokerName: broker.brokerName, address }))
+    )
+  const mastersOf = (named: ReadonlyArray<BrokerData>) =>
+    Effect.map(resolved(named), (found) =>
+      found.flatMap(({ address, brokerName }) => (typeof address === "string" ? [{ address, brokerName }] : []))
     )
   const cluster = yield* report.check(
     5,
@@ -154,16 +160,23 @@ const brokers = Effect.fnUntraced(function* (
           )
         )
   )
-  const masters = (yield* mastersOf(route?.brokerDatas ?? [...(infos[0]?.brokerAddrTable.values() ?? [])])).map(
-    ({ address }) => address
+  const masters = yield* resolved(route?.brokerDatas ?? infos[0]?.brokerAddrTable.values() ?? [])
+  const refused = new Map(
+    masters.flatMap(({ address }) =>
+      typeof address === "string" ? [] : [[address.address, Checks.notDialled(address)] as const]
+    )
   )
   if (masters.length === 0) {
     yield* report.check(8, "master reachable", Effect.succeed(skipped("none is known; pass a --topic")))
   }
   const { ip, pid } = yield* HostInfo
-  const reached = yield* each(report, 8, "master reachable", masters, (address) =>
-    Checks.master(remoting, address, { clientID: `${ip}@${pid}#doctor`, group: GROUP })
-  )
+  const addresses = masters.map(({ address }) => (typeof address === "string" ? address : address.address))
+  const reached = yield* each(report, 8, "master reachable", addresses, (address) => {
+    const finding = refused.get(address)
+    return finding === undefined
+      ? Checks.master(remoting, address, { clientID: `${ip}@${pid}#doctor`, group: GROUP })
+      : Effect.succeed(finding)
+  })
   yield* each(
     report,
     9,
@@ -270,6 +283,7 @@ export const run = Effect.fnUntraced(function* (input: DoctorInput) {
         ...options,
         remoting: { connectTimeoutMillis: Checks.TIMEOUT_MILLIS }
       }),
+      {},
       () => true
     )
     const answering = yield* nameServers(report, remoting, input.namesrv, options.tls)

@@ -1,7 +1,6 @@
 import type { PublishedRoute } from "../../client/ClientMembers.ts"
-import { MASTER_ID, PermName } from "../../message/MixAll.ts"
+import { writable } from "../../client/RouteQueues.ts"
 import * as MessageQueue from "../../message/MessageQueue.ts"
-import type { TopicQueueMappingInfo, TopicRouteData } from "../../protocol/TopicRouteData.ts"
 
 /**
  * Where messages of a topic can be sent to.
@@ -45,81 +44,11 @@ export const empty = (topic: string, start: number): TopicPublishInfo => ({
 export const brokerNameOf = (info: TopicPublishInfo, queue: MessageQueue.MessageQueue): string =>
   info.leaders === undefined ? queue.brokerName : (info.leaders.get(MessageQueue.key(queue)) ?? queue.brokerName)
 
-/** More queues than this on one broker are not believed: a route comes from outside. */
-const MAX_QUEUES = 65_536
-
-const orderedQueues = (topic: string, orderTopicConf: string) =>
-  orderTopicConf.split(";").flatMap((item) => {
-    const [brokerName = "", count = ""] = item.split(":")
-    const queues = Number(count)
-    return brokerName === "" || !Number.isInteger(queues) || queues < 0 || queues > MAX_QUEUES
-      ? []
-      : Array.from({ length: queues }, (_, id) => MessageQueue.make(topic, brokerName, id))
-  })
-
-/** The broker name that all logical queues of a scope have. Source: RocketMQ `TopicQueueMappingUtils.getMockBrokerName`. */
-const mockBrokerName = (scope: string): string => `__syslo__${scope}`
-
-/** Where a logical queue goes that no broker has (Java `LOGICAL_QUEUE_MOCK_BROKER_NAME_NOT_EXIST`). */
-const NO_LEADER = "__syslo__none__"
-
-/**
- * The logical queues of a static topic, by queue id, each with the broker that has it. Where two say that they have one,
- * the later epoch is right; those that nobody has are in the list all the same, so that a key keeps its queue.
- *
- * Source: RocketMQ `ClientMetadata.topicRouteData2EndpointsForStaticTopic`.
- */
-const logicalQueues = (topic: string, mappings: ReadonlyMap<string, TopicQueueMappingInfo>) => {
-  const queues: Array<MessageQueue.MessageQueue> = []
-  const leaders = new Map<string, string>()
-  const scopes = new Set([...mappings.values()].flatMap(({ scope }) => (scope === undefined ? [] : [scope])))
-  for (const scope of scopes) {
-    const infos = [...mappings.entries()]
-      .filter(([, info]) => info.scope === scope)
-      .toSorted(([, a], [, b]) => a.epoch - b.epoch)
-    const total = Math.max(0, ...infos.map(([, info]) => info.totalQueues))
-    const brokers = new Map<number, string>()
-    for (const [brokerName, info] of infos) {
-      for (const id of info.currIdMap?.keys() ?? []) brokers.set(id, info.bname ?? brokerName)
-    }
-    for (let id = 0; id < Math.min(total, MAX_QUEUES); id++) {
-      const queue = MessageQueue.make(topic, mockBrokerName(scope), id)
-      queues.push(queue)
-      leaders.set(MessageQueue.key(queue), brokers.get(id) ?? NO_LEADER)
-    }
-  }
-  queues.sort((a, b) => a.queueId - b.queueId || MessageQueue.compare(a, b))
-  return { queues, leaders }
-}
-
-const writableQueues = (topic: string, data: TopicRouteData) => {
-  const masters = new Set(data.brokerDatas.filter((b) => b.brokerAddrs.has(MASTER_ID)).map((b) => b.brokerName))
-  return data.queueDatas
-    .filter((q) => (q.perm & PermName.WRITE) !== 0 && masters.has(q.brokerName))
-    .flatMap((q) =>
-      Array.from({ length: Math.min(q.writeQueueNums, MAX_QUEUES) }, (_, id) =>
-        MessageQueue.make(topic, q.brokerName, id)
-      )
-    )
-    .toSorted(MessageQueue.compare)
-}
-
-/**
- * The queues that a route allows to write: as the topic's order configuration says; else the logical queues of a static
- * topic; else those of brokers with a master, sorted by broker name and queue id.
- *
- * Source: RocketMQ `MQClientInstance.topicRouteData2TopicPublishInfo`.
- */
+/** What a route allows to write, in place of what was known before. */
 export const fromRoute = (before: TopicPublishInfo, route: PublishedRoute): TopicPublishInfo => {
   const { borrowed, data, topic } = route
-  const { orderTopicConf, topicQueueMappingByBroker: mappings } = data
-  const orderTopic = orderTopicConf !== undefined && orderTopicConf !== ""
-  const logical =
-    orderTopicConf === undefined && mappings !== undefined && mappings.size > 0
-      ? logicalQueues(topic, mappings)
-      : undefined
-  const queues = orderTopic ? orderedQueues(topic, orderTopicConf) : (logical?.queues ?? writableQueues(topic, data))
-  const brokers = logical === undefined ? queues.map((q) => q.brokerName) : logical.leaders.values()
+  const { leaders, orderTopic, queues } = writable(topic, data)
+  const brokers = leaders === undefined ? queues.map((q) => q.brokerName) : leaders.values()
   return {
     topic,
     queues,
@@ -128,6 +57,6 @@ export const fromRoute = (before: TopicPublishInfo, route: PublishedRoute): Topi
     borrowed,
     route,
     turn: before.turn,
-    leaders: logical?.leaders
+    leaders
   }
 }

@@ -73,7 +73,7 @@ export const noteFailure = (
   error: ApiError,
   elapsedMillis: number
 ): void => {
-  const { outcome } = RetryPolicy.meaningOf(error)
+  const outcome = RetryPolicy.outcomeOf(error)
   call.outcome = RetryPolicy.worst(call.outcome, outcome)
   call.failures.push(
     new SendAttempt({

@@ -1,13 +1,14 @@
 import { Effect } from "effect"
 import { BrokerNotExist, RouteUnavailable } from "../../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
-import { problemOfRoute } from "../../client/TopicRoute.ts"
+import { problemOf } from "../../client/RouteQueues.ts"
+import { borrowOf } from "../../client/TopicRoute.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import type { FaultStrategy } from "../queue/FaultStrategy.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
 import { choose } from "./QueueChoice.ts"
 import { type Call, placeOf, timeout } from "./SendState.ts"
-import type { QueueSelectorFailed, SendReason } from "./SendError.ts"
+import { type QueueSelectorFailed, type SendReason } from "./SendError.ts"
 import type { TopicPublishInfo } from "../queue/TopicPublishInfo.ts"
 import type { TopicPublishInfoTable } from "../queue/TopicPublishInfoTable.ts"
 
@@ -69,7 +70,7 @@ export const make = (
   now: () => number,
   chance: () => number
 ): SendTargets => {
-  const borrow = config.borrowRoute ? { defaultTopicQueueNums: config.defaultTopicQueueNums } : undefined
+  const borrow = borrowOf(config)
 
   const queueOf = (call: Call, info: TopicPublishInfo): MessageQueue | QueueSelectorFailed | undefined => {
     if (call.fixedQueue !== undefined) return call.fixedQueue
@@ -87,7 +88,7 @@ export const make = (
         if (info.route !== route) table.update(route)
         const fresh = table.getOrPut(topic)
         if (fresh.queues.length > 0) return Effect.succeed(fresh)
-        const problem = problemOfRoute(route.data) ?? "no-writable-queue"
+        const problem = problemOf(route.data) ?? "no-writable-queue"
         return Effect.fail(new RouteUnavailable({ topic, problem, tries: [] }))
       }
     )

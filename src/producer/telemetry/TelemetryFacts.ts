@@ -1,5 +1,4 @@
 import { Cause, type Exit } from "effect"
-import { keysOf } from "../../message/MessageExt.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
 import * as MessageProperties from "../../protocol/MessageProperties.ts"
 import type { Outgoing } from "../send/Outgoing.ts"
@@ -42,7 +41,7 @@ export const factsOf = (outgoing: Outgoing): MessageFacts => {
   return {
     type: typeOf(properties),
     tags: properties[MessageConst.TAGS],
-    keys: keysOf(properties[MessageConst.KEYS]),
+    keys: properties[MessageConst.KEYS]?.split(" ").filter((key) => key !== "") ?? [],
     count: countOf(outgoing),
     properties
   }

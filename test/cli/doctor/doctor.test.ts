@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as Remedies from "../../../src/cli/doctor/DoctorRemedies.ts"
-import { type HostKind, hostKind } from "../../../src/cli/Hosts.ts"
+import { type HostKind, hostKind } from "../../../src/client/HostKind.ts"
 import { EmbeddedCluster, FaultScript } from "../../../src/testing/index.ts"
 import * as GetBrokerConfig from "../../../src/protocol/request/GetBrokerConfig.ts"
 import * as GetBrokerRuntimeInfo from "../../../src/protocol/request/GetBrokerRuntimeInfo.ts"
@@ -237,6 +237,21 @@ describe("what an address is good for", () => {
       "100.64.0.1": "private",
       "fd00::1": "private",
       "169.254.3.3": "link-local",
+      "fe80::1%eth0": "link-local",
+      "febf::1": "link-local",
+      "fec0::1": "private",
+      "::ffff:169.254.169.254": "link-local",
+      "[::ffff:a9fe:a9fe]": "link-local",
+      "::169.254.169.254": "link-local",
+      "64:ff9b::a9fe:a9fe": "link-local",
+      "::ffff:10.0.0.1": "private",
+      "::ffff:0.0.0.0": "unspecified",
+      "0.1.2.3": "unspecified",
+      "224.0.0.1": "multicast",
+      "239.255.255.250": "multicast",
+      "ff02::1": "multicast",
+      "255.255.255.255": "broadcast",
+      "240.0.0.1": "public",
       "8.8.8.8": "public",
       "172.32.0.1": "public",
       "2001:db8::1": "public",

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
-import { problemOfRoute } from "../../../src/client/TopicRoute.ts"
+import { problemOf } from "../../../src/client/RouteQueues.ts"
 import { Arbitraries } from "../../../src/testing/index.ts"
 import type { TopicRouteData } from "../../../src/protocol/TopicRouteData.ts"
 import { selectOneMessageQueue } from "../../../src/producer/queue/FaultStrategy.ts"
@@ -89,7 +89,7 @@ describe("TopicPublishInfo", () => {
     { data: Arbitraries.topicRoute },
     ({ data }) =>
       Effect.sync(() => {
-        assert.strictEqual(problemOfRoute(data) === undefined, info(data).queues.length > 0)
+        assert.strictEqual(problemOf(data) === undefined, info(data).queues.length > 0)
       }),
     runs(300)
   )
