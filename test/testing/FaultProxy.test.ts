@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Queue } from "effect"
+import { Deferred, Effect, Exit, Queue } from "effect"
 import type { Scope } from "effect"
 import { encode } from "../../src/protocol/Frame.ts"
 import { FaultProxy, TcpWire, Wire } from "../../src/testing/index.ts"
@@ -77,6 +77,39 @@ const elapsed = <A, E, R>(self: Effect.Effect<A, E, R>) =>
     return Effect.map(self, (value) => ({ value, millis: performance.now() - begin }))
   })
 
+/**
+ * Two toxics that change nothing, around another one in the upstream: `arrived` ends when so many bytes have come up to it,
+ * and whatever it lets through at once has passed; `passed` says how many came out behind it.
+ */
+const around = (proxy: FaultProxy.FaultProxy, toxic: FaultProxy.Toxic, count: number) =>
+  Effect.gen(function* () {
+    const all = yield* Deferred.make<void>()
+    let before = 0
+    let behind = 0
+    yield* proxy.add(
+      FaultProxy.corrupt((chunk) => {
+        before += chunk.length
+        if (before >= count) Deferred.doneUnsafe(all, Effect.void)
+        return chunk
+      }),
+      "upstream"
+    )
+    const installed = yield* proxy.add(toxic, "upstream")
+    yield* proxy.add(
+      FaultProxy.corrupt((chunk) => {
+        behind += chunk.length
+        return chunk
+      }),
+      "upstream"
+    )
+    // The chunk goes on in the turn in which it came.
+    const arrived = Effect.andThen(
+      Deferred.await(all),
+      Effect.promise(() => new Promise(setImmediate))
+    )
+    return { arrived, passed: () => behind, remove: installed.remove }
+  })
+
 describe("FaultProxy", () => {
   test(
     "carries bytes both ways, the end too, and counts",
@@ -111,13 +144,12 @@ describe("FaultProxy", () => {
       assert.strictEqual(value, "abcd")
       assert.isAtLeast(millis, 29)
       yield* slow.remove
-      const endless = yield* proxy.add(FaultProxy.latency(3_600_000), "upstream")
+      const endless = yield* around(proxy, FaultProxy.latency(3_600_000), 4)
       yield* client.write(bytes("held"))
-      const waiting = yield* Effect.forkChild(text(server, 4), { startImmediately: true })
-      yield* Effect.sleep(5)
-      assert.isUndefined(waiting.pollUnsafe())
+      yield* endless.arrived
+      assert.strictEqual(endless.passed(), 0)
       yield* endless.remove
-      assert.strictEqual(yield* Fiber.join(waiting), "held")
+      assert.strictEqual(yield* text(server, 4), "held")
     })
   )
 
@@ -155,15 +187,17 @@ describe("FaultProxy", () => {
       const { connect, proxy } = yield* rig
       const { close, value } = yield* ownScope(connect)
       const { client, server } = value
-      const cable = yield* proxy.add(FaultProxy.halfOpen)
+      const back = yield* proxy.add(FaultProxy.halfOpen, "downstream")
+      const cable = yield* around(proxy, FaultProxy.halfOpen, 4)
       yield* client.write(bytes("late"))
       yield* close
-      const reading = yield* Effect.forkChild(untilEnd(server), { startImmediately: true })
-      yield* Effect.sleep(20)
-      assert.isUndefined(reading.pollUnsafe())
-      assert.strictEqual((yield* proxy.counters).upstreamBytes, 0)
+      yield* cable.arrived
+      assert.strictEqual(cable.passed(), 0)
+      const { open, upstreamBytes } = yield* proxy.counters
+      assert.deepStrictEqual([open, upstreamBytes], [1, 0])
+      yield* back.remove
       yield* cable.remove
-      assert.strictEqual((yield* Fiber.join(reading)).text, "late")
+      assert.deepStrictEqual(yield* untilEnd(server), { text: "late", kind: "closed" })
     })
   )
 
@@ -239,12 +273,14 @@ describe("FaultProxy", () => {
       const { connect, proxy } = yield* rig
       const { client, server } = yield* connect
       const seen: Array<number | undefined> = []
-      const toxic = yield* proxy.add(
+      const half = 20
+      const toxic = yield* around(
+        proxy,
         FaultProxy.frames(({ bytes: whole, command, index }) => {
           seen.push(command?.code)
           return index === 0 ? [] : [whole, whole]
         }),
-        "upstream"
+        frame(1).length + frame(2).length + half
       )
       const both = Buffer.concat([frame(1), frame(2)])
       yield* client.write(both.subarray(0, 50))
@@ -252,11 +288,11 @@ describe("FaultProxy", () => {
       const twice = Buffer.concat(yield* chunks(server, 2 * frame(2).length))
       assert.isTrue(twice.equals(Buffer.concat([frame(2), frame(2)])))
       assert.deepStrictEqual(seen, [1, 2])
-      yield* client.write(frame(3).subarray(0, 20))
-      yield* proxy.until(({ upstreamBytes }) => upstreamBytes === twice.length)
-      yield* Effect.sleep(10)
+      yield* client.write(frame(3).subarray(0, half))
+      yield* toxic.arrived
+      assert.strictEqual(toxic.passed(), twice.length)
       yield* toxic.remove
-      yield* client.write(frame(3).subarray(20))
+      yield* client.write(frame(3).subarray(half))
       assert.isTrue(Buffer.concat(yield* chunks(server, frame(3).length)).equals(frame(3)))
     })
   )

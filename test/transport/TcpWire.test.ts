@@ -4,6 +4,7 @@ import * as Net from "node:net"
 import { makeFrameDecoder } from "../../src/protocol/Frame.ts"
 import type { RemotingCommand } from "../../src/protocol/RemotingCommand.ts"
 import * as DeafPort from "../../src/testing/DeafPort.ts"
+import { standStill } from "../support/standStill.ts"
 import * as RemotingClient from "../support/remoting.ts"
 import { ConnectFailed, ConnectionClosed } from "../../src/transport/RemotingError.ts"
 import * as RemotingServer from "../../src/embedded/server/RemotingServer.ts"
@@ -295,8 +296,7 @@ describe("TcpWire", () => {
           socket.write(answerFrame(opaque++, { code: 0 }))
           if (opaque !== 2) return
           // The event loop stands still from before the deadline until long after it.
-          const until = performance.now() + 150
-          while (performance.now() < until);
+          standStill(150)
         })
       })
       const client = yield* RemotingClient.make({}, {})

@@ -161,16 +161,21 @@ describe("a client's life behind proxies", () => {
             "a poll hangs",
             Effect.map(timer(producer, 2), (one) => one?.next === undefined)
           )
-          // The one that was under way may have been answered already; the next cannot be.
-          yield* Effect.sleep(40)
-          const hanging = yield* timer(producer, 2)
-          const beats = yield* runs(producer, 3)
-          yield* eventually(
-            "five heartbeats",
-            Effect.map(runs(producer, 3), (now) => now >= beats + 5)
-          )
-          const after = yield* timer(producer, 2)
-          assert.deepStrictEqual([after?.lastStart, after?.runs], [hanging?.lastStart, hanging?.runs])
+          /** The poll before and after five heartbeats. */
+          const over = Effect.gen(function* () {
+            const hanging = yield* timer(producer, 2)
+            const beats = yield* runs(producer, 3)
+            yield* eventually(
+              "five heartbeats",
+              Effect.map(runs(producer, 3), (now) => now >= beats + 5)
+            )
+            const after = yield* timer(producer, 2)
+            return { hanging, before: [hanging?.lastStart, hanging?.runs], after: [after?.lastStart, after?.runs] }
+          })
+          // The poll that was under way may have been answered already; the next cannot be.
+          yield* over
+          const { after, before, hanging } = yield* over
+          assert.deepStrictEqual(after, before)
           for (const { remove } of held) yield* remove
           yield* eventually(
             "the poll goes on",

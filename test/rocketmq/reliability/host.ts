@@ -4,6 +4,7 @@ import { Effect, Fiber } from "effect"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { eventually, eventuallyThat } from "../../conformance/support.ts"
+import { standStill } from "../../support/standStill.ts"
 import { RocketMQ } from "../RocketMQServer.ts"
 import { createTopic, observe, startProducer, TEST_TIMEOUT } from "../support.ts"
 import { A, brokerNamed, type Methods, paused, send, untilInFlight, warm } from "./shared.ts"
@@ -48,12 +49,8 @@ const ordersTopic = Effect.gen(function* () {
   yield* eventuallyThat(observer.route("orders"), (route) => assert.isDefined(route))
 })
 
-/** Keeps this process busy, and does nothing else. */
-const block = (millis: number) =>
-  Effect.sync(() => {
-    const end = performance.now() + millis
-    while (performance.now() < end);
-  })
+/** The event loop of this process stands still. */
+const block = (millis: number) => Effect.sync(() => standStill(millis))
 
 export const tests = (test: Methods): void => {
   test.effect(
