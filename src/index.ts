@@ -72,6 +72,7 @@ export type { RouteWarning } from "./client/RouteBounds.ts"
 export { MQClientInstance, type MQClientInstanceShape } from "./client/MQClientInstance.ts"
 export { MQClientManager } from "./client/MQClientManager.ts"
 export { NameServerResolver } from "./client/NameServerResolver.ts"
+export type { Readiness } from "./client/Readiness.ts"
 export { RpcHooks } from "./client/RpcHooks.ts"
 export {
   type Credentials,
@@ -101,12 +102,12 @@ export {
   type SendMessageOutcome
 } from "./producer/telemetry/Hooks.ts"
 export * as LocalTransactionState from "./producer/transaction/LocalTransactionState.ts"
-export type { ProducerConfig, ProducerOptions, Readiness } from "./producer/ProducerConfig.ts"
+export type { ProducerConfig, ProducerOptions } from "./producer/ProducerConfig.ts"
 export type { ProducerState } from "./producer/ProducerState.ts"
 export { NotARequest, ReplyFailure, RequestReplyClosed, RequestReplyTimeout } from "./producer/reply/ReplyError.ts"
 export { type ReplyInput, replyTopic, type RequestOptions } from "./producer/reply/RequestReply.ts"
 export * as KeyHash from "./producer/queue/KeyHash.ts"
-export type { MessageSends } from "./producer/ProducerSends.ts"
+export type { ProducerSends } from "./producer/ProducerSends.ts"
 export * as QueueSelector from "./producer/queue/QueueSelector.ts"
 export { InvalidRecallHandle, RecallError, type RecallOptions, RecallReason, RecallTimeout } from "./producer/Recall.ts"
 export type { SendBatchResult } from "./producer/bulk/SendBatch.ts"

@@ -77,7 +77,6 @@ const leaving = new Set([
   "embedded/nameserver/NameServerProcessor.ts imports embedded/broker/Broker.ts",
   "embedded/server/Reply.ts imports embedded/broker/Broker.ts",
   "embedded/server/RestartableServer.ts imports embedded/broker/Broker.ts",
-  "producer/ProducerConfig.ts imports producer/send/RetryPolicy.ts",
   "producer/queue/FaultStrategy.ts imports producer/ProducerConfig.ts",
   "protocol/BinaryHeader.ts protocol/JsonHeader.ts protocol/RemotingCommand.ts",
   "client/ClientConfig.ts client/ClientSecurity.ts",

@@ -4,6 +4,7 @@ import * as Main from "../src/index.ts"
 import * as Promises from "../src/promise/index.ts"
 import * as Protocol from "../src/protocol/index.ts"
 import * as Testing from "../src/testing/index.ts"
+import { undocumented, undocumentedIn } from "./support/docstrings.ts"
 import { sources } from "./support/importGraph.ts"
 import { errorsOf } from "./support/publicErrors.ts"
 
@@ -60,6 +61,64 @@ describe("the public API", () => {
       "protocol/index.ts languageName",
       "protocol/index.ts requestCodeName",
       "protocol/index.ts responseCodeName"
+    ])
+  })
+
+  for (const entry of entryPoints.keys()) {
+    it(`has a word for every export of ${entry} and every member of an interface or error`, () => {
+      const { bare, members } = undocumented(entry)
+      assert.deepStrictEqual(
+        bare.map(({ file, line, name }) => `src/${file}:${line} ${name}`),
+        []
+      )
+      // The reader finds what there is to find.
+      assert.isAbove(members, 400)
+    })
+  }
+
+  it("a word that is missing is found", () => {
+    const names = undocumentedIn(
+      `/** A pair. */
+      export interface Pair {
+        /** The first. */
+        readonly first: string
+        readonly second: Other
+      }
+      export interface Other { readonly inner: number }
+      /** A choice. */
+      export type Choice =
+        /** This one. */
+        | { readonly kind: "this"; readonly value: number }
+        | { readonly kind: "that" }
+      /** An error. */
+      export class Failed extends Schema.TaggedError<Failed>()("Failed", {
+        /** Why. */
+        why: Schema.String,
+        where: Schema.String
+      }) {
+        override get message() { return "" }
+        get again() { return true }
+        private hidden = 1
+      }
+      /** A service. */
+      export class Service extends Context.Service<Service, { readonly get: number }>()("Service") {}
+      export const value = 1
+      /** A function. */
+      export function twice(a: string): string
+      /** The same. */
+      export function twice(a: number): number
+      export function twice(a: unknown): unknown { return a }
+      `
+    )
+    assert.deepStrictEqual(names, [
+      "Pair.second",
+      "Other",
+      "Other.inner",
+      "Choice.kind",
+      "Failed.where",
+      "Failed.again",
+      "Service.get",
+      "value"
     ])
   })
 })

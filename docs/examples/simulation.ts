@@ -53,7 +53,7 @@ const scenario = (onUnknown: OnUnknown): Simulation.Scenario<StartError | SendEr
       // The service's own promise: every order is announced, and under one key.
       const stored = Map.groupBy(yield* messages("orders"), ({ body }) => new TextDecoder().decode(body))
       for (const order of orders) {
-        const events = new Set(stored.get(order)?.map(({ properties }) => properties["KEYS"]))
+        const events = new Set(stored.get(order)?.flatMap(({ keys }) => keys))
         if (events.size === 0) yield* world.violation("announced", `nobody heard of ${order}`)
         if (events.size > 1) yield* world.violation("once", `${order} was announced as ${events.size} events`)
       }

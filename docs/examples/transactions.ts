@@ -31,7 +31,7 @@ const Producer = Layer.unwrap(
       topics: ["orders"],
       checkLocalTransaction: (message) =>
         Effect.sync(() =>
-          database.has(message.properties["KEYS"] ?? "")
+          database.has(message.keys[0] ?? "")
             ? LocalTransactionState.COMMIT_MESSAGE
             : LocalTransactionState.ROLLBACK_MESSAGE
         )
@@ -54,7 +54,7 @@ const program = Effect.gen(function* () {
     until: (found) => found.length === 2,
     schedule: Schedule.spaced("20 millis")
   })
-  yield* Console.log(`consumers see: ${seen.map((message) => message.properties["KEYS"]).join(", ")}`)
+  yield* Console.log(`consumers see: ${seen.flatMap((message) => message.keys).join(", ")}`)
 })
 
 // A real broker asks after 6 seconds, in rounds of 30.

@@ -20,7 +20,9 @@ import { AdminError, type AdminReason, NoMaster, TooManyBrokers, UnknownBroker, 
 
 /** A broker and where to ask it. */
 export interface BrokerAddress {
+  /** The name that a master and its slaves share. */
   readonly brokerName: string
+  /** `host:port` at which this client reaches it. */
   readonly address: string
 }
 

@@ -26,7 +26,9 @@ export class UnknownCluster extends Schema.TaggedError<UnknownCluster>()("Unknow
 
 /** A cluster none of whose brokers has a master at present, so that nothing can be changed on it. */
 export class NoMaster extends Schema.TaggedError<NoMaster>()("NoMaster", {
+  /** The cluster that was asked for, or the only one. */
   clusterName: Schema.String,
+  /** Its brokers, by name. */
   brokers: Schema.Array(Schema.String)
 }) {
   override get message() {
@@ -36,6 +38,7 @@ export class NoMaster extends Schema.TaggedError<NoMaster>()("NoMaster", {
 
 /** A text that is no offset message id. */
 export class InvalidMessageId extends Schema.TaggedError<InvalidMessageId>()("InvalidMessageId", {
+  /** The text that was given. */
   msgId: Schema.String
 }) {
   override get message() {
@@ -45,6 +48,7 @@ export class InvalidMessageId extends Schema.TaggedError<InvalidMessageId>()("In
 
 /** A broker that the name server does not know, or that has no master at present. */
 export class UnknownBroker extends Schema.TaggedError<UnknownBroker>()("UnknownBroker", {
+  /** The name that was asked for. */
   brokerName: Schema.String,
   /** The brokers that have a master. */
   brokers: Schema.Array(Schema.String)
@@ -69,6 +73,7 @@ export class TooManyBrokers extends Schema.TaggedError<TooManyBrokers>()("TooMan
 
 /** A topic that no broker has, as the brokers say. */
 export class TopicNotFound extends Schema.TaggedError<TopicNotFound>()("TopicNotFound", {
+  /** The topic, as it was given. */
   topic: Schema.String
 }) {
   override get message() {
@@ -102,7 +107,9 @@ export class GroupAlreadyExists extends Schema.TaggedError<GroupAlreadyExists>()
 
 /** No message has the id. Brokers find a message by its id for as long as it and its index entry are kept. */
 export class MessageNotFound extends Schema.TaggedError<MessageNotFound>()("MessageNotFound", {
+  /** The topic that was searched. */
   topic: Schema.String,
+  /** The id that was searched for. */
   msgId: Schema.String,
   /** The brokers that were asked. */
   brokers: Schema.Array(Schema.String)
@@ -140,6 +147,7 @@ export class AdminError extends Schema.TaggedError<AdminError>()("AdminError", {
   operation: Schema.String,
   /** The servers on which it had succeeded by then, for calls that go to several. */
   done: Schema.Array(Schema.String),
+  /** Why; take it apart with `Effect.catchReason`. */
   reason: AdminReason
 }) {
   override get message() {

@@ -13,15 +13,24 @@ import type { AdminError } from "./AdminError.ts"
 
 /** A client of a group, and the brokers that it is connected to. */
 export interface ClientConnection extends Connection {
+  /** Their names, sorted. */
   readonly brokers: ReadonlyArray<string>
 }
 
 /** The clients of a consumer group at present; none when nobody is online. Source: RocketMQ `ConsumerConnection`. */
 export interface ConsumerConnections {
+  /** The consumer group, as it was asked for. */
   readonly group: string
+  /** The members that are online, each once. */
   readonly connections: ReadonlyArray<ClientConnection>
+  /** `CONSUME_PASSIVELY` (push), `CONSUME_ACTIVELY` (pull) or `CONSUME_POP`; undefined when nobody is online. */
   readonly consumeType: string | undefined
+  /** `CLUSTERING` (each message to one member) or `BROADCASTING` (to every member); undefined when nobody is online. */
   readonly messageModel: string | undefined
+  /**
+   * Where the group begins a queue that it has no offset of, `CONSUME_FROM_LAST_OFFSET` for instance; undefined when
+   * nobody is online.
+   */
   readonly consumeFromWhere: string | undefined
   /** Sorted by topic. */
   readonly subscriptions: ReadonlyArray<SubscriptionData>
@@ -29,11 +38,13 @@ export interface ConsumerConnections {
 
 /** How far a group has read a queue. */
 export interface QueueProgress {
+  /** The queue. */
   readonly queue: MessageQueue
   /** The offset that the queue's next message gets. */
   readonly brokerOffset: number
   /** The offset that the group reads next. */
   readonly consumerOffset: number
+  /** The offset up to which members have pulled, processed or not; 0 where the broker does not tell it. */
   readonly pullOffset: number
   /** `brokerOffset - consumerOffset`: messages that are still to be processed. */
   readonly lag: number
@@ -43,7 +54,9 @@ export interface QueueProgress {
 
 /** How far a group has read. Source: RocketMQ `ConsumeStats`. */
 export interface ConsumeProgress {
+  /** The consumer group, as it was asked for. */
   readonly group: string
+  /** Every queue that the group has an offset of, retries included. */
   readonly queues: ReadonlyArray<QueueProgress>
   /** The sum of the queues' lags; retries are told apart by their topic, `%RETRY%<group>`. */
   readonly lag: number

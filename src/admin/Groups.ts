@@ -18,6 +18,7 @@ import type { Topics } from "./Topics.ts"
 
 /** A consumer group to create or to change. */
 export interface CreateGroupOptions extends Partial<SubscriptionGroupConfig> {
+  /** The group's name. */
   readonly groupName: string
   /** The cluster whose masters get it; may be left out where there is only one. */
   readonly clusterName?: string | undefined
@@ -27,18 +28,23 @@ export interface CreateGroupOptions extends Partial<SubscriptionGroupConfig> {
 
 /** A consumer group that was created. */
 export interface CreatedGroup {
+  /** The group's name. */
   readonly groupName: string
+  /** The cluster whose masters have it. */
   readonly clusterName: string
   /** The masters that have it now. */
   readonly brokers: ReadonlyArray<string>
   /** Those of them that had it before and were left as they were, by name; only with `ifExists: "keep"`. */
   readonly kept?: ReadonlyArray<string>
+  /** What those masters were told. */
   readonly config: SubscriptionGroupConfig
 }
 
 /** A consumer group and the brokers that have it. */
 export interface GroupInfo {
+  /** The group's name. */
   readonly groupName: string
+  /** The masters that have it, by name. */
   readonly brokers: ReadonlyArray<string>
   /** As the first of the brokers keeps it. */
   readonly config: SubscriptionGroupConfig

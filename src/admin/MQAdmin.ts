@@ -1,7 +1,8 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import * as ClientConfig from "../client/ClientConfig.ts"
-import type { StartError } from "../client/ClientError.ts"
+import { ConfigProblem, InvalidConfig, type StartError } from "../client/ClientError.ts"
 import { MQClientManager } from "../client/MQClientManager.ts"
+import * as ServiceLife from "../client/ServiceLife.ts"
 import * as Contexts from "./AdminContext.ts"
 import * as Brokers from "./Brokers.ts"
 import * as Clients from "./Clients.ts"
@@ -58,13 +59,43 @@ export class MQAdmin extends Context.Service<MQAdmin, MQAdminShape>()("effect-ro
     Layer.effect(MQAdmin, make(options))
 }
 
+/** Every problem of an administrator's configuration, the client's part included. */
+const problems = (config: AdminConfig): ReadonlyArray<ConfigProblem> => {
+  const { adminTimeoutMillis } = config
+  const found = ClientConfig.problems(config)
+  if (Number.isFinite(adminTimeoutMillis) && adminTimeoutMillis > 0) return found
+  const problem = `must be a number of milliseconds above 0, is ${adminTimeoutMillis}`
+  return [...found, new ConfigProblem({ path: "adminTimeoutMillis", problem })]
+}
+
+const check = (config: AdminConfig) =>
+  Effect.suspend(() => {
+    const found = problems(config)
+    return found.length === 0 ? Effect.void : Effect.fail(new InvalidConfig({ problems: found }))
+  })
+
 /** {@link MQAdmin.layer} in the current scope. */
 export const make = Effect.fnUntraced(function* (
   options: AdminOptions
 ): Effect.fn.Return<MQAdminShape, StartError, MQClientManager | Scope.Scope> {
   const config = ClientConfig.withDefaults(defaults, options)
   const manager = yield* MQClientManager
-  const instance = yield* manager.getOrCreateMQClientInstance(config)
+  const life = yield* ServiceLife.make<MQAdminShape>({
+    subject: "administrator",
+    number: "4",
+    acquire: (context) => acquire(config, manager, context)
+  })
+  return yield* life.startScoped
+})
+
+/** Steps 4.2 and 4.3 of docs/startup.md; what they acquire is held by the scope. */
+const acquire = Effect.fnUntraced(function* (
+  config: AdminConfig,
+  manager: MQClientManager["Service"],
+  { step }: ServiceLife.LifeContext
+): Effect.fn.Return<MQAdminShape, StartError, Scope.Scope> {
+  yield* step("4.2", "check the configuration", check(config))
+  const instance = yield* step("4.3", "get or create MQClientInstance", manager.getOrCreateMQClientInstance(config))
   const context = Contexts.make(instance, {
     timeoutMillis: config.adminTimeoutMillis,
     namespace: instance.config.namespace

@@ -19,12 +19,17 @@ import { type AdminError, InvalidMessageId } from "./AdminError.ts"
 
 /** What came of a pull. Source: RocketMQ `PullResult`. */
 export interface PullResult {
+  /**
+   * `FOUND`, or why there is no message: nothing new, nothing that matches, or an offset that the queue does not have.
+   */
   readonly status: PullMessage.PullStatus
   /** Where to pull from next. */
   readonly nextBeginOffset: number
+  /** The offset of the oldest message that the queue still had. */
   readonly minOffset: number
   /** The offset that the next message of the queue will get, when the pull was answered. */
   readonly maxOffset: number
+  /** In the order of the queue; empty unless `FOUND`. */
   readonly messages: ReadonlyArray<MessageExt>
 }
 

@@ -13,7 +13,9 @@ import type { Messages } from "./Messages.ts"
 
 /** Where a group is to read on. */
 export interface ResetOffsetOptions {
+  /** The consumer group. */
   readonly group: string
+  /** The topic, all of whose queues are reset. */
   readonly topic: string
   /**
    * Milliseconds since the epoch: at the first message stored then or later; `earliest` and `latest` are the two ends.
@@ -25,7 +27,9 @@ export interface ResetOffsetOptions {
 
 /** A queue and where the group reads it on. */
 export interface ResetQueue {
+  /** The queue. */
   readonly queue: MessageQueue
+  /** The offset of the message that the group reads next. */
   readonly offset: number
 }
 

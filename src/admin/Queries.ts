@@ -6,7 +6,6 @@ import * as MessageId from "../message/MessageId.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import { MASTER_ID } from "../message/MixAll.ts"
 import * as MessageCodec from "../protocol/MessageCodec.ts"
-import { MessageConst } from "../protocol/MessageProperties.ts"
 import * as QueryMessage from "../protocol/request/QueryMessage.ts"
 import { RequestCode, requestCodeName } from "../protocol/RequestCode.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
@@ -28,6 +27,7 @@ export interface QueryOptions {
 
 /** A message and the broker that has it. */
 export interface FoundMessage extends MessageExt {
+  /** The broker's name. */
   readonly brokerName: string
 }
 
@@ -141,7 +141,7 @@ export const make = (
         uniqueKeyQuery: false
       },
       // The index is by hash: what only shares the hash is left out.
-      (message) => message.topic === topic && (message.properties[MessageConst.KEYS] ?? "").split(" ").includes(key)
+      (message) => message.topic === topic && message.keys.includes(key)
     )
 
   const byId = Effect.fnUntraced(function* (topic: string, msgId: string) {
@@ -156,7 +156,7 @@ export const make = (
         indexType: "U",
         uniqueKeyQuery: true
       },
-      (message) => message.properties[MessageConst.UNIQ_KEY] === msgId
+      (message) => message.msgId === msgId
     )
     const [first] = found
     if (first !== undefined) return first

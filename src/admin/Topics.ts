@@ -25,6 +25,7 @@ import {
 
 /** A topic to create or to change. */
 export interface CreateTopicOptions {
+  /** The topic's name: at most 127 letters, digits, `%`, `|`, `-` and `_`. */
   readonly topic: string
   /** The cluster whose masters get it; may be left out where there is only one. */
   readonly clusterName?: string | undefined
@@ -44,10 +45,15 @@ export interface CreateTopicOptions {
 
 /** What to change of a topic; what is left out stays as it is on each broker. */
 export interface UpdateTopicOptions {
+  /** The topic's name. */
   readonly topic: string
+  /** Queues on each master that can be read. */
   readonly readQueueNums?: number | undefined
+  /** Queues on each master that can be written. */
   readonly writeQueueNums?: number | undefined
+  /** Bits of `PermName`: 2 write, 4 read; 6 is both. */
   readonly perm?: number | undefined
+  /** Whether it is an ordered topic. */
   readonly order?: boolean | undefined
   /** Attributes of 5.x to set; undefined as a value removes one. Those of a topic cannot all be changed. */
   readonly attributes?: Readonly<Record<string, string | undefined>> | undefined
@@ -55,14 +61,19 @@ export interface UpdateTopicOptions {
 
 /** A topic that was created. */
 export interface CreatedTopic {
+  /** The topic's name. */
   readonly topic: string
+  /** The cluster whose masters have it. */
   readonly clusterName: string
   /** The masters that have it now, by name. */
   readonly brokers: ReadonlyArray<BrokerAddress>
   /** Those of them that had it before and were left as they were, by name; only with `ifExists: "keep"`. */
   readonly kept?: ReadonlyArray<string>
+  /** Queues on each master that can be read. */
   readonly readQueueNums: number
+  /** Queues on each master that can be written. */
   readonly writeQueueNums: number
+  /** Bits of `PermName`: 2 write, 4 read; 6 is both. */
   readonly perm: number
   /** Whether the name server named all of those brokers before the wait for it was over. */
   readonly routed: boolean
@@ -70,12 +81,15 @@ export interface CreatedTopic {
 
 /** A topic as one broker keeps it. */
 export interface BrokerTopicConfig {
+  /** The broker's name. */
   readonly brokerName: string
+  /** What it keeps. */
   readonly config: TopicConfig
 }
 
 /** What a queue of a topic holds. */
 export interface QueueStats extends GetTopicStats.TopicOffset {
+  /** The queue. */
   readonly queue: MessageQueue
 }
 

@@ -19,6 +19,7 @@ export const AccessProblem = Schema.Literals([
   "clock",
   "other"
 ])
+/** Why a server refused a request; see the schema of the same name. */
 export type AccessProblem = typeof AccessProblem.Type
 
 const remedy: { readonly [K in AccessProblem]: string } = {
@@ -36,10 +37,13 @@ const remedy: { readonly [K in AccessProblem]: string } = {
  * sending it again would be refused again.
  */
 export class AccessDenied extends Schema.TaggedError<AccessDenied>()("AccessDenied", {
+  /** `host:port` of the server that refused. */
   address: Schema.String,
   /** The request that was refused, by name. */
   request: Schema.String,
+  /** The response code, with which 4.x and 5.x say it differently. */
   code: Schema.Int,
+  /** What is wrong, read out of the server's words. */
   problem: AccessProblem,
   /** The user, where the server names one. */
   user: Schema.UndefinedOr(Schema.String),
@@ -50,6 +54,7 @@ export class AccessDenied extends Schema.TaggedError<AccessDenied>()("AccessDeni
     const who = this.user === undefined ? "" : ` to user "${this.user}"`
     return `${this.address} denied ${this.request}${who} (${this.problem}): ${this.remark}${/[.!?]$/.test(this.remark) ? "" : "."} ${remedy[this.problem]}`
   }
+  /** Access is checked before a request is handled: whatever was asked is not done. */
   get outcome(): "rejected" {
     return "rejected"
   }

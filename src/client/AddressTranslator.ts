@@ -2,6 +2,7 @@ import { Context, Effect } from "effect"
 
 /** A broker as a route names it. */
 export interface BrokerEndpoint {
+  /** The name that a master and its slaves share. */
   readonly brokerName: string
   /** 0 is the master. */
   readonly brokerId: number

@@ -16,8 +16,11 @@ export { RouteProblem } from "./RouteProblem.ts"
 export class IllegalServiceState extends Schema.TaggedError<IllegalServiceState>()("IllegalServiceState", {
   /** What was asked: `producer orders-pg`, `client instance 10.0.0.1@7#1`. */
   subject: Schema.String,
+  /** What was asked: `start`, `send`. */
   action: Schema.String,
+  /** The state in which it can be done. */
   expected: ServiceState,
+  /** The state at the time of the call. */
   actual: ServiceState
 }) {
   override get message() {
@@ -35,8 +38,14 @@ export class IllegalServiceState extends Schema.TaggedError<IllegalServiceState>
 
 /** A producer or consumer group whose name RocketMQ does not allow. Source: RocketMQ `Validators.checkGroup`. */
 export class InvalidGroup extends Schema.TaggedError<InvalidGroup>()("InvalidGroup", {
+  /** The name that was given. */
   group: Schema.String,
+  /**
+   * Which rule it breaks: nothing in it, more than 120 characters, one besides letters, digits, `%`, `|`, `-` and `_`,
+   * or a name that RocketMQ keeps for itself.
+   */
   problem: Schema.Literals(["blank", "too-long", "illegal-characters", "reserved"]),
+  /** The rule in words. */
   detail: Schema.String
 }) {
   override get message() {
@@ -46,12 +55,15 @@ export class InvalidGroup extends Schema.TaggedError<InvalidGroup>()("InvalidGro
 
 /** One option that has no usable value. */
 export class ConfigProblem extends Schema.Class<ConfigProblem>("ConfigProblem")({
+  /** The option, or the name under which a `ConfigProvider` has it. */
   path: Schema.String,
+  /** What is wrong with its value, in words. */
   problem: Schema.String
 }) {}
 
 /** Options that cannot be used; all of them are listed at once. */
 export class InvalidConfig extends Schema.TaggedError<InvalidConfig>()("InvalidConfig", {
+  /** All of them, at least one. */
   problems: Schema.Array(ConfigProblem)
 }) {
   override get message() {
@@ -73,7 +85,12 @@ export class NoNameServer extends Schema.TaggedError<NoNameServer>()("NoNameServ
 
 /** What one name server did with a request. */
 export class NameServerTry extends Schema.Class<NameServerTry>("NameServerTry")({
+  /** `host:port` that was tried. */
   address: Schema.String,
+  /**
+   * What it did: no address for its name, nobody listens, no answer, connection ended, no frame of RocketMQ, not ready
+   * yet, an error, no TLS; or that nothing was sent, unsigned or for want of file descriptors.
+   */
   problem: Schema.Literals([
     "name-not-resolved",
     "refused",
@@ -88,6 +105,7 @@ export class NameServerTry extends Schema.Class<NameServerTry>("NameServerTry")(
   ]),
   /** For `tls-failed`: what was wrong. */
   tls: Schema.optional(TlsReason),
+  /** The same with particulars: a code, a time, what the platform reported. */
   detail: Schema.String
 }) {}
 
@@ -96,6 +114,7 @@ const describeTries = (tries: ReadonlyArray<NameServerTry>) =>
 
 /** None of the name servers answered. */
 export class NameServerUnavailable extends Schema.TaggedError<NameServerUnavailable>()("NameServerUnavailable", {
+  /** What each of them did, in the order in which they were tried. */
   tries: Schema.Array(NameServerTry)
 }) {
   override get message() {
@@ -117,8 +136,11 @@ const needsChange: ReadonlySet<RouteProblem> = new Set<RouteProblem>([
 
 /** A topic without a route: which of its causes it is, and what each name server said. Source: RocketMQ client code 10005. */
 export class RouteUnavailable extends Schema.TaggedError<RouteUnavailable>()("RouteUnavailable", {
+  /** The topic. */
   topic: Schema.String,
+  /** Which of the causes it is. */
   problem: RouteProblem,
+  /** What each name server did; empty where none was asked. */
   tries: Schema.Array(NameServerTry),
   /** For `address-not-allowed` and `address-unreadable`: the addresses that are not dialled and why, the first 100. */
   refused: Schema.optional(Schema.Array(AddressRefused)),
@@ -152,7 +174,9 @@ export class RouteUnavailable extends Schema.TaggedError<RouteUnavailable>()("Ro
 
 /** The chosen queue's broker is in no route that this client can read. Source: RocketMQ client code 10003. */
 export class BrokerNotExist extends Schema.TaggedError<BrokerNotExist>()("BrokerNotExist", {
+  /** The topic whose route was looked at. */
   topic: Schema.String,
+  /** The broker that the queue lies on. */
   brokerName: Schema.String,
   /** The master's address, where there is one that is not dialled, and why. */
   refused: Schema.optional(AddressRefused)
@@ -166,10 +190,13 @@ export class BrokerNotExist extends Schema.TaggedError<BrokerNotExist>()("Broker
 
 /** A broker or name server answered with a code that is not a success. Source: RocketMQ `MQBrokerException`. */
 export class BrokerRejected extends Schema.TaggedError<BrokerRejected>()("BrokerRejected", {
+  /** `host:port` of the server. */
   address: Schema.String,
   /** The request that was refused, by name. */
   request: Schema.String,
+  /** The response code. */
   code: Schema.Int,
+  /** Its name in RocketMQ, `SYSTEM_BUSY` for instance. */
   codeName: Schema.String,
   /** The server's own words, shortened, and without characters that a terminal acts on or an eye is deceived by. */
   remark: Schema.String
@@ -181,8 +208,11 @@ export class BrokerRejected extends Schema.TaggedError<BrokerRejected>()("Broker
 
 /** A server's answer that cannot be read. */
 export class UnreadableAnswer extends Schema.TaggedError<UnreadableAnswer>()("UnreadableAnswer", {
+  /** `host:port` of the server. */
   address: Schema.String,
+  /** The request that was answered, by name. */
   request: Schema.String,
+  /** Which field or part cannot be read, and why. */
   detail: Schema.String
 }) {
   override get message() {
@@ -192,11 +222,14 @@ export class UnreadableAnswer extends Schema.TaggedError<UnreadableAnswer>()("Un
 
 /** What a request to a server can fail with. */
 export const ApiError = Schema.Union([...RemotingError.members, AccessDenied, BrokerRejected, UnreadableAnswer])
+/** What a request to a server can fail with. */
 export type ApiError = typeof ApiError.Type
 
-/** A group that is registered in this client instance already. */
+/** A producer group that is registered in this client instance already. */
 export class DuplicateProducerGroup extends Schema.TaggedError<DuplicateProducerGroup>()("DuplicateProducerGroup", {
+  /** The group that two producers want. */
   group: Schema.String,
+  /** The client in which one has it. */
   clientId: Schema.String
 }) {
   override get message() {
@@ -204,10 +237,25 @@ export class DuplicateProducerGroup extends Schema.TaggedError<DuplicateProducer
   }
 }
 
+/** A consumer group that is registered in this client instance already. */
+export class DuplicateConsumerGroup extends Schema.TaggedError<DuplicateConsumerGroup>()("DuplicateConsumerGroup", {
+  /** The group. */
+  group: Schema.String,
+  /** The client that has it: `10.0.0.1@7#1`. */
+  clientId: Schema.String
+}) {
+  override get message() {
+    return `The consumer group "${this.group}" is registered in client ${this.clientId} already. Use that consumer, another group, or another instanceName.`
+  }
+}
+
 /** A broker that did not acknowledge the heartbeat that the readiness `registered` waits for. */
 export class BrokerNotRegistered extends Schema.TaggedError<BrokerNotRegistered>()("BrokerNotRegistered", {
+  /** The broker's name. */
   brokerName: Schema.String,
+  /** `host:port` at which it was asked. */
   address: Schema.String,
+  /** Why the heartbeat was not acknowledged. */
   cause: ApiError
 }) {
   override get message() {
@@ -217,8 +265,11 @@ export class BrokerNotRegistered extends Schema.TaggedError<BrokerNotRegistered>
 
 /** The address server over HTTP gave no usable list. */
 export class AddressServerFailed extends Schema.TaggedError<AddressServerFailed>()("AddressServerFailed", {
+  /** What was fetched. */
   url: Schema.String,
+  /** What came of it: no answer, a status other than 200, nothing, or a text that is no list of addresses. */
   problem: Schema.Literals(["unreachable", "status", "empty", "not-a-list"]),
+  /** The same with particulars: the status, the text, what the platform reported. */
   detail: Schema.String
 }) {
   override get message() {
@@ -228,7 +279,9 @@ export class AddressServerFailed extends Schema.TaggedError<AddressServerFailed>
 
 /** A {@link NameServerResolver} that failed. */
 export class NameServerResolveError extends Schema.TaggedError<NameServerResolveError>()("NameServerResolveError", {
+  /** The resolver's name. */
   resolver: Schema.String,
+  /** What it failed or died with. */
   cause: Schema.Defect()
 }) {
   override get message() {
@@ -238,6 +291,7 @@ export class NameServerResolveError extends Schema.TaggedError<NameServerResolve
 
 /** The start did not finish within its deadline. */
 export class StartTimeout extends Schema.TaggedError<StartTimeout>()("StartTimeout", {
+  /** Milliseconds that the start had: `startTimeoutMillis`. */
   timeoutMillis: Schema.Number,
   /** What was under way. */
   during: Schema.String
@@ -249,6 +303,7 @@ export class StartTimeout extends Schema.TaggedError<StartTimeout>()("StartTimeo
 
 /** The start that this caller waited for was interrupted by the one who began it. */
 export class StartInterrupted extends Schema.TaggedError<StartInterrupted>()("StartInterrupted", {
+  /** What was being started: `producer orders-pg`. */
   subject: Schema.String
 }) {
   override get message() {
@@ -266,12 +321,14 @@ export const StartReason = Schema.Union([
   AddressServerFailed,
   NameServerResolveError,
   DuplicateProducerGroup,
+  DuplicateConsumerGroup,
   RouteUnavailable,
   AccessDenied,
   BrokerNotRegistered,
   StartTimeout,
   StartInterrupted
 ])
+/** What can keep a start from succeeding. */
 export type StartReason = typeof StartReason.Type
 
 /** A start that failed: at which step of docs/startup.md, and why. Everything acquired up to there has been released. */
@@ -280,6 +337,7 @@ export class StartError extends Schema.TaggedError<StartError>()("StartError", {
   step: Schema.String,
   /** The step's name. */
   name: Schema.String,
+  /** Why; take it apart with `Effect.catchReason`. */
   reason: StartReason
 }) {
   override get message() {

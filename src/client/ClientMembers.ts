@@ -6,7 +6,9 @@ import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
 
 /** A route as it is handed to producers and consumers. */
 export interface PublishedRoute {
+  /** The topic. */
   readonly topic: string
+  /** What a name server says of it. */
   readonly data: TopicRouteData
   /** Whether the topic is unknown and the route is that of the template topic TBW102. */
   readonly borrowed: boolean
@@ -18,6 +20,7 @@ export interface PublishedRoute {
  * Source: RocketMQ `MQProducerInner`.
  */
 export interface MQProducerInner {
+  /** The group, as it goes on the wire: within a namespace with its prefix. */
   readonly producerGroup: string
   /** Every topic that the producer ever looked up; timer 2 keeps their routes fresh. */
   readonly publishTopicList: () => Iterable<string>
@@ -37,6 +40,7 @@ export interface MQProducerInner {
  * Source: RocketMQ `MQConsumerInner`.
  */
 export interface MQConsumerInner {
+  /** The group, as it goes on the wire: within a namespace with its prefix. */
   readonly consumerGroup: string
   /** Every topic that the consumer subscribes. */
   readonly subscriptionTopics: () => Iterable<string>
@@ -44,11 +48,11 @@ export interface MQConsumerInner {
   readonly updateTopicSubscribeInfo: (route: PublishedRoute) => void
   /** The consumer's part of a heartbeat. */
   readonly heartbeatData: () => ConsumerData
-  /** One round of sharing out queues; run by the rebalance service. */
+  /** One round of sharing out queues; started by the rebalance service, and interrupted when it takes a minute. */
   readonly doRebalance: Effect.Effect<void>
-  /** Writes the offsets that were processed; run by timer 4. */
+  /** Writes the offsets that were processed; started by timer 4, and interrupted after its period or 10 seconds. */
   readonly persistConsumerOffset: Effect.Effect<void>
-  /** Fits the concurrency to the backlog; run by timer 5. */
+  /** Fits the concurrency to the backlog; started by timer 5, and interrupted after a minute. */
   readonly adjustThreadPool: Effect.Effect<void>
 }
 

@@ -80,8 +80,7 @@ const largest = (numbers: ReadonlyArray<number>) => numbers.reduce((most, one) =
 /** The series of a client instance. */
 export const instanceSeries = (sources: InstanceSources): ReadonlyArray<ObservedSeries> => {
   const { heartbeat, monotonicMillis, nowMillis, phase, remoting, routes, timers } = sources
-  const sockets = () => Effect.runSync(remoting.connections)
-  const counters = () => Effect.runSync(remoting.counters)
+  const { connections: sockets, counters } = remoting
   const connectionStates = ["open", "connecting", "backing-off"] as const
   return [
     {

@@ -19,6 +19,7 @@ export interface Reader {
 export interface Found {
   /** The name as the user knows it: `ROCKETMQ_PRODUCER_GROUP` or `rocketmq.producer.group`. */
   readonly name: string
+  /** Its value, as it was written. */
   readonly text: string
 }
 
@@ -26,6 +27,7 @@ export interface Found {
 export interface ConfigOption<out A> {
   /** The names of the option, or of every option in the group, the preferred one first. */
   readonly names: ReadonlyArray<{ readonly option: string; readonly names: ReadonlyArray<string> }>
+  /** Reads the option; undefined when it is given nowhere, or a problem was reported. */
   readonly read: (reader: Reader) => Effect.Effect<A | undefined>
 }
 

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 
 /** Work that a shutdown waits for. */
-export interface Underway {
+export interface Drain {
   /** Counts the work for as long as it runs. */
   readonly track: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Counts one piece of work, until {@link leave}. */
@@ -13,7 +13,7 @@ export interface Underway {
 }
 
 /** Nothing under way. */
-export const make = (): Underway => {
+export const make = (): Drain => {
   let count = 0
   const waiting = new Set<() => void>()
   const enter = () => {

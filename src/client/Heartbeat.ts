@@ -1,12 +1,10 @@
 import { Clock, Effect, Fiber, FiberSet } from "effect"
 import { MASTER_ID } from "../message/MixAll.ts"
 import type { HeartbeatData } from "../protocol/HeartbeatData.ts"
-import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
 import * as HeartBeat from "../protocol/request/HeartBeat.ts"
 import { RequestCode } from "../protocol/RequestCode.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { RemotingClient } from "../transport/RemotingClient.ts"
-import type { RemotingError } from "../transport/RemotingError.ts"
 import type { ApiError } from "./ClientError.ts"
 import type { ClientMembers } from "./ClientMembers.ts"
 import { type MQClientApi, rejected } from "./MQClientApi.ts"
@@ -15,11 +13,17 @@ import type { TopicRoute } from "./TopicRoute.ts"
 
 /** What the last heartbeat to a broker address came to. Times are milliseconds since the epoch. */
 export interface HeartbeatState {
+  /** The name that a master and its slaves share. */
   readonly brokerName: string
+  /** 0 for a master, from 1 on for slaves. */
   readonly brokerId: number
+  /** `host:port` at which this client reaches it. */
   readonly address: string
+  /** When it last acknowledged one, in milliseconds since the epoch; undefined before the first. */
   readonly lastSuccess: number | undefined
+  /** How many it did not acknowledge since it last did. */
   readonly failures: number
+  /** Why it did not acknowledge the last one; undefined when it did, and before the first. */
   readonly lastFailure: string | undefined
   /** The broker's own version number, from its answer (513 is 5.5.0). */
   readonly version: number | undefined
@@ -33,19 +37,12 @@ export interface Heartbeat {
   readonly sendHeartbeat: (address: string) => Effect.Effect<void, ApiError>
   /** Timer 3: `cleanOfflineBroker`, then {@link sendHeartbeatToAllBroker}. */
   readonly cleanAndSend: Effect.Effect<void>
-  /**
-   * The greeting on a new connection: where a broker is at the other end, the heartbeat is the first frame, so that the
-   * broker knows this client before it sees anything else of it.
-   */
-  readonly greet: (
-    address: string,
-    invoke: (request: Request, timeoutMillis: number) => Effect.Effect<RemotingCommand, RemotingError>
-  ) => Effect.Effect<void>
   /** Java's `unregisterClient`: tells every connected broker, at once and within one deadline, that a group has left. */
   readonly unregisterClient: (
     group: { readonly producerGroup: string } | { readonly consumerGroup: string },
     timeoutMillis: number
   ) => Effect.Effect<void>
+  /** What came of the heartbeats, by address; brokers that no route names any more are left out. */
   readonly table: ReadonlyMap<string, HeartbeatState>
   /** How many heartbeats were not acknowledged since the start. */
   readonly failures: () => number
@@ -57,7 +54,11 @@ export interface Heartbeat {
  */
 const FAREWELL_LEAST_MILLIS = 50
 
-/** Makes the heartbeats of an instance. Source: RocketMQ `MQClientInstance.sendHeartbeatToAllBroker`. */
+/**
+ * Makes the heartbeats of an instance, the one with which it greets a broker on each new connection included.
+ *
+ * Source: RocketMQ `MQClientInstance.sendHeartbeatToAllBroker`.
+ */
 export const make = Effect.fnUntraced(function* (options: {
   readonly clientId: string
   readonly members: ClientMembers
@@ -70,7 +71,7 @@ export const make = Effect.fnUntraced(function* (options: {
 }) {
   const { api, clientId, members, nameServer, nowMillis, remoting, routes, timeoutMillis } = options
   const clock = yield* Clock.Clock
-  const fork = yield* FiberSet.runtime(yield* FiberSet.make())()
+  const fork = yield* FiberSet.makeRuntime()
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const table = new Map<string, HeartbeatState>()
   /** The addresses that did not answer the last farewell, and no heartbeat since. */
@@ -187,37 +188,43 @@ export const make = Effect.fnUntraced(function* (options: {
     yield* remoting.retain(new Set([...brokers, ...(yield* nameServer.addresses)]))
   })
 
+  // Where a broker is at the other end, the heartbeat is the first frame, so that the broker knows this client before it
+  // sees anything else of it.
+  yield* remoting.onConnected((address, invoke) =>
+    Effect.suspend(() =>
+      routes.brokerOf(address) === undefined || members.producerTable.size + members.consumerTable.size === 0
+        ? Effect.void
+        : goingOn(
+            address,
+            invoke(HeartBeat.request(data()), timeoutMillis).pipe(
+              Effect.flatMap((response) =>
+                response.code === ResponseCode.SUCCESS
+                  ? succeeded(address, response.version)
+                  : failed(address, rejected(address, RequestCode.HEART_BEAT, response).message)
+              ),
+              Effect.catch((error) => failed(address, error.message))
+            )
+          )
+    )
+  )
+
   const self: Heartbeat = {
     table,
     failures: () => allFailures,
     sendHeartbeat,
     sendHeartbeatToAllBroker,
     cleanAndSend: Effect.andThen(clean, sendHeartbeatToAllBroker),
-    greet: (address, invoke) =>
-      Effect.suspend(() =>
-        routes.brokerOf(address) === undefined || members.producerTable.size + members.consumerTable.size === 0
-          ? Effect.void
-          : goingOn(
-              address,
-              invoke(HeartBeat.request(data()), timeoutMillis).pipe(
-                Effect.flatMap((response) =>
-                  response.code === ResponseCode.SUCCESS
-                    ? succeeded(address, response.version)
-                    : failed(address, rejected(address, RequestCode.HEART_BEAT, response).message)
-                ),
-                Effect.catch((error) => failed(address, error.message))
-              )
-            )
-      ),
-    unregisterClient: (group, unregisterTimeoutMillis) =>
-      Effect.gen(function* () {
-        const open = (yield* remoting.connections).filter((c) => c.state === "open").map((c) => c.address)
-        yield* Effect.forEach(
-          open.filter((address) => routes.brokerOf(address) !== undefined),
-          (address) => Effect.ignore(farewell(address, group, unregisterTimeoutMillis)),
-          { concurrency: "unbounded", discard: true }
-        )
-      })
+    unregisterClient: Effect.fnUntraced(function* (group, unregisterTimeoutMillis) {
+      const open = remoting
+        .connections()
+        .filter((c) => c.state === "open")
+        .map((c) => c.address)
+      yield* Effect.forEach(
+        open.filter((address) => routes.brokerOf(address) !== undefined),
+        (address) => Effect.ignore(farewell(address, group, unregisterTimeoutMillis)),
+        { concurrency: "unbounded", discard: true }
+      )
+    })
   }
   return self
 })

@@ -1,10 +1,7 @@
 import { Effect } from "effect"
-import type { Scope } from "effect"
 import type { Request } from "../protocol/RemotingCommand.ts"
 import * as Remoting from "../transport/RemotingClient.ts"
-import type { Requests } from "../transport/Requests.ts"
 import type { RpcHook } from "../transport/RpcHook.ts"
-import type { Wire } from "../transport/Wire.ts"
 import type { ClientConfig } from "./ClientConfig.ts"
 import * as NamespaceRpcHook from "./NamespaceRpcHook.ts"
 import { signer } from "./SessionCredentials.ts"
@@ -39,41 +36,30 @@ export const rpcHook = (config: ClientConfig): RpcHook | undefined => {
   }
 }
 
+/** A remoting client whose answers, and whose servers' requests, speak of topics and groups without the namespace. */
+const unwrapped = (namespace: string, remoting: Remoting.RemotingClient): Remoting.RemotingClient => ({
+  ...remoting,
+  start: (address, request, timeoutMillis, resume) =>
+    remoting.start(address, request, timeoutMillis, (answer) =>
+      resume(Effect.map(answer, (response) => NamespaceRpcHook.unwrapRemark(namespace, response)))
+    ),
+  handle: (code, handler) =>
+    remoting.handle(code, (address, request) => handler(address, NamespaceRpcHook.unwrapPush(namespace, request)))
+})
+
 /**
  * The remoting client of an instance: with TLS, namespaces, signatures and the VIP channel as the configuration says.
  * `isBroker` tells a broker's address from a name server's.
  */
-export const make = (
-  config: ClientConfig,
-  handlers: Remoting.RemotingClientHandlers,
-  isBroker: (address: string) => boolean
-): Effect.Effect<Remoting.RemotingClient, never, Wire | Scope.Scope> => {
+export const make = Effect.fnUntraced(function* (config: ClientConfig, isBroker: (address: string) => boolean) {
   const { namespace, tls } = config
-  const { onRequest } = handlers
   const settings = { ...config.remoting, rpcHook: rpcHook(config), ...(tls === undefined ? {} : { tls }) }
-  const unwrapping: Remoting.RemotingClientHandlers =
-    namespace === undefined || onRequest === undefined
-      ? handlers
-      : {
-          ...handlers,
-          onRequest: (address, command) => onRequest(address, NamespaceRpcHook.unwrapPush(namespace, command))
-        }
-  return Remoting.make(settings, unwrapping).pipe(
-    Effect.map((remoting) => {
-      if (namespace === undefined) return remoting
-      const start: Requests["start"] = (address, request, timeoutMillis, resume) =>
-        remoting.start(address, request, timeoutMillis, (answer) =>
-          resume(Effect.map(answer, (response) => NamespaceRpcHook.unwrapRemark(namespace, response)))
-        )
-      return { ...remoting, start }
-    }),
-    Effect.map((remoting) => (config.vipChannelEnabled ? VipChannel.make(remoting, isBroker) : remoting)),
-    Effect.tap(() =>
-      tls?.insecure === true
-        ? Effect.logWarning(
-            "TLS without verification (tls.insecure): whoever answers at a server's address is trusted with every message and signature; set tls.ca instead"
-          )
-        : Effect.void
+  const remoting = yield* Remoting.make(settings)
+  const unwrapping = namespace === undefined ? remoting : unwrapped(namespace, remoting)
+  if (tls?.insecure === true) {
+    yield* Effect.logWarning(
+      "TLS without verification (tls.insecure): whoever answers at a server's address is trusted with every message and signature; set tls.ca instead"
     )
-  )
-}
+  }
+  return config.vipChannelEnabled ? VipChannel.make(unwrapping, isBroker) : unwrapping
+})

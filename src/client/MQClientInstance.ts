@@ -4,8 +4,15 @@ import type { Wire } from "../transport/Wire.ts"
 import * as AddressPolicies from "./AddressPolicy.ts"
 import { AddressTranslator } from "./AddressTranslator.ts"
 import * as ClientConfig from "./ClientConfig.ts"
-import { DuplicateProducerGroup, IllegalServiceState, type StartError, type StartReason } from "./ClientError.ts"
+import {
+  DuplicateConsumerGroup,
+  DuplicateProducerGroup,
+  IllegalServiceState,
+  StartError,
+  type StartReason
+} from "./ClientError.ts"
 import { buildMQClientId, changeInstanceNameToPID, HostInfo } from "./ClientId.ts"
+import * as ConsumerTasks from "./ConsumerTasks.ts"
 import * as ClientMetrics from "./ClientMetrics.ts"
 import { makeMembers, type MQConsumerInner, type MQProducerInner } from "./ClientMembers.ts"
 import * as Heartbeats from "./Heartbeat.ts"
@@ -15,10 +22,11 @@ import * as Api from "./MQClientApi.ts"
 import * as NameServers from "./NameServer.ts"
 import * as PullMessage from "./PullMessageService.ts"
 import * as Rebalance from "./RebalanceService.ts"
+import * as ReplyPush from "./push/ReplyPush.ts"
 import * as RouteQueues from "./RouteQueues.ts"
 import * as Replies from "./push/ReplyTable.ts"
+import * as TransactionCheckPush from "./push/TransactionCheckPush.ts"
 import { resolve } from "./ResolveConfig.ts"
-import * as ServerPush from "./push/ServerPush.ts"
 import type { ServiceState } from "./ServiceState.ts"
 import { makeJournal, runStep } from "./StartStep.ts"
 import * as Timers from "./Timers.ts"
@@ -26,13 +34,21 @@ import * as Routes from "./TopicRoute.ts"
 
 /** What a running client instance offers to the producers and consumers that share it. */
 export interface MQClientInstanceShape {
+  /** The client's id, unique in the cluster: `ip@instanceName`. */
   readonly clientId: string
+  /** The options that the instance was made with, defaults filled in. */
   readonly config: ClientConfig.ClientConfig
+  /** The name servers, and requests to the chosen one. */
   readonly nameServer: NameServers.NameServer
+  /** Requests to brokers and name servers, with their answers read. */
   readonly api: Api.MQClientApi
+  /** The routes of topics, and the addresses of brokers. */
   readonly routes: Routes.TopicRoute
+  /** Heartbeats to the brokers that the routes name. */
   readonly heartbeat: Heartbeats.Heartbeat
+  /** The loops that pull messages. */
   readonly pullMessageService: PullMessage.PullMessageService
+  /** The rounds in which consumers share their queues. */
   readonly rebalanceService: Rebalance.RebalanceService
   /** Who waits for a reply that a broker is to push to this client. */
   readonly replies: Replies.ReplyTable
@@ -41,8 +57,11 @@ export interface MQClientInstanceShape {
    * registered already is refused, and nothing is disturbed.
    */
   readonly registerProducer: (producer: MQProducerInner) => Effect.Effect<void, DuplicateProducerGroup, Scope.Scope>
-  /** Registers a consumer under its group for as long as the scope is open. False when the group is taken. */
-  readonly registerConsumer: (consumer: MQConsumerInner) => Effect.Effect<boolean, never, Scope.Scope>
+  /**
+   * Registers a consumer under its group for as long as the scope is open; closing it interrupts what the instance has it
+   * do, and tells the brokers. A group that is registered already is refused, and nothing is disturbed.
+   */
+  readonly registerConsumer: (consumer: MQConsumerInner) => Effect.Effect<void, DuplicateConsumerGroup, Scope.Scope>
   /** Everything there is to see of the instance now. */
   readonly state: Effect.Effect<InstanceState>
   /** {@link state} now and whenever a phase, a timer, a route, a group or a connection changes. */
@@ -51,6 +70,9 @@ export interface MQClientInstanceShape {
 
 /** How long brokers may take to acknowledge that a group has left; shutdown never waits longer, in milliseconds. */
 export const UNREGISTER_TIMEOUT_MILLIS = 500
+
+/** How long a consumer that leaves may take to end what it has been given to do, in milliseconds. */
+const LEAVE_TIMEOUT_MILLIS = 500
 
 /** Timer 1's and timer 5's times, which Java does not let be configured, in milliseconds. */
 const FETCH_NAME_SERVER = { initialDelayMillis: 10_000, periodMillis: 120_000 }
@@ -71,16 +93,21 @@ export class MQClientInstance extends Context.Service<MQClientInstance, MQClient
    * the address server. Producers get theirs, shared, from the `MQClientManager`.
    */
   static readonly layer = (options: ClientConfig.ClientOptions): Layer.Layer<MQClientInstance, StartError, Wire> =>
-    Layer.effect(
-      MQClientInstance,
-      Effect.flatMap(resolve(ClientConfig.withDefaults(ClientConfig.defaults, options)), make)
+    Layer.unwrap(
+      resolve(ClientConfig.withDefaults(ClientConfig.defaults, options)).pipe(
+        Effect.mapError((reason) => new StartError({ step: "3.0", name: "check the configuration", reason })),
+        Effect.map(MQClientInstance.layerResolved)
+      )
     )
+
+  /** {@link layer} for a configuration that was resolved and checked: what the `MQClientManager` builds as well. */
+  static readonly layerResolved = (
+    config: ClientConfig.ClientConfig
+  ): Layer.Layer<MQClientInstance, StartError, Wire> => Layer.effect(MQClientInstance, make(config))
 }
 
-/**
- * Starts an instance in the current scope, steps 3.1 to 3.8 of docs/startup.md.
- */
-export const make = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig) {
+/** Starts an instance in the current scope, steps 3.1 to 3.8 of docs/startup.md. */
+const make = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig) {
   const host = yield* HostInfo
   const instanceName = yield* changeInstanceNameToPID(config.instanceName)
   const clientId = buildMQClientId(config.clientIP ?? host.ip, instanceName, config.unitName)
@@ -97,7 +124,6 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
   const notify = Effect.asVoid(PubSub.publish(changed, undefined))
   const timers = new Map<number, Timers.TimerState>()
   let phase: ServiceState = "CREATE_JUST"
-  let rebalance: Rebalance.RebalanceService | undefined
 
   const step = <A, R>(id: string, name: string, self: Effect.Effect<A, StartReason | StartError, R>) =>
     Effect.tap(runStep(journal, id, name, self), () => notify)
@@ -128,28 +154,17 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
   const initial =
     addresses.fixed.length > 0 ? addresses.fixed : yield* step("3.2", "fetchNameServerAddr", addresses.ask)
 
-  const replies = Replies.make()
-  const pushes = ServerPush.make({
-    rebalance: () => rebalance,
-    members,
-    replies,
-    nowMillis: () => clock.currentTimeMillisUnsafe()
-  })
-  let heartbeat: Heartbeats.Heartbeat | undefined
   let brokerOf: Routes.TopicRoute["brokerOf"] | undefined
   const remoting = yield* step(
     "3.3",
     "start MQClientAPI, the remoting client",
-    InstanceRemoting.make(
-      config,
-      {
-        onConnected: (address, invoke) => Effect.andThen(heartbeat?.greet(address, invoke) ?? Effect.void, notify),
-        onClosed: () => notify,
-        onRequest: (address, request) => pushes.get(request.code)?.(address, request) ?? Effect.succeed(undefined)
-      },
-      (address) => brokerOf?.(address) !== undefined
-    )
+    InstanceRemoting.make(config, (address) => brokerOf?.(address) !== undefined)
   )
+  yield* remoting.onOpened(() => notify)
+  yield* remoting.onClosed(() => notify)
+  const replies = Replies.make()
+  yield* ReplyPush.register(remoting, replies)
+  yield* TransactionCheckPush.register(remoting, members.producerTable)
   const nameServer = yield* NameServers.make(addresses, initial, remoting)
   const api = Api.make(remoting, nameServer)
   const routes = yield* Routes.make({
@@ -160,7 +175,7 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
     createTopicKey: config.createTopicKey
   })
   brokerOf = routes.brokerOf
-  heartbeat = yield* Heartbeats.make({
+  const heartbeat = yield* Heartbeats.make({
     clientId,
     members,
     api,
@@ -170,10 +185,16 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
     timeoutMillis: config.mqClientApiTimeout,
     nowMillis: () => clock.currentTimeMillisUnsafe()
   })
-  const beat = heartbeat
 
-  const consumers = (run: (consumer: MQConsumerInner) => Effect.Effect<void>) =>
-    Effect.suspend(() => Effect.forEach([...members.consumerTable.values()], run, { discard: true }))
+  const timerScope = yield* Scope.fork(scope, "parallel")
+  const consumerTasks = (name: "persistConsumerOffset" | "adjustThreadPool", periodMillis: number) =>
+    ConsumerTasks.make(members, {
+      name,
+      limitMillis: Timers.runLimitMillis(periodMillis),
+      run: (consumer) => consumer[name]
+    }).pipe(Scope.provide(timerScope))
+  const persists = yield* consumerTasks("persistConsumerOffset", config.persistConsumerOffsetInterval)
+  const adjusts = yield* consumerTasks("adjustThreadPool", ADJUST_THREAD_POOL.periodMillis)
 
   const specs: ReadonlyArray<Timers.TimerSpec> = [
     {
@@ -197,7 +218,7 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
       initialDelayMillis: 1_000,
       periodMillis: config.heartbeatBrokerInterval,
       active: true,
-      run: beat.cleanAndSend
+      run: heartbeat.cleanAndSend
     },
     {
       number: 4,
@@ -205,17 +226,16 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
       initialDelayMillis: 10_000,
       periodMillis: config.persistConsumerOffsetInterval,
       active: true,
-      run: consumers((consumer) => consumer.persistConsumerOffset)
+      run: persists.startAll
     },
     {
       number: 5,
       name: "adjustThreadPool",
       ...ADJUST_THREAD_POOL,
       active: true,
-      run: consumers((consumer) => consumer.adjustThreadPool)
+      run: adjusts.startAll
     }
   ]
-  const timerScope = yield* Scope.fork(scope, "parallel")
   yield* step(
     "3.4",
     "start the five timers",
@@ -225,41 +245,50 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
     }).pipe(Scope.provide(timerScope))
   )
   const pullMessageService = yield* step("3.5", "start PullMessageService", PullMessage.start)
-  const rebalanceService = yield* step("3.6", "start RebalanceService", Rebalance.start(members))
-  rebalance = rebalanceService
+  const rebalanceService = yield* step("3.6", "start RebalanceService", Rebalance.start(members, remoting))
 
-  const registerProducer = (producer: MQProducerInner) =>
+  /** Puts a member into its table for as long as the scope is open. */
+  const register = <M, E>(
+    table: Map<string, M>,
+    group: string,
+    member: M,
+    taken: () => E,
+    leave: Effect.Effect<void>
+  ): Effect.Effect<void, E, Scope.Scope> =>
     Effect.acquireRelease(
       Effect.suspend(() => {
-        const { producerGroup: group } = producer
-        if (members.producerTable.has(group)) return Effect.fail(new DuplicateProducerGroup({ group, clientId }))
-        members.producerTable.set(group, producer)
+        if (table.has(group)) return Effect.fail(taken())
+        table.set(group, member)
         return notify
       }),
-      () =>
-        Effect.sync(() => members.producerTable.delete(producer.producerGroup)).pipe(
-          Effect.andThen(beat.unregisterClient({ producerGroup: producer.producerGroup }, UNREGISTER_TIMEOUT_MILLIS)),
-          Effect.andThen(notify)
-        )
+      () => Effect.sync(() => table.delete(group)).pipe(Effect.andThen(leave), Effect.andThen(notify))
     )
 
-  const registerConsumer = (consumer: MQConsumerInner) =>
-    Effect.acquireRelease(
-      Effect.suspend(() => {
-        if (members.consumerTable.has(consumer.consumerGroup)) return Effect.succeed(false)
-        members.consumerTable.set(consumer.consumerGroup, consumer)
-        return Effect.as(notify, true)
-      }),
-      (registered) =>
-        registered
-          ? Effect.sync(() => members.consumerTable.delete(consumer.consumerGroup)).pipe(
-              Effect.andThen(
-                beat.unregisterClient({ consumerGroup: consumer.consumerGroup }, UNREGISTER_TIMEOUT_MILLIS)
-              ),
-              Effect.andThen(notify)
-            )
-          : Effect.void
+  const registerProducer = (producer: MQProducerInner) => {
+    const { producerGroup: group } = producer
+    return register(
+      members.producerTable,
+      group,
+      producer,
+      () => new DuplicateProducerGroup({ group, clientId }),
+      heartbeat.unregisterClient({ producerGroup: group }, UNREGISTER_TIMEOUT_MILLIS)
     )
+  }
+
+  const registerConsumer = (consumer: MQConsumerInner) => {
+    const { consumerGroup: group } = consumer
+    const stop = [rebalanceService, persists, adjusts].map((tasks) => tasks.leave(group, LEAVE_TIMEOUT_MILLIS))
+    return register(
+      members.consumerTable,
+      group,
+      consumer,
+      () => new DuplicateConsumerGroup({ group, clientId }),
+      Effect.andThen(
+        Effect.all(stop, { concurrency: "unbounded", discard: true }),
+        heartbeat.unregisterClient({ consumerGroup: group }, UNREGISTER_TIMEOUT_MILLIS)
+      )
+    )
+  }
 
   yield* step(
     "3.7",
@@ -275,7 +304,7 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
       clientId,
       remoting,
       routes,
-      heartbeat: beat,
+      heartbeat,
       timers,
       phase: () => phase,
       nowMillis: () => clock.currentTimeMillisUnsafe(),
@@ -303,7 +332,7 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
     [...routes.brokerAddrTable].flatMap(([brokerName, byId]) =>
       [...byId].map(
         ([brokerId, address]) =>
-          beat.table.get(address) ?? {
+          heartbeat.table.get(address) ?? {
             brokerName,
             brokerId,
             address,
@@ -316,7 +345,7 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
     )
 
   const state = Effect.gen(function* () {
-    const sockets = yield* remoting.connections
+    const sockets = remoting.connections()
     const self: InstanceState = {
       clientId,
       phase,
@@ -330,7 +359,7 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
       inFlight: sockets.reduce((n, socket) => n + socket.inFlight, 0),
       timers: [...timers.values()],
       replies: { waiting: replies.waiting(), ...replies.counters() },
-      counters: yield* remoting.counters
+      counters: remoting.counters()
     }
     return self
   })
@@ -341,7 +370,7 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
     nameServer,
     api,
     routes,
-    heartbeat: beat,
+    heartbeat,
     pullMessageService,
     rebalanceService,
     replies,

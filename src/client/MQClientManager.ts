@@ -1,11 +1,11 @@
-import { Context, Effect, Equal, Hash, Layer, Option, RcMap, Scope } from "effect"
+import { Context, Effect, Equal, Exit, Hash, Layer, Option, RcMap, Scope } from "effect"
 import * as TcpWire from "../transport/TcpWire.ts"
 import type { Wire } from "../transport/Wire.ts"
 import { AddressTranslator } from "./AddressTranslator.ts"
 import type { ClientConfig } from "./ClientConfig.ts"
 import * as ClientConfigs from "./ClientConfig.ts"
-import type { StartError } from "./ClientError.ts"
-import { make as makeInstance, type MQClientInstanceShape } from "./MQClientInstance.ts"
+import type { InvalidConfig, StartError } from "./ClientError.ts"
+import { MQClientInstance, type MQClientInstanceShape } from "./MQClientInstance.ts"
 import * as ClientSecurity from "./ClientSecurity.ts"
 import { NameServerResolver } from "./NameServerResolver.ts"
 import { resolve } from "./ResolveConfig.ts"
@@ -40,6 +40,19 @@ class InstanceKey implements Equal.Equal {
 }
 
 /**
+ * Holds what is acquired until the scope closes, and gives it back at once where it could not be had: the map keeps the
+ * outcome of a lookup for as long as somebody holds it, and nobody should have to close a scope to try again.
+ */
+const heldOnSuccess = <A, E, R>(acquire: Effect.Effect<A, E, R | Scope.Scope>): Effect.Effect<A, E, R | Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.flatMap(Effect.scope, Scope.fork), (own) =>
+      Effect.onExit(restore(Scope.provide(acquire, own)), (exit) =>
+        Exit.isFailure(exit) ? Scope.close(own, exit) : Effect.void
+      )
+    )
+  )
+
+/**
  * The client instances of a process (or of a test), by sharing key and counted by reference: whoever asks first starts
  * one, the others share it, and the last scope to close shuts it down. A start that failed is not kept.
  *
@@ -50,11 +63,12 @@ export class MQClientManager extends Context.Service<
   {
     /**
      * The running instance for a configuration, held for as long as the scope is open. Name servers come from the
-     * configuration, else from `NAMESRV_ADDR`, else from the resolver or the address server. Fails with `StartError`.
+     * configuration, else from `NAMESRV_ADDR`, else from the resolver or the address server. Fails with `InvalidConfig`
+     * before the instance's own start, and with the `StartError` of that.
      */
     readonly getOrCreateMQClientInstance: (
       config: ClientConfig
-    ) => Effect.Effect<MQClientInstanceShape, StartError, Scope.Scope>
+    ) => Effect.Effect<MQClientInstanceShape, StartError | InvalidConfig, Scope.Scope>
     /** How many instances there are. */
     readonly size: Effect.Effect<number>
   }
@@ -63,7 +77,10 @@ export class MQClientManager extends Context.Service<
   static readonly layer: Layer.Layer<MQClientManager, never, Wire> = Layer.effect(
     MQClientManager,
     Effect.gen(function* () {
-      const factoryTable = yield* RcMap.make({ lookup: (key: InstanceKey) => makeInstance(key.config) })
+      const factoryTable = yield* RcMap.make({
+        lookup: ({ config }: InstanceKey) =>
+          Effect.map(Layer.build(MQClientInstance.layerResolved(config)), Context.get(MQClientInstance))
+      })
       return MQClientManager.of({
         getOrCreateMQClientInstance: Effect.fnUntraced(function* (config: ClientConfig) {
           const resolved = yield* resolve(config)
@@ -74,7 +91,7 @@ export class MQClientManager extends Context.Service<
             config.remoting.rpcHook,
             ...(yield* RpcHooks)
           ]
-          return yield* RcMap.get(factoryTable, new InstanceKey(resolved, services))
+          return yield* heldOnSuccess(RcMap.get(factoryTable, new InstanceKey(resolved, services)))
         }),
         size: Effect.map(RcMap.keys(factoryTable), (keys) => [...keys].length)
       })

@@ -168,7 +168,7 @@ export const make = Effect.fnUntraced(function* (
     index = 0
     yield* Effect.logInfo(`name servers are now ${next.join(";")}`)
     // Not closed at once: what is under way to them may end.
-    const known = (yield* remoting.connections).map((connection) => connection.address)
+    const known = remoting.connections().map((connection) => connection.address)
     yield* remoting.retain(new Set(known.filter((address) => !gone.has(address))))
   })
 

@@ -1,43 +1,63 @@
-import { Effect, Queue } from "effect"
+import { Cause, Clock, Effect, FiberMap, Schedule } from "effect"
+import * as Millis from "../message/Millis.ts"
+
+/** Milliseconds after which a pull loop that died is started again (Java `pullTimeDelayMillsWhenException`). */
+const RESTART_PAUSE_MILLIS = 3_000
+/** A loop that lived for so long, in milliseconds, is told of again when it dies just as it did before. */
+const TOLD_AGAIN_AFTER_MILLIS = 60_000
 
 /**
- * One pull to do, put there by the consumer that it belongs to.
+ * The pull loops of an instance's consumers, one for each queue that a consumer owns. A loop asks for messages only when
+ * there is room for them, so that nothing queues up here.
  *
- * Source: RocketMQ `PullRequest`.
+ * Source: RocketMQ `PullMessageService`, one thread that carries out the pulls of all queues.
  */
-export interface PullRequest {
-  readonly consumerGroup: string
-  /** Starts the pull; it must not wait for messages to be consumed. */
-  readonly run: Effect.Effect<void>
-}
-
-/** The loop that carries out the pulls of an instance's consumers. Source: RocketMQ `PullMessageService`. */
 export interface PullMessageService {
-  /** Queues a pull for now (Java `executePullRequestImmediately`). */
-  readonly executePullRequestImmediately: (request: PullRequest) => Effect.Effect<void>
-  /** How many pulls wait. */
+  /**
+   * Runs the loop of a queue until it ends by itself or is stopped; `key` names consumer group and queue. A loop that dies
+   * is logged and started again after 3 seconds: a queue that is owned and not pulled by anybody would stand still without
+   * a sign. What runs under the key already is stopped first, so that a queue is never pulled twice at once.
+   */
+  readonly start: (key: string, loop: Effect.Effect<void>) => Effect.Effect<void>
+  /** Stops the loop under the key, if there is one, and waits for its end. */
+  readonly stop: (key: string) => Effect.Effect<void>
+  /** How many loops there are, those that wait to be started again included. */
   readonly size: Effect.Effect<number>
 }
 
-/**
- * Starts the loop in the current scope. A pull that fails is logged and does not stop the loop.
- */
+/** Makes the table of loops; those that are left when the current scope closes are interrupted. */
 export const start = Effect.gen(function* () {
-  const requests = yield* Queue.unbounded<PullRequest>()
-  yield* Queue.take(requests).pipe(
-    Effect.flatMap((request) =>
-      Effect.catchCause(request.run, (cause) =>
-        Effect.annotateLogs(Effect.logWarning(`a pull of group ${request.consumerGroup} failed`, cause), {
-          group: request.consumerGroup
-        })
-      )
-    ),
-    Effect.forever,
-    Effect.forkScoped({ startImmediately: true })
-  )
+  const clock = yield* Clock.Clock
+  const loops = yield* FiberMap.make<string, void, never>()
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+
+  const supervised = (key: string, loop: Effect.Effect<void>) => {
+    let begin = now()
+    let told: string | undefined
+    const died = (cause: Cause.Cause<never>) =>
+      Effect.suspend(() => {
+        const text = String(Cause.squash(cause))
+        if (text === told && now() - begin < TOLD_AGAIN_AFTER_MILLIS) return Effect.void
+        told = text
+        return Effect.annotateLogs(
+          Effect.logWarning(
+            `the pull loop of ${key} died, and is started again in ${Millis.text(RESTART_PAUSE_MILLIS)}`,
+            cause
+          ),
+          { queue: key }
+        )
+      })
+    return Effect.suspend(() => {
+      begin = now()
+      return loop
+    }).pipe(Effect.sandbox, Effect.tapError(died), Effect.retry(Schedule.spaced(RESTART_PAUSE_MILLIS)), Effect.orDie)
+  }
+
   const self: PullMessageService = {
-    executePullRequestImmediately: (request) => Effect.asVoid(Queue.offer(requests, request)),
-    size: Queue.size(requests)
+    start: (key, loop) =>
+      Effect.andThen(FiberMap.remove(loops, key), Effect.asVoid(FiberMap.run(loops, key, supervised(key, loop)))),
+    stop: (key) => FiberMap.remove(loops, key),
+    size: FiberMap.size(loops)
   }
   return self
 })

@@ -19,7 +19,7 @@ export const RouteProblem = Schema.Literals([
   "address-unreadable"
 ])
 
-/** Why a topic has no route that a message can be sent over. */
+/** Why a topic has no route; see the schema of the same name. */
 export type RouteProblem = typeof RouteProblem.Type
 
 /** What to do about each. */

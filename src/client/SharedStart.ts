@@ -1,20 +1,22 @@
 import { Deferred, Effect, Exit } from "effect"
 
 /** A start that several may ask for at once. */
-export interface SharedStart<E> {
-  readonly start: Effect.Effect<void, E>
+export interface SharedStart<A, E, R> {
+  /** Starts, or shares the start under way. */
+  readonly start: Effect.Effect<A, E, R>
   /** Suspends until the start under way has ended, however; undefined when none is. */
   readonly underWay: () => Effect.Effect<void> | undefined
 }
 
 /** One start under way. */
-interface Turn<E> {
-  readonly outcome: Deferred.Deferred<void, E>
+interface Turn<A, E> {
+  readonly outcome: Deferred.Deferred<A, E>
   /** Whether others wait for its outcome. */
   shared: boolean
 }
 
-type Restore = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+/** Lets a part of an uninterruptible region be interrupted as its caller could be. */
+export type Restore = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 /**
  * Lets whoever asks first do the work, and everybody who asks meanwhile share its outcome.
@@ -22,19 +24,19 @@ type Restore = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
  * An interruption may come when the work is done and the caller has not been told yet. Who is interrupted has nothing
  * that it could ever end, so the work is undone then, unless others share it who have.
  */
-export const make = <E>(options: {
+export const make = <A, E, R>(options: {
   /** Why there can be no start now, if there cannot. */
   readonly refusal: () => E | undefined
   /** The work; it runs uninterruptibly but for what it restores, and leaves nothing when it fails. */
-  readonly run: (restore: Restore) => Effect.Effect<void, E>
+  readonly run: (restore: Restore) => Effect.Effect<A, E, R>
   /** What those who share it are told when whoever does the work is interrupted or dies. */
   readonly interrupted: () => E
   /** Undoes work that was done; nothing to do where it was not. */
   readonly undo: Effect.Effect<void>
-}): SharedStart<E> => {
-  let current: Turn<E> | undefined
+}): SharedStart<A, E, R> => {
+  let current: Turn<A, E> | undefined
 
-  const work = (turn: Turn<E>): Effect.Effect<void, E> =>
+  const work = (turn: Turn<A, E>): Effect.Effect<A, E, R> =>
     Effect.uninterruptibleMask((restore) => {
       if (current !== undefined) {
         current.shared = true
@@ -55,7 +57,7 @@ export const make = <E>(options: {
 
   return {
     start: Effect.suspend(() => {
-      const turn: Turn<E> = { outcome: Deferred.makeUnsafe(), shared: false }
+      const turn: Turn<A, E> = { outcome: Deferred.makeUnsafe(), shared: false }
       return Effect.onInterrupt(work(turn), () =>
         Deferred.isDoneUnsafe(turn.outcome) && !turn.shared ? options.undo : Effect.void
       )

@@ -3,13 +3,17 @@ import { StartError, type StartReason } from "./ClientError.ts"
 
 /** One step of the start-up, numbered as in docs/startup.md. */
 export interface StartStep {
+  /** The step's number, as in docs/startup.md. */
   readonly id: string
+  /** The step's name, as in docs/startup.md. */
   readonly name: string
 }
 
 /** What became of one step, for the observable state. */
 export interface StepRecord extends StartStep {
+  /** Milliseconds that it took. */
   readonly millis: number
+  /** How it ended. */
   readonly outcome: "done" | "failed" | "interrupted"
 }
 

@@ -7,12 +7,19 @@ export interface TimerState {
   readonly number: number
   /** RocketMQ's name of the task. */
   readonly name: string
+  /** Milliseconds from the start of the instance to its first run. */
   readonly initialDelayMillis: number
+  /** Milliseconds between the end of a run and the next one. */
   readonly periodMillis: number
+  /** How often it has run, the failed runs included. */
   readonly runs: number
+  /** How many runs failed; the timer goes on. */
   readonly failures: number
+  /** When its last run began, in milliseconds since the epoch; undefined before the first. */
   readonly lastStart: number | undefined
+  /** When its last run ended, in milliseconds since the epoch; undefined before the first. */
   readonly lastEnd: number | undefined
+  /** When a run failed last, in milliseconds since the epoch, and why; undefined where none did. */
   readonly lastFailure: { readonly at: number; readonly message: string } | undefined
   /** When the next run starts; undefined for a timer that is switched off. */
   readonly next: number | undefined
@@ -42,6 +49,12 @@ const initialState = (spec: TimerSpec, now: number): TimerState => ({
   lastFailure: undefined,
   next: spec.active ? now + spec.initialDelayMillis : undefined
 })
+
+/**
+ * How long a run may take before it is given up, in milliseconds: one period, so that a run that hangs costs no more than
+ * the next one, and 10 seconds at least, as a healthy run of a short period may meet one slow broker.
+ */
+export const runLimitMillis = (periodMillis: number): number => Math.max(periodMillis, 10_000)
 
 const withoutSpan = (context: Context.Context<never>) => Context.omit(Tracer.ParentSpan)(context)
 
@@ -81,7 +94,7 @@ export const start = Effect.fnUntraced(function* (
     }
     yield* publish(state)
     if (!spec.active) continue
-    const limit = Math.max(spec.periodMillis, 10_000)
+    const limit = runLimitMillis(spec.periodMillis)
     // A run that fails as the one before it is counted and not told again: a timer may fail every 5 seconds for a day.
     let told: string | undefined
     const failed = (message: string, error: string) =>

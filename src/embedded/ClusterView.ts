@@ -9,14 +9,21 @@ import * as StoredMessage from "./store/StoredMessage.ts"
 
 /** A client some broker knows by its heartbeats. */
 export interface LiveClient {
+  /** The broker that knows it, by name. */
   readonly broker: string
+  /** 0 for a master, from 1 on for slaves. */
   readonly brokerId: number
+  /** As what it is registered; a client that is both is listed twice. */
   readonly kind: "producer" | "consumer"
+  /** Its producer or consumer group. */
   readonly group: string
+  /** The client's id, as its heartbeats tell it. */
   readonly clientId: string
   /** Its `host:port` as the broker sees it. */
   readonly address: string
+  /** The client's language as RocketMQ names it: `JAVA`, `GO`, `NODE_JS`. */
   readonly language: string
+  /** The client's release as RocketMQ numbers it: 513 is 5.5.0. */
   readonly version: number
   /** Milliseconds since the epoch of its last heartbeat. */
   readonly lastHeartbeat: number
@@ -24,6 +31,7 @@ export interface LiveClient {
 
 /** A message that waits on a broker for its delay level or its time of delivery. */
 export interface DelayedMessage {
+  /** The broker that keeps it, by name. */
   readonly broker: string
   /** Milliseconds since the epoch at which it is delivered. */
   readonly deliverAt: number
@@ -33,6 +41,7 @@ export interface DelayedMessage {
 
 /** A half message that is neither committed nor rolled back. */
 export interface HalfMessage {
+  /** The broker that keeps it, by name. */
   readonly broker: string
   /** How often the broker asked about it. */
   readonly checks: number

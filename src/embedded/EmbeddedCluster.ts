@@ -27,10 +27,13 @@ import * as Traffics from "./server/Traffic.ts"
 
 /** A topic to create; what is left out is 4 queues, readable and writable. */
 export interface TopicOptions {
+  /** Queues on each broker that consumers see; default 4. */
   readonly readQueueNums?: number | undefined
+  /** Queues on each broker that producers see; default 4. */
   readonly writeQueueNums?: number | undefined
   /** Bits of `PermName`; 6 is read and write. */
   readonly perm?: number | undefined
+  /** Whether it is an ordered topic; default false. */
   readonly order?: boolean | undefined
   /** For instance `{ "message.type": "DELAY" }`. A broker keeps them; it does not check sends by them. */
   readonly attributes?: Readonly<Record<string, string>> | undefined
@@ -38,9 +41,11 @@ export interface TopicOptions {
 
 /** A broker to start. */
 export interface BrokerOptions {
+  /** The broker's name; masters and slaves of one name belong together. */
   readonly name: string
   /** 0 (default) makes a master; a slave has the name of its master and an id from 1 up. */
   readonly id?: number | undefined
+  /** Settings of this broker that differ from the defaults, and from those of the cluster. */
   readonly config?: Partial<BrokerConfig.BrokerConfig> | undefined
 }
 
@@ -82,7 +87,9 @@ export interface EmbeddedClusterOptions {
 
 /** A name that belongs to no broker of the cluster. */
 export class NoSuchBroker extends Schema.TaggedError<NoSuchBroker>()("NoSuchBroker", {
+  /** The name that was asked for. */
   name: Schema.String,
+  /** The names that there are. */
   brokers: Schema.Array(Schema.String)
 }) {
   override get message(): string {
@@ -92,10 +99,13 @@ export class NoSuchBroker extends Schema.TaggedError<NoSuchBroker>()("NoSuchBrok
 
 /** The faults of a cluster, which can be changed while it runs. */
 export interface ClusterFaults {
+  /** Puts rules in force, after those that are. */
   readonly add: (...rules: ReadonlyArray<FaultRule>) => Effect.Effect<void>
   /** Removes the rules of that name. */
   readonly remove: (name: string) => Effect.Effect<void>
+  /** Removes all rules; what fired stays listed. */
   readonly clear: Effect.Effect<void>
+  /** The rules in force, in the order in which they are tried. */
   readonly rules: Effect.Effect<FaultScript>
   /** What fired, oldest first. */
   readonly fired: Effect.Effect<ReadonlyArray<FiredFault>>
@@ -114,8 +124,11 @@ export class EmbeddedCluster extends Context.Service<
   {
     /** `host:port;host:port`, as a client wants it. */
     readonly namesrvAddr: string
+    /** `DefaultCluster`, unless the options say otherwise. */
     readonly clusterName: string
+    /** The brokers, those that are stopped at present too. */
     readonly brokers: ReadonlyArray<EmbeddedBroker>
+    /** The name servers, those that are stopped at present too. */
     readonly nameServers: ReadonlyArray<EmbeddedNameServer>
     /** Creates or changes a topic on every master, or on one. */
     readonly createTopic: (
@@ -146,7 +159,9 @@ export class EmbeddedCluster extends Context.Service<
     ) => Effect.Effect<void, NoSuchBroker | WireError>
     /** Makes a broker refuse sends with code 2 as an overloaded one does, or not. */
     readonly setBusy: (name: string, busy: boolean) => Effect.Effect<void, NoSuchBroker>
+    /** The faults in force on the servers, which can be changed at any time. */
     readonly faults: ClusterFaults
+    /** What the servers were asked, for assertions. */
     readonly traffic: Traffic
   }
 >()("effect-rocketmq/embedded/EmbeddedCluster") {

@@ -17,6 +17,7 @@ export type LeakKind = typeof LeakKind.Type
 
 /** Something that was opened inside a scope still exists after it closed. */
 export class LeakDetected extends Schema.TaggedError<LeakDetected>()("LeakDetected", {
+  /** Each kind of which there is more than before, with both counts. */
   leaks: Schema.Array(Schema.Struct({ kind: LeakKind, before: Schema.Number, after: Schema.Number }))
 }) {
   override get message(): string {
@@ -27,6 +28,7 @@ export class LeakDetected extends Schema.TaggedError<LeakDetected>()("LeakDetect
 
 /** Which kinds are compared; all by default. */
 export interface LeakCheckOptions {
+  /** Kinds that may be left over; none by default. */
   readonly ignore?: ReadonlyArray<LeakKind> | undefined
   /**
    * Real milliseconds for which something may go on existing after the scope has closed; default 500. A closed socket

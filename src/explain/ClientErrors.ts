@@ -176,6 +176,11 @@ export const clientExplainers: Explainers<ClientReason> = {
     evidence: [`group: ${e.group}`, `client: ${e.clientId}`],
     remedy: "Use that producer, another group, or another instanceName."
   }),
+  DuplicateConsumerGroup: (e) => ({
+    cause: "the consumer group is registered in the same client instance already",
+    evidence: [`group: ${e.group}`, `client: ${e.clientId}`],
+    remedy: "Use that consumer, another group, or another instanceName."
+  }),
   RouteUnavailable: (e) => ({
     cause: routeCause[e.problem],
     evidence: [`topic: ${e.topic}`, `problem: ${e.problem}`, ...triesOf(e.tries), ...e.evidence],

@@ -7,7 +7,9 @@ import type { MessageDelay } from "./MessageDelay.ts"
  * Source: RocketMQ `Message`.
  */
 export interface Message {
+  /** The topic: at most 127 letters, digits, `%`, `|`, `-` and `_`. */
   readonly topic: string
+  /** What is sent, 1 byte to 4 MiB (`maxMessageSize`); the bytes must not change until the send has ended. */
   readonly body: Uint8Array
   /** The tag, by which consumers filter; none when absent. */
   readonly tags?: string | undefined
@@ -25,7 +27,9 @@ export interface Message {
 
 /** What {@link make} accepts: a {@link Message} whose body may be text (sent as UTF-8) and whose keys may be one text. */
 export interface MessageInput extends Omit<Message, "body" | "keys"> {
+  /** The bytes, or a text that is sent as UTF-8. */
   readonly body: Uint8Array | string
+  /** One business key or several; none when absent. */
   readonly keys?: string | ReadonlyArray<string> | undefined
 }
 

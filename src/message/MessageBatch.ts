@@ -103,6 +103,7 @@ export const encodedLength = (messages: ReadonlyArray<Message>, options?: PartOp
 
 /** A message that no batch within the limit can hold. */
 export interface OversizedMessage<A> {
+  /** The message as it was given. */
   readonly message: A
   /** Where it stood in what was split. */
   readonly index: number

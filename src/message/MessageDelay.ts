@@ -12,8 +12,11 @@ import { DateTime, Duration } from "effect"
  * Source: RocketMQ `Message.setDelayTimeLevel`, `setDelayTimeMs`, `setDelayTimeSec`, `setDeliverTimeMs`.
  */
 export type MessageDelay =
+  /** After the delay of a level, 1 to 18; a broker takes a larger one for 18. */
   | { readonly _tag: "Level"; readonly level: number }
+  /** So many milliseconds after the broker took it. */
   | { readonly _tag: "By"; readonly millis: number }
+  /** At that time, in milliseconds since the epoch. */
   | { readonly _tag: "At"; readonly epochMillis: number }
 
 const SECOND = 1_000

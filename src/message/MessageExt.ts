@@ -1,14 +1,20 @@
+import { encodeOffsetMessageId } from "./MessageId.ts"
+
 /**
- * A message as a broker stored it: what a pull, a view or a query returns.
+ * What a broker's log has of a message, field by field.
  *
- * Source: RocketMQ `MessageExt`.
+ * Source: RocketMQ `MessageDecoder`.
  */
-export interface MessageExt {
+export interface StoredFields {
+  /** The topic that it lies in, which for a retry is the group's retry topic. */
   readonly topic: string
+  /** As it was sent: packed if `sysFlag` says so, until a reader unpacks it. */
   readonly body: Uint8Array
   /** All properties, those of the system (`UNIQ_KEY`, `KEYS`, `TAGS`, ...) included. */
   readonly properties: Readonly<Record<string, string>>
+  /** A 32-bit int that RocketMQ carries and does not read. */
   readonly flag: number
+  /** The queue's number on its broker, 0 up. */
   readonly queueId: number
   /** Position in the queue, 0 up. */
   readonly queueOffset: number
@@ -28,6 +34,51 @@ export interface MessageExt {
   readonly bodyCRC: number
   /** Bytes that the entry takes in the broker's log. */
   readonly storeSize: number
+  /** How often consumers of a group have given the message back; 0 for one that none has. */
   readonly reconsumeTimes: number
+  /** Where the half message of a committed one lies in the commit log, in bytes; 0 for other messages. */
   readonly preparedTransactionOffset: number
+}
+
+/**
+ * A message as a broker stored it: what a pull, a view or a query returns. The ids, keys and tags stand in the other
+ * fields already and were read out of them when the message was; who changes `properties` in a copy changes them there alone.
+ *
+ * Source: RocketMQ `MessageExt`, `MessageClientExt`.
+ */
+export interface MessageExt extends StoredFields {
+  /**
+   * The sender's unique id (`UNIQ_KEY`), the same for all copies of a message; {@link offsetMsgId} where the sender gave
+   * none. It is what the sender wrote, so that it may hold any characters.
+   */
+  readonly msgId: string
+  /** The broker's id: its address and the commit log offset, in hex. Empty for a reply, which lies in no log. */
+  readonly offsetMsgId: string
+  /** The keys by which the message can be queried (`KEYS`, taken apart at spaces); empty when it has none. */
+  readonly keys: ReadonlyArray<string>
+  /** The tag, by which consumers filter (`TAGS`); undefined when it has none. */
+  readonly tags: string | undefined
+  /** The id of the transaction that a half or committed message belongs to: the sender's id. Undefined for others. */
+  readonly transactionId: string | undefined
+}
+
+/** The keys in a `KEYS` property. Source: RocketMQ `IndexService.buildIndex`, which passes over empty ones as well. */
+export const keysOf = (text: string | undefined): ReadonlyArray<string> =>
+  text === undefined ? [] : text.split(" ").filter((key) => key !== "")
+
+/** A message of its stored fields and the broker's id of it, which is made of them unless it is given. */
+export const make = (
+  fields: StoredFields,
+  offsetMsgId: string = encodeOffsetMessageId(fields.storeHost, fields.commitLogOffset)
+): MessageExt => {
+  const { properties } = fields
+  const unique = properties["UNIQ_KEY"]
+  return {
+    ...fields,
+    msgId: unique ?? offsetMsgId,
+    offsetMsgId,
+    keys: keysOf(properties["KEYS"]),
+    tags: properties["TAGS"],
+    transactionId: properties["TRAN_MSG"] === "true" ? unique : undefined
+  }
 }

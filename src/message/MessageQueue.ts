@@ -4,7 +4,9 @@
  * Source: RocketMQ `MessageQueue`.
  */
 export interface MessageQueue {
+  /** The topic. */
   readonly topic: string
+  /** The broker's name, which a master and its slaves share. */
   readonly brokerName: string
   /** 0 up to the topic's queue count on this broker. */
   readonly queueId: number

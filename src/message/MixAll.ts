@@ -8,6 +8,11 @@ export const RMQ_SYS_TRACE_TOPIC = "RMQ_SYS_TRACE_TOPIC"
 export const DEFAULT_PRODUCER_GROUP = "DEFAULT_PRODUCER"
 /** The group of the producer inside every client instance. */
 export const CLIENT_INNER_PRODUCER_GROUP = "CLIENT_INNER_PRODUCER"
+/** Groups that no producer of a user may have. */
+export const RESERVED_PRODUCER_GROUPS: ReadonlySet<string> = new Set([
+  DEFAULT_PRODUCER_GROUP,
+  CLIENT_INNER_PRODUCER_GROUP
+])
 /** The consumer group of a consumer that was given none; reserved. */
 export const DEFAULT_CONSUMER_GROUP = "DEFAULT_CONSUMER"
 /** Prefix of the topic from which a consumer group reads what it failed to process. */

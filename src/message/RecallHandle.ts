@@ -8,6 +8,7 @@
  * Source: RocketMQ `RecallMessageHandle`.
  */
 export interface RecallHandle {
+  /** The topic that the message is for. */
   readonly topic: string
   /** The broker that holds the message. */
   readonly brokerName: string

@@ -14,6 +14,10 @@ export type SendStatus = "SEND_OK" | "FLUSH_DISK_TIMEOUT" | "FLUSH_SLAVE_TIMEOUT
 
 /** What a broker answered to a send. Source: RocketMQ `SendResult`. */
 export interface SendResult {
+  /**
+   * How durably it is stored. Anything but SEND_OK is no failure: the message is stored, and may be lost with its
+   * broker.
+   */
   readonly status: SendStatus
   /** The id this client made (property `UNIQ_KEY`); the same over all attempts, so consumers can de-duplicate by it. */
   readonly msgId: string

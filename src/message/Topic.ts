@@ -10,6 +10,7 @@ export const CODEC_VERSION_PROPERTY = "codecVersion"
 
 /** A value that its topic's schema cannot write; nothing was sent. */
 export class TopicEncodeError extends Schema.TaggedError<TopicEncodeError>()("TopicEncodeError", {
+  /** The topic's name. */
   topic: Schema.String,
   /** What the schema objects to. */
   issue: Schema.String,
@@ -34,7 +35,9 @@ export class TopicDecodeError extends Schema.TaggedError<TopicDecodeError>()("To
    * - `schema`: the text is no JSON, or not what the schema describes
    */
   kind: Schema.Literals(["codec", "compressed", "utf8", "schema"]),
+  /** What does not fit, in words. */
   issue: Schema.String,
+  /** The `SchemaError` or what the decoder threw; undefined for `codec` and `compressed`. */
   cause: Schema.Defect()
 }) {
   override get message(): string {
@@ -67,8 +70,11 @@ export type EncodeOptions = Pick<Message, "properties" | "flag" | "waitStoreMsgO
  * give way to these. A message without them, from a sender that knows nothing of this, is taken for JSON.
  */
 export interface Topic<A, RD = never, RE = never> {
+  /** The topic's name. */
   readonly name: string
+  /** How bodies are written. */
   readonly codec: "json"
+  /** The version of the schema, which messages carry in the property `codecVersion`. */
   readonly version: string
   /** The message of a value. Fails with {@link TopicEncodeError} when the value does not fit the schema. */
   readonly encode: (value: A, options?: EncodeOptions) => Effect.Effect<Message, TopicEncodeError, RE>

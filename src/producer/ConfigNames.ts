@@ -4,12 +4,13 @@ import { ConfigProblem, InvalidConfig } from "../client/ClientError.ts"
 import type { Credentials } from "../client/SessionCredentials.ts"
 import type { RemotingClientConfig } from "../transport/RemotingClient.ts"
 import type { TlsOptions } from "../transport/Tls.ts"
+import { checkGroup } from "../client/Names.ts"
+import { RESERVED_PRODUCER_GROUPS } from "../message/MixAll.ts"
 import * as Read from "../client/ConfigReader.ts"
 import type { ConfigOption, Parse } from "../client/ConfigReader.ts"
 import * as ProducerConfigs from "./ProducerConfig.ts"
 import type { ProducerConfig, ProducerOptions } from "./ProducerConfig.ts"
 import type { TransactionSettings } from "./TransactionConfig.ts"
-import { checkGroup } from "./send/Validators.ts"
 
 /**
  * The names under which a producer's options stand in a `Config`: those of rocketmq-spring where it has the option, else
@@ -244,7 +245,7 @@ const read = Effect.fnUntraced(function* <C extends ProducerConfig>(
   }
   const { producerGroup } = options
   if (producerGroup !== undefined) {
-    const group = checkGroup(producerGroup)
+    const group = checkGroup(producerGroup, RESERVED_PRODUCER_GROUPS)
     if (group !== undefined) problems.push(new ConfigProblem({ path: nameOf("producerGroup"), problem: group.detail }))
   } else if (problems.every(({ path }) => path !== "producerGroup" && path !== "options")) {
     const problem = "is not set; ROCKETMQ_PRODUCER_GROUP or rocketmq.producer.group"

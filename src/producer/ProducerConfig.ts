@@ -14,17 +14,18 @@ import type { CompressionType } from "../protocol/Compression.ts"
 import type { KeyHash } from "./queue/KeyHash.ts"
 import * as ClientConfig from "../client/ClientConfig.ts"
 import { type ApiError, ConfigProblem } from "../client/ClientError.ts"
-import type { RetryDecision } from "./send/RetryPolicy.ts"
+import type { Readiness } from "../client/Readiness.ts"
 
 /**
- * What "started" means for a producer.
+ * What to do after an attempt that failed.
  *
- * - `lazy`: nothing was asked of any server (Java's way).
- * - `nameServer`: a name server has answered; the default.
- * - `routes`: the routes of {@link ProducerConfig.topics} are known as well.
- * - `registered`: every master on those routes has acknowledged a heartbeat as well.
+ * - `busy`: the broker is overloaded; wait a little and send again, for as long as the deadline allows.
+ * - `busy-once`: the same, but one more busy answer ends the send.
+ * - `retry`: send again, to another broker where there is one.
+ * - `refresh`: the same, after the route was read anew.
+ * - `fail`: sending again would fail the same way.
  */
-export type Readiness = "lazy" | "nameServer" | "routes" | "registered"
+export type RetryDecision = "busy" | "busy-once" | "retry" | "refresh" | "fail"
 
 /**
  * The options of a producer and of the client instance under it, with Java's words and defaults.
@@ -146,6 +147,7 @@ export const defaults: ProducerConfig = {
 
 /** What a user gives: the group, and any other option. */
 export type ProducerOptions = { readonly [K in keyof ProducerConfig]?: ProducerConfig[K] | undefined } & {
+  /** The group, 1 to 120 letters, digits, `%`, `|`, `-` and `_`: what brokers know the producer by. */
   readonly producerGroup: string
 }
 

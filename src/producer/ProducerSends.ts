@@ -3,11 +3,14 @@ import type { IllegalServiceState } from "../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import type { Message } from "../message/Message.ts"
 import type { UniqueIds } from "../message/MessageId.ts"
+import type { MessageQueue } from "../message/MessageQueue.ts"
+import * as Namespace from "../message/Namespace.ts"
 import type { SendResult } from "../message/SendResult.ts"
 import type { EncodeOptions, Topic } from "../message/Topic.ts"
 import * as ProduceAccumulator from "./bulk/ProduceAccumulator.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
 import * as Recall from "./Recall.ts"
+import type * as RequestReply from "./reply/RequestReply.ts"
 import * as SendBatch from "./bulk/SendBatch.ts"
 import { notSent, type SendError } from "./send/SendError.ts"
 import type { SendOptions } from "./send/SendOptions.ts"
@@ -17,12 +20,17 @@ import type { Sends } from "./send/Sends.ts"
 import type { TopicPublishInfoTable } from "./queue/TopicPublishInfoTable.ts"
 
 /** The ways in which a producer sends messages, and takes them back. */
-export interface MessageSends {
+export interface ProducerSends {
   /**
    * Sends a message and waits until a broker has stored it. Fails with a `SendError` that says why, what became of the
    * message, and what was tried.
    */
   readonly send: (message: Message, options?: SendOptions) => Effect.Effect<SendResult, SendError>
+  /**
+   * Sends a message that nobody acknowledges; succeeds when its bytes have been handed to the socket. Best effort: what
+   * the connection took and the broker never read is lost, and nothing tells of it.
+   */
+  readonly sendOneway: (message: Message, options?: SendOptions) => Effect.Effect<void, SendError>
   /**
    * Sends messages for one topic together; they are stored one behind the other, all or none. `MessageBatch.check` has the
    * rules, and `MessageBatch.split` cuts a list that is too long.
@@ -52,12 +60,32 @@ export interface MessageSends {
    * broker from 5.3 on with `recallMessageEnable`.
    */
   readonly recallMessage: Recall.Recall
+  /**
+   * Sends a message and waits until a consumer has replied to it. Fails with a `SendError` when the message could not be
+   * sent, with `RequestReplyTimeout` when no reply came in time (of the request as a whole), and with
+   * `RequestReplyClosed` when the producer was shut down meanwhile.
+   */
+  readonly request: RequestReply.RequestReply["request"]
+  /**
+   * Replies to a request that was consumed. Succeeds when the requester has taken the reply; fails with a `SendError` when
+   * it could not be reached, and with `NotARequest` when the message does not ask for a reply.
+   */
+  readonly reply: RequestReply.RequestReply["reply"]
+  /** The queues of a topic that can be written, for {@link SendOptions.queue}. */
+  readonly fetchPublishMessageQueues: (topic: string) => Effect.Effect<ReadonlyArray<MessageQueue>, SendError>
 }
 
-/** {@link MessageSends} of a producer that runs. */
-export interface RunningSends extends Pick<MessageSends, "send" | "sendBatch" | "sendQueued" | "recallMessage"> {
+/** {@link ProducerSends} of a producer that runs. */
+export interface RunningSends extends Pick<ProducerSends, "send" | "sendBatch" | "sendQueued" | "recallMessage"> {
   /** Sends at once what waits for others; from now on nothing waits. */
   readonly close: () => void
+}
+
+/** The parts of a running producer that send. */
+export interface SendParts {
+  readonly sends: Sends
+  readonly messages: RunningSends
+  readonly requests: RequestReply.RequestReply
 }
 
 /** Makes the ways in which a running producer sends. `refusal` says why nothing may begin. */
@@ -82,22 +110,28 @@ export const make = Effect.fnUntraced(function* (
 })
 
 /** The ways to send of a producer that may not be running: asked at every send, and refused while it is not. */
-export const facade = (running: () => RunningSends | undefined, refusal: () => IllegalServiceState): MessageSends => {
-  const refuse = (topic: string) => Effect.fail(notSent(topic, refusal()))
-  const send: MessageSends["send"] = (message, options) => {
+export const facade = (
+  running: () => SendParts | undefined,
+  illegal: (action: string) => IllegalServiceState,
+  namespace: string | undefined
+): ProducerSends => {
+  const refuse = (topic: string) => Effect.fail(notSent(topic, illegal("send")))
+  const send: ProducerSends["send"] = (message, options) => {
     const now = running()
     return now === undefined
-      ? Effect.suspend(() => running()?.send(message, options) ?? refuse(message.topic))
-      : now.send(message, options)
+      ? Effect.suspend(() => running()?.messages.send(message, options) ?? refuse(message.topic))
+      : now.messages.send(message, options)
   }
-  const sendQueued: MessageSends["sendQueued"] = (message, options) =>
-    Effect.suspend(() => running()?.sendQueued(message, options) ?? refuse(message.topic))
+  const sendQueued: ProducerSends["sendQueued"] = (message, options) =>
+    Effect.suspend(() => running()?.messages.sendQueued(message, options) ?? refuse(message.topic))
   return {
     ...SendStream.make(send, sendQueued),
     send,
     sendQueued,
+    sendOneway: (message, options) =>
+      Effect.suspend(() => running()?.sends.sendOneway(message, options) ?? refuse(message.topic)),
     sendBatch: (messages, options) =>
-      Effect.suspend(() => running()?.sendBatch(messages, options) ?? refuse(messages[0]?.topic ?? "")),
+      Effect.suspend(() => running()?.messages.sendBatch(messages, options) ?? refuse(messages[0]?.topic ?? "")),
     sendTo: (topic, value, { flag, properties, waitStoreMsgOK, delay, ...options } = {}) =>
       topic.encode(value, { flag, properties, waitStoreMsgOK, delay }).pipe(
         Effect.mapError((reason) => notSent(topic.name, reason)),
@@ -106,8 +140,16 @@ export const facade = (running: () => RunningSends | undefined, refusal: () => I
     recallMessage: (topic, recallHandle, options) =>
       Effect.suspend(
         () =>
-          running()?.recallMessage(topic, recallHandle, options) ??
-          Effect.fail(new Recall.RecallError({ topic, reason: refusal() }))
+          running()?.messages.recallMessage(topic, recallHandle, options) ??
+          Effect.fail(new Recall.RecallError({ topic, reason: illegal("recall") }))
+      ),
+    request: (message, timeoutMillis, options) =>
+      Effect.suspend(() => running()?.requests.request(message, timeoutMillis, options) ?? refuse(message.topic)),
+    reply: (request, input, options) =>
+      Effect.suspend(() => running()?.requests.reply(request, input, options) ?? refuse(request.topic)),
+    fetchPublishMessageQueues: (topic) =>
+      Effect.suspend(
+        () => running()?.sends.fetchPublishMessageQueues(Namespace.unwrap(namespace, topic)) ?? refuse(topic)
       )
   }
 }

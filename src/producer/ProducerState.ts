@@ -9,15 +9,19 @@ import type { TraceState } from "./telemetry/TraceDispatcher.ts"
 
 /** Everything there is to see of a producer, in one value that can be printed as JSON. */
 export interface ProducerState {
+  /** The group, as the options name it. */
   readonly producerGroup: string
+  /** Where the producer stands. */
   readonly serviceState: ServiceState
   /** The start-up steps, numbered as in docs/startup.md, in the order in which they ended. */
   readonly steps: ReadonlyArray<StepRecord>
+  /** The topics whose routes it keeps up to date: those that were sent to, and those that it was told. */
   readonly topics: ReadonlyArray<string>
   /** Sends under way. */
   readonly inFlight: number
   /** What is held against brokers; empty unless `sendLatencyEnable` is set. */
   readonly faults: ReadonlyArray<FaultState>
+  /** What became of the sends so far. */
   readonly counters: SendCounters
   /** What became of the runs of hooks. */
   readonly hooks: HookCounters

@@ -14,6 +14,7 @@ import { checkTopic } from "./send/Validators.ts"
 
 /** The text is no recall handle; nothing was asked of anybody. */
 export class InvalidRecallHandle extends Schema.TaggedError<InvalidRecallHandle>()("InvalidRecallHandle", {
+  /** The topic that the recall named. */
   topic: Schema.String,
   /** What was given, shortened. */
   recallHandle: Schema.String
@@ -25,7 +26,9 @@ export class InvalidRecallHandle extends Schema.TaggedError<InvalidRecallHandle>
 
 /** The recall's deadline passed before a broker could be asked. */
 export class RecallTimeout extends Schema.TaggedError<RecallTimeout>()("RecallTimeout", {
+  /** The topic. */
   topic: Schema.String,
+  /** Milliseconds that the recall had. */
   timeoutMillis: Schema.Number
 }) {
   override get message() {
@@ -43,6 +46,7 @@ export const RecallReason = Schema.Union([
   RecallTimeout,
   ...ApiError.members
 ])
+/** Why a message could not be recalled. */
 export type RecallReason = typeof RecallReason.Type
 
 /**
@@ -50,7 +54,9 @@ export type RecallReason = typeof RecallReason.Type
  * `outcome` is `unknown` then.
  */
 export class RecallError extends Schema.TaggedError<RecallError>()("RecallError", {
+  /** The topic that the message is for. */
   topic: Schema.String,
+  /** Why; take it apart with `Effect.catchReason`. */
   reason: RecallReason
 }) {
   override get message() {

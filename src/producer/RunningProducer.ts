@@ -1,19 +1,25 @@
-import type { Effect, Scope } from "effect"
-import type { ConfigProblem } from "../client/ClientError.ts"
+import { Effect, Random, type Scope } from "effect"
+import { type ConfigProblem, InvalidConfig, type StartError, type StartReason } from "../client/ClientError.ts"
+import { HostInfo } from "../client/ClientId.ts"
 import type { MQProducerInner } from "../client/ClientMembers.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
-import type * as MessageSends from "./ProducerSends.ts"
-import type * as RequestReply from "./reply/RequestReply.ts"
-import type * as Send from "./send/SendEngine.ts"
-import type * as Telemetry from "./telemetry/Telemetry.ts"
+import type { MQClientManager } from "../client/MQClientManager.ts"
+import { checkGroup } from "../client/Names.ts"
+import { awaitReadiness } from "../client/Readiness.ts"
+import type { LifeContext } from "../client/ServiceLife.ts"
+import { makeUniqueIds } from "../message/MessageId.ts"
+import { RESERVED_PRODUCER_GROUPS } from "../message/MixAll.ts"
+import { borrowOf } from "../client/TopicRoute.ts"
+import * as ProducerConfig from "./ProducerConfig.ts"
+import * as ProducerSends from "./ProducerSends.ts"
+import type { TopicPublishInfoTable } from "./queue/TopicPublishInfoTable.ts"
+import * as RequestReply from "./reply/RequestReply.ts"
+import * as SendEngine from "./send/SendEngine.ts"
+import * as Telemetry from "./telemetry/Telemetry.ts"
 
 /** What a producer holds while it runs. */
-export interface Running {
-  readonly scope: Scope.Closeable
+export interface Running extends ProducerSends.SendParts {
   readonly instance: MQClientInstanceShape
-  readonly sends: Send.Sends
-  readonly messages: MessageSends.RunningSends
-  readonly requests: RequestReply.RequestReply
   readonly telemetry: Telemetry.Telemetry
 }
 
@@ -26,3 +32,71 @@ export interface Extension {
   /** Waits for its own work under way, for so many milliseconds at most; gives how much is left. */
   readonly drain: (timeoutMillis: number) => Effect.Effect<number>
 }
+
+/** What a producer is made of before it has acquired anything. */
+export interface ProducerParts {
+  readonly config: ProducerConfig.ProducerConfig
+  readonly manager: MQClientManager["Service"]
+  readonly table: TopicPublishInfoTable
+  readonly extension: Extension | undefined
+}
+
+/** Checks all options and the group's name: the first problem of the name, or every problem of the options at once. */
+const check = ({ config, extension }: ProducerParts) =>
+  Effect.suspend((): Effect.Effect<void, StartReason> => {
+    const group = checkGroup(config.producerGroup, RESERVED_PRODUCER_GROUPS)
+    if (group !== undefined) return Effect.fail(group)
+    const problems = [...ProducerConfig.problems(config), ...(extension?.problems ?? [])]
+    return problems.length === 0 ? Effect.void : Effect.fail(new InvalidConfig({ problems }))
+  })
+
+/** The topics that a start waits for: those it was told, else the template topic, which stands in for any. */
+const topicsOf = ({ createTopicKey, topics }: ProducerConfig.ProducerConfig) =>
+  topics.length === 0 ? [createTopicKey] : topics
+
+/** Steps 2.2 to 2.6 of docs/startup.md; what they acquire is held by the scope. */
+export const acquire = Effect.fnUntraced(function* (
+  parts: ProducerParts,
+  { refusal, step }: LifeContext
+): Effect.fn.Return<Running, StartError, Scope.Scope> {
+  const { config, extension, manager, table } = parts
+  const { producerGroup } = config
+  yield* step("2.2", "check the configuration and the group", check(parts))
+  const instance = yield* step("2.3", "get or create MQClientInstance", manager.getOrCreateMQClientInstance(config))
+  const more = yield* extension?.attach(instance) ?? Effect.succeed({})
+  yield* step(
+    "2.3.2",
+    "register in the producer table",
+    instance.registerProducer({
+      producerGroup,
+      publishTopicList: table.topics,
+      updateTopicPublishInfo: table.update,
+      ...more
+    })
+  )
+  yield* step(
+    "2.4",
+    "put the template topic into topicPublishInfoTable",
+    // The topics to be resolved too: a route that arrives for a topic which is not in the table is not kept.
+    Effect.sync(() => {
+      for (const topic of [config.createTopicKey, ...config.topics]) table.getOrPut(topic)
+    })
+  )
+  const uniqueIds = makeUniqueIds({ ...(yield* HostInfo), random: yield* Random.nextIntBetween(0, 0xffff_ffff) })
+  const telemetry = yield* Telemetry.make(config, instance, table, uniqueIds)
+  const sends = yield* SendEngine.make(config, instance, table, uniqueIds, telemetry.observer)
+  const messages = yield* ProducerSends.make(config, instance, table, uniqueIds, sends, () => refusal("recall"))
+  const requests = yield* RequestReply.make(config, instance, table, sends)
+  yield* telemetry.watch(sends)
+  yield* step(
+    "2.5",
+    `instance is running, ready: ${config.readiness}`,
+    awaitReadiness(instance, {
+      level: config.readiness,
+      topics: topicsOf(config),
+      borrow: borrowOf(config)
+    })
+  )
+  yield* step("2.6", "everything is held", Effect.void)
+  return { instance, sends, messages, requests, telemetry }
+})

@@ -23,7 +23,7 @@ import * as TransactionConfig from "./TransactionConfig.ts"
 import type { TransactionSettings } from "./TransactionConfig.ts"
 import * as TransactionChecks from "./transaction/TransactionChecks.ts"
 import { LocalTransactionTimeout, TransactionNotRun } from "./transaction/TransactionError.ts"
-import * as Underway from "../client/Drain.ts"
+import * as Drain from "../client/Drain.ts"
 
 /**
  * The options of a transactional producer. With `topics` the readiness is `registered` unless another one is given: the
@@ -61,7 +61,9 @@ export interface TransactionResult<A> {
 export interface TransactionCounters {
   /** Transactions begun. */
   readonly begun: number
+  /** Transactions that ended with COMMIT_MESSAGE, checks aside. */
   readonly committed: number
+  /** Transactions that ended with ROLLBACK_MESSAGE, checks aside. */
   readonly rolledBack: number
   /** Left open, to be decided by a check. */
   readonly unknown: number
@@ -69,6 +71,7 @@ export interface TransactionCounters {
   readonly endsLost: number
   /** Transactions under way. */
   readonly underway: number
+  /** What became of the brokers' checks. */
   readonly checks: TransactionChecks.CheckCounters
 }
 
@@ -199,7 +202,7 @@ const make = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions
     },
     (message) => Effect.provideContext(checkLocalTransaction(message), context)
   )
-  const underway = Underway.make()
+  const pending = Drain.make()
   const counters = { begun: 0, committed: 0, rolledBack: 0, unknown: 0, endsLost: 0 }
   const readiness = options.readiness ?? ((options.topics ?? []).length > 0 ? "registered" : undefined)
 
@@ -210,7 +213,7 @@ const make = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions
       attach: checks.attach,
       drain: (timeoutMillis) =>
         Effect.map(
-          Effect.all([underway.drain(timeoutMillis), checks.drain(timeoutMillis)], { concurrency: "unbounded" }),
+          Effect.all([pending.drain(timeoutMillis), checks.drain(timeoutMillis)], { concurrency: "unbounded" }),
           ([transactions, asked]) => transactions + asked
         )
     }
@@ -305,13 +308,13 @@ const make = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions
         return Exit.isSuccess(exit)
           ? { sendResult, localTransactionState, value: exit.value }
           : yield* Effect.failCause(exit.cause)
-      }).pipe(underway.track)
+      }).pipe(pending.track)
     )
 
   const self: TransactionMQProducerShape = {
     ...producer,
     transaction,
-    transactions: Effect.sync(() => ({ ...counters, underway: underway.count(), checks: { ...checks.counters } }))
+    transactions: Effect.sync(() => ({ ...counters, underway: pending.count(), checks: { ...checks.counters } }))
   }
   return self
 })

@@ -27,6 +27,7 @@ export interface Queued {
  * keep the process alive until then.
  */
 export interface DefaultMQProducer extends AsyncDisposable {
+  /** The group, as the options name it. */
   readonly producerGroup: string
   /** Sends a message and waits until a broker has stored it. Rejected with a `SendError`. */
   readonly send: (message: Message.MessageInput, options?: SendOptions & CallOptions) => Promise<SendResult>

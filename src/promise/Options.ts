@@ -10,14 +10,19 @@ export type Secret = string | Redacted.Redacted
 
 /** {@link Credentials} whose secrets may be text. */
 export interface PlainCredentials {
+  /** The user's name. It goes out with every request. */
   readonly accessKey: string
+  /** The user's password. It never leaves the process: requests are signed with it. */
   readonly secretKey: Secret
+  /** Of temporary credentials; none when absent. It goes out with every request. */
   readonly securityToken?: Secret | undefined
 }
 
 /** {@link TlsOptions} whose secrets may be text. */
 export interface PlainTlsOptions extends Omit<TlsOptions, "key" | "passphrase"> {
+  /** The client's private key as PEM, for mutual TLS; none when absent. */
   readonly key?: Secret | undefined
+  /** What the private key is encrypted with; none when absent. */
   readonly passphrase?: Secret | undefined
 }
 
@@ -25,6 +30,7 @@ export interface PlainTlsOptions extends Omit<TlsOptions, "key" | "passphrase"> 
 export interface PlainOptions extends Omit<ProducerOptions, "credentials" | "tls"> {
   /** The credentials, or a function that is asked for every request, so that they can be changed without a restart. */
   readonly credentials?: PlainCredentials | (() => PlainCredentials | Promise<PlainCredentials>) | undefined
+  /** TLS to name servers and brokers; plain text when absent. */
   readonly tls?: PlainTlsOptions | undefined
   /**
    * Effect services for the producer and its client: a logger, a tracer, hooks, an `AddressTranslator`, a

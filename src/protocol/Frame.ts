@@ -40,8 +40,11 @@ export const encode = (cmd: RemotingCommand): Uint8Array => {
 
 /** What a connection puts into each of its requests. */
 export interface RequestEncoderOptions {
+  /** The sender's language, a name of `LanguageCode`. */
   readonly language: string
+  /** The sender's release as RocketMQ numbers it, a value of `MQVersion`. */
   readonly version: number
+  /** How headers are written. */
   readonly serializeType: SerializeType
 }
 

@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib"
-import type { MessageExt } from "../message/MessageExt.ts"
+import * as MessageExts from "../message/MessageExt.ts"
+import type { MessageExt, StoredFields } from "../message/MessageExt.ts"
 import { SysFlag } from "../message/SysFlag.ts"
 import { DecodeError } from "./DecodeError.ts"
 import { parseHost, readHost } from "../message/HostAddress.ts"
@@ -41,7 +42,7 @@ export const bodyCRC = (body: Uint8Array): number => crc32(body) & 0x7fff_ffff
  * from the message. The encoded properties must not exceed 32767 bytes (`MAX_PROPERTIES_LENGTH`), which a broker checks
  * when it takes the message; a RangeError otherwise.
  */
-export const encode = (message: Omit<MessageExt, "storeSize" | "bodyCRC">): Uint8Array => {
+export const encode = (message: Omit<StoredFields, "storeSize" | "bodyCRC">): Uint8Array => {
   const topic = Buffer.from(message.topic, "utf8")
   const properties = Buffer.from(MessageProperties.encode(message.properties), "utf8")
   const born = parseHost(message.bornHost)
@@ -157,7 +158,7 @@ const decodeAt = (b: Buffer, start: number): MessageExt | string => {
   ) {
     return "an offset or a time above 2^53"
   }
-  return {
+  const fields: StoredFields = {
     topic: b.toString("utf8", topicAt, topicAt + topicLength),
     body: new Uint8Array(b.buffer, b.byteOffset + bodyAt, bodyLength),
     properties: MessageProperties.decode(b.toString("utf8", propertiesAt, propertiesAt + propertiesLength)),
@@ -175,6 +176,9 @@ const decodeAt = (b: Buffer, start: number): MessageExt | string => {
     reconsumeTimes: b.readInt32BE(reconsumeAt),
     preparedTransactionOffset
   }
+  // The store host and the commit log offset, as they stand here.
+  const id = b.toString("hex", storeAt, reconsumeAt) + b.toString("hex", start + 28, start + 36)
+  return MessageExts.make(fields, id.toUpperCase())
 }
 
 const readLong = (b: Buffer, at: number): number => b.readInt32BE(at) * 0x1_0000_0000 + b.readUInt32BE(at + 4)

@@ -23,25 +23,37 @@ import type { WireError } from "../transport/Wire.ts"
  * - `Requests`: a rule of a {@link FaultScript} is in force
  */
 export type Fault =
+  /** All connections to the server are reset, once. */
   | { readonly _tag: "Cut"; readonly server: string }
+  /** New connections are refused, or nothing gets through in either direction. */
   | { readonly _tag: "Unreachable"; readonly server: string; readonly how: "refuse" | "blackhole" }
+  /** Chunks to and from the server take `millis` longer, and up to `jitterMillis` more. */
   | { readonly _tag: "Latency"; readonly server: string; readonly millis: number; readonly jitterMillis: number }
+  /** Whatever is written arrives in pieces of so many bytes, everywhere. */
   | { readonly _tag: "Slice"; readonly bytes: number }
+  /** The broker is gone, with its routes at once, after 120 seconds or never; it comes back, on a new port or its old one. */
   | {
       readonly _tag: "StopBroker"
       readonly broker: string
       readonly unregister: "immediate" | "expiry" | "never"
       readonly newPort: boolean
     }
+  /** The name server is gone. */
   | { readonly _tag: "StopNameServer"; readonly server: string }
+  /** The broker refuses sends with SYSTEM_BUSY. */
   | { readonly _tag: "Busy"; readonly broker: string }
+  /** The topic has other permission bits on the broker. */
   | { readonly _tag: "Permission"; readonly topic: string; readonly broker: string; readonly perm: number }
+  /** A rule of a fault script is in force. */
   | { readonly _tag: "Requests"; readonly rule: FaultRule }
 
 /** A fault and its time: virtual milliseconds from the begin of the plan, and for how long. */
 export interface TimedFault {
+  /** When it begins, in virtual milliseconds from the begin of the plan. */
   readonly at: number
+  /** How long it lasts, in virtual milliseconds. */
   readonly forMillis: number
+  /** What goes wrong. */
   readonly fault: Fault
 }
 

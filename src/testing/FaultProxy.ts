@@ -50,6 +50,7 @@ export interface FaultProxy {
   readonly up: Effect.Effect<void, WireError>
   /** Sends new connections to another server. */
   readonly retarget: (target: string) => Effect.Effect<void, WireError>
+  /** What has passed so far. */
   readonly counters: Effect.Effect<Counters>
   /** Waits until the counters please, and gives them. */
   readonly until: (condition: (counters: Counters) => boolean) => Effect.Effect<Counters>

@@ -17,6 +17,7 @@ export type { FailedSend, RecordOptions } from "./Recording.ts"
 export interface Violation {
   /** What does not hold, in a word or two: `acknowledged`, `honesty`, `order`, `deadline`, ... */
   readonly check: string
+  /** Which message, and what was found instead. */
   readonly detail: string
 }
 
@@ -25,14 +26,19 @@ const FINAL: ReadonlySet<number> = new Set([ResponseCode.MESSAGE_ILLEGAL, Respon
 
 /** A transaction's end: its half message, and what the broker was told. */
 export interface EndedTransaction {
+  /** What the half message came to. */
   readonly sendResult: SendResult
+  /** What the broker was told. */
   readonly localTransactionState: "COMMIT_MESSAGE" | "ROLLBACK_MESSAGE" | "UNKNOW"
 }
 
 /** How the sends of a ledger ended. */
 export interface LedgerCounts {
+  /** Those that a broker acknowledged. */
   readonly acknowledged: number
+  /** Those that failed with the outcome `not-sent`. */
   readonly notSent: number
+  /** Those that failed with the outcome `rejected`. */
   readonly rejected: number
   /** Failed with an open outcome, or interrupted. */
   readonly unknown: number
@@ -214,8 +220,8 @@ export const make = (): Ledger => {
       if (there === undefined) say("acknowledged", `${name} was acknowledged at ${place}, and nothing lies there`)
       else if (textOf(there.body) !== textOf(entry.message.body)) {
         say("acknowledged", `${name} was acknowledged at ${place}, and ${nameOf(there)} lies there`)
-      } else if (there.properties["UNIQ_KEY"] !== entry.place.msgId) {
-        say("acknowledged", `${name} lies under the id ${there.properties["UNIQ_KEY"]}, not ${entry.place.msgId}`)
+      } else if (there.msgId !== entry.place.msgId) {
+        say("acknowledged", `${name} lies under the id ${there.msgId}, not ${entry.place.msgId}`)
       }
     }
     for (const [id, messages] of copies) {

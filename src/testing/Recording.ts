@@ -4,6 +4,7 @@ import type { SendResult } from "../message/SendResult.ts"
 
 /** What a send's error has to say; the producer's `SendError` does. */
 export interface FailedSend {
+  /** What is known of the message. */
   readonly outcome: "not-sent" | "rejected" | "unknown"
   /** Every attempt, with what it failed with: for an answer of a broker its code. */
   readonly attempts: ReadonlyArray<{ readonly cause: { readonly _tag: string; readonly code?: number } }>
@@ -41,14 +42,19 @@ export interface Recorder {
 
 /** What the ledger looks at of a send's options. */
 export interface SendOptions {
+  /** Milliseconds that the send may take. */
   readonly timeoutMillis?: number | undefined
+  /** Messages of one key lie in the order of their sends; no order when absent. */
   readonly orderingKey?: string | number | bigint | undefined
 }
 
 /** The ways of sending that can be watched; a producer has them. */
 export interface Sends<O extends SendOptions, E extends FailedSend> {
+  /** Sends a message and waits for its acknowledgement. */
   readonly send: (message: Message, options?: O) => Effect.Effect<SendResult, E>
+  /** Sends a message that nobody acknowledges. */
   readonly sendOneway: (message: Message, options?: O) => Effect.Effect<void, E>
+  /** Sends messages together, with a result for each. */
   readonly sendBatch: (
     messages: ReadonlyArray<Message>,
     options?: O

@@ -26,6 +26,7 @@ export * as Shrink from "./Shrink.ts"
 
 /** What a program under simulation gets. */
 export interface World {
+  /** The seed of this run. */
   readonly seed: number
   /** Write every send into it, and it is held against what the brokers have in the end. */
   readonly ledger: Ledger.Ledger
@@ -52,10 +53,13 @@ export interface Scenario<E> {
 
 /** What became of one seed. */
 export interface SeedReport {
+  /** The seed. */
   readonly seed: number
+  /** The faults that the seed drew, those too that `keep` left out. */
   readonly plan: FaultPlan.FaultPlan
   /** Empty when everything held. */
   readonly violations: ReadonlyArray<Ledger.Violation>
+  /** How the sends ended. */
   readonly counts: Ledger.LedgerCounts
   /** Milliseconds of virtual time. */
   readonly virtualMillis: number
@@ -75,11 +79,13 @@ export interface RunOptions {
 
 /** A seed under which something did not hold. */
 export class SimulationFailed extends Schema.TaggedError<SimulationFailed>()("SimulationFailed", {
+  /** The seed that fails; it fails again. */
   seed: Schema.Number,
   /** The faults that are needed for it, by their place in the seed's plan: {@link RunOptions.keep}. */
   keep: Schema.Array(Schema.Number),
   /** The same faults in words. */
   faults: Schema.Array(Schema.String),
+  /** What did not hold, with these faults alone. */
   violations: Schema.Array(Schema.Struct({ check: Schema.String, detail: Schema.String }))
 }) {
   override get message(): string {
@@ -252,10 +258,13 @@ export interface CheckOptions extends RunOptions {
 
 /** What all seeds came to. */
 export interface CheckSummary {
+  /** How many seeds were run. */
   readonly seeds: number
   /** Milliseconds of virtual time, all seeds together. */
   readonly virtualMillis: number
+  /** How many faults they drew, all seeds together. */
   readonly faults: number
+  /** How the sends ended, all seeds together. */
   readonly counts: Ledger.LedgerCounts
 }
 

@@ -4,8 +4,11 @@ import * as SimulationScheduler from "./SimulationScheduler.ts"
 
 /** A simulated program came to no end: nobody can run and nobody waits for time, or it used up what it may use. */
 export class SimulationStuck extends Schema.TaggedError<SimulationStuck>()("SimulationStuck", {
+  /** In which way it is stuck. */
   problem: Schema.Literals(["nobody can run", "too many steps", "too much virtual time"]),
+  /** Milliseconds that had passed on the virtual clock. */
   virtualMillis: Schema.Number,
+  /** Turns of fibers that had been taken. */
   steps: Schema.Number
 }) {
   override get message(): string {
@@ -20,6 +23,7 @@ export class SimulationStuck extends Schema.TaggedError<SimulationStuck>()("Simu
 
 /** What one simulated run did. */
 export interface SimulationRun<A, E> {
+  /** How the program ended; stuck is one way. */
   readonly exit: Exit.Exit<A, E | SimulationStuck>
   /** Milliseconds that passed on the virtual clock. */
   readonly virtualMillis: number

@@ -5,13 +5,21 @@ export type Direction = "upstream" | "downstream"
 
 /** What a fault proxy does to one direction of its connections, as data. */
 export type Toxic =
+  /** Everything arrives so many milliseconds later, and up to `jitterMillis` more; the order stays. */
   | { readonly _tag: "Latency"; readonly millis: number; readonly jitterMillis: number }
+  /** At most so many bytes a second get through. */
   | { readonly _tag: "Bandwidth"; readonly bytesPerSecond: number }
+  /** Bytes arrive in pieces of `bytes`, with `delayMillis` between them. */
   | { readonly _tag: "Slicer"; readonly bytes: number; readonly delayMillis: number }
+  /** Nothing gets through, and nothing is lost: it arrives when the toxic is removed. */
   | { readonly _tag: "HalfOpen" }
+  /** Everything is taken and nothing is delivered. */
   | { readonly _tag: "BlackHole" }
+  /** After so many bytes the connection is closed or reset, or the rest is swallowed. */
   | { readonly _tag: "Limit"; readonly bytes: number; readonly end: "close" | "reset" | "silence" }
+  /** Chunks are changed; `offset` is where the chunk stands in its connection, in bytes. */
   | { readonly _tag: "Corrupt"; readonly change: (chunk: Uint8Array, offset: number) => Uint8Array }
+  /** Whole frames are changed: none, one or several may come of each. */
   | { readonly _tag: "Frames"; readonly change: (frame: PassingFrame) => ReadonlyArray<Uint8Array> }
 
 /** Everything arrives so many milliseconds later, and up to `jitterMillis` (default 0) more; the order stays. */

@@ -12,11 +12,15 @@ export interface RemotingCounters {
   readonly frameErrors: number
   /** Successful dials of an address that had been connected before. */
   readonly reconnects: number
+  /** Bytes read. */
   readonly bytesIn: number
+  /** Bytes written. */
   readonly bytesOut: number
   /** Chunks handed to sockets: with many callers far fewer than frames. */
   readonly writes: number
+  /** Requests and answers written. */
   readonly framesOut: number
+  /** Requests and answers read. */
   readonly framesIn: number
 }
 

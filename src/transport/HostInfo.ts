@@ -5,6 +5,7 @@ import * as os from "node:os"
 export interface HostInfoShape {
   /** The address that goes into client and message ids, IPv4 or (in brackets) IPv6. */
   readonly ip: string
+  /** The process id. */
   readonly pid: number
 }
 

@@ -175,31 +175,29 @@ const connect =
 const clockSleep = (clock: Clock.Clock, millis: number) =>
   Effect.provideService(Effect.sleep(millis), Clock.Clock, clock)
 
-const listen =
-  (state: State): Wire["Service"]["listen"] =>
-  (address, onConnection, options) =>
-    Effect.gen(function* () {
-      if (options?.tls !== undefined) return yield* noTls(address, "listen")
-      const target = Address.parse(address)
-      if (target instanceof Address.AddressError) {
-        return yield* new WireError({ address, operation: "listen", kind: "address", cause: target })
-      }
-      const bound = Address.format({ ...target, port: target.port === 0 ? state.nextListenPort++ : target.port })
-      if (state.listeners.has(bound)) {
-        return yield* wireError(bound, "listen", "in-use", "another listener of the virtual network has this address")
-      }
-      const run = yield* FiberSet.makeRuntime()
-      yield* Effect.acquireRelease(
-        Effect.sync(() => {
-          state.listeners.set(bound, (stream, close) => {
-            const accepted = Effect.acquireRelease(Effect.succeed(stream), () => Effect.sync(close))
-            run(Effect.scoped(Effect.flatMap(accepted, onConnection)))
-          })
-        }),
-        () => Effect.sync(() => state.listeners.delete(bound))
-      )
-      return { address: bound }
-    })
+const listen = (state: State): Wire["Service"]["listen"] =>
+  Effect.fnUntraced(function* (address, onConnection, options) {
+    if (options?.tls !== undefined) return yield* noTls(address, "listen")
+    const target = Address.parse(address)
+    if (target instanceof Address.AddressError) {
+      return yield* new WireError({ address, operation: "listen", kind: "address", cause: target })
+    }
+    const bound = Address.format({ ...target, port: target.port === 0 ? state.nextListenPort++ : target.port })
+    if (state.listeners.has(bound)) {
+      return yield* wireError(bound, "listen", "in-use", "another listener of the virtual network has this address")
+    }
+    const run = yield* FiberSet.makeRuntime()
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        state.listeners.set(bound, (stream, close) => {
+          const accepted = Effect.acquireRelease(Effect.succeed(stream), () => Effect.sync(close))
+          run(Effect.scoped(Effect.flatMap(accepted, onConnection)))
+        })
+      }),
+      () => Effect.sync(() => state.listeners.delete(bound))
+    )
+    return { address: bound }
+  })
 
 const network = (state: State): MemoryNetwork["Service"] => {
   const each = (address: string, f: (pipe: Pipe) => void) => {

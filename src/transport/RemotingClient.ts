@@ -1,13 +1,15 @@
 import { Cause, Clock, Effect, FiberSet, Random } from "effect"
 import type { Scope } from "effect"
 import { isOneway } from "../protocol/RemotingCommand.ts"
-import type { RemotingCommand, Request, Response } from "../protocol/RemotingCommand.ts"
+import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
 import { makeConnection } from "./Connection.ts"
 import type { Connection } from "./Connection.ts"
 import { makeCounters } from "./Counters.ts"
 import type { RemotingCounters } from "./Counters.ts"
 import { makeEndpoint } from "./Endpoint.ts"
 import type { Endpoint } from "./Endpoint.ts"
+import { makeHandlers } from "./Handlers.ts"
+import type { ConnectionListener, Handlers } from "./Handlers.ts"
 import { makeHookedRequests } from "./HookedRequests.ts"
 import { ClientClosed, ConnectionClosed, RequestTimeout } from "./RemotingError.ts"
 import type { RemotingError } from "./RemotingError.ts"
@@ -24,12 +26,15 @@ export type { RemotingClientConfig } from "./RemotingClientConfig.ts"
 
 /** The state of one address of a {@link RemotingClient}. */
 export interface ConnectionInfo {
+  /** `host:port` of the peer. */
   readonly address: string
   /** This end of the open connection, or of the last one. */
   readonly localAddress: string | undefined
+  /** Being opened, open, or waiting until it may be dialled again. */
   readonly state: "connecting" | "open" | "backing-off"
   /** Requests under way. */
   readonly inFlight: number
+  /** Bytes of the requests that wait for their answer. */
   readonly inFlightBytes: number
   /** Callers that wait for the dial or for an in-flight place. */
   readonly waiting: number
@@ -41,28 +46,12 @@ export interface ConnectionInfo {
   readonly rttMillis: number | undefined
 }
 
-/** What the owner of a {@link RemotingClient} wants to be told. */
-export interface RemotingClientHandlers {
-  /**
-   * Runs in a fiber of its own whenever a connection is open. Nobody else writes to it before this effect has sent its
-   * first request or ended, so what it sends first is the connection's first frame. It must use the given `invoke`.
-   */
-  readonly onConnected?: (
-    address: string,
-    invoke: (request: Request, timeoutMillis: number) => Effect.Effect<RemotingCommand, RemotingError>
-  ) => Effect.Effect<void>
-  /** Answers a request of the server, in a fiber of its own; `undefined` for a code it does not know. */
-  readonly onRequest?: (address: string, request: RemotingCommand) => Effect.Effect<Response | undefined>
-  /** Runs in a fiber of its own when a connection has ended, for whatever reason but the client's own close. */
-  readonly onClosed?: (address: string) => Effect.Effect<void>
-}
-
 /**
  * Sends requests to addresses and hands back the answers: one connection per address, opened on demand.
  *
  * Source: RocketMQ `NettyRemotingClient`.
  */
-export interface RemotingClient extends Requests {
+export interface RemotingClient extends Requests, Handlers {
   /** Closes the connection of an address; its pending requests fail with `ConnectionClosed`. */
   readonly closeAddress: (address: string) => Effect.Effect<void>
   /**
@@ -77,241 +66,247 @@ export interface RemotingClient extends Requests {
   readonly nameHost: (address: string, host: string) => void
   /** Closes the connections of all other addresses, each as soon as its pending requests have ended. */
   readonly retain: (addresses: ReadonlySet<string>) => Effect.Effect<void>
-  /** One entry per address that has, opens, or waits to reopen a connection. */
-  readonly connections: Effect.Effect<ReadonlyArray<ConnectionInfo>>
+  /** One entry per address that has, opens, or waits to reopen a connection: a snapshot. */
+  readonly connections: () => ReadonlyArray<ConnectionInfo>
   /** A snapshot of the counters. */
-  readonly counters: Effect.Effect<RemotingCounters>
+  readonly counters: () => RemotingCounters
 }
 
 /**
  * Makes a {@link RemotingClient} that lives in the scope. Closing the scope fails what is pending with `ClientClosed`,
  * aborts dials, closes all sockets and waits for them.
  */
-export const make = (
-  settings: Partial<RemotingClientConfig>,
-  handlers: RemotingClientHandlers
-): Effect.Effect<RemotingClient, never, Wire | Scope.Scope> =>
-  Effect.gen(function* () {
-    const config = { ...defaultConfig, ...settings }
-    const wire = yield* Wire
-    const clock = yield* Clock.Clock
-    const random = yield* Random.Random
-    const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-    const counters = makeCounters()
-    const endpoints = new Map<string, Endpoint>()
-    const live = new Set<Connection>()
-    const hostNames = new Map<string, string>()
-    const hooked = makeHookedRequests(config.rpcHook, now)
-    let closed = false
-    const run = yield* FiberSet.makeRuntime()
-    yield* Effect.addFinalizer(() => Effect.sync(close))
+export const make = Effect.fnUntraced(function* (
+  settings: Partial<RemotingClientConfig>
+): Effect.fn.Return<RemotingClient, never, Wire | Scope.Scope> {
+  const config = { ...defaultConfig, ...settings }
+  const wire = yield* Wire
+  const clock = yield* Clock.Clock
+  const random = yield* Random.Random
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const counters = makeCounters()
+  const endpoints = new Map<string, Endpoint>()
+  const live = new Set<Connection>()
+  const hostNames = new Map<string, string>()
+  const hooked = makeHookedRequests(config.rpcHook, now)
+  const handlers = makeHandlers()
+  let closed = false
+  const run = yield* FiberSet.makeRuntime()
+  yield* Effect.addFinalizer(() => Effect.sync(close))
 
-    const close = () => {
-      closed = true
-      for (const connection of live) {
-        connection.shutdown(
-          (sent) => new ClientClosed({ address: connection.address, sent }),
-          new Error("client closed")
-        )
-      }
-      for (const endpoint of endpoints.values()) {
-        endpoint.failWaiting((sent) => new ClientClosed({ address: endpoint.address, sent }))
-      }
+  const close = () => {
+    closed = true
+    for (const connection of live) {
+      connection.shutdown((sent) => new ClientClosed({ address: connection.address, sent }), new Error("client closed"))
     }
+    for (const endpoint of endpoints.values()) {
+      endpoint.failWaiting((sent) => new ClientClosed({ address: endpoint.address, sent }))
+    }
+  }
 
-    const endpointOf = (address: string): Endpoint => {
-      const known = endpoints.get(address)
-      if (known !== undefined) return known
-      const endpoint = makeEndpoint({
+  const endpointOf = (address: string): Endpoint => {
+    const known = endpoints.get(address)
+    if (known !== undefined) return known
+    const endpoint = makeEndpoint({
+      address,
+      now,
+      run,
+      random: () => random.nextDoubleUnsafe(),
+      backoffMillis: config.reconnectBackoffMillis,
+      dial
+    })
+    endpoints.set(address, endpoint)
+    return endpoint
+  }
+
+  const dial = Effect.fnUntraced(
+    function* (endpoint: Endpoint) {
+      const { address } = endpoint
+      const servername = config.tls?.servername ?? hostNames.get(address)
+      const stream = yield* wire.connect(
         address,
+        config.tls === undefined || servername === undefined
+          ? config
+          : { ...config, tls: { ...config.tls, servername } }
+      )
+      const connection = makeConnection({
+        ...config,
+        address,
+        stream,
         now,
         run,
-        random: () => random.nextDoubleUnsafe(),
-        backoffMillis: config.reconnectBackoffMillis,
-        dial
+        counters,
+        pauseReadingAbove: Infinity,
+        onRequest,
+        onGoAway,
+        onUnmatched,
+        onEnd: (ended, cause) => {
+          live.delete(ended)
+          endpoint.lost(ended, cause)
+          if (!closed) tell(handlers.closedListeners(), address)
+        }
       })
-      endpoints.set(address, endpoint)
-      return endpoint
+      live.add(connection)
+      if (endpoint.connects() > 0) counters.reconnects++
+      endpoint.dialled(connection)
+      greet(endpoint, connection)
+      yield* connection.run
+    },
+    Effect.scoped,
+    (dialled, endpoint) => dialled.pipe(Effect.catch((error) => Effect.sync(() => endpoint.dialFailed(error))))
+  )
+
+  const tell = (listeners: ReadonlyArray<ConnectionListener>, address: string) => {
+    for (const listener of listeners) run(watched(() => listener(address)))
+  }
+
+  /** Lets the greetings send before anybody else, and then everybody. */
+  const greet = (endpoint: Endpoint, connection: Connection) => {
+    const { address } = endpoint
+    let open = false
+    const opened = () => {
+      if (open) return
+      open = true
+      endpoint.opened(connection)
+      if (endpoint.connection() === connection) tell(handlers.openedListeners(), address)
+      // `retain` gave the address up while it was being dialled: serve those who wait, and close.
+      if (endpoints.get(address) !== endpoint) connection.retire()
     }
-
-    const dial = (endpoint: Endpoint): Effect.Effect<void> =>
-      Effect.scoped(
-        Effect.gen(function* () {
-          const { address } = endpoint
-          const servername = config.tls?.servername ?? hostNames.get(address)
-          const stream = yield* wire.connect(
-            address,
-            config.tls === undefined || servername === undefined
-              ? config
-              : { ...config, tls: { ...config.tls, servername } }
-          )
-          const connection = makeConnection({
-            ...config,
-            address,
-            stream,
-            now,
-            run,
-            counters,
-            pauseReadingAbove: Infinity,
-            onRequest,
-            onGoAway,
-            onUnmatched,
-            onEnd: (ended, cause) => {
-              live.delete(ended)
-              endpoint.lost(ended, cause)
-              if (!closed && handlers.onClosed !== undefined) run(watched(handlers.onClosed(address)))
-            }
-          })
-          live.add(connection)
-          if (endpoint.connects() > 0) counters.reconnects++
-          endpoint.dialled(connection)
-          greet(endpoint, connection)
-          yield* connection.run
-        })
-      ).pipe(Effect.catch((error) => Effect.sync(() => endpoint.dialFailed(error))))
-
-    /** Lets `onConnected` send before anybody else, and then everybody. */
-    const greet = (endpoint: Endpoint, connection: Connection) => {
-      const { address } = endpoint
-      const opened = () => {
-        endpoint.opened(connection)
-        // `retain` gave the address up while it was being dialled: serve those who wait, and close.
-        if (endpoints.get(address) !== endpoint) connection.retire()
-      }
-      if (handlers.onConnected === undefined) return opened()
-      const first = {
-        start: hooked.start((_, sent, left, resume) => {
-          const handle = connection.start(sent, left, false, resume)
-          opened()
-          return handle
-        })
-      }
-      const greeting = handlers.onConnected(address, (request, timeoutMillis) =>
-        invoke(first, address, request, timeoutMillis)
-      )
-      run(Effect.ensuring(watched(greeting), Effect.sync(opened)))
-    }
-
-    const onRequest = (connection: Connection, command: RemotingCommand) => {
-      run(
-        answer(
-          () => handlers.onRequest?.(connection.address, command) ?? Effect.succeed(undefined),
-          (response) => {
-            if (response === undefined) counters.unsupportedRequest++
-            if (!isOneway(command)) connection.respond(command.opaque, response ?? unsupported(command.code))
-          }
-        )
-      )
-    }
-
-    const onUnmatched = ({ address }: Connection, { code, opaque }: RemotingCommand) => {
-      run(Effect.logDebug(`an answer of ${address} was dropped: nobody waits for number ${opaque} (code ${code})`))
-    }
-
-    const onGoAway = (connection: Connection, call: PendingCall) => {
-      endpoints.get(connection.address)?.lost(connection, new Error("the server goes away"))
-      connection.retire((pending) => {
-        if (pending.oneway) pending.resume(replayOneway(connection.address, pending))
-        else pending.resume(replay(connection.address, pending))
+    const greetings = handlers.greetings()
+    if (greetings.length === 0) return opened()
+    const first = {
+      start: hooked.start((_, sent, left, resume) => {
+        const handle = connection.start(sent, left, false, resume)
+        opened()
+        return handle
       })
-      return call.mayReplay ? replay(connection.address, call) : undefined
     }
+    const send = (request: Request, timeoutMillis: number) => invoke(first, address, request, timeoutMillis)
+    const all = Effect.forEach(greetings, (greeting) => watched(() => greeting(address, send)), { discard: true })
+    run(Effect.ensuring(all, Effect.sync(opened)))
+  }
 
-    const replay = (address: string, { deadline, request }: PendingRequest) =>
-      onceOpen<RemotingCommand>(address, request.code, deadline - now(), (connection, left, resume) =>
-        connection.start(request, left, false, resume)
+  const onRequest = (connection: Connection, command: RemotingCommand) => {
+    run(
+      answer(
+        () => handlers.requestHandler(command.code)?.(connection.address, command) ?? Effect.succeed(undefined),
+        (response) => {
+          if (response === undefined) counters.unsupportedRequest++
+          if (!isOneway(command)) connection.respond(command.opaque, response ?? unsupported(command.code))
+        }
       )
+    )
+  }
 
-    const replayOneway = (address: string, { deadline, request }: PendingRequest) =>
-      onceOpen<void>(address, request.code, deadline - now(), (connection, left, resume) =>
-        connection.startOneway(request, left, resume)
+  const onUnmatched = ({ address }: Connection, { code, opaque }: RemotingCommand) => {
+    run(Effect.logDebug(`an answer of ${address} was dropped: nobody waits for number ${opaque} (code ${code})`))
+  }
+
+  const onGoAway = (connection: Connection, call: PendingCall) => {
+    endpoints.get(connection.address)?.lost(connection, new Error("the server goes away"))
+    connection.retire((pending) => {
+      if (pending.oneway) pending.resume(replayOneway(connection.address, pending))
+      else pending.resume(replay(connection.address, pending))
+    })
+    return call.mayReplay ? replay(connection.address, call) : undefined
+  }
+
+  const replay = (address: string, { deadline, request }: PendingRequest) =>
+    onceOpen<RemotingCommand>(address, request.code, deadline - now(), (connection, left, resume) =>
+      connection.start(request, left, false, resume)
+    )
+
+  const replayOneway = (address: string, { deadline, request }: PendingRequest) =>
+    onceOpen<void>(address, request.code, deadline - now(), (connection, left, resume) =>
+      connection.startOneway(request, left, resume)
+    )
+
+  /** The slow way: waits for the dial within the caller's time, then sends in the time that is left. */
+  const onceOpen = <A>(
+    address: string,
+    code: number,
+    timeoutMillis: number,
+    begin: (connection: Connection, leftMillis: number, resume: Resume<A>) => CancelHandle | undefined
+  ): Effect.Effect<A, RemotingError> =>
+    Effect.suspend(() => {
+      if (closed) return Effect.fail(new ClientClosed({ address, sent: false }))
+      const deadline = now() + timeoutMillis
+      return endpointOf(address).awaitConnection.pipe(
+        Effect.timeoutOrElse({
+          duration: Math.max(0, timeoutMillis),
+          orElse: () => Effect.fail(new RequestTimeout({ address, code, timeoutMillis, sent: false }))
+        }),
+        Effect.flatMap((connection) => awaited((resume) => begin(connection, deadline - now(), resume)))
       )
+    })
 
-    /** The slow way: waits for the dial within the caller's time, then sends in the time that is left. */
-    const onceOpen = <A>(
-      address: string,
-      code: number,
-      timeoutMillis: number,
-      begin: (connection: Connection, leftMillis: number, resume: Resume<A>) => CancelHandle | undefined
-    ): Effect.Effect<A, RemotingError> =>
+  // The hot path: a Map hit, then the connection registers the request and encodes its frame.
+  const start: Requests["start"] = (address, request, timeoutMillis, resume) => {
+    const open = endpoints.get(address)?.connection()
+    if (open !== undefined) return open.start(request, timeoutMillis, true, resume)
+    resume(
+      onceOpen(address, request.code, timeoutMillis, (connection, left, resumed) =>
+        connection.start(request, left, true, resumed)
+      )
+    )
+    return undefined
+  }
+
+  const startOneway: Requests["startOneway"] = (address, request, timeoutMillis, resume) => {
+    const open = endpoints.get(address)?.connection()
+    if (open !== undefined) return open.startOneway(request, timeoutMillis, resume)
+    resume(
+      onceOpen(address, request.code, timeoutMillis, (connection, left, resumed) =>
+        connection.startOneway(request, left, resumed)
+      )
+    )
+    return undefined
+  }
+
+  const self: RemotingClient = {
+    start: hooked.start(start),
+    startOneway: hooked.startOneway(startOneway),
+    nameHost: (address, host) => {
+      hostNames.set(address, host)
+    },
+    closeAddress: (address) =>
       Effect.suspend(() => {
-        if (closed) return Effect.fail(new ClientClosed({ address, sent: false }))
-        const deadline = now() + timeoutMillis
-        return endpointOf(address).awaitConnection.pipe(
-          Effect.timeoutOrElse({
-            duration: Math.max(0, timeoutMillis),
-            orElse: () => Effect.fail(new RequestTimeout({ address, code, timeoutMillis, sent: false }))
-          }),
-          Effect.flatMap((connection) => awaited((resume) => begin(connection, deadline - now(), resume)))
-        )
-      })
-
-    // The hot path: a Map hit, then the connection registers the request and encodes its frame.
-    const start: Requests["start"] = (address, request, timeoutMillis, resume) => {
-      const open = endpoints.get(address)?.connection()
-      if (open !== undefined) return open.start(request, timeoutMillis, true, resume)
-      resume(
-        onceOpen(address, request.code, timeoutMillis, (connection, left, resumed) =>
-          connection.start(request, left, true, resumed)
-        )
-      )
-      return undefined
-    }
-
-    const startOneway: Requests["startOneway"] = (address, request, timeoutMillis, resume) => {
-      const open = endpoints.get(address)?.connection()
-      if (open !== undefined) return open.startOneway(request, timeoutMillis, resume)
-      resume(
-        onceOpen(address, request.code, timeoutMillis, (connection, left, resumed) =>
-          connection.startOneway(request, left, resumed)
-        )
-      )
-      return undefined
-    }
-
-    const self: RemotingClient = {
-      start: hooked.start(start),
-      startOneway: hooked.startOneway(startOneway),
-      nameHost: (address, host) => {
-        hostNames.set(address, host)
-      },
-      closeAddress: (address) =>
-        Effect.suspend(() => {
-          const endpoint = endpoints.get(address)
+        const endpoint = endpoints.get(address)
+        endpoints.delete(address)
+        const cause = new Error("closed by this client")
+        const error = (sent: boolean) => new ConnectionClosed({ address, sent, cause })
+        for (const connection of live) {
+          if (connection.address === address) connection.shutdown(error, cause)
+        }
+        return endpoint === undefined ? Effect.void : endpoint.close(error)
+      }),
+    retire: (address) =>
+      Effect.sync(() => {
+        const endpoint = endpoints.get(address)
+        const connection = endpoint?.connection()
+        if (endpoint === undefined || connection === undefined) return
+        endpoint.lost(connection, new Error("given up by this client"))
+        connection.retire()
+      }),
+    retain: (addresses) =>
+      Effect.sync(() => {
+        for (const [address, endpoint] of endpoints) {
+          if (addresses.has(address)) continue
           endpoints.delete(address)
-          const cause = new Error("closed by this client")
-          const error = (sent: boolean) => new ConnectionClosed({ address, sent, cause })
-          for (const connection of live) {
-            if (connection.address === address) connection.shutdown(error, cause)
-          }
-          return endpoint === undefined ? Effect.void : endpoint.close(error)
-        }),
-      retire: (address) =>
-        Effect.sync(() => {
-          const endpoint = endpoints.get(address)
-          const connection = endpoint?.connection()
-          if (endpoint === undefined || connection === undefined) return
-          endpoint.lost(connection, new Error("given up by this client"))
-          connection.retire()
-        }),
-      retain: (addresses) =>
-        Effect.sync(() => {
-          for (const [address, endpoint] of endpoints) {
-            if (addresses.has(address)) continue
-            endpoints.delete(address)
-            const connection = endpoint.connection()
-            if (connection !== undefined) connection.retire()
-          }
-        }),
-      connections: Effect.sync(() => [...endpoints.values()].flatMap(info)),
-      counters: Effect.sync(() => ({ ...counters }))
-    }
-    return self
-  })
+          const connection = endpoint.connection()
+          if (connection !== undefined) connection.retire()
+        }
+      }),
+    ...handlers.register,
+    connections: () => [...endpoints.values()].flatMap(info),
+    counters: () => ({ ...counters })
+  }
+  return self
+})
 
-/** Runs a handler of the owner: whatever it does wrong is logged and goes no further. */
-const watched = (handler: Effect.Effect<void>): Effect.Effect<void> =>
-  Effect.catchCause(handler, (cause) =>
+/** Runs what was registered: whatever it does wrong is logged and goes no further. */
+const watched = (handler: () => Effect.Effect<void>): Effect.Effect<void> =>
+  Effect.catchCause(Effect.suspend(handler), (cause) =>
     Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning("a connection handler failed", cause)
   )
 

@@ -17,15 +17,19 @@ const sentence = (sent: boolean): string =>
  * Source: RocketMQ `RemotingConnectException`.
  */
 export class ConnectFailed extends Schema.TaggedError<ConnectFailed>()("ConnectFailed", {
+  /** `host:port` that was dialled. */
   address: Schema.String,
+  /** In which way it failed. */
   kind: WireErrorKind,
   /** Milliseconds until the address may be dialled again; until then every request to it fails with this error. */
   retryAfterMillis: Schema.Number,
+  /** What the platform reported. */
   cause: Schema.Defect()
 }) {
   override get message(): string {
     return `Could not connect to ${this.address} (${this.kind}): ${wireErrorHints[this.kind]}. The next attempt is possible in ${Millis.text(this.retryAfterMillis)}.`
   }
+  /** There was no connection, so the peer cannot have seen the request. */
   get outcome(): Outcome {
     return "not-sent"
   }
@@ -37,15 +41,19 @@ export class ConnectFailed extends Schema.TaggedError<ConnectFailed>()("ConnectF
  * Source: RocketMQ `TlsHelper`, whose failures are a `RemotingConnectException`.
  */
 export class TlsFailed extends Schema.TaggedError<TlsFailed>()("TlsFailed", {
+  /** `host:port` that was dialled. */
   address: Schema.String,
+  /** What was wrong. */
   reason: TlsReason,
   /** Milliseconds until the address may be dialled again; until then every request to it fails with this error. */
   retryAfterMillis: Schema.Number,
+  /** What the platform reported. */
   cause: Schema.Defect()
 }) {
   override get message(): string {
     return `No TLS connection to ${this.address} (${this.reason}): ${tlsHints[this.reason]}. Nothing was sent.`
   }
+  /** There was no connection, so the peer cannot have seen the request. */
   get outcome(): Outcome {
     return "not-sent"
   }
@@ -58,15 +66,18 @@ export class TlsFailed extends Schema.TaggedError<TlsFailed>()("TlsFailed", {
  * Source: RocketMQ `RPCHook`, whose exceptions reach the caller as they are.
  */
 export class RpcHookFailed extends Schema.TaggedError<RpcHookFailed>()("RpcHookFailed", {
+  /** `host:port` that the request was for. */
   address: Schema.String,
   /** The request code. */
   code: Schema.Number,
+  /** What the hook or the source of the credentials failed or died with. */
   cause: Schema.Defect()
 }) {
   override get message(): string {
     const what = this.cause instanceof Error ? this.cause.name : typeof this.cause
     return `${requestCodeName(this.code)} to ${this.address} was not sent, because the rpc hook or the source of the credentials failed with ${what}; see the cause.`
   }
+  /** The request was held back, so the peer cannot have seen it. */
   get outcome(): Outcome {
     return "not-sent"
   }
@@ -78,15 +89,18 @@ export class RpcHookFailed extends Schema.TaggedError<RpcHookFailed>()("RpcHookF
  * Source: RocketMQ `RemotingSendRequestException`, and the fail-fast of `NettyRemotingAbstract`.
  */
 export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>()("ConnectionClosed", {
+  /** `host:port` of the peer. */
   address: Schema.String,
   /** Whether the request had been handed to the socket. */
   sent: Schema.Boolean,
+  /** Why it ended: what the platform reported, or what could not be read. */
   cause: Schema.Defect()
 }) {
   override get message(): string {
     const reason = this.cause instanceof Error ? this.cause.message : String(this.cause)
     return `The connection to ${this.address} ended before the answer came: ${reason}. ${sentence(this.sent)}`
   }
+  /** `unknown` when it was sent. */
   get outcome(): Outcome {
     return outcomeOf(this.sent)
   }
@@ -98,9 +112,11 @@ export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>()("Co
  * Source: RocketMQ `RemotingTimeoutException`.
  */
 export class RequestTimeout extends Schema.TaggedError<RequestTimeout>()("RequestTimeout", {
+  /** `host:port` of the peer. */
   address: Schema.String,
   /** The request code. */
   code: Schema.Number,
+  /** Milliseconds that the caller gave. */
   timeoutMillis: Schema.Number,
   /** Whether the request had been written; false when the time ran out while the connection was being opened. */
   sent: Schema.Boolean
@@ -111,6 +127,7 @@ export class RequestTimeout extends Schema.TaggedError<RequestTimeout>()("Reques
       ? `No answer to ${what} within ${Millis.text(this.timeoutMillis)}. ${sentence(true)} Raise the timeout if the server is only slow.`
       : `${what} was not sent within ${Millis.text(this.timeoutMillis)}: the time ran out before there was a connection to write to. ${sentence(false)}`
   }
+  /** `unknown` when it was sent. */
   get outcome(): Outcome {
     return outcomeOf(this.sent)
   }
@@ -122,12 +139,15 @@ export class RequestTimeout extends Schema.TaggedError<RequestTimeout>()("Reques
  * Source: RocketMQ `RemotingTooMuchRequestException`.
  */
 export class TooManyRequests extends Schema.TaggedError<TooManyRequests>()("TooManyRequests", {
+  /** `host:port` of the peer. */
   address: Schema.String,
+  /** Milliseconds that the caller gave. */
   timeoutMillis: Schema.Number
 }) {
   override get message(): string {
     return `Too many requests are under way to ${this.address}: no place became free within ${Millis.text(this.timeoutMillis)}. ${sentence(false)} Send less at once, or raise maxInFlightRequests or maxInFlightBytes.`
   }
+  /** The request was never written, so the peer cannot have seen it. */
   get outcome(): Outcome {
     return "not-sent"
   }
@@ -135,6 +155,7 @@ export class TooManyRequests extends Schema.TaggedError<TooManyRequests>()("TooM
 
 /** The client was closed while the request was under way, or before it began. */
 export class ClientClosed extends Schema.TaggedError<ClientClosed>()("ClientClosed", {
+  /** `host:port` of the peer. */
   address: Schema.String,
   /** Whether the request had been handed to the socket. */
   sent: Schema.Boolean
@@ -142,6 +163,7 @@ export class ClientClosed extends Schema.TaggedError<ClientClosed>()("ClientClos
   override get message(): string {
     return `The client was closed before ${this.address} answered. ${sentence(this.sent)} Keep the client's scope open until the sends have ended.`
   }
+  /** `unknown` when it was sent. */
   get outcome(): Outcome {
     return outcomeOf(this.sent)
   }

@@ -130,20 +130,19 @@ const dial = (address: string, options: Target): Effect.Effect<Net.Socket, WireE
 const closeHandshaken = ({ socket }: { readonly socket: Net.Socket }): Effect.Effect<void> => close(socket)
 
 /** {@link dial}, then the TLS handshake. Whatever is wrong with it, no byte goes out in plain text. */
-const dialTls = (
+const dialTls = Effect.fnUntraced(function* (
   address: string,
   options: Target,
   tls: TlsOptions
-): Effect.Effect<Net.Socket, WireError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const problem = TlsSocket.problemOf(tls)
-    if (problem !== undefined) return yield* tlsError(address, "connect", "options", new Error(problem))
-    const { ended, socket } = yield* Effect.acquireRelease(handshake(address, options, tls), closeHandshaken, {
-      interruptible: true
-    })
-    yield* Effect.raceFirst(TlsSocket.accepted(socket), ended)
-    return socket
+): Effect.fn.Return<Net.Socket, WireError, Scope.Scope> {
+  const problem = TlsSocket.problemOf(tls)
+  if (problem !== undefined) return yield* tlsError(address, "connect", "options", new Error(problem))
+  const { ended, socket } = yield* Effect.acquireRelease(handshake(address, options, tls), closeHandshaken, {
+    interruptible: true
   })
+  yield* Effect.raceFirst(TlsSocket.accepted(socket), ended)
+  return socket
+})
 
 /** A socket that has verified the server, and an effect that fails when the connection ends. */
 const handshake = (address: string, options: Target, tls: TlsOptions) =>
@@ -188,23 +187,24 @@ const handshake = (address: string, options: Target, tls: TlsOptions) =>
 const endpoint = (host: string | undefined, port: number | undefined): string =>
   Address.format({ host: (host ?? "").replace(/^::ffff:(?=[0-9.]+$)/, ""), port: port ?? 0 })
 
-const toByteStream = (socket: Net.Socket): Effect.Effect<ByteStream, WireError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const remoteAddress = endpoint(socket.remoteAddress, socket.remotePort)
-    const localAddress = endpoint(socket.localAddress, socket.localPort)
-    const onRead = fromSocketError(remoteAddress, "read")
-    const onWrite = fromSocketError(remoteAddress, "write")
-    const duplex = yield* NodeSocket.fromDuplex(Effect.succeed(socket))
-    const pull = yield* Effect.mapError(Socket.readerBytes(duplex), onRead)
-    const { write } = yield* duplex.writer
-    return {
-      remoteAddress,
-      localAddress,
-      pull: Effect.mapError(pull, onRead),
-      write: (chunk) => Effect.mapError(write(chunk), onWrite),
-      isFlushed: () => socket.writableLength === 0
-    }
-  })
+const toByteStream = Effect.fnUntraced(function* (
+  socket: Net.Socket
+): Effect.fn.Return<ByteStream, WireError, Scope.Scope> {
+  const remoteAddress = endpoint(socket.remoteAddress, socket.remotePort)
+  const localAddress = endpoint(socket.localAddress, socket.localPort)
+  const onRead = fromSocketError(remoteAddress, "read")
+  const onWrite = fromSocketError(remoteAddress, "write")
+  const duplex = yield* NodeSocket.fromDuplex(Effect.succeed(socket))
+  const pull = yield* Effect.mapError(Socket.readerBytes(duplex), onRead)
+  const { write } = yield* duplex.writer
+  return {
+    remoteAddress,
+    localAddress,
+    pull: Effect.mapError(pull, onRead),
+    write: (chunk) => Effect.mapError(write(chunk), onWrite),
+    isFlushed: () => socket.writableLength === 0
+  }
+})
 
 const connect =
   (options: TcpWireOptions): Wire["Service"]["connect"] =>
@@ -254,50 +254,49 @@ const bind = (server: Net.Server, address: string, target: Address.Address): Eff
     })
   })
 
-const listen: Wire["Service"]["listen"] = (address, onConnection, { tls } = {}) =>
-  Effect.gen(function* () {
-    const target = Address.parse(address)
-    if (target instanceof Address.AddressError) {
-      return yield* new WireError({ address, operation: "listen", kind: "address", cause: target })
-    }
-    const server = Net.createServer({ noDelay: true })
-    server.on("error", ignore)
-    // Closing runs upwards: accept no more, end the connections, wait until node has seen all of them end.
-    yield* Effect.addFinalizer(() =>
-      Effect.callback<void>((resume) => {
-        server.close(() => resume(Effect.void))
-      })
-    )
-    const serve = (socket: Net.Socket) => {
-      socket.on("error", ignore)
-      const accepted = Effect.acquireRelease(Effect.succeed(socket), close)
-      run(Effect.scoped(Effect.flatMap(Effect.flatMap(accepted, toByteStream), onConnection)))
-    }
-    const later: TlsSocket.Later = (millis, action) => {
-      const fiber = run(Effect.delay(Effect.sync(action), millis))
-      return () => fiber.interruptUnsafe()
-    }
-    const secured =
-      tls === undefined
-        ? undefined
-        : yield* Effect.acquireRelease(
-            Effect.try({
-              try: () => TlsSocket.acceptor(tls, later, serve),
-              catch: (cause) => tlsError(address, "listen", "options", cause)
-            }),
-            (acceptor) => Effect.sync(acceptor.close)
-          )
-    const run = yield* FiberSet.makeRuntime()
-    yield* Effect.acquireRelease(bind(server, address, target), () => Effect.sync(() => void server.close(ignore)))
-    server.on("connection", (socket) => {
-      socket.on("error", ignore)
-      if (secured === undefined) serve(socket)
-      else secured.accept(socket)
+const listen: Wire["Service"]["listen"] = Effect.fnUntraced(function* (address, onConnection, { tls } = {}) {
+  const target = Address.parse(address)
+  if (target instanceof Address.AddressError) {
+    return yield* new WireError({ address, operation: "listen", kind: "address", cause: target })
+  }
+  const server = Net.createServer({ noDelay: true })
+  server.on("error", ignore)
+  // Closing runs upwards: accept no more, end the connections, wait until node has seen all of them end.
+  yield* Effect.addFinalizer(() =>
+    Effect.callback<void>((resume) => {
+      server.close(() => resume(Effect.void))
     })
-    const bound = server.address()
-    const port = bound !== null && typeof bound === "object" ? bound.port : target.port
-    return { address: Address.format({ host: target.host, port }) }
+  )
+  const serve = (socket: Net.Socket) => {
+    socket.on("error", ignore)
+    const accepted = Effect.acquireRelease(Effect.succeed(socket), close)
+    run(Effect.scoped(Effect.flatMap(Effect.flatMap(accepted, toByteStream), onConnection)))
+  }
+  const later: TlsSocket.Later = (millis, action) => {
+    const fiber = run(Effect.delay(Effect.sync(action), millis))
+    return () => fiber.interruptUnsafe()
+  }
+  const secured =
+    tls === undefined
+      ? undefined
+      : yield* Effect.acquireRelease(
+          Effect.try({
+            try: () => TlsSocket.acceptor(tls, later, serve),
+            catch: (cause) => tlsError(address, "listen", "options", cause)
+          }),
+          (acceptor) => Effect.sync(acceptor.close)
+        )
+  const run = yield* FiberSet.makeRuntime()
+  yield* Effect.acquireRelease(bind(server, address, target), () => Effect.sync(() => void server.close(ignore)))
+  server.on("connection", (socket) => {
+    socket.on("error", ignore)
+    if (secured === undefined) serve(socket)
+    else secured.accept(socket)
   })
+  const bound = server.address()
+  const port = bound !== null && typeof bound === "object" ? bound.port : target.port
+  return { address: Address.format({ host: target.host, port }) }
+})
 
 /** {@link layer} with options. */
 export const layerWith = (options: TcpWireOptions): Layer.Layer<Wire> =>

@@ -27,6 +27,7 @@ export const TlsReason = Schema.Literals([
   "no-tls-here",
   "other"
 ])
+/** What was wrong with a TLS connection; see the schema of the same name. */
 export type TlsReason = typeof TlsReason.Type
 
 /** What each reason means and what to do about it, for messages. */
@@ -73,6 +74,7 @@ export interface TlsOptions {
 export interface TlsServerOptions {
   /** The server's certificate, with its chain. */
   readonly cert: string
+  /** The server's private key as PEM. */
   readonly key: Redacted.Redacted
   /** The authorities whose client certificates are accepted. */
   readonly ca?: string | ReadonlyArray<string> | undefined

@@ -43,11 +43,15 @@ export const wireErrorHints: Readonly<Record<WireErrorKind, string>> = {
  * Source: RocketMQ `RemotingConnectException` and `RemotingSendRequestException`.
  */
 export class WireError extends Schema.TaggedError<WireError>()("WireError", {
+  /** `host:port` of the other end; of this end for `listen`. */
   address: Schema.String,
+  /** What failed. */
   operation: Schema.Literals(["connect", "listen", "read", "write"]),
+  /** In which way it failed. */
   kind: WireErrorKind,
   /** For kind `tls`: what was wrong. */
   tls: Schema.optional(TlsReason),
+  /** What the platform reported. */
   cause: Schema.Defect()
 }) {
   override get message(): string {

@@ -69,7 +69,7 @@ const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 /** A consumer of a group that is online: it sends heartbeats and reads nothing. */
 export const onlineConsumer = Effect.fnUntraced(function* (group: string, topic: string) {
   const { brokers } = yield* Target
-  const client = yield* RemotingClient.make({}, {})
+  const client = yield* RemotingClient.make({})
   for (const { address } of brokers) {
     const request = HeartBeat.request({
       clientID: `10.0.0.1@7#${group}`,

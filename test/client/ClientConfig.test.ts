@@ -4,6 +4,7 @@ import type * as os from "node:os"
 import * as AddressServer from "../../src/client/AddressServer.ts"
 import * as ClientConfig from "../../src/client/ClientConfig.ts"
 import { buildMQClientId, changeInstanceNameToPID, HostInfo, localAddress } from "../../src/client/ClientId.ts"
+import type { Readiness } from "../../src/client/Readiness.ts"
 import * as ProducerConfig from "../../src/producer/ProducerConfig.ts"
 
 const { defaults, sharingKey, withDefaults } = ClientConfig
@@ -72,7 +73,7 @@ describe("options", () => {
       ProducerConfig.problems(options).map((p) => p.path),
       ["topics[1]", "topics[2]"]
     )
-    const readiness: { readonly readiness: ProducerConfig.Readiness } = JSON.parse('{"readiness":"soon"}')
+    const readiness: { readonly readiness: Readiness } = JSON.parse('{"readiness":"soon"}')
     assert.deepStrictEqual(
       ProducerConfig.problems({ ...ProducerConfig.defaults, producerGroup: "pg", ...readiness }).map((p) => p.path),
       ["readiness"]

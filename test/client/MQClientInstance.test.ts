@@ -2,16 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, ConfigProvider, Effect, Exit, Fiber, Layer, Ref, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { ClientOptions } from "../../src/client/ClientConfig.ts"
-import type { MQConsumerInner } from "../../src/client/ClientMembers.ts"
-import { makeMembers } from "../../src/client/ClientMembers.ts"
 import { MQClientInstance } from "../../src/client/MQClientInstance.ts"
 import { NameServerResolver } from "../../src/client/NameServerResolver.ts"
-import * as PullMessageService from "../../src/client/PullMessageService.ts"
-import * as RebalanceService from "../../src/client/RebalanceService.ts"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
 import * as NotifyConsumerIdsChanged from "../../src/protocol/push/NotifyConsumerIdsChanged.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { MemoryNetwork } from "../../src/transport/MemoryWire.ts"
+import { consumer, producer } from "../support/members.ts"
 import {
   advance,
   connections,
@@ -36,32 +33,8 @@ const instance = (options: ClientOptions = {}) =>
     return yield* Effect.provideContext(MQClientInstance, context)
   })
 
-const consumer = (over: Partial<MQConsumerInner> = {}): MQConsumerInner => ({
-  consumerGroup: "cg",
-  subscriptionTopics: () => ["orders"],
-  updateTopicSubscribeInfo: () => {},
-  heartbeatData: () => ({
-    groupName: "cg",
-    consumeType: "CONSUME_PASSIVELY",
-    messageModel: "CLUSTERING",
-    consumeFromWhere: "CONSUME_FROM_LAST_OFFSET",
-    unitMode: false,
-    subscriptionDataSet: []
-  }),
-  doRebalance: Effect.void,
-  persistConsumerOffset: Effect.void,
-  adjustThreadPool: Effect.void,
-  ...over
-})
-
 const runsOf = (client: MQClientInstance["Service"]) =>
   Effect.map(client.state, (state) => state.timers.map((timer) => timer.runs))
-
-const producerOf = (producerGroup: string) => ({
-  producerGroup,
-  publishTopicList: () => [],
-  updateTopicPublishInfo: () => {}
-})
 
 const withEnvironment = (namesrvAddr: string) =>
   instance({ namesrvAddr: undefined }).pipe(
@@ -144,6 +117,37 @@ describe("MQClientInstance", () => {
     }).pipe(onMemory())
   )
 
+  it.effect("a consumer that hangs or dies in a round or a timer costs the others none of theirs", () =>
+    Effect.gen(function* () {
+      const times = { doRebalance: 0, persistConsumerOffset: 0, adjustThreadPool: 0 }
+      const count = (what: keyof typeof times) => Effect.sync(() => void times[what]++)
+      const bad = {
+        doRebalance: Effect.never,
+        persistConsumerOffset: Effect.die("bug"),
+        adjustThreadPool: Effect.never
+      }
+      const client = yield* instance()
+      yield* client.registerConsumer(consumer({ consumerGroup: "bad", ...bad }))
+      yield* client.registerConsumer(
+        consumer({
+          consumerGroup: "good",
+          doRebalance: count("doRebalance"),
+          persistConsumerOffset: count("persistConsumerOffset"),
+          adjustThreadPool: count("adjustThreadPool")
+        })
+      )
+      yield* TestClock.adjust(600_000)
+      assert.deepStrictEqual(times, { doRebalance: 30, persistConsumerOffset: 119, adjustThreadPool: 10 })
+      const [, , , persist, adjust] = (yield* client.state).timers
+      assert.deepStrictEqual([persist?.runs, persist?.failures], [119, 119])
+      assert.strictEqual(persist?.lastFailure?.message, "group bad: bug")
+      assert.deepStrictEqual(
+        [adjust?.runs, adjust?.lastFailure?.message],
+        [10, "group bad: it was interrupted, as it took longer than 60000 ms"]
+      )
+    }).pipe(onMemory())
+  )
+
   it.effect("L10: a name server that is silent delays no other timer", () =>
     Effect.gen(function* () {
       const cluster = yield* EmbeddedCluster
@@ -193,8 +197,8 @@ describe("MQClientInstance", () => {
   it.effect("refuses a producer group that is taken, and a consumer group too", () =>
     Effect.gen(function* () {
       const client = yield* instance()
-      const first = yield* ownScope(client.registerProducer(producerOf("pg")))
-      const second = failureOf(yield* Effect.exit(Effect.scoped(client.registerProducer(producerOf("pg")))))
+      const first = yield* ownScope(client.registerProducer(producer("pg")))
+      const second = failureOf(yield* Effect.exit(Effect.scoped(client.registerProducer(producer("pg")))))
       assert.strictEqual(second._tag, "DuplicateProducerGroup")
       assert.include(second.message, '"pg"')
       assert.include(second.message, client.clientId)
@@ -202,10 +206,15 @@ describe("MQClientInstance", () => {
       assert.deepStrictEqual(yield* groups(), ["CLIENT_INNER_PRODUCER", "pg"])
       yield* first.close
       assert.deepStrictEqual(yield* groups(), ["CLIENT_INNER_PRODUCER"])
-      yield* Effect.scoped(client.registerProducer(producerOf("pg")))
-      assert.isTrue(yield* client.registerConsumer(consumer()))
-      assert.isFalse(yield* Effect.scoped(client.registerConsumer(consumer())))
+      yield* Effect.scoped(client.registerProducer(producer("pg")))
+      const consumers = yield* ownScope(client.registerConsumer(consumer()))
+      const taken = failureOf(yield* Effect.exit(Effect.scoped(client.registerConsumer(consumer()))))
+      assert.strictEqual(taken._tag, "DuplicateConsumerGroup")
+      assert.include(taken.message, `"cg" is registered in client ${client.clientId}`)
       assert.deepStrictEqual((yield* client.state).consumerGroups, ["cg"])
+      yield* consumers.close
+      assert.deepStrictEqual((yield* client.state).consumerGroups, [])
+      yield* Effect.scoped(client.registerConsumer(consumer()))
     }).pipe(onMemory())
   )
 
@@ -322,59 +331,4 @@ const heartbeatOf = (clientID: string) => ({
   consumerDataSet: [],
   heartbeatFingerprint: 0,
   withoutSub: false
-})
-
-describe("PullMessageService", () => {
-  it.effect("runs what it is given in order, and goes on after a pull that fails, dies or interrupts itself", () =>
-    Effect.gen(function* () {
-      const done: Array<string> = []
-      const service = yield* PullMessageService.start
-      const pull = (name: string, run: Effect.Effect<void>) =>
-        service.executePullRequestImmediately({
-          consumerGroup: "cg",
-          run: Effect.andThen(
-            Effect.sync(() => void done.push(name)),
-            run
-          )
-        })
-      yield* pull("a", Effect.die(new Error("bug")))
-      yield* pull("b", Effect.interrupt)
-      yield* pull("c", Effect.void)
-      yield* settle
-      assert.deepStrictEqual(done, ["a", "b", "c"])
-      assert.strictEqual(yield* service.size, 0)
-    }).pipe(Effect.scoped)
-  )
-})
-
-describe("RebalanceService", () => {
-  it.effect("makes a round every 20 s, or soon when asked, and never more than one a second", () =>
-    Effect.gen(function* () {
-      const clock = yield* Clock.Clock
-      const rounds: Array<number> = []
-      const members = makeMembers()
-      members.consumerTable.set("bad", consumer({ consumerGroup: "bad", doRebalance: Effect.die(new Error("bug")) }))
-      members.consumerTable.set("worse", consumer({ consumerGroup: "worse", doRebalance: Effect.interrupt }))
-      members.consumerTable.set(
-        "good",
-        consumer({
-          consumerGroup: "good",
-          doRebalance: Effect.sync(() => void rounds.push(clock.currentTimeMillisUnsafe()))
-        })
-      )
-      const service = yield* RebalanceService.start(members)
-      yield* TestClock.adjust(20_000)
-      assert.deepStrictEqual(rounds, [20_000])
-      yield* TestClock.adjust(5_000)
-      yield* service.wakeup
-      yield* settle
-      assert.deepStrictEqual(rounds, [20_000, 25_000])
-      for (let i = 0; i < 20; i++) {
-        yield* service.wakeup
-        yield* TestClock.adjust(100)
-      }
-      assert.deepStrictEqual(rounds.slice(2), [26_000, 27_000])
-      assert.strictEqual(yield* service.rounds, 4)
-    }).pipe(Effect.scoped)
-  )
 })

@@ -8,7 +8,7 @@ import * as NamespaceRpcHook from "../../src/client/NamespaceRpcHook.ts"
 import { vipAddress } from "../../src/client/VipChannel.ts"
 import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
 import * as Message from "../../src/message/Message.ts"
-import type { MessageExt } from "../../src/message/MessageExt.ts"
+import type { MessageExt, StoredFields } from "../../src/message/MessageExt.ts"
 import { TransactionMQProducer } from "../../src/producer/TransactionMQProducer.ts"
 import * as HeartbeatData from "../../src/protocol/HeartbeatData.ts"
 import * as MessageCodec from "../../src/protocol/MessageCodec.ts"
@@ -82,7 +82,7 @@ describe("namespace", () => {
   })
 
   it("what a server asks arrives without it", () => {
-    const message: Omit<MessageExt, "storeSize" | "bodyCRC"> = {
+    const message: Omit<StoredFields, "storeSize" | "bodyCRC"> = {
       topic: wrapped("orders"),
       body: Buffer.from("half"),
       properties: { PGROUP: wrapped("pg"), KEYS: "k" },

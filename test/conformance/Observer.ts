@@ -90,7 +90,7 @@ const read = <A>(
 
 /** Makes an observer that lives in the scope. */
 export const make = Effect.fnUntraced(function* (namesrvAddr: string) {
-  const client = yield* RemotingClient.make({}, {})
+  const client = yield* RemotingClient.make({})
   const nameServer = namesrvAddr.split(";")[0] ?? ""
 
   const call = <A>(address: string, request: Request, decode: (response: RemotingCommand) => A | DecodeError) =>

@@ -48,7 +48,7 @@ export const tests = (test: Methods): void => {
       const { results } = yield* producer.sendBatch(forms(topic))
       for (const { msgId, queue, queueOffset } of results) {
         const stored = yield* observer.messageAt(queue, queueOffset)
-        assert.strictEqual(stored.properties["UNIQ_KEY"], msgId)
+        assert.strictEqual(stored.msgId, msgId)
       }
       assert.strictEqual(new Set(results.map(({ offsetMsgId }) => offsetMsgId)).size, results.length)
     }).pipe(withManager)

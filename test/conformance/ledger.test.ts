@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Message from "../../src/message/Message.ts"
+import * as MessageExts from "../../src/message/MessageExt.ts"
 import type { MessageExt } from "../../src/message/MessageExt.ts"
 import * as MessageQueue from "../../src/message/MessageQueue.ts"
 import type { SendResult } from "../../src/message/SendResult.ts"
@@ -24,24 +25,28 @@ const result = (queueOffset: number, attempts = 1): SendResult => ({
   traceOn: true
 })
 
-const stored = (queueOffset: number, msgId = `ID${queueOffset}`, body = "hello"): MessageExt => ({
-  topic: "t",
-  body: new TextEncoder().encode(body),
-  properties: { UNIQ_KEY: msgId },
-  flag: 0,
-  queueId: 0,
-  queueOffset,
-  commitLogOffset: 0,
-  sysFlag: 0,
-  bornTimestamp: 0,
-  bornHost: "",
-  storeTimestamp: 0,
-  storeHost: "",
-  bodyCRC: 0,
-  storeSize: 0,
-  reconsumeTimes: 0,
-  preparedTransactionOffset: 0
-})
+const stored = (queueOffset: number, msgId = `ID${queueOffset}`, body = "hello"): MessageExt =>
+  MessageExts.make(
+    {
+      topic: "t",
+      body: new TextEncoder().encode(body),
+      properties: { UNIQ_KEY: msgId },
+      flag: 0,
+      queueId: 0,
+      queueOffset,
+      commitLogOffset: 0,
+      sysFlag: 0,
+      bornTimestamp: 0,
+      bornHost: "",
+      storeTimestamp: 0,
+      storeHost: "",
+      bodyCRC: 0,
+      storeSize: 0,
+      reconsumeTimes: 0,
+      preparedTransactionOffset: 0
+    },
+    ""
+  )
 
 const failure = (msgId: string, outcome: SendOutcome) =>
   new SendError({

@@ -61,7 +61,7 @@ export const audit = (ledger: Ledger, stored: ReadonlyMap<string, ReadonlyArray<
   }
   const copies = new Map<string, number>()
   for (const message of [...stored.values()].flat()) {
-    const id = message.properties["UNIQ_KEY"] ?? ""
+    const id = message.msgId
     copies.set(id, (copies.get(id) ?? 0) + 1)
   }
   let duplicated = 0

@@ -57,9 +57,9 @@ export const tests = (test: Methods): void => {
       assert.strictEqual(textOf(reply), "that 🚀")
       assert.strictEqual(reply.topic, `${clusterName}_REPLY_TOPIC`)
       assert.strictEqual(reply.properties["CORRELATION_ID"], request.properties["CORRELATION_ID"])
-      assert.strictEqual(reply.properties["TAGS"], "answer")
+      assert.strictEqual(reply.tags, "answer")
       assert.strictEqual(reply.properties["ключ"], "значение")
-      assert.strictEqual(reply.properties["UNIQ_KEY"], result.msgId)
+      assert.strictEqual(reply.msgId, result.msgId)
       assert.match(reply.properties["ARRIVE_TIME"] ?? "", /^\d+$/)
       assert.match(reply.properties["PUSH_REPLY_TIME"] ?? "", /^\d+$/)
       assert.deepInclude((yield* asker.state).instance?.replies, { waiting: 0, taken: 1, late: 0, unreadable: 0 })
@@ -122,7 +122,7 @@ export const tests = (test: Methods): void => {
       assert.isDefined(request)
       assert.deepInclude(error, {
         correlationId: request.properties["CORRELATION_ID"],
-        msgId: request.properties["UNIQ_KEY"]
+        msgId: request.msgId
       })
       yield* answerer.reply(request, "too late")
       assert.deepInclude((yield* asker.state).instance?.replies, { waiting: 0, taken: 0, late: 1 })

@@ -168,8 +168,8 @@ export const tests = (test: Methods): void => {
         stored.map((message) => Buffer.from(message.body).toString()),
         bodies
       )
-      assert.isTrue(stored.every((message) => message.properties["TAGS"] === "o"))
-      assert.strictEqual(new Set(stored.map((message) => message.properties["UNIQ_KEY"])).size, bodies.length)
+      assert.isTrue(stored.every((message) => message.tags === "o"))
+      assert.strictEqual(new Set(stored.map((message) => message.msgId)).size, bodies.length)
     }).pipe(withManager)
   )
 

@@ -113,9 +113,10 @@ export const assertStored = (stored: MessageExt | undefined, sent: Message, resu
     body instanceof Uint8Array && Buffer.from(body).equals(sent.body),
     `the body of ${result.msgId} differs`
   )
-  assert.strictEqual(stored.properties["UNIQ_KEY"], result.msgId)
-  assert.strictEqual(stored.properties["TAGS"], sent.tags)
-  assert.strictEqual(stored.properties["KEYS"], sent.keys?.join(" "))
+  assert.strictEqual(stored.msgId, result.msgId)
+  assert.strictEqual(stored.tags, sent.tags)
+  assert.deepStrictEqual(stored.keys, sent.keys ?? [])
+  assert.strictEqual(stored.offsetMsgId, result.offsetMsgId)
   assert.deepStrictEqual(userProperties(stored), { ...sent.properties })
   assert.strictEqual(stored.flag, sent.flag ?? 0)
   const isPacked = sent.body.length >= COMPRESSED_FROM && stored.body.length < sent.body.length

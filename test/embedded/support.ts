@@ -38,13 +38,13 @@ export interface RawClient {
 export const rawClient = (version?: number): Effect.Effect<RawClient, never, Wire | Scope.Scope> =>
   Effect.gen(function* () {
     const pushes: Array<RemotingCommand> = []
-    const client = yield* RemotingClient.make(version === undefined ? {} : { version }, {
-      onRequest: (_, request) =>
-        Effect.sync(() => {
-          pushes.push(request)
-          return { code: 0 }
-        })
-    })
+    const client = yield* RemotingClient.make(version === undefined ? {} : { version })
+    yield* RemotingClient.handleAll(client, (_, request) =>
+      Effect.sync(() => {
+        pushes.push(request)
+        return { code: 0 }
+      })
+    )
     return {
       call: (address, request, timeoutMillis = 3_000) => client.invoke(address, request, timeoutMillis),
       oneway: (address, request) => client.invokeOneway(address, request, 3_000),

@@ -4,6 +4,7 @@ import type { ApiError } from "../../src/client/ClientError.ts"
 import * as Message from "../../src/message/Message.ts"
 import type { SendResult } from "../../src/message/SendResult.ts"
 import type { DefaultMQProducerShape } from "../../src/producer/DefaultMQProducer.ts"
+import type { RetryDecision } from "../../src/producer/ProducerConfig.ts"
 import * as RetryPolicy from "../../src/producer/send/RetryPolicy.ts"
 import type { SendError } from "../../src/producer/send/SendError.ts"
 import { bodyOf, doubt, type Doubts, type Ledger, noDoubts } from "./Ledger.ts"
@@ -18,10 +19,10 @@ const Attempts: Context.Reference<{ doubts: Doubts } | undefined> = Context.Refe
  * The client's own table of retries, which also tells the sender of each attempt whose outcome is unknown. So the ledger
  * knows how many copies an acknowledged message may have, which its result alone does not say.
  */
-export const retryPolicy = (error: ApiError): RetryPolicy.RetryDecision => {
+export const retryPolicy = (error: ApiError): RetryDecision => {
   const slot = Fiber.getCurrent()?.getRef(Attempts)
-  if (slot !== undefined && RetryPolicy.outcomeOf(error) === "unknown") doubt(slot.doubts, error._tag)
-  return RetryPolicy.decide(error)
+  if (slot !== undefined && RetryPolicy.meaningOf(error).outcome === "unknown") doubt(slot.doubts, error._tag)
+  return RetryPolicy.meaningOf(error).decision
 }
 
 /** How the messages of some senders leave. */

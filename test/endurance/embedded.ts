@@ -29,14 +29,14 @@ const HEAP_GROWTH_MIB = 64
 
 /** The copy that a stored message is; says what is wrong when it is none of ours. */
 export const copyOf = (ledger: Ledger, broker: string, message: MessageExt): Copy | undefined => {
-  const { properties, queueId, queueOffset } = message
+  const { keys, msgId, properties, queueId, queueOffset } = message
   const body = Compression.decompress(message.body, message.sysFlag)
   const n = body instanceof Uint8Array ? numberOf(body) : undefined
-  if (n === undefined || properties["n"] !== String(n) || properties["KEYS"] !== `k${n}`) {
+  if (n === undefined || properties["n"] !== String(n) || keys.join(" ") !== `k${n}`) {
     ledger.violation(`what lies at ${broker}:${queueId} offset ${queueOffset} is not what was sent`)
     return undefined
   }
-  return { n, broker, queueId, offset: queueOffset, msgId: properties["UNIQ_KEY"] ?? "" }
+  return { n, broker, queueId, offset: queueOffset, msgId }
 }
 
 /**

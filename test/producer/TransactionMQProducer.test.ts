@@ -124,7 +124,7 @@ describe("a transaction", () => {
       assert.deepStrictEqual(more, [])
       assert.isDefined(stored)
       assert.strictEqual(textOf(stored), "order-7")
-      assert.strictEqual(stored.properties["UNIQ_KEY"], result.sendResult.msgId)
+      assert.strictEqual(stored.msgId, result.sendResult.msgId)
       assert.strictEqual(stored.properties["PGROUP"], "tx")
       assert.deepStrictEqual(message, order(), "the message stays as it was")
       const [end] = yield* ends
@@ -195,7 +195,7 @@ describe("a transaction", () => {
       assert.strictEqual(answer?.["msgId"], half?.["msgId"])
       assert.strictEqual(asked.length, 1)
       assert.deepInclude(asked[0], { topic: "orders" })
-      assert.strictEqual(asked[0]?.properties["KEYS"], "order-7")
+      assert.deepStrictEqual(asked[0]?.keys, ["order-7"])
       assert.deepInclude((yield* producer.transactions).checks, { received: 1, committed: 1, unknown: 0 })
     }).pipe(cluster())
   )
@@ -699,7 +699,7 @@ describe("the end of a transaction", () => {
         address: "127.0.0.1:0",
         handler: (command) => Effect.as(Deferred.succeed(arrived, command), undefined)
       })
-      const client = yield* RemotingClient.make({ serializeType }, {})
+      const client = yield* RemotingClient.make({ serializeType })
       const header = {
         producerGroup: "tx",
         tranStateTableOffset: 5,

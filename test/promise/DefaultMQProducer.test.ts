@@ -283,7 +283,7 @@ describe("a producer of promises, many messages", () => {
     await producer.sendTo(orders, { id: 7 })
     const [message] = await cluster.run(cluster.messages("orders"))
     assert.strictEqual(new TextDecoder().decode(message?.body), '{"id":7}')
-    assert.strictEqual(message?.properties["KEYS"], "order-7")
+    assert.deepStrictEqual(message?.keys, ["order-7"])
     const misfit = await rejection(producer.sendTo(orders, { id: 0.5 }))
     assert.instanceOf(misfit, SendError)
     assert.strictEqual(misfit.reason._tag, "TopicEncodeError")

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { encodeOffsetMessageId } from "../../src/message/MessageId.ts"
 import * as LenientJson from "../../src/protocol/LenientJson.ts"
 import * as P from "../../src/protocol/index.ts"
 import { encode } from "../../src/protocol/Frame.ts"
@@ -10,7 +11,14 @@ import {
   type Request,
   type Response
 } from "../../src/protocol/RemotingCommand.ts"
-import { golden, goldenBytes, goldenCommand, type GoldenFrame, goldenNames } from "./goldenFrames.ts"
+import {
+  golden,
+  goldenBytes,
+  goldenCommand,
+  type GoldenFrame,
+  type GoldenMessage,
+  goldenNames
+} from "./goldenFrames.ts"
 
 type Value = Readonly<Record<string, unknown>>
 
@@ -433,6 +441,12 @@ const sameFrame = ({ cmd, frame }: Subject): void => {
   if (decoded.bodyHex !== undefined) assert.strictEqual(Buffer.from(cmd.body).toString("hex"), decoded.bodyHex)
 }
 
+/** The ids: of a few recordings the broker's was not written down. */
+const idsOf = ({ offsetMsgId, physicalOffset, properties, storeHost, storePort }: GoldenMessage) => {
+  const id = offsetMsgId ?? encodeOffsetMessageId(`${storeHost}:${storePort}`, BigInt(physicalOffset))
+  return { msgId: properties["UNIQ_KEY"] ?? id, offsetMsgId: id }
+}
+
 const sameMessages = ({ cmd, frame }: Subject): void => {
   const expected = frame.decoded.storedMessages
   if (expected === undefined) return
@@ -441,6 +455,7 @@ const sameMessages = ({ cmd, frame }: Subject): void => {
   assert.deepEqual(
     messages.map((message) => ({ ...message, body: Buffer.from(message.body).toString("hex") })),
     expected.map((message) => ({
+      ...idsOf(message),
       topic: message.topic,
       body: message.bodyHex ?? Buffer.from(message.bodyText ?? "").toString("hex"),
       properties: message.properties,
@@ -456,7 +471,10 @@ const sameMessages = ({ cmd, frame }: Subject): void => {
       bodyCRC: message.bodyCRC,
       storeSize: message.totalSize,
       reconsumeTimes: message.reconsumeTimes,
-      preparedTransactionOffset: Number(message.preparedTransactionOffset)
+      preparedTransactionOffset: Number(message.preparedTransactionOffset),
+      keys: message.properties["KEYS"]?.split(" ") ?? [],
+      tags: message.properties["TAGS"],
+      transactionId: message.properties["TRAN_MSG"] === "true" ? message.properties["UNIQ_KEY"] : undefined
     }))
   )
   assert.deepEqual(Buffer.concat(messages.map((message) => P.MessageCodec.encode(message))), Buffer.from(cmd.body))

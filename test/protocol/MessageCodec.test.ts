@@ -1,14 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
 import { deflateSync, zstdCompressSync } from "node:zlib"
-import type { MessageExt } from "../../src/message/MessageExt.ts"
+import * as MessageExts from "../../src/message/MessageExt.ts"
+import type { MessageExt, StoredFields } from "../../src/message/MessageExt.ts"
 import { SysFlag } from "../../src/message/SysFlag.ts"
 import { CompressionError, decompress } from "../../src/protocol/Compression.ts"
 import { DecodeError } from "../../src/protocol/DecodeError.ts"
 import * as MessageCodec from "../../src/protocol/MessageCodec.ts"
 import { bytes, text } from "./arbitraries.ts"
 
-const message: MessageExt = {
+const fields: StoredFields = {
   topic: "orders",
   body: new TextEncoder().encode("hello rocketmq"),
   properties: { UNIQ_KEY: "0A", TAGS: "标签" },
@@ -26,6 +27,7 @@ const message: MessageExt = {
   reconsumeTimes: 2,
   preparedTransactionOffset: -4_294_967_297
 }
+const message = MessageExts.make(fields)
 
 const one = (stored: Uint8Array): MessageExt => {
   const { error, messages } = MessageCodec.decodeAll(stored)
@@ -35,11 +37,8 @@ const one = (stored: Uint8Array): MessageExt => {
 }
 
 /** A message as it comes back: size and flags as stored. */
-const stored = (value: MessageExt, sysFlag = value.sysFlag): MessageExt => ({
-  ...value,
-  sysFlag,
-  storeSize: MessageCodec.encode(value).length
-})
+const stored = (value: StoredFields, sysFlag = value.sysFlag): MessageExt =>
+  MessageExts.make({ ...value, sysFlag, storeSize: MessageCodec.encode(value).length })
 
 describe("stored messages", () => {
   it("decode undoes encode, body CRC as Java has it", () => {

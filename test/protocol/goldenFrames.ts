@@ -17,6 +17,7 @@ export interface GoldenMessage {
   readonly storeTimestamp: string
   readonly storeHost: string
   readonly storePort: number
+  readonly offsetMsgId?: string
   readonly reconsumeTimes: number
   readonly preparedTransactionOffset: string
   readonly bodyHex?: string

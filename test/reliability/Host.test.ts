@@ -44,7 +44,7 @@ describe("host names", () => {
   it.effect("H1: one that has no address fails at once, typed, and is not looked up again before its pause", () => {
     const { asked, lookup } = resolver([])
     return Effect.gen(function* () {
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       for (let i = 0; i < 10; i++) {
         const error = yield* Effect.flip(client.invoke("broker.bad:10911", request(SEND), 3_000))
         if (error._tag !== "ConnectFailed") throw new Error(error._tag)
@@ -59,7 +59,7 @@ describe("host names", () => {
   it.effect("H1: one that the resolver does not answer fails typed, at the connect timeout", () => {
     const { lookup, slowAsked } = resolver([])
     return Effect.gen(function* () {
-      const client = yield* RemotingClient.make({ connectTimeoutMillis: 3_000 }, {})
+      const client = yield* RemotingClient.make({ connectTimeoutMillis: 3_000 })
       const call = yield* Effect.forkChild(Effect.flip(client.invoke("broker.slow:10911", request(SEND), 5_000)), {
         startImmediately: true
       })
@@ -142,7 +142,7 @@ describe("host names", () => {
       const deaf = yield* Effect.result(DeafPort.listen("::1", portOf(server.address)))
       // On a host without IPv6 the first address is dead in its own way.
       if (deaf._tag === "Failure") assert.notStrictEqual(deaf.failure.kind, "in-use")
-      const client = yield* RemotingClient.make({ connectTimeoutMillis: 900 }, {})
+      const client = yield* RemotingClient.make({ connectTimeoutMillis: 900 })
       const answer = yield* client.invoke(`six.first:${portOf(server.address)}`, request(5), 5_000)
       assert.strictEqual(answer.code, 0)
     }).pipe(Effect.provide(TcpWire.layerWith({ lookup })))

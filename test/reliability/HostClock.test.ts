@@ -64,7 +64,7 @@ describe("the wall clock jumps by an hour", () => {
       onHandWire((hand) =>
         Effect.gen(function* () {
           const peer = yield* makePeer()
-          const client = yield* RemotingClient.make({}, {})
+          const client = yield* RemotingClient.make({})
           const silent = yield* forked(Effect.flip(client.invoke(peer.address, request(1), 3_000)))
           const answered = yield* forked(client.invoke(peer.address, request(2), 3_000))
           const connection = yield* peer.accept
@@ -134,7 +134,7 @@ describe("the event loop stands still", () => {
       onHandWire((hand) =>
         Effect.gen(function* () {
           const peer = yield* makePeer()
-          const client = yield* RemotingClient.make({ silentTimeoutsBeforeClose: 100 }, {})
+          const client = yield* RemotingClient.make({ silentTimeoutsBeforeClose: 100 })
           const calls = yield* Effect.forEach(Array.from({ length: 50 }), (_, i) =>
             forked(Effect.exit(client.invoke(peer.address, request(i), 3_000)))
           )
@@ -153,9 +153,9 @@ describe("the event loop stands still", () => {
             if (i % 2 === 1) assert.strictEqual(failureOf(exit)._tag, "RequestTimeout")
             else assert.deepInclude(yield* exit, { remark: `${i}` })
           }
-          const { duplicate, late, unknownResponse } = yield* client.counters
+          const { duplicate, late, unknownResponse } = client.counters()
           assert.deepStrictEqual([late, duplicate, unknownResponse], [0, 0, 0])
-          const [info] = yield* client.connections
+          const [info] = client.connections()
           assert.deepStrictEqual([info?.state, info?.inFlight, info?.waiting], ["open", 0, 0])
         })
       )

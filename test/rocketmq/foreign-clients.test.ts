@@ -114,7 +114,7 @@ describe.each(pairs)(
             read.map((message) => ({ brokerName: message.brokerName, ...comparable(message) }))
           )
           for (const message of stored) {
-            const same = read.find((other) => other.msgId === message.properties["UNIQ_KEY"])
+            const same = read.find((other) => other.msgId === message.msgId)
             assert.isDefined(same)
             assert.isTrue(readBody(same).equals(plainBody(message)))
           }

@@ -111,8 +111,8 @@ export const millisOf = <A, E, R>(self: Effect.Effect<A, E, R>) =>
 /** Puts a number into the report of the run. */
 export const annotate = (context: TestContext, text: string) => Effect.promise(() => context.annotate(text))
 
-/** A RocketMQ 5.5.0 and what a client needs, without a word in the log. */
-export const services = (options: Omit<RocketMQOptions, "version">) =>
+/** A RocketMQ, 5.5.0 unless told otherwise, and what a client needs, without a word in the log. */
+export const services = (options: Partial<RocketMQOptions>) =>
   Layer.mergeAll(
     RocketMQ.layer({ version: "5.5.0", ...options }),
     MQClientManager.layerTcp,

@@ -43,8 +43,8 @@ export const mutations: ReadonlyArray<Mutation> = [
     edits: [
       {
         file: "producer/send/RetryPolicy.ts",
-        find: `(byCode.get(error.code) ?? "fail")`,
-        replace: `(byCode.get(error.code) ?? "retry")`
+        find: `[ResponseCode.MESSAGE_ILLEGAL, rejected("fail", false)]`,
+        replace: `[ResponseCode.MESSAGE_ILLEGAL, rejected("retry", true)]`
       }
     ],
     foundBy: ["retries"]

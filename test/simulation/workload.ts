@@ -169,9 +169,9 @@ export const transactional = (world: World, namesrvAddr: string) =>
         topics: ["transactional"],
         readiness: "nameServer",
         sendMsgTimeout: TIMEOUT,
-        checkLocalTransaction: ({ properties }) =>
+        checkLocalTransaction: ({ keys }) =>
           Effect.sync(() =>
-            truth.get(properties["KEYS"] ?? "") === true
+            truth.get(keys[0] ?? "") === true
               ? LocalTransactionState.COMMIT_MESSAGE
               : LocalTransactionState.ROLLBACK_MESSAGE
           )

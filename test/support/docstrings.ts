@@ -56,20 +56,25 @@ const word = (node: Node | undefined, name: string): string | undefined => {
 const flag = (node: Node, name: string): boolean => Reflect.get(node, name) === true
 
 const children = (node: Node): ReadonlyArray<Node> =>
-  Object.values(node).flatMap((value: unknown) => (Array.isArray(value) ? value.filter(isNode) : isNode(value) ? [value] : []))
+  Object.values(node).flatMap((value: unknown) =>
+    Array.isArray(value) ? value.filter(isNode) : isNode(value) ? [value] : []
+  )
 
 const modules = new Map<string, Module>()
 
 const read = (file: string): Module => {
   const known = modules.get(file)
   if (known !== undefined) return known
-  const text = Fs.readFileSync(file, "utf8")
+  const module = parse(file, Fs.readFileSync(file, "utf8"))
+  modules.set(file, module)
+  return module
+}
+
+const parse = (file: string, text: string): Module => {
   const { comments, errors, program } = parseSync(file, text)
   if (errors.length > 0) throw new Error(`${file}: ${errors[0]?.message}`)
   const docs = comments.filter(({ type, value }) => type === "Block" && value.startsWith("*"))
-  const module = { file, text, body: program.body, docs: new Set(docs.map(({ end }) => end)) }
-  modules.set(file, module)
-  return module
+  return { file, text, body: program.body, docs: new Set(docs.map(({ end }) => end)) }
 }
 
 const resolve = (module: Module, source: string): Module | undefined =>
@@ -199,7 +204,9 @@ const serviceMembers = (module: Module, call: Node): ReadonlyArray<Member> => {
 /** The names that the types in a declaration mention; what stands in function bodies is nobody's business. */
 const mentioned = (node: Node): ReadonlyArray<string> => {
   if (/^(?:BlockStatement|FunctionBody|ArrowFunctionExpression|FunctionExpression)$/.test(node.type)) {
-    return [...list(node, "params"), ...[field(node, "returnType")].filter((one) => one !== undefined)].flatMap(mentioned)
+    return [...list(node, "params"), ...[field(node, "returnType")].filter((one) => one !== undefined)].flatMap(
+      mentioned
+    )
   }
   if (node.type === "TSTypeReference" || node.type === "TSInterfaceHeritage" || node.type === "TSTypeQuery") {
     let head = field(node, "typeName") ?? field(node, "expression") ?? field(node, "exprName")
@@ -210,37 +217,28 @@ const mentioned = (node: Node): ReadonlyArray<string> => {
   return children(node).flatMap(mentioned)
 }
 
-/** A name or a member without a docstring: `client/ClientError.ts:34 InvalidGroup.group`. */
+/** A name or a member without a docstring: `client/ClientError.ts`, line 34, `InvalidGroup.group`. */
 export interface Undocumented {
-  readonly entry: string
   readonly file: string
   readonly line: number
   readonly name: string
 }
 
-/** What an entry point's public names and their members lack; also those names that public declarations mention. */
-export const undocumented = (entry: string): { readonly bare: ReadonlyArray<Undocumented>; readonly members: number } => {
+const src = Path.join(root, "src")
+
+/** What public names and their members lack; also the names that public declarations mention. */
+const search = (names: ReadonlyArray<Declaration>) => {
   const bare: Array<Undocumented> = []
   const seen = new Set<Node>()
   let members = 0
-  const src = Path.join(root, "src")
-  const say = (module: Module, start: number, name: string) =>
-    void bare.push({
-      entry,
-      file: Path.relative(src, module.file),
-      line: module.text.slice(0, start).split("\n").length,
-      name
-    })
-  const open = [...exported(read(Path.join(src, entry)))]
+  const say = ({ file, text }: Module, start: number, name: string) =>
+    void bare.push({ file: Path.relative(src, file), line: text.slice(0, start).split("\n").length, name })
+  const open = [...names]
   for (let one = open.pop(); one !== undefined; one = open.pop()) {
     const { module, name, node, start } = one
     if (seen.has(node)) continue
     seen.add(node)
-    // The body of an overloaded function stands below its signatures, which are documented.
-    const isBody =
-      node.type === "FunctionDeclaration" &&
-      module.body.some((other) => declared(module, other).some((d) => d.node.type === "TSDeclareFunction" && d.name === name))
-    if (!isBody && !isDocumented(module, start)) say(module, start, name)
+    if (!isOverloadBody(one) && !isDocumented(module, start)) say(module, start, name)
     for (const { node: member, told } of membersOf(module, node)) {
       members++
       const label = named(field(member, "key")) ?? (member.type.includes("Call") ? "()" : member.type)
@@ -254,3 +252,17 @@ export const undocumented = (entry: string): { readonly bare: ReadonlyArray<Undo
   }
   return { bare: bare.toSorted((a, b) => a.file.localeCompare(b.file) || a.line - b.line), members }
 }
+
+/** The body of an overloaded function stands below its signatures, which are documented. */
+const isOverloadBody = ({ module, name, node }: Declaration): boolean =>
+  node.type === "FunctionDeclaration" &&
+  module.body.some((other) =>
+    declared(module, other).some((d) => d.node.type === "TSDeclareFunction" && d.name === name)
+  )
+
+/** What an entry point lacks, and how many members were looked at. */
+export const undocumented = (entry: string) => search(exported(read(Path.join(src, entry))))
+
+/** The names that a text lacks a docstring for, were it a file of src. */
+export const undocumentedIn = (text: string): ReadonlyArray<string> =>
+  search(exported(parse(Path.join(src, "text.ts"), text))).bare.map(({ name }) => name)

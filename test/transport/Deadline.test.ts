@@ -51,7 +51,7 @@ describe("deadlines", () => {
   it.effect("B13: a request without an answer fails at exactly its timeout", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const fiber = yield* forked(failure(client.invoke(peer.address, request(310), 3000)))
       yield* peer.accept
       yield* TestClock.adjust(2999)
@@ -66,7 +66,7 @@ describe("deadlines", () => {
       )
       assert.strictEqual(error.outcome, "unknown")
       assert.include(error.message, "SEND_MESSAGE_V2")
-      const [info] = yield* client.connections
+      const [info] = client.connections()
       assert.deepStrictEqual([info?.inFlight, info?.inFlightBytes, info?.waiting], [0, 0, 0])
     }).pipe(Effect.provide(MemoryWire.layer))
   )
@@ -74,7 +74,7 @@ describe("deadlines", () => {
   it.effect("each of many timeouts, nearer ones after farther ones, is kept exactly", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({ silentTimeoutsBeforeClose: 1000 }, {})
+      const client = yield* RemotingClient.make({ silentTimeoutsBeforeClose: 1000 })
       const timeouts = [5000, 100, 3000, 3000, 7, 60_000, 101, 1]
       const fiber = yield* forked(
         Effect.forEach(timeouts, (timeout) => failure(client.invoke(peer.address, request(1), timeout)), {
@@ -94,7 +94,7 @@ describe("deadlines", () => {
   it.effect("C11: a late answer is counted and dropped", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const fiber = yield* forked(failure(client.invoke(peer.address, request(1), 1000)))
       const connection = yield* peer.accept
       const late = yield* connection.next
@@ -106,9 +106,9 @@ describe("deadlines", () => {
       assert.notStrictEqual(command.opaque, late.opaque)
       yield* connection.answer(command, { code: 7 })
       assert.strictEqual((yield* Fiber.join(next)).code, 7)
-      const counters = yield* client.counters
+      const counters = client.counters()
       assert.deepStrictEqual([counters.late, counters.duplicate, counters.unknownResponse], [1, 0, 0])
-      const [info] = yield* client.connections
+      const [info] = client.connections()
       assert.deepStrictEqual([info?.inFlight, info?.inFlightBytes, info?.waiting], [0, 0, 0])
     }).pipe(Effect.provide(MemoryWire.layer))
   )
@@ -116,7 +116,7 @@ describe("deadlines", () => {
   it.effect("an answer in the very millisecond of the timeout wins if it came first", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       // Sleeps before the client does, so it wakes first.
       const answering = yield* forked(
         Effect.andThen(
@@ -130,14 +130,14 @@ describe("deadlines", () => {
       yield* TestClock.adjust(1000)
       yield* Fiber.join(answering)
       assert.strictEqual((yield* Fiber.join(fiber)).code, 9)
-      assert.strictEqual((yield* client.counters).late, 0)
+      assert.strictEqual(client.counters().late, 0)
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 
   it.effect("a timeout of zero or less sends nothing", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const first = yield* forked(client.invoke(peer.address, request(1), 1000))
       const connection = yield* peer.accept
       yield* connection.answer(yield* connection.next)
@@ -154,12 +154,12 @@ describe("deadlines", () => {
   it.effect("B15: whoever waits for an in-flight place gets it in order, or TooManyRequests in time", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({ maxInFlightRequests: 1 }, {})
+      const client = yield* RemotingClient.make({ maxInFlightRequests: 1 })
       const first = yield* forked(client.invoke(peer.address, request(1), 10_000))
       const connection = yield* peer.accept
       const hurried = yield* forked(failure(client.invoke(peer.address, request(2), 500)))
       const patient = yield* forked(client.invoke(peer.address, request(3), 10_000))
-      const [busy] = yield* client.connections
+      const [busy] = client.connections()
       assert.deepStrictEqual([busy?.inFlight, busy?.waiting], [1, 2])
       yield* TestClock.adjust(500)
       const { at, error } = yield* Fiber.join(hurried)
@@ -172,7 +172,7 @@ describe("deadlines", () => {
       assert.strictEqual(command.code, 3)
       yield* connection.answer(command)
       yield* Fiber.join(patient)
-      const [idle] = yield* client.connections
+      const [idle] = client.connections()
       assert.deepStrictEqual([idle?.inFlight, idle?.inFlightBytes, idle?.waiting], [0, 0, 0])
     }).pipe(Effect.provide(MemoryWire.layer))
   )
@@ -180,10 +180,11 @@ describe("deadlines", () => {
   it.effect("a request that times out makes room for the next in line, and so does one that gives up the line", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make(
-        { maxInFlightRequests: 2, maxInFlightBytes: 1000, silentTimeoutsBeforeClose: 100 },
-        {}
-      )
+      const client = yield* RemotingClient.make({
+        maxInFlightRequests: 2,
+        maxInFlightBytes: 1000,
+        silentTimeoutsBeforeClose: 100
+      })
       const first = yield* forked(failure(client.invoke(peer.address, request(1), 500)))
       const connection = yield* peer.accept
       yield* connection.next
@@ -217,13 +218,13 @@ describe("deadlines", () => {
   it.effect("two timeouts in a row on a silent connection close it", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer({ reading: false })
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const long = yield* forked(failure(client.invoke(peer.address, request(1), 60_000)))
       const first = yield* forked(failure(client.invoke(peer.address, request(2), 1000)))
       yield* peer.accept
       yield* TestClock.adjust(1000)
       assert.instanceOf((yield* Fiber.join(first)).error, RequestTimeout)
-      assert.strictEqual((yield* client.connections)[0]?.state, "open")
+      assert.strictEqual(client.connections()[0]?.state, "open")
       const second = yield* forked(failure(client.invoke(peer.address, request(3), 1000)))
       yield* TestClock.adjust(1000)
       assert.instanceOf((yield* Fiber.join(second)).error, RequestTimeout)
@@ -231,18 +232,18 @@ describe("deadlines", () => {
       assert.strictEqual(at, 2000)
       assert.instanceOf(error, ConnectionClosed)
       assert.strictEqual(error.outcome, "unknown")
-      assert.deepStrictEqual(yield* client.connections, [])
+      assert.deepStrictEqual(client.connections(), [])
       // The next request dials anew.
       yield* forked(failure(client.invoke(peer.address, request(4), 1000)))
       yield* peer.accept
-      assert.strictEqual((yield* client.connections)[0]?.connects, 2)
+      assert.strictEqual(client.connections()[0]?.connects, 2)
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 
   it.effect("slow answers alone never close a connection on which others are answered", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       yield* forked(client.invoke(peer.address, request(1), 1000))
       const connection = yield* peer.accept
       yield* connection.answer(yield* connection.next)
@@ -256,7 +257,7 @@ describe("deadlines", () => {
         yield* TestClock.adjust(500)
         assert.instanceOf((yield* Fiber.join(slow)).error, RequestTimeout)
       }
-      const [info] = yield* client.connections
+      const [info] = client.connections()
       assert.deepStrictEqual([info?.state, info?.connects], ["open", 1])
     }).pipe(Effect.provide(MemoryWire.layer))
   )
@@ -264,7 +265,7 @@ describe("deadlines", () => {
   it.effect("a timeout is no sign of silence when anything at all came since the request was sent", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const quick = yield* forked(client.invoke(peer.address, request(1), 1000))
       const connection = yield* peer.accept
       const slow: Array<Fiber.Fiber<{ readonly error: RemotingError }, unknown>> = []
@@ -276,14 +277,14 @@ describe("deadlines", () => {
       yield* Fiber.join(quick)
       yield* TestClock.adjust(2000)
       for (const fiber of slow) assert.instanceOf((yield* Fiber.join(fiber)).error, RequestTimeout)
-      assert.strictEqual((yield* client.connections)[0]?.state, "open")
+      assert.strictEqual(client.connections()[0]?.state, "open")
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 
   it.effect("a connection on which a request waits is not idle", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const fiber = yield* forked(client.invoke(peer.address, request(1), 300_000))
       const connection = yield* peer.accept
       const command = yield* connection.next
@@ -291,7 +292,7 @@ describe("deadlines", () => {
       yield* connection.answer(command, { code: 4 })
       assert.strictEqual((yield* Fiber.join(fiber)).code, 4)
       yield* TestClock.adjust(240_000)
-      assert.deepStrictEqual(yield* client.connections, [])
+      assert.deepStrictEqual(client.connections(), [])
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 
@@ -299,10 +300,8 @@ describe("deadlines", () => {
     Effect.gen(function* () {
       const closed: Array<number> = []
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make(
-        {},
-        { onClosed: () => Effect.map(clockMillis, (at) => void closed.push(at)) }
-      )
+      const client = yield* RemotingClient.make({})
+      yield* client.onClosed(() => Effect.map(clockMillis, (at) => void closed.push(at)))
       const fiber = yield* forked(client.invoke(peer.address, request(1), 3000))
       const connection = yield* peer.accept
       yield* TestClock.adjust(2000)
@@ -313,21 +312,21 @@ describe("deadlines", () => {
       yield* TestClock.adjust(1)
       yield* connection.ended
       assert.deepStrictEqual(closed, [122_000])
-      assert.deepStrictEqual(yield* client.connections, [])
+      assert.deepStrictEqual(client.connections(), [])
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 
   it.effect("B15, B16: one-way requests that the peer never takes end at their timeout", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer({ reading: false })
-      const client = yield* RemotingClient.make({ maxInFlightBytes: 1_000_000 }, {})
+      const client = yield* RemotingClient.make({ maxInFlightBytes: 1_000_000 })
       const body = new Uint8Array(400_000)
       const sends = yield* Effect.forEach([1, 2, 3, 4], (code) =>
         forked(failure(client.invokeOneway(peer.address, request(code, body), 1000)))
       )
       yield* peer.accept
       yield* Effect.yieldNow
-      const [info] = yield* client.connections
+      const [info] = client.connections()
       assert.deepStrictEqual([info?.inFlight, info?.waiting], [2, 2])
       assert.isAtMost(info?.inFlightBytes ?? Infinity, 1_000_000)
       yield* TestClock.adjust(1000)
@@ -341,7 +340,7 @@ describe("deadlines", () => {
           [1000, "TooManyRequests", "not-sent"]
         ]
       )
-      const [after] = yield* client.connections
+      const [after] = client.connections()
       assert.deepStrictEqual([after?.inFlight, after?.inFlightBytes, after?.waiting], [0, 0, 0])
     }).pipe(Effect.provide(MemoryWire.layer))
   )
@@ -350,7 +349,7 @@ describe("deadlines", () => {
     Effect.gen(function* () {
       const network = yield* MemoryWire.MemoryNetwork
       const peer = yield* makePeer({ reading: false })
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const taken = yield* forked(failure(client.invoke(peer.address, request(1, new Uint8Array(300_000)), 5000)))
       yield* peer.accept
       yield* Effect.yieldNow
@@ -373,17 +372,17 @@ describe("deadlines", () => {
   it.effect("B15: bytes that were given up count until the peer takes them", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer({ reading: false })
-      const client = yield* RemotingClient.make({ maxInFlightBytes: 1_000_000 }, {})
+      const client = yield* RemotingClient.make({ maxInFlightBytes: 1_000_000 })
       const large = request(1, new Uint8Array(900_000))
       const first = yield* forked(client.invoke(peer.address, large, 5000))
       const connection = yield* peer.accept
       yield* Effect.yieldNow
       yield* Fiber.interrupt(first)
       yield* forked(client.invoke(peer.address, large, 5000))
-      const [before] = yield* client.connections
+      const [before] = client.connections()
       assert.deepStrictEqual([before?.inFlight, before?.inFlightBytes, before?.waiting], [0, 0, 1])
       yield* connection.stream.pull
-      const [after] = yield* client.connections
+      const [after] = client.connections()
       assert.deepStrictEqual([after?.inFlight, after?.waiting], [1, 0])
     }).pipe(Effect.provide(MemoryWire.layer))
   )
@@ -392,7 +391,7 @@ describe("deadlines", () => {
     Effect.gen(function* () {
       const peer = yield* makePeer()
       const scope = yield* Scope.make()
-      const client = yield* Scope.provide(RemotingClient.make({}, {}), scope)
+      const client = yield* Scope.provide(RemotingClient.make({}), scope)
       const fiber = yield* forked(Effect.exit(client.invoke(peer.address, request(1), 3000)))
       yield* peer.accept
       yield* Scope.close(scope, Exit.void)

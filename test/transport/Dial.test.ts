@@ -15,7 +15,7 @@ const nowhere = "nowhere:1"
 /** Microseconds of the pauses after five failed dials. */
 const pausesOf = (seed: string) =>
   Effect.gen(function* () {
-    const client = yield* RemotingClient.make({}, {})
+    const client = yield* RemotingClient.make({})
     const out: Array<number> = []
     for (let attempt = 0; attempt < 5; attempt++) {
       const error = yield* Effect.flip(client.invoke(nowhere, request(1), 1000))
@@ -30,13 +30,13 @@ describe("dialling", () => {
   it.effect("one dial for many callers, and a failed one wakes them all", () =>
     Effect.gen(function* () {
       const network = yield* MemoryWire.MemoryNetwork
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       yield* network.setReachable(nowhere, "blackhole")
       const fibers = yield* Effect.forEach([1, 2, 3, 4, 5], (code) =>
         forked(failure(client.invoke(nowhere, request(code), 10_000)))
       )
       assert.deepStrictEqual(
-        (yield* client.connections).map(({ state, waiting }) => [state, waiting]),
+        client.connections().map(({ state, waiting }) => [state, waiting]),
         [["connecting", 5]]
       )
       yield* TestClock.adjust(3000)
@@ -48,20 +48,20 @@ describe("dialling", () => {
         assert.isAbove(error.retryAfterMillis, 0)
       }
       assert.strictEqual(yield* network.dials(nowhere), 1)
-      assert.strictEqual((yield* client.connections)[0]?.state, "backing-off")
+      assert.strictEqual(client.connections()[0]?.state, "backing-off")
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 
   it.effect("a caller gives up waiting for the dial at its own timeout; the dial goes on for the others", () =>
     Effect.gen(function* () {
       const network = yield* MemoryWire.MemoryNetwork
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       yield* network.setReachable(nowhere, "blackhole")
       const hurried = yield* forked(failure(client.invoke(nowhere, request(1), 700)))
       const patient = yield* forked(failure(client.invoke(nowhere, request(2), 10_000)))
       const interrupted = yield* forked(client.invoke(nowhere, request(3), 10_000))
       yield* Fiber.interrupt(interrupted)
-      assert.strictEqual((yield* client.connections)[0]?.waiting, 2)
+      assert.strictEqual(client.connections()[0]?.waiting, 2)
       yield* TestClock.adjust(700)
       const { at, error } = yield* Fiber.join(hurried)
       assert.strictEqual(at, 700)
@@ -78,7 +78,7 @@ describe("dialling", () => {
     Effect.gen(function* () {
       const network = yield* MemoryWire.MemoryNetwork
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       yield* network.setReachable(nowhere, "blackhole")
       yield* forked(Effect.exit(client.invoke(nowhere, request(1), 10_000)))
       const fiber = yield* forked(client.invoke(peer.address, request(2), 10_000))
@@ -92,7 +92,7 @@ describe("dialling", () => {
   it.effect("after a failed dial the address rests, longer each time, and success resets that", () =>
     Effect.gen(function* () {
       const network = yield* MemoryWire.MemoryNetwork
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const pauses: Array<number> = []
       for (let attempt = 0; attempt < 8; attempt++) {
         const error = yield* Effect.flip(client.invoke("late:1", request(1), 1000))
@@ -135,7 +135,7 @@ describe("dialling", () => {
 
   it.effect("an address that is none fails without a dial", () =>
     Effect.gen(function* () {
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const error = yield* Effect.flip(client.invoke("no-port", request(1), 1000))
       assert.instanceOf(error, ConnectFailed)
       assert.strictEqual(error.kind, "address")
@@ -147,7 +147,7 @@ describe("dialling", () => {
     Effect.gen(function* () {
       const network = yield* MemoryWire.MemoryNetwork
       const scope = yield* Scope.make()
-      const client = yield* Scope.provide(RemotingClient.make({}, {}), scope)
+      const client = yield* Scope.provide(RemotingClient.make({}), scope)
       yield* network.setReachable(nowhere, "blackhole")
       const fiber = yield* forked(failure(client.invoke(nowhere, request(1), 10_000)))
       yield* Scope.close(scope, Exit.void)
@@ -164,14 +164,14 @@ describe("dialling", () => {
   it.effect("closeAddress aborts the dial and fails who waits for it", () =>
     Effect.gen(function* () {
       const network = yield* MemoryWire.MemoryNetwork
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       yield* network.setReachable(nowhere, "blackhole")
       const fiber = yield* forked(failure(client.invoke(nowhere, request(1), 10_000)))
       yield* client.closeAddress(nowhere)
       const { error } = yield* Fiber.join(fiber)
       assert.instanceOf(error, ConnectionClosed)
       assert.strictEqual(error.outcome, "not-sent")
-      assert.deepStrictEqual(yield* client.connections, [])
+      assert.deepStrictEqual(client.connections(), [])
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 
@@ -179,11 +179,11 @@ describe("dialling", () => {
     Effect.gen(function* () {
       const network = yield* MemoryWire.MemoryNetwork
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       yield* network.setLatency(50)
       const fiber = yield* forked(client.invoke(peer.address, request(1), 10_000))
       yield* client.retain(new Set())
-      assert.deepStrictEqual(yield* client.connections, [])
+      assert.deepStrictEqual(client.connections(), [])
       yield* TestClock.adjust(100)
       const connection = yield* peer.accept
       yield* connection.answer(yield* connection.next)
@@ -200,22 +200,19 @@ describe("onConnected", () => {
     Effect.gen(function* () {
       const peer = yield* makePeer()
       const answers: Array<number> = []
-      const client = yield* RemotingClient.make(
-        {},
-        {
-          onConnected: (address, invoke) =>
-            Effect.gen(function* () {
-              assert.strictEqual(address, peer.address)
-              // It may take its time: the others wait.
-              yield* Effect.sleep(100)
-              answers.push((yield* invoke(request(34), 3000)).code)
-              answers.push((yield* invoke(request(34), 3000)).code)
-            }).pipe(Effect.orDie)
-        }
+      const client = yield* RemotingClient.make({})
+      yield* client.onConnected((address, invoke) =>
+        Effect.gen(function* () {
+          assert.strictEqual(address, peer.address)
+          // It may take its time: the others wait.
+          yield* Effect.sleep(100)
+          answers.push((yield* invoke(request(34), 3000)).code)
+          answers.push((yield* invoke(request(34), 3000)).code)
+        }).pipe(Effect.orDie)
       )
       const fibers = yield* Effect.forEach([1, 2], (code) => forked(client.invoke(peer.address, request(code), 10_000)))
       const connection = yield* peer.accept
-      assert.strictEqual((yield* client.connections)[0]?.state, "connecting")
+      assert.strictEqual(client.connections()[0]?.state, "connecting")
       assert.strictEqual(yield* connection.unread, 0)
       yield* TestClock.adjust(100)
       const first = yield* connection.take(3)
@@ -235,7 +232,8 @@ describe("onConnected", () => {
     Effect.gen(function* () {
       for (const onConnected of [() => Effect.void, () => Effect.die(new Error("bug in the handler"))]) {
         const peer = yield* makePeer()
-        const client = yield* RemotingClient.make({}, { onConnected })
+        const client = yield* RemotingClient.make({})
+        yield* client.onConnected(onConnected)
         const fiber = yield* forked(client.invoke(peer.address, request(1), 1000))
         const connection = yield* peer.accept
         yield* connection.answer(yield* connection.next)
@@ -247,14 +245,15 @@ describe("onConnected", () => {
   it.effect("a connection that ends before it has sent fails who waits", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, { onConnected: () => Effect.never })
+      const client = yield* RemotingClient.make({})
+      yield* client.onConnected(() => Effect.never)
       const fiber = yield* forked(failure(client.invoke(peer.address, request(1), 1000)))
       const connection = yield* peer.accept
       yield* connection.end
       const { error } = yield* Fiber.join(fiber)
       assert.instanceOf(error, ConnectionClosed)
       assert.strictEqual(error.outcome, "not-sent")
-      assert.deepStrictEqual(yield* client.connections, [])
+      assert.deepStrictEqual(client.connections(), [])
     }).pipe(Effect.provide(MemoryWire.layer))
   )
 })

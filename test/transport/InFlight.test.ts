@@ -28,7 +28,7 @@ describe("what is under way", () => {
         const network = yield* MemoryWire.MemoryNetwork
         const peer = yield* makePeer()
         const scope = yield* Scope.make()
-        const client = yield* RemotingClient.make({ maxInFlightRequests: 3, maxInFlightBytes: 5000 }, {}).pipe(
+        const client = yield* RemotingClient.make({ maxInFlightRequests: 3, maxInFlightBytes: 5000 }).pipe(
           Scope.provide(scope)
         )
         const ends: Array<number> = []
@@ -94,7 +94,7 @@ describe("what is under way", () => {
               yield* settle
               break
           }
-          for (const info of yield* client.connections) {
+          for (const info of client.connections()) {
             assert.isAtMost(info.inFlight, 3)
             assert.isAtMost(info.inFlightBytes, 5000)
           }
@@ -107,7 +107,7 @@ describe("what is under way", () => {
           for (const { command, connection } of unanswered.splice(0)) yield* Effect.ignore(connection.answer(command))
           yield* settle
         }
-        for (const info of yield* client.connections) {
+        for (const info of client.connections()) {
           assert.deepStrictEqual([info.inFlight, info.inFlightBytes, info.waiting], [0, 0, 0])
         }
         yield* Scope.close(scope, Exit.void)

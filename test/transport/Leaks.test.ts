@@ -37,7 +37,7 @@ const world = Effect.gen(function* () {
     handler: (command) => (command.code === 1 ? Effect.never : Effect.succeed({ code: 0 }))
   })
   for (let n = 0; n < 5; n++) {
-    const client = yield* RemotingClient.make({}, {})
+    const client = yield* RemotingClient.make({})
     yield* forked(Effect.exit(client.invoke(server.address, request(1), 60_000)))
     yield* client.invoke(server.address, request(2), 60_000)
     yield* Effect.flip(client.invoke("127.0.0.1:1", request(2), 60_000))
@@ -65,7 +65,7 @@ describe("what is left on real sockets", () => {
           })
           for (let n = 0; n < 100; n++) {
             const scope = yield* Scope.make()
-            const client = yield* Scope.provide(RemotingClient.make({}, {}), scope)
+            const client = yield* Scope.provide(RemotingClient.make({}), scope)
             yield* client.invoke(server.address, request(2), 60_000)
             yield* Scope.close(scope, Exit.void)
           }
@@ -85,7 +85,7 @@ describe("what is left on real sockets", () => {
         const dialling = yield* forked(dial(60_000))
         yield* Fiber.interrupt(dialling)
         const scope = yield* Scope.make()
-        const client = yield* Scope.provide(RemotingClient.make({}, {}), scope)
+        const client = yield* Scope.provide(RemotingClient.make({}), scope)
         const call = yield* forked(Effect.flip(client.invoke("black.hole.test:1", request(1), 60_000)))
         yield* Scope.close(scope, Exit.void)
         assert.strictEqual((yield* Fiber.join(call))._tag, "ClientClosed")

@@ -14,7 +14,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
   it.live("each caller gets its own answer, whatever the order", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const fibers = yield* Effect.forEach([10, 11, 12], (code) =>
         forked(client.invoke(peer.address, request(code), 5000))
       )
@@ -38,7 +38,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
   it.live("bodies of every size come back as they were", () =>
     Effect.gen(function* () {
       const server = yield* RemotingServer.listen({ address: "127.0.0.1:0", handler: echo })
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const sizes = [0, 1, 1024, 65_535, 65_536, 300_000, 4 * 1024 * 1024]
       yield* Effect.forEach(
         sizes,
@@ -56,7 +56,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
   it.live("both header forms are understood by both ends", () =>
     Effect.gen(function* () {
       const server = yield* RemotingServer.listen({ address: "127.0.0.1:0", handler: echo })
-      const client = yield* RemotingClient.make({ serializeType: "ROCKETMQ", language: "GO", version: 401 }, {})
+      const client = yield* RemotingClient.make({ serializeType: "ROCKETMQ", language: "GO", version: 401 })
       const answer = yield* client.invoke(server.address, request(77), 5000)
       assert.deepStrictEqual([answer.code, answer.remark, answer.serializeType], [0, "77", "JSON"])
     }).pipe(Effect.provide(layer))
@@ -65,7 +65,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
   it.live("a one-way request is marked, and succeeds without an answer", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       yield* client.invokeOneway(peer.address, request(35), 5000)
       yield* client.invokeOneway(peer.address, request(36), 5000)
       const connection = yield* peer.accept
@@ -77,7 +77,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
           [36, 2]
         ]
       )
-      const [info] = yield* client.connections
+      const [info] = client.connections()
       assert.deepStrictEqual([info?.inFlight, info?.inFlightBytes], [0, 0])
     }).pipe(Effect.provide(layer))
   )
@@ -86,7 +86,8 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
     Effect.gen(function* () {
       const closed = yield* Deferred.make<string>()
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, { onClosed: (address) => Deferred.succeed(closed, address) })
+      const client = yield* RemotingClient.make({})
+      yield* client.onClosed((address) => Deferred.succeed(closed, address))
       const pending = yield* forked(Effect.flip(client.invoke(peer.address, request(1), 5000)))
       const connection = yield* peer.accept
       yield* connection.next
@@ -99,15 +100,15 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
       const second = yield* peer.accept
       yield* second.answer(yield* second.next)
       yield* Fiber.join(again)
-      assert.strictEqual((yield* client.connections)[0]?.connects, 2)
-      assert.strictEqual((yield* client.counters).reconnects, 1)
+      assert.strictEqual(client.connections()[0]?.connects, 2)
+      assert.strictEqual(client.counters().reconnects, 1)
     }).pipe(Effect.provide(layer))
   )
 
   it.live("a caller that retries as soon as its connection ends lands on a new one", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const fiber = yield* forked(
         client
           .invoke(peer.address, request(1), 5000)
@@ -133,7 +134,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
         ["an unknown serialize type", Buffer.from([0, 0, 0, 8, 7, 0, 0, 4, 0x7b, 0x7d, 0, 0])],
         ["a broken JSON header", Buffer.from([0, 0, 0, 6, 0, 0, 0, 2, 0x7b, 0x7b])]
       ]
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       for (const [what, bytes] of garbage) {
         const peer = yield* makePeer()
         const pending = yield* forked(Effect.flip(client.invoke(peer.address, request(1), 5000)))
@@ -146,14 +147,14 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
         assert.include(error.message, "no RocketMQ frame", what)
         yield* connection.ended
       }
-      assert.strictEqual((yield* client.counters).frameErrors, garbage.length)
+      assert.strictEqual(client.counters().frameErrors, garbage.length)
     }).pipe(Effect.provide(layer))
   )
 
   it.live("answers that came before the garbage, in the same chunk, count", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const answered = yield* forked(client.invoke(peer.address, request(1), 5000))
       const pending = yield* forked(Effect.flip(client.invoke(peer.address, request(2), 5000)))
       const connection = yield* peer.accept
@@ -167,7 +168,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
   it.live("C4: an answer cut off by the end of the connection fails the call", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const pending = yield* forked(Effect.flip(client.invoke(peer.address, request(1), 5000)))
       const connection = yield* peer.accept
       const { opaque } = yield* connection.next
@@ -182,7 +183,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
   it.live("C9, C10: a second answer and one that nobody asked for are counted and dropped", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const first = yield* forked(client.invoke(peer.address, request(1), 5000))
       const connection = yield* peer.accept
       const command = yield* connection.next
@@ -195,7 +196,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
       const second = yield* forked(client.invoke(peer.address, request(2), 5000))
       yield* connection.answer(yield* connection.next)
       yield* Fiber.join(second)
-      const counters = yield* client.counters
+      const counters = client.counters()
       assert.deepStrictEqual([counters.duplicate, counters.unknownResponse, counters.late], [1, 1, 0])
     }).pipe(Effect.provide(layer))
   )
@@ -203,7 +204,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
   it.live("C12: an answer with a live number on another connection is not taken", () =>
     Effect.gen(function* () {
       const [one, two] = [yield* makePeer(), yield* makePeer()]
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const first = yield* forked(client.invoke(one.address, request(1), 5000))
       const connectionOne = yield* one.accept
       const commandOne = yield* connectionOne.next
@@ -218,7 +219,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
       yield* connectionTwo.answer(yield* connectionTwo.next)
       yield* Fiber.join(probe)
       assert.strictEqual(first.pollUnsafe(), undefined)
-      assert.strictEqual((yield* client.counters).duplicate, 1)
+      assert.strictEqual(client.counters().duplicate, 1)
       yield* connectionOne.answer(commandOne, { code: 11 })
       assert.strictEqual((yield* Fiber.join(first)).code, 11)
     }).pipe(Effect.provide(layer))
@@ -228,17 +229,13 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
     Effect.gen(function* () {
       const peer = yield* makePeer()
       const oneways = yield* Queue.unbounded<number>()
-      const client = yield* RemotingClient.make(
-        {},
-        {
-          onRequest: (address, command) => {
-            if (command.code === 40) return Effect.as(Queue.offer(oneways, command.code), { code: 0 })
-            if (command.code === 220) return Effect.die(new Error("the handler has a bug"))
-            if (command.code === 221) throw new Error("a handler that throws")
-            return Effect.succeed(command.code === 307 ? { code: 0, remark: address } : undefined)
-          }
-        }
-      )
+      const client = yield* RemotingClient.make({})
+      yield* client.handle(40, (_, command) => Effect.as(Queue.offer(oneways, command.code), { code: 0 }))
+      yield* client.handle(220, () => Effect.die(new Error("the handler has a bug")))
+      yield* client.handle(221, () => {
+        throw new Error("a handler that throws")
+      })
+      yield* client.handle(307, (address) => Effect.succeed({ code: 0, remark: address }))
       yield* client.invokeOneway(peer.address, request(1), 5000)
       const connection = yield* peer.accept
       yield* connection.next
@@ -255,7 +252,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
         ]
       )
       assert.strictEqual(yield* Queue.take(oneways), 40)
-      assert.strictEqual((yield* client.counters).unsupportedRequest, 2)
+      assert.strictEqual(client.counters().unsupportedRequest, 2)
       assert.strictEqual(yield* connection.unread, 0)
     }).pipe(Effect.provide(layer))
   )
@@ -264,13 +261,9 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
     Effect.gen(function* () {
       const peer = yield* makePeer()
       const gate = yield* Deferred.make<void>()
-      const client = yield* RemotingClient.make(
-        {},
-        {
-          onRequest: (_, command) =>
-            command.code === 1 ? Effect.as(Deferred.await(gate), { code: 0 }) : Effect.succeed({ code: 0 })
-        }
-      )
+      const client = yield* RemotingClient.make({})
+      yield* client.handle(1, () => Effect.as(Deferred.await(gate), { code: 0 }))
+      yield* client.handle(2, () => Effect.succeed({ code: 0 }))
       const call = yield* forked(client.invoke(peer.address, request(10), 5000))
       const connection = yield* peer.accept
       const command = yield* connection.next
@@ -285,7 +278,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
   it.live("B11: GO_AWAY: the request is replayed once on a new connection, and the old one drains", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({ maxInFlightRequests: 2 }, {})
+      const client = yield* RemotingClient.make({ maxInFlightRequests: 2 })
       const slow = yield* forked(client.invoke(peer.address, request(1), 5000))
       const moved = yield* forked(client.invoke(peer.address, request(2), 5000))
       const waiting = yield* forked(client.invoke(peer.address, request(3), 5000))
@@ -303,14 +296,14 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
       yield* old.answer(slowCommand, { code: 0, remark: "old" })
       assert.strictEqual((yield* Fiber.join(slow)).remark, "old")
       yield* old.ended
-      assert.strictEqual((yield* client.connections)[0]?.connects, 2)
+      assert.strictEqual(client.connections()[0]?.connects, 2)
     }).pipe(Effect.provide(layer))
   )
 
   it.live("B11: a second GO_AWAY is handed to the caller", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const fiber = yield* forked(client.invoke(peer.address, request(1), 5000))
       for (let n = 0; n < 2; n++) {
         const connection = yield* peer.accept
@@ -330,7 +323,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
         intercept: { onAccept: () => (accepted++ === 0 ? "accept" : "refuse") }
       }).pipe(Scope.provide(scope))
       let accepted = 0
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const error = yield* Effect.flip(client.invoke(server.address, request(1), 5000))
       assert.instanceOf(error, ConnectionClosed)
       yield* Scope.close(scope, Exit.void)
@@ -340,7 +333,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
   it.live("closeAddress fails what is pending and closes the socket", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const pending = yield* forked(Effect.flip(client.invoke(peer.address, request(1), 5000)))
       const connection = yield* peer.accept
       yield* connection.next
@@ -349,7 +342,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
       assert.instanceOf(error, ConnectionClosed)
       assert.strictEqual(error.outcome, "unknown")
       yield* connection.ended
-      assert.deepStrictEqual(yield* client.connections, [])
+      assert.deepStrictEqual(client.connections(), [])
       yield* client.closeAddress("unknown:1")
     }).pipe(Effect.provide(layer))
   )
@@ -357,7 +350,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
   it.live("retain keeps what is named and closes the rest once it is answered", () =>
     Effect.gen(function* () {
       const [kept, dropped] = [yield* makePeer(), yield* makePeer()]
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const one = yield* forked(client.invoke(kept.address, request(1), 5000))
       const two = yield* forked(client.invoke(dropped.address, request(2), 5000))
       const keptConnection = yield* kept.accept
@@ -365,7 +358,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
       const [first, second] = [yield* keptConnection.next, yield* droppedConnection.next]
       yield* client.retain(new Set([kept.address]))
       assert.deepStrictEqual(
-        (yield* client.connections).map(({ address }) => address),
+        client.connections().map(({ address }) => address),
         [kept.address]
       )
       yield* droppedConnection.answer(second)
@@ -379,7 +372,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
   it.live("interrupting a caller frees its place at once and harms nobody", () =>
     Effect.gen(function* () {
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({ maxInFlightRequests: 1 }, {})
+      const client = yield* RemotingClient.make({ maxInFlightRequests: 1 })
       const first = yield* forked(client.invoke(peer.address, request(1), 5000))
       const connection = yield* peer.accept
       const command = yield* connection.next
@@ -392,8 +385,8 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
       yield* connection.answer(command)
       yield* connection.answer(next, { code: 33 })
       assert.strictEqual((yield* Fiber.join(third)).code, 33)
-      assert.strictEqual((yield* client.counters).late, 1)
-      const [info] = yield* client.connections
+      assert.strictEqual(client.counters().late, 1)
+      const [info] = client.connections()
       assert.deepStrictEqual([info?.inFlight, info?.inFlightBytes, info?.waiting], [0, 0, 0])
     }).pipe(Effect.provide(layer))
   )
@@ -403,10 +396,8 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
       const peer = yield* makePeer()
       const scope = yield* Scope.make()
       let closedCalls = 0
-      const client = yield* RemotingClient.make(
-        { maxInFlightRequests: 1 },
-        { onClosed: () => Effect.sync(() => void closedCalls++) }
-      ).pipe(Scope.provide(scope))
+      const client = yield* RemotingClient.make({ maxInFlightRequests: 1 }).pipe(Scope.provide(scope))
+      yield* client.onClosed(() => Effect.sync(() => void closedCalls++))
       const pending = yield* forked(Effect.flip(client.invoke(peer.address, request(1), 5000)))
       const waiting = yield* forked(Effect.flip(client.invoke(peer.address, request(2), 5000)))
       const connection = yield* peer.accept
@@ -431,7 +422,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
         }
       }
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make({ rpcHook }, {})
+      const client = yield* RemotingClient.make({ rpcHook })
       const logger = Logger.make(({ message }) => void lines.push(message))
       const calls = yield* forked(
         Effect.all([client.invoke(peer.address, request(7), 5000), client.invoke(peer.address, request(8), 5000)], {
@@ -454,7 +445,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
       const scope = yield* Scope.make()
       const { address } = yield* makePeer().pipe(Scope.provide(scope))
       yield* Scope.close(scope, Exit.void)
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const error = yield* Effect.flip(client.invoke(address, request(1), 5000))
       assert.instanceOf(error, ConnectFailed)
       assert.deepStrictEqual([error.kind, error.outcome], ["refused", "not-sent"])
@@ -476,10 +467,8 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
         }
       }
       const peer = yield* makePeer()
-      const client = yield* RemotingClient.make(
-        { rpcHook },
-        { onConnected: (_, invoke) => Effect.ignore(invoke(request(34), 5000)) }
-      )
+      const client = yield* RemotingClient.make({ rpcHook })
+      yield* client.onConnected((_, invoke) => Effect.ignore(invoke(request(34), 5000)))
       const call = yield* forked(client.invoke(peer.address, { code: 7, extFields: { a: "b" } }, 5000))
       yield* forked(client.invokeOneway(peer.address, request(8), 5000))
       const connection = yield* peer.accept
@@ -507,7 +496,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
   it.live("a request that cannot be encoded is its caller's defect and nobody else's", () =>
     Effect.gen(function* () {
       const server = yield* RemotingServer.listen({ address: "127.0.0.1:0", handler: echo })
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       yield* client.invoke(server.address, request(1), 5000)
       const fields: Record<string, string> = {}
       Object.defineProperty(fields, "bad", {
@@ -519,7 +508,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
       const exit = yield* Effect.exit(client.invoke(server.address, { code: 2, extFields: fields }, 5000))
       assert.isTrue(Exit.isFailure(exit))
       assert.strictEqual((yield* client.invoke(server.address, request(3), 5000)).remark, "3")
-      const [info] = yield* client.connections
+      const [info] = client.connections()
       assert.deepStrictEqual([info?.inFlight, info?.inFlightBytes, info?.connects], [0, 0, 1])
     }).pipe(Effect.provide(layer))
   )
@@ -527,9 +516,9 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
   it.live("connections and counters tell what happens", () =>
     Effect.gen(function* () {
       const server = yield* RemotingServer.listen({ address: "127.0.0.1:0", handler: echo })
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       yield* client.invoke(server.address, request(1, new Uint8Array(100)), 5000)
-      const [info] = yield* client.connections
+      const [info] = client.connections()
       const [channel] = yield* server.channels
       assert.isDefined(info)
       assert.deepStrictEqual(
@@ -537,7 +526,7 @@ describe.each(wires)("RemotingClient on $name", ({ layer }) => {
         [server.address, "open", 1, undefined, channel?.remoteAddress]
       )
       assert.isNumber(info.rttMillis)
-      const counters = yield* client.counters
+      const counters = client.counters()
       assert.deepStrictEqual([counters.framesOut, counters.framesIn, counters.writes], [1, 1, 1])
       assert.isAbove(counters.bytesOut, 100)
       assert.isAbove(counters.bytesIn, 100)

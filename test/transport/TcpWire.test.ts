@@ -54,7 +54,7 @@ const resolvesTo =
 
 const exchange = (address: string) =>
   Effect.gen(function* () {
-    const client = yield* RemotingClient.make({ connectTimeoutMillis: 2000 }, {})
+    const client = yield* RemotingClient.make({ connectTimeoutMillis: 2000 })
     const answer = yield* client.invoke(address, request(5), 5000)
     assert.strictEqual(answer.code, 0)
   }).pipe(Effect.scoped)
@@ -124,7 +124,7 @@ describe("TcpWire", () => {
     Effect.gen(function* () {
       const error = yield* dialError("no.such.host.test:9876")
       assert.strictEqual(error.kind, "dns")
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const failed = yield* Effect.flip(client.invoke("no.such.host.test:9876", request(1), 1000))
       assert.instanceOf(failed, ConnectFailed)
       assert.strictEqual(failed.kind, "dns")
@@ -160,7 +160,7 @@ describe("TcpWire", () => {
   it.live("closing the client while it dials takes no time", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const client = yield* Scope.provide(RemotingClient.make({ connectTimeoutMillis: 60_000 }, {}), scope)
+      const client = yield* Scope.provide(RemotingClient.make({ connectTimeoutMillis: 60_000 }), scope)
       const call = yield* forked(Effect.flip(client.invoke("black.hole.test:1", request(1), 60_000)))
       const [took] = yield* Effect.timed(Scope.close(scope, Exit.void))
       assert.strictEqual((yield* Fiber.join(call))._tag, "ClientClosed")
@@ -189,7 +189,7 @@ describe("TcpWire", () => {
   it.live("B14: reset by the peer", () =>
     Effect.gen(function* () {
       const address = yield* nodeServer((socket) => socket.once("data", () => socket.resetAndDestroy()))
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const error = yield* Effect.flip(client.invoke(address, request(1), 5000))
       assert.instanceOf(error, ConnectionClosed)
       assert.deepStrictEqual([error.outcome, error.sent], ["unknown", true])
@@ -200,7 +200,7 @@ describe("TcpWire", () => {
   it.live("B15: a peer that never reads: writes suspend, and what waits stays bounded", () =>
     Effect.gen(function* () {
       const address = yield* nodeServer(() => {}, { pauseOnConnect: true })
-      const client = yield* RemotingClient.make({ maxInFlightBytes: 4 * 1024 * 1024 }, {})
+      const client = yield* RemotingClient.make({ maxInFlightBytes: 4 * 1024 * 1024 })
       const body = new Uint8Array(64 * 1024)
       const calls = yield* Effect.forEach(Array.from({ length: 1000 }), (_, n) =>
         forked(
@@ -212,21 +212,21 @@ describe("TcpWire", () => {
       // Until nothing moves any more.
       let last = -1
       for (;;) {
-        const { bytesOut } = yield* client.counters
+        const { bytesOut } = client.counters()
         if (bytesOut === last) break
         last = bytesOut
         yield* Effect.sleep(20)
       }
-      const [info] = yield* client.connections
+      const [info] = client.connections()
       assert.isDefined(info)
       assert.isAbove(info.waiting, 0)
       assert.isAtMost(info.inFlightBytes, 4 * 1024 * 1024)
       yield* Effect.forEach(calls, Fiber.interrupt, { concurrency: "unbounded" })
-      const [after] = yield* client.connections
+      const [after] = client.connections()
       assert.deepStrictEqual([after?.inFlight, after?.inFlightBytes, after?.waiting], [0, 0, 0])
       // What was given up still lies in the writer, and lets nobody pass.
       const late = yield* forked(client.invoke(address, request(1, new Uint8Array(4 * 1024 * 1024)), 60_000))
-      assert.strictEqual((yield* client.connections)[0]?.waiting, 1)
+      assert.strictEqual(client.connections()[0]?.waiting, 1)
       yield* Fiber.interrupt(late)
     }).pipe(Effect.provide(TcpWire.layer))
   )
@@ -235,7 +235,7 @@ describe("TcpWire", () => {
     Effect.gen(function* () {
       const sockets: Array<Net.Socket> = []
       const address = yield* nodeServer((socket) => sockets.push(socket), { pauseOnConnect: true })
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const received: Array<RemotingCommand> = []
       // Small frames, a few per turn, until the kernel takes no more and node holds the rest; then some on top.
       let [code, last, stalled] = [0, -1, 0]
@@ -245,7 +245,7 @@ describe("TcpWire", () => {
           yield* forked(Effect.exit(client.invoke(address, request(code++, body), 60_000)))
         }
         yield* Effect.yieldNow
-        const { bytesOut } = yield* client.counters
+        const { bytesOut } = client.counters()
         stalled = bytesOut === last ? stalled + 1 : 0
         last = bytesOut
         if (code === 4000) break
@@ -299,10 +299,10 @@ describe("TcpWire", () => {
           standStill(150)
         })
       })
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       yield* client.invoke(address, request(1), 5000)
       assert.strictEqual((yield* client.invoke(address, request(2), 50)).code, 0)
-      assert.strictEqual((yield* client.counters).late, 0)
+      assert.strictEqual(client.counters().late, 0)
     }).pipe(Effect.provide(TcpWire.layer))
   )
 

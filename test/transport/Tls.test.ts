@@ -22,7 +22,7 @@ const serve = (tls: TlsServerOptions | undefined, address = "127.0.0.1:0") =>
 
 const exchange = (address: string, tls?: TlsOptions) =>
   Effect.gen(function* () {
-    const client = yield* RemotingClient.make({ connectTimeoutMillis: 3000, tls }, {})
+    const client = yield* RemotingClient.make({ connectTimeoutMillis: 3000, tls })
     const answer = yield* client.invoke(address, request(5), 5000)
     assert.strictEqual(answer.code, 0)
   }).pipe(Effect.scoped)
@@ -81,7 +81,7 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
         tls: server,
         handler: ({ body }) => Effect.succeed({ code: 0, body })
       })
-      const client = yield* RemotingClient.make({ tls: { ca: ca.cert } }, {})
+      const client = yield* RemotingClient.make({ tls: { ca: ca.cert } })
       yield* Effect.forEach(
         Array.from({ length: 40 }, (_, index) => Buffer.alloc(200_000, index + 1)),
         (body) =>
@@ -134,7 +134,7 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
         ["other.example", false]
       ] as const) {
         const outcome = yield* Effect.gen(function* () {
-          const client = yield* RemotingClient.make({ tls: { ca: certs.ca.cert } }, {})
+          const client = yield* RemotingClient.make({ tls: { ca: certs.ca.cert } })
           client.nameHost(address, host)
           return yield* Effect.result(client.invoke(address, request(5), 5000))
         }).pipe(Effect.scoped)
@@ -243,10 +243,7 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
         connections++
         socket.destroy()
       })
-      const client = yield* RemotingClient.make(
-        { tls: {}, reconnectBackoffMillis: { initial: 60_000, max: 60_000 } },
-        {}
-      )
+      const client = yield* RemotingClient.make({ tls: {}, reconnectBackoffMillis: { initial: 60_000, max: 60_000 } })
       for (let i = 0; i < 5; i++) {
         const error = yield* Effect.flip(client.invoke(address, request(5), 1000))
         assert.strictEqual(error._tag, "TlsFailed")

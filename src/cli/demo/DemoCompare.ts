@@ -1,10 +1,8 @@
 import { Effect } from "effect"
 import type { MQAdminShape } from "../../admin/MQAdmin.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
-import { encodeOffsetMessageId } from "../../message/MessageId.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import type { SendResult } from "../../message/SendResult.ts"
-import { MessageConst } from "../../protocol/MessageProperties.ts"
 
 /** A message that was sent, with what the broker answered. */
 export interface SentMessage {
@@ -30,10 +28,10 @@ const key = (queue: MessageQueue, offset: number) => `${queue.brokerName}:${queu
 
 const difference = (message: MessageExt, sent: SentMessage): string | undefined => {
   const { result } = sent
-  const id = message.properties[MessageConst.UNIQ_KEY]
-  if (id !== result.msgId) return `has the id ${id ?? "(none)"}, sent was ${result.msgId}`
-  const offsetId = encodeOffsetMessageId(message.storeHost, message.commitLogOffset)
-  if (offsetId !== result.offsetMsgId) return `has the offset id ${offsetId}, answered was ${result.offsetMsgId}`
+  if (message.msgId !== result.msgId) return `has the id ${message.msgId}, sent was ${result.msgId}`
+  if (message.offsetMsgId !== result.offsetMsgId) {
+    return `has the offset id ${message.offsetMsgId}, answered was ${result.offsetMsgId}`
+  }
   return Buffer.compare(message.body, sent.body) === 0 ? undefined : "has another body"
 }
 
@@ -62,12 +60,11 @@ const compareQueue = Effect.fnUntraced(function* (
       if (message.queueOffset !== next) problems.push(`${place} follows ${key(queue, next - 1)}`)
       next = message.queueOffset + 1
       const expected = sent.get(place)
-      const id = message.properties[MessageConst.UNIQ_KEY]
       if (expected !== undefined) {
         const found = difference(message, expected)
         if (found === undefined) equal++
         else problems.push(`${place} ${found}`)
-      } else if (id !== undefined && ids.has(id)) {
+      } else if (ids.has(message.msgId)) {
         duplicates++
       } else {
         problems.push(`${place} was never sent`)

@@ -283,7 +283,6 @@ export const run = Effect.fnUntraced(function* (input: DoctorInput) {
         ...options,
         remoting: { connectTimeoutMillis: Checks.TIMEOUT_MILLIS }
       }),
-      {},
       () => true
     )
     const answering = yield* nameServers(report, remoting, input.namesrv, options.tls)

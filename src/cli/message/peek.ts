@@ -2,7 +2,6 @@ import { Console, Effect } from "effect"
 import { MQAdmin, type MQAdminShape } from "../../admin/MQAdmin.ts"
 import type { AdminError } from "../../admin/AdminError.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
-import { encodeOffsetMessageId } from "../../message/MessageId.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import { compressionOf } from "../../protocol/Compression.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
@@ -179,32 +178,29 @@ export const toJson = ({ message, queue }: Peeked) => {
     queueId: message.queueId,
     queueOffset: message.queueOffset,
     /** The sender's id; the broker's where the sender gave none, as in Java. */
-    msgId: properties[MessageConst.UNIQ_KEY] ?? offsetMsgId(message),
-    offsetMsgId: offsetMsgId(message),
+    msgId: message.msgId,
+    offsetMsgId: message.offsetMsgId,
     /** Separated by spaces, as they are stored. */
     keys: properties[MessageConst.KEYS] ?? null,
-    tags: properties[MessageConst.TAGS] ?? null,
+    tags: message.tags ?? null,
     properties,
     bornTimestamp: message.bornTimestamp,
     ...bodyOf(message)
   }
 }
 
-const offsetMsgId = (message: MessageExt): string => encodeOffsetMessageId(message.storeHost, message.commitLogOffset)
-
 const SHOWN = 160
 
 /** A message as one line for people. */
 export const toLine = ({ message, queue }: Peeked, colors: Palette): string => {
   const { body, encoding } = bodyOf(message)
-  const tags = message.properties[MessageConst.TAGS]
-  const keys = message.properties[MessageConst.KEYS]
+  const { keys, tags } = message
   const text = printable(encoding === "utf8" ? body.slice(0, SHOWN) : `base64 ${body.slice(0, SHOWN)}`)
   return [
     colors.accent(printable(`${queue.brokerName}:${message.queueId}:${message.queueOffset}`)),
     colors.dim(new Date(message.bornTimestamp).toISOString()),
     ...(tags === undefined ? [] : [colors.good(printable(tags))]),
-    ...(keys === undefined ? [] : [colors.warn(printable(keys))]),
+    ...(keys.length === 0 ? [] : [colors.warn(printable(keys.join(" ")))]),
     `${text}${body.length > SHOWN ? colors.dim(` ... (${count(message.body.length, "byte")})`) : ""}`
   ].join("  ")
 }

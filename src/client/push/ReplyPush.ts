@@ -1,4 +1,6 @@
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
+import type { Scope } from "effect"
+import * as MessageExts from "../../message/MessageExt.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
 import { clearCompressed, decompressEffect } from "../../protocol/Compression.ts"
 import { DecodeError } from "../../protocol/DecodeError.ts"
@@ -6,8 +8,10 @@ import { bodyCRC } from "../../protocol/MessageCodec.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
 import * as MessageProperties from "../../protocol/MessageProperties.ts"
 import * as PushReplyMessageToClient from "../../protocol/push/PushReplyMessageToClient.ts"
-import type { RemotingCommand, Response } from "../../protocol/RemotingCommand.ts"
+import type { Response } from "../../protocol/RemotingCommand.ts"
+import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
+import type { Handlers, RequestHandler } from "../../transport/Handlers.ts"
 import type { ReplyTable } from "./ReplyTable.ts"
 
 /** The reply as a message. It was not read from a queue, so that its offsets are 0. */
@@ -16,27 +20,31 @@ const messageOf = (
   pushed: Uint8Array,
   body: Uint8Array,
   arriveTime: number
-): MessageExt => ({
-  topic: header.topic,
-  body,
-  properties: {
-    ...MessageProperties.decode(header.properties ?? ""),
-    [MessageConst.REPLY_MESSAGE_ARRIVE_TIME]: String(arriveTime)
-  },
-  flag: header.flag,
-  queueId: header.queueId,
-  queueOffset: 0,
-  commitLogOffset: 0,
-  sysFlag: clearCompressed(header.sysFlag),
-  bornTimestamp: header.bornTimestamp,
-  bornHost: header.bornHost,
-  storeTimestamp: header.storeTimestamp,
-  storeHost: header.storeHost,
-  bodyCRC: bodyCRC(pushed),
-  storeSize: 0,
-  reconsumeTimes: header.reconsumeTimes ?? 0,
-  preparedTransactionOffset: 0
-})
+): MessageExt =>
+  MessageExts.make(
+    {
+      topic: header.topic,
+      body,
+      properties: {
+        ...MessageProperties.decode(header.properties ?? ""),
+        [MessageConst.REPLY_MESSAGE_ARRIVE_TIME]: String(arriveTime)
+      },
+      flag: header.flag,
+      queueId: header.queueId,
+      queueOffset: 0,
+      commitLogOffset: 0,
+      sysFlag: clearCompressed(header.sysFlag),
+      bornTimestamp: header.bornTimestamp,
+      bornHost: header.bornHost,
+      storeTimestamp: header.storeTimestamp,
+      storeHost: header.storeHost,
+      bodyCRC: bodyCRC(pushed),
+      storeSize: 0,
+      reconsumeTimes: header.reconsumeTimes ?? 0,
+      preparedTransactionOffset: 0
+    },
+    ""
+  )
 
 /** What a broker is told of a reply that cannot be read; it then tells the replier. */
 const failed: Response = { code: ResponseCode.SYSTEM_ERROR, remark: "process reply message fail" }
@@ -47,12 +55,12 @@ const failed: Response = { code: ResponseCode.SYSTEM_ERROR, remark: "process rep
  *
  * Source: RocketMQ `ClientRemotingProcessor.receiveReplyMessage`.
  */
-export const handler = (replies: ReplyTable, nowMillis: () => number) => {
+const handler = (replies: ReplyTable, nowMillis: () => number): RequestHandler => {
   const unreadable = (address: string, problem: string) => {
     replies.unreadable()
     return Effect.as(Effect.logWarning(`a reply that ${address} pushed cannot be read: ${problem}`), failed)
   }
-  return (address: string, request: RemotingCommand): Effect.Effect<Response> =>
+  return (address, request) =>
     Effect.suspend(() => {
       const arriveTime = Math.floor(nowMillis())
       const decoded = PushReplyMessageToClient.decodeRequest(request)
@@ -73,3 +81,15 @@ export const handler = (replies: ReplyTable, nowMillis: () => number) => {
       })
     })
 }
+
+/** Hands the replies that brokers push to whoever waits in `replies`, for as long as the scope is open. */
+export const register = (
+  handlers: Pick<Handlers, "handle">,
+  replies: ReplyTable
+): Effect.Effect<void, never, Scope.Scope> =>
+  Clock.clockWith((clock) =>
+    handlers.handle(
+      RequestCode.PUSH_REPLY_MESSAGE_TO_CLIENT,
+      handler(replies, () => clock.currentTimeMillisUnsafe())
+    )
+  )

@@ -27,7 +27,9 @@ export interface ReplyTable {
   readonly complete: (correlationId: string | undefined, reply: MessageExt) => boolean
   /** Counts a reply that could not be read. */
   readonly unreadable: () => void
+  /** Requests that wait for their reply now. */
   readonly waiting: () => number
+  /** What became of the replies so far. */
   readonly counters: () => ReplyCounters
 }
 

@@ -1,10 +1,13 @@
 import { Effect } from "effect"
+import type { Scope } from "effect"
 import { clearCompressed, decompressEffect } from "../../protocol/Compression.ts"
 import { DecodeError } from "../../protocol/DecodeError.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
 import * as CheckTransactionState from "../../protocol/push/CheckTransactionState.ts"
-import type { RemotingCommand, Response } from "../../protocol/RemotingCommand.ts"
+import type { Response } from "../../protocol/RemotingCommand.ts"
+import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
+import type { Handlers, RequestHandler } from "../../transport/Handlers.ts"
 import type { MQProducerInner } from "../ClientMembers.ts"
 
 /** Nobody gets to see it: the question is one-way, and its answer is an END_TRANSACTION. */
@@ -20,9 +23,9 @@ const dropped = (address: string, problem: string) =>
  *
  * Source: RocketMQ `ClientRemotingProcessor.checkTransactionState`.
  */
-export const handler =
-  (producers: ReadonlyMap<string, MQProducerInner>) =>
-  (address: string, request: RemotingCommand): Effect.Effect<Response> =>
+const handler =
+  (producers: ReadonlyMap<string, MQProducerInner>): RequestHandler =>
+  (address, request) =>
     Effect.suspend(() => {
       const decoded = CheckTransactionState.decodeRequest(request)
       if (decoded instanceof DecodeError) return dropped(address, decoded.message)
@@ -39,3 +42,9 @@ export const handler =
         onSuccess: (body) => check(address, header, { ...message, body, sysFlag: clearCompressed(message.sysFlag) })
       })
     }).pipe(Effect.as(taken))
+
+/** Hands the questions of brokers to the transactional producers in the table, for as long as the scope is open. */
+export const register = (
+  handlers: Pick<Handlers, "handle">,
+  producers: ReadonlyMap<string, MQProducerInner>
+): Effect.Effect<void, never, Scope.Scope> => handlers.handle(RequestCode.CHECK_TRANSACTION_STATE, handler(producers))

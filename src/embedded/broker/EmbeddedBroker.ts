@@ -31,12 +31,15 @@ export interface StopOptions {
 
 /** One broker of an embedded cluster. */
 export interface EmbeddedBroker {
+  /** `broker-a`, `broker-b`, ... unless the options name it. */
   readonly name: string
   /** 0 for a master. */
   readonly id: number
   /** Its `host:port`; the same after a stop and a start, unless a new port was asked for. */
   readonly address: string
+  /** Whether it takes connections at present. */
   readonly running: boolean
+  /** Its settings, in RocketMQ's words. */
   readonly config: BrokerConfig
   /** What it has stored, for assertions and for making old messages disappear. */
   readonly store: MessageStore

@@ -17,6 +17,7 @@ export interface EmbeddedNameServer {
   readonly name: string
   /** Its `host:port`; the same after a stop and a start. */
   readonly address: string
+  /** Whether it takes connections at present. */
   readonly running: boolean
   /** Closes its connections and its port. */
   readonly stop: Effect.Effect<void>

@@ -12,6 +12,7 @@ export type Action = "Pub" | "Sub"
 
 /** A user of an embedded cluster. */
 export interface AclUser {
+  /** The user's name. */
   readonly accessKey: string
   /** Plain, because it is a test's. */
   readonly secretKey: string
@@ -24,6 +25,7 @@ export interface AclUser {
 
 /** Access control of an embedded cluster. */
 export interface AclOptions {
+  /** The users that there are; nobody else may do anything. */
   readonly users: ReadonlyArray<AclUser>
   /** Whether the name servers check too; default false, as in RocketMQ. */
   readonly nameServer?: boolean | undefined

@@ -22,7 +22,11 @@ export interface FaultMatch {
 }
 
 /** What happens to a new connection: closed at once, or accepted and never read. */
-export type ConnectionFault = { readonly _tag: "RefuseConnection" } | { readonly _tag: "IgnoreConnection" }
+export type ConnectionFault =
+  /** Closes it at once. */
+  | { readonly _tag: "RefuseConnection" }
+  /** Accepts it and never reads from it. */
+  | { readonly _tag: "IgnoreConnection" }
 
 /**
  * One fault as plain data: what it is for and what then happens. A rule that has a connection action is about new
@@ -31,7 +35,9 @@ export type ConnectionFault = { readonly _tag: "RefuseConnection" } | { readonly
 export interface FaultRule {
   /** How the log of what fired calls the rule; `rule-<n>` by default. */
   readonly name?: string | undefined
+  /** Which requests it concerns, or for connections which servers; all of them when absent. */
   readonly match?: FaultMatch | undefined
+  /** What is done, in this order. */
   readonly actions: ReadonlyArray<FaultAction | ConnectionFault>
   /** How often the rule fires at most; unlimited by default. */
   readonly times?: number | undefined
@@ -42,19 +48,23 @@ export type FaultScript = ReadonlyArray<FaultRule>
 
 /** One firing of a rule. */
 export interface FiredFault {
+  /** The rule's name. */
   readonly rule: string
   /** Milliseconds since the epoch on the cluster's clock. */
   readonly time: number
   /** The server's name. */
   readonly server: string
+  /** The server's `host:port`. */
   readonly address: string
   /** The request code, or `undefined` for a connection. */
   readonly code: number | undefined
+  /** The request's number on its connection; undefined for a connection. */
   readonly opaque: number | undefined
   /** The peer of the connection. */
   readonly remoteAddress: string
   /** The how-manyeth match of the rule it was. */
   readonly call: number
+  /** What was done, in words. */
   readonly actions: ReadonlyArray<string>
 }
 
@@ -82,24 +92,33 @@ export const ignoreConnection: ConnectionFault = { _tag: "IgnoreConnection" }
 
 /** The server a request came to. */
 export interface FaultServer {
+  /** `broker-a`, `namesrv-0`, ... */
   readonly name: string
+  /** What it is. */
   readonly kind: "nameServer" | "broker"
+  /** Its `host:port`. */
   readonly address: string
 }
 
 /** The rules in force, with their counters. Everything is synchronous, so a seed replays the same faults. */
 export interface FaultEngine {
+  /** Puts a rule in force, after those that are. */
   readonly add: (rule: FaultRule) => void
   /** Removes the rules of that name. */
   readonly remove: (name: string) => void
+  /** Removes all rules. */
   readonly clear: () => void
+  /** The rules in force, in the order in which they are tried. */
   readonly rules: () => FaultScript
+  /** What fired, oldest first. */
   readonly fired: () => ReadonlyArray<FiredFault>
+  /** What is to be done with a request; nothing when no rule fires. */
   readonly onRequest: (
     server: FaultServer,
     request: RemotingCommand,
     remoteAddress: string
   ) => ReadonlyArray<FaultAction>
+  /** What is to be done with a new connection. */
   readonly onAccept: (server: FaultServer, remoteAddress: string) => "accept" | "refuse" | "ignore"
 }
 

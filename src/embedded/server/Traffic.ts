@@ -12,22 +12,31 @@ export interface RecordedRequest {
   readonly time: number
   /** The name of the server: a broker's (`broker-a`) or a name server's (`namesrv-0`). */
   readonly server: string
+  /** What the server is. */
   readonly kind: "nameServer" | "broker"
   /** The server's `host:port`. */
   readonly address: string
   /** The client's `host:port`. */
   readonly remoteAddress: string
+  /** The request code. */
   readonly code: number
   /** The name of the code, such as `SEND_MESSAGE_V2`. */
   readonly codeName: string
+  /** The request's number on its connection. */
   readonly opaque: number
+  /** Whether the client wants no answer. */
   readonly oneway: boolean
+  /** The client's language as RocketMQ names it: `JAVA`, `GO`, `NODE_JS`. */
   readonly language: string
+  /** The client's release as RocketMQ numbers it: 513 is 5.5.0. */
   readonly version: number
+  /** How the header was written. */
   readonly serializeType: SerializeType
+  /** The header's fields, as texts; undefined when it has none. */
   readonly extFields: ExtFields | undefined
   /** The topic the request names, under whichever of its names. */
   readonly topic: string | undefined
+  /** Bytes of the body. */
   readonly bodyLength: number
   /** Present when the cluster was asked to keep bodies. */
   readonly body: Uint8Array | undefined
@@ -39,19 +48,27 @@ export interface RecordedRequest {
 
 /** Which recorded requests are meant; what is left out matches everything. */
 export interface TrafficMatch {
+  /** The request code, or one of several. */
   readonly code?: number | ReadonlyArray<number> | undefined
+  /** The server's name. */
   readonly server?: string | undefined
+  /** The topic that the request names, under whichever field. */
   readonly topic?: string | undefined
+  /** Whether the client wants no answer. */
   readonly oneway?: boolean | undefined
   /** Fields that must be there with exactly this value. */
   readonly extFields?: Readonly<Record<string, string>> | undefined
+  /** Anything else that must hold. */
   readonly where?: ((request: RecordedRequest) => boolean) | undefined
 }
 
 /** The recorded traffic is not what a test expected. */
 export class TrafficMismatch extends Schema.TaggedError<TrafficMismatch>()("TrafficMismatch", {
+  /** What was to be found, in words. */
   expected: Schema.String,
+  /** How many requests match. */
   found: Schema.Number,
+  /** The newest requests, a line each. */
   recorded: Schema.Array(Schema.String)
 }) {
   override get message(): string {
@@ -62,9 +79,13 @@ export class TrafficMismatch extends Schema.TaggedError<TrafficMismatch>()("Traf
 
 /** What the servers of a cluster saw: a bounded record, newest last, to assert on. */
 export interface Traffic {
+  /** Every request that is still recorded. */
   readonly all: Effect.Effect<ReadonlyArray<RecordedRequest>>
+  /** Forgets what was recorded; counting begins anew, sequence numbers go on. */
   readonly clear: Effect.Effect<void>
+  /** The requests with a code. */
   readonly ofCode: (code: number) => Effect.Effect<ReadonlyArray<RecordedRequest>>
+  /** The requests that match. */
   readonly matching: (match: TrafficMatch) => Effect.Effect<ReadonlyArray<RecordedRequest>>
   /** Fails with {@link TrafficMismatch} unless as many requests as said match (at least one by default). */
   readonly expect: (

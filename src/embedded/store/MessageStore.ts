@@ -3,18 +3,25 @@ import * as StoredMessage from "./StoredMessage.ts"
 
 /** The offsets of a queue: `min` is the first that can be read, `max` the one the next message gets. */
 export interface QueueOffsets {
+  /** The first that can be read. */
   readonly min: number
+  /** The one that the next message gets. */
   readonly max: number
 }
 
 /** What one key query asks; times in milliseconds, both inclusive. */
 export interface IndexQuery {
+  /** The topic. */
   readonly topic: string
+  /** What the index has it under, without the type. */
   readonly key: string
   /** `U` unique id, `K` business key, `T` tag; all but tags when absent. */
   readonly indexType?: string | undefined
+  /** At most so many, the newest first. */
   readonly maxNum: number
+  /** Stored then or later, in milliseconds since the epoch. */
   readonly begin: number
+  /** Stored then or earlier, in milliseconds since the epoch. */
   readonly end: number
 }
 
@@ -22,22 +29,28 @@ export interface IndexQuery {
 export interface MessageStore {
   /** Appends messages, gives each its offsets, and tells the listeners once all are readable. */
   readonly append: (messages: ReadonlyArray<MessageInner>) => ReadonlyArray<StoredEntry>
+  /** The offsets of a queue; both 0 for one that never had a message. */
   readonly offsets: (topic: string, queueId: number) => QueueOffsets
+  /** The message at an offset; undefined outside of what can be read. */
   readonly read: (topic: string, queueId: number, offset: number) => StoredEntry | undefined
+  /** The message that begins at a position in the log; undefined when none does. */
   readonly byPhysicalOffset: (offset: number) => StoredEntry | undefined
   /**
    * The queue offset that belongs to a time. LOWER: the first message stored at or after it, the end when none is.
    * UPPER: the last one stored at or before it, 0 when none is.
    */
   readonly offsetByTime: (topic: string, queueId: number, timestamp: number, boundary: "LOWER" | "UPPER") => number
+  /** What the key index finds. */
   readonly query: (query: IndexQuery) => ReadonlyArray<StoredEntry>
   /** Every message of a topic that can still be read, in the order it was stored. */
   readonly entries: (topic: string) => ReadonlyArray<StoredEntry>
+  /** Removes a topic's queues with what is in them. */
   readonly deleteTopic: (topic: string) => void
   /** Forgets what lies before an offset of a queue, as a broker's cleaning of old files does. */
   readonly trim: (topic: string, queueId: number, offset: number) => void
   /** Called with every batch of appended entries; returns the way to stop that. */
   readonly subscribe: (listener: (entries: ReadonlyArray<StoredEntry>) => void) => () => void
+  /** Totals over all queues. */
   readonly stats: () => {
     readonly messages: number
     readonly bytes: number

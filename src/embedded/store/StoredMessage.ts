@@ -1,13 +1,15 @@
-import type { MessageExt } from "../../message/MessageExt.ts"
+import { keysOf, type MessageExt, type StoredFields } from "../../message/MessageExt.ts"
 import * as MessageCodec from "../../protocol/MessageCodec.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
 
 /** A message on its way into the log: all but the offsets. Source: RocketMQ `MessageExtBrokerInner`. */
-export type MessageInner = Omit<MessageExt, "queueOffset" | "commitLogOffset" | "storeSize" | "bodyCRC">
+export type MessageInner = Omit<StoredFields, "queueOffset" | "commitLogOffset" | "storeSize" | "bodyCRC">
 
 /** One message in the log: its bytes as a pull returns them, and what the indexes need. Source: RocketMQ `CommitLog`. */
 export interface StoredEntry {
+  /** The topic. */
   readonly topic: string
+  /** The queue, 0 up. */
   readonly queueId: number
   /** Position in the queue, 0 up. */
   readonly queueOffset: number
@@ -19,6 +21,7 @@ export interface StoredEntry {
   readonly tagsCode: number
   /** `U#id`, `K#key` and `T#tag` under which a query finds it. */
   readonly indexKeys: ReadonlyArray<string>
+  /** The whole entry as it lies in the log, and as a pull returns it. */
   readonly bytes: Uint8Array
 }
 
@@ -40,7 +43,7 @@ export const indexKeys = (properties: MessageExt["properties"]): ReadonlyArray<s
   const found: Array<string> = []
   const unique = properties[MessageConst.UNIQ_KEY]
   if (unique !== undefined) found.push(`U#${unique}`)
-  for (const key of new Set(properties[MessageConst.KEYS]?.split(" "))) if (key !== "") found.push(`K#${key}`)
+  for (const key of new Set(keysOf(properties[MessageConst.KEYS]))) found.push(`K#${key}`)
   const tags = properties[MessageConst.TAGS]
   if (tags !== undefined) found.push(`T#${tags}`)
   return found

@@ -23,6 +23,10 @@ import type { Sends } from "../send/Sends.ts"
 
 /** What a broker answered to a batch. */
 export interface SendBatchResult {
+  /**
+   * How durably all of them are stored. Anything but SEND_OK is no failure: they are stored, and may be lost with their
+   * broker.
+   */
   readonly status: SendStatus
   /** The result of each message, in the order in which they were given. */
   readonly results: ReadonlyArray<SendResult>

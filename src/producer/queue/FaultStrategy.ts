@@ -8,11 +8,13 @@ import { brokerNameOf, type TopicPublishInfo } from "./TopicPublishInfo.ts"
 
 /** What is held against a broker, as it shows in the producer's state. */
 export interface FaultState {
+  /** The broker's name. */
   readonly brokerName: string
   /** Of the last attempt, in milliseconds. */
   readonly latencyMillis: number
   /** Milliseconds that it is still passed over. */
   readonly notAvailableForMillis: number
+  /** Whether the last attempt, or the detector's last probe, reached it. */
   readonly reachable: boolean
 }
 

@@ -7,6 +7,7 @@ import * as Millis from "../../message/Millis.ts"
  * Source: RocketMQ `RequestTimeoutException`, client code 10006.
  */
 export class RequestReplyTimeout extends Schema.TaggedError<RequestReplyTimeout>()("RequestReplyTimeout", {
+  /** The topic of the request. */
   topic: Schema.String,
   /** What the reply would have been known by: the property CORRELATION_ID of both messages. */
   correlationId: Schema.String,
@@ -22,7 +23,9 @@ export class RequestReplyTimeout extends Schema.TaggedError<RequestReplyTimeout>
 
 /** The producer was shut down while the request waited for its reply; the request may be stored and handled. */
 export class RequestReplyClosed extends Schema.TaggedError<RequestReplyClosed>()("RequestReplyClosed", {
+  /** The topic of the request. */
   topic: Schema.String,
+  /** What the reply would have been known by: the property CORRELATION_ID of both messages. */
   correlationId: Schema.String
 }) {
   override get message() {
@@ -36,16 +39,19 @@ export class RequestReplyClosed extends Schema.TaggedError<RequestReplyClosed>()
  * Source: RocketMQ `MessageUtil.createReplyMessage`, client code 10007.
  */
 export class NotARequest extends Schema.TaggedError<NotARequest>()("NotARequest", {
+  /** The topic that the message lies in. */
   topic: Schema.String,
-  msgId: Schema.UndefinedOr(Schema.String),
+  /** The id of the message that was to be replied to. */
+  msgId: Schema.String,
   /** The properties that a request has and this message has not. */
   missing: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `The message ${this.msgId ?? "(without id)"} of topic "${this.topic}" is no request: it has no ${this.missing.join(", ")}. Reply only to what a producer's \`request\` sent, and pass the message as it was consumed.`
+    return `The message ${this.msgId} of topic "${this.topic}" is no request: it has no ${this.missing.join(", ")}. Reply only to what a producer's \`request\` sent, and pass the message as it was consumed.`
   }
 }
 
 /** What a request or a reply can fail with besides `SendError`. */
 export const ReplyFailure = Schema.Union([RequestReplyTimeout, RequestReplyClosed, NotARequest])
+/** What a request or a reply can fail with besides `SendError`. */
 export type ReplyFailure = typeof ReplyFailure.Type

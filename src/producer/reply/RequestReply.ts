@@ -12,7 +12,7 @@ import type { Sends } from "../send/SendEngine.ts"
 import type { SendError } from "../send/SendError.ts"
 import type { SendOptions } from "../send/SendOptions.ts"
 import type { TopicPublishInfoTable } from "../queue/TopicPublishInfoTable.ts"
-import * as Underway from "../../client/Drain.ts"
+import * as Drain from "../../client/Drain.ts"
 
 /** Options of a request: those of its send; the time is a parameter of its own. */
 export type RequestOptions = Omit<SendOptions, "timeoutMillis">
@@ -22,11 +22,13 @@ export type ReplyInput = string | Uint8Array | Omit<Message.MessageInput, "topic
 
 /** Request and reply of one running producer. */
 export interface RequestReply {
+  /** Sends a message and waits for the reply to it. */
   readonly request: (
     message: Message.Message,
     timeoutMillis: number,
     options?: RequestOptions
   ) => Effect.Effect<MessageExt, SendError | RequestReplyTimeout | RequestReplyClosed>
+  /** Sends a reply to a message that a `request` sent. */
   readonly reply: (
     request: MessageExt,
     reply: ReplyInput,
@@ -70,7 +72,7 @@ export const make = Effect.fnUntraced(function* (
   const uuid = makeUuids(yield* Random.Random)
   const { clientId, heartbeat, replies, routes } = instance
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-  const underway = Underway.make()
+  const pending = Drain.make()
   const closed = Deferred.makeUnsafe<void>()
 
   const routeOf = (topic: string) => routes.topicRouteTable.get(topic)?.data
@@ -153,7 +155,7 @@ export const make = Effect.fnUntraced(function* (
         Effect.raceFirst(reply, Effect.raceFirst(Effect.flatMap(send, silence), end))
       )
       const introduced = introduce(topic, Math.min(timeoutMillis, INTRODUCTION_MILLIS))
-      return underway.track(timeoutMillis > 0 ? Effect.andThen(introduced, exchange) : exchange)
+      return pending.track(timeoutMillis > 0 ? Effect.andThen(introduced, exchange) : exchange)
     })
 
   const reply: RequestReply["reply"] = (to, input, options) =>
@@ -163,7 +165,7 @@ export const make = Effect.fnUntraced(function* (
       const cluster = properties[MessageConst.CLUSTER]
       const missing = names.filter((name) => properties[name] === undefined)
       if (cluster === undefined || missing.length > 0) {
-        return Effect.fail(new NotARequest({ topic, msgId: properties[MessageConst.UNIQ_KEY], missing }))
+        return Effect.fail(new NotARequest({ topic, msgId: to.msgId, missing }))
       }
       const parts = typeof input === "string" || input instanceof Uint8Array ? { body: input } : input
       const message = Message.make({ ...parts, topic: replyTopic(cluster) })
@@ -201,7 +203,7 @@ export const make = Effect.fnUntraced(function* (
     request,
     reply,
     drain: (timeoutMillis) =>
-      Effect.flatMap(underway.drain(timeoutMillis), (left) => Effect.as(Deferred.succeed(closed, undefined), left))
+      Effect.flatMap(pending.drain(timeoutMillis), (left) => Effect.as(Deferred.succeed(closed, undefined), left))
   }
   return self
 })

@@ -1,101 +1,117 @@
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import type { ApiError } from "../../client/ClientError.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
-import type { SendOutcome } from "./SendError.ts"
+import type { RetryDecision } from "../ProducerConfig.ts"
 
 /**
- * What to do after an attempt that failed.
+ * What is known of a message whose send failed.
  *
- * - `busy`: the broker is overloaded; wait a little and send again, for as long as the deadline allows.
- * - `busy-once`: the same, but one more busy answer ends the send.
- * - `retry`: send again, to another broker where there is one.
- * - `refresh`: the same, after the route was read anew.
- * - `fail`: sending again would fail the same way.
+ * - `not-sent`: no broker can have it; sending it again cannot duplicate it.
+ * - `rejected`: a broker saw it and refused it; it is not stored.
+ * - `unknown`: it may be stored, up to as many times as it was attempted.
  */
-export type RetryDecision = "busy" | "busy-once" | "retry" | "refresh" | "fail"
+export const SendOutcome = Schema.Literals(["not-sent", "rejected", "unknown"])
+
+/** See {@link SendOutcome}. */
+export type SendOutcome = typeof SendOutcome.Type
+
+/** The worst of what is known: a message that may be stored once may be stored. */
+export const worst = (a: SendOutcome, b: SendOutcome): SendOutcome =>
+  a === "unknown" || b === "unknown" ? "unknown" : a === "rejected" || b === "rejected" ? "rejected" : "not-sent"
+
+/** What the failure of an attempt means, for the send that it belongs to and for its error in the end. */
+export interface FailureMeaning {
+  /** What follows, unless the option `retryPolicy` says otherwise. */
+  readonly decision: RetryDecision
+  /** What is known of the message after it. */
+  readonly outcome: SendOutcome
+  /** Whether the same send may succeed later without a change by somebody. */
+  readonly retryable: boolean
+}
+
+const rejected = (decision: RetryDecision, retryable: boolean): FailureMeaning => ({
+  decision,
+  outcome: "rejected",
+  retryable
+})
+
+/** A code that is not in the table says nothing of what the broker did. */
+const otherCode: FailureMeaning = { decision: "fail", outcome: "unknown", retryable: false }
+
+/**
+ * The answers of brokers. What is sent again at once may also succeed later, but for two: a second broker, or the route as
+ * it is now, may know better than the first, but in the end somebody has to open the topic, or to create it.
+ *
+ * Java's `retryResponseCodes` with three changes: "busy" waits before it sends again, 215 is tried once more after such a
+ * wait, and 501 is retried as well.
+ *
+ * Source: RocketMQ `DefaultMQProducer.retryResponseCodes`.
+ */
+const byCode: ReadonlyMap<number, FailureMeaning> = new Map<number, FailureMeaning>([
+  // Brokers do not say whether they stored the message before what went wrong.
+  [ResponseCode.SYSTEM_ERROR, { decision: "retry", outcome: "unknown", retryable: true }],
+  [ResponseCode.SYSTEM_BUSY, rejected("busy", true)],
+  [ResponseCode.MESSAGE_ILLEGAL, rejected("fail", false)],
+  [ResponseCode.SERVICE_NOT_AVAILABLE, rejected("retry", true)],
+  [ResponseCode.NO_PERMISSION, rejected("refresh", false)],
+  [ResponseCode.TOPIC_NOT_EXIST, rejected("refresh", false)],
+  [ResponseCode.INVALID_PARAMETER, rejected("fail", false)],
+  [ResponseCode.NO_BUYER_ID, rejected("retry", true)],
+  [ResponseCode.NOT_IN_CURRENT_UNIT, rejected("retry", true)],
+  [ResponseCode.FLOW_CONTROL, rejected("busy-once", true)],
+  [ResponseCode.NOT_LEADER_FOR_QUEUE, rejected("refresh", true)],
+  [ResponseCode.GO_AWAY, rejected("refresh", true)]
+])
 
 /** How brokers word that they are overloaded when the code is the general one. */
 const flowControl = /start flow control for a while/
 
-/** The words decide nothing where the code says more: what is refused for its own sake stays refused. */
-const isOverloaded = (code: number, remark: string): boolean =>
-  code === ResponseCode.SYSTEM_ERROR && flowControl.test(remark)
+const overloaded = rejected("busy", true)
 
-const byCode: ReadonlyMap<number, RetryDecision> = new Map<number, RetryDecision>([
-  [ResponseCode.SYSTEM_ERROR, "retry"],
-  [ResponseCode.SYSTEM_BUSY, "busy"],
-  [ResponseCode.FLOW_CONTROL, "busy-once"],
-  [ResponseCode.SERVICE_NOT_AVAILABLE, "retry"],
-  [ResponseCode.NO_PERMISSION, "refresh"],
-  [ResponseCode.TOPIC_NOT_EXIST, "refresh"],
-  [ResponseCode.NO_BUYER_ID, "retry"],
-  [ResponseCode.NOT_IN_CURRENT_UNIT, "retry"],
-  [ResponseCode.NOT_LEADER_FOR_QUEUE, "refresh"],
-  [ResponseCode.GO_AWAY, "refresh"]
-])
-
-/**
- * The retry table. Java's `retryResponseCodes` with three changes: "busy" waits before it sends again, 215 is tried once
- * more after such a wait, and 501 is retried as well.
- *
- * Source: RocketMQ `DefaultMQProducer.retryResponseCodes`.
- */
-export const decide = (error: ApiError): RetryDecision => {
+/** What a failure means: the one table that both the retries and the errors' `retryable` are read from. */
+export const meaningOf = (error: ApiError): FailureMeaning => {
   switch (error._tag) {
     case "BrokerRejected":
-      return isOverloaded(error.code, error.remark) ? "busy" : (byCode.get(error.code) ?? "fail")
+      // The words decide nothing where the code says more: what is refused for its own sake stays refused.
+      return error.code === ResponseCode.SYSTEM_ERROR && flowControl.test(error.remark)
+        ? overloaded
+        : (byCode.get(error.code) ?? otherCode)
     case "ConnectFailed":
     case "ConnectionClosed":
-      return "refresh"
-    // The certificate of one broker says nothing of the others'.
-    case "TlsFailed":
+      return { decision: "refresh", outcome: error.outcome, retryable: true }
     case "RequestTimeout":
     // No place on the connection to one broker says nothing of the others.
     case "TooManyRequests":
-      return "retry"
+      return { decision: "retry", outcome: error.outcome, retryable: true }
+    // The certificate of one broker says nothing of the others', but none mends itself.
+    case "TlsFailed":
+      return { decision: "retry", outcome: error.outcome, retryable: false }
+    // The next attempt would meet the same hook; a later send finds credentials that can be read again.
+    case "RpcHookFailed":
+      return { decision: "fail", outcome: error.outcome, retryable: true }
+    case "AccessDenied":
+    case "ClientClosed":
+      return { decision: "fail", outcome: error.outcome, retryable: false }
+    // Of an answer that cannot be read.
     default:
-      return "fail"
+      return { decision: "fail", outcome: "unknown", retryable: false }
   }
 }
 
 /**
- * The retry table of a producer: the user's, or {@link decide}. A function of the user that throws is reported, and the
+ * The retry table of a producer: the user's, or {@link meaningOf}. A function of the user that throws is reported, and the
  * table decides.
  */
 export const decider =
   (policy: ((error: ApiError) => RetryDecision) | undefined) =>
   (error: ApiError): Effect.Effect<RetryDecision> =>
     policy === undefined
-      ? Effect.succeed(decide(error))
+      ? Effect.succeed(meaningOf(error).decision)
       : Effect.catchCause(
           Effect.sync(() => policy(error)),
-          (cause) => Effect.as(Effect.logWarning("retryPolicy threw; the table decides", cause), decide(error))
+          (cause) =>
+            Effect.as(Effect.logWarning("retryPolicy threw; the table decides", cause), meaningOf(error).decision)
         )
-
-/**
- * What is known of the message after such a failure. A broker's general error says nothing of whether it was stored, so
- * it counts as unknown.
- */
-export const outcomeOf = (error: ApiError): SendOutcome => {
-  switch (error._tag) {
-    case "BrokerRejected":
-      return byCode.has(error.code) ||
-        error.code === ResponseCode.MESSAGE_ILLEGAL ||
-        error.code === ResponseCode.INVALID_PARAMETER
-        ? error.code === ResponseCode.SYSTEM_ERROR && !isOverloaded(error.code, error.remark)
-          ? "unknown"
-          : "rejected"
-        : "unknown"
-    case "UnreadableAnswer":
-      return "unknown"
-    default:
-      return error.outcome
-  }
-}
-
-/** The worst of what is known: a message that may be stored once may be stored. */
-export const worst = (a: SendOutcome, b: SendOutcome): SendOutcome =>
-  a === "unknown" || b === "unknown" ? "unknown" : a === "rejected" || b === "rejected" ? "rejected" : "not-sent"
 
 const BUSY_PAUSE_FIRST_MILLIS = 20
 const BUSY_PAUSE_MAX_MILLIS = 500

@@ -10,7 +10,7 @@ import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import { awaited, type CancelHandle } from "../../transport/Requests.ts"
 import { forBroker } from "./BrokerRelease.ts"
 import type { FaultStrategy } from "../queue/FaultStrategy.ts"
-import type { ProducerConfig } from "../ProducerConfig.ts"
+import type { ProducerConfig, RetryDecision } from "../ProducerConfig.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import { type Call, isEnded, noteFailure, resultOf, timeout } from "./SendState.ts"
 import type { SendError } from "./SendError.ts"
@@ -186,7 +186,7 @@ export const make = (context: AttemptContext): Attempts<SendResult> => {
     call: Call,
     { begin, place: { brokerName } }: Target,
     error: ApiError,
-    decision: RetryPolicy.RetryDecision
+    decision: RetryDecision
   ): Effect.Effect<SendResult, SendError> => {
     const remaining = call.deadline - now()
     // What is refused for its own sake says nothing of the broker.

@@ -17,7 +17,7 @@ import type { DispatchOptions, Sends } from "./Sends.ts"
 import * as SendTally from "./SendTally.ts"
 import * as SendTargets from "./SendTarget.ts"
 import type { TopicPublishInfoTable } from "../queue/TopicPublishInfoTable.ts"
-import * as Underway from "../../client/Drain.ts"
+import * as Drain from "../../client/Drain.ts"
 
 export type { DispatchOptions, SendCounters, Sends } from "./Sends.ts"
 export type { SendOptions } from "./SendOptions.ts"
@@ -47,7 +47,7 @@ export const make = Effect.fnUntraced(function* (
   const faults = yield* FaultStrategies.make(config, instance, now, table.topics)
   const tally = SendTally.make()
   const { counters, fail, refuse } = tally
-  const underway = Underway.make()
+  const pending = Drain.make()
   const places = SendLimits.make({
     maxSends: config.backPressureForAsyncSendNum,
     maxBytes: config.backPressureForAsyncSendSize
@@ -129,7 +129,7 @@ export const make = Effect.fnUntraced(function* (
       resume(refuse(topic, call))
       return undefined
     }
-    if (!call.accepted) underway.enter()
+    if (!call.accepted) pending.enter()
     places.take(call)
     let handedOn = false
     const end = (result: Effect.Effect<A, SendError>) => {
@@ -170,7 +170,7 @@ export const make = Effect.fnUntraced(function* (
   const ended = (call: Call, exit: Exit.Exit<unknown, SendError>) => {
     places.release(call)
     observer?.ended?.(call.outgoing, exit, now() - call.startedAt)
-    if (!call.accepted) underway.leave()
+    if (!call.accepted) pending.leave()
   }
 
   const prepared: Sends["prepare"] = (message, options) =>
@@ -179,8 +179,8 @@ export const make = Effect.fnUntraced(function* (
   const drain: Sends["drain"] = (timeoutMillis, refuseWith) =>
     Effect.suspend(() => {
       refusal = refuseWith
-      if (underway.count() === 0) return Effect.succeed(0)
-      return Effect.map(underway.drain(timeoutMillis), (left) => {
+      if (pending.count() === 0) return Effect.succeed(0)
+      return Effect.map(pending.drain(timeoutMillis), (left) => {
         drained = true
         return left
       })
@@ -202,17 +202,17 @@ export const make = Effect.fnUntraced(function* (
     prepare: prepared,
     accept: () => {
       if (refusal !== undefined) return refusal()
-      underway.enter()
+      pending.enter()
       return undefined
     },
-    settle: underway.leave,
+    settle: pending.leave,
     fetchPublishMessageQueues: (topic) =>
       Effect.suspend(() => (refusal === undefined ? targets.lookup(topic) : Effect.fail(refusal()))).pipe(
         Effect.map((info) => info.queues),
         Effect.mapError((reason) => notSent(topic, reason))
       ),
     counters,
-    inFlight: underway.count,
+    inFlight: pending.count,
     faults: faults.state,
     drain
   }

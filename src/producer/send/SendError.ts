@@ -3,12 +3,17 @@ import * as Millis from "../../message/Millis.ts"
 import { TopicEncodeError } from "../../message/Topic.ts"
 import { CompressionUnavailable } from "../../protocol/Lz4.ts"
 import { ApiError, BrokerNotExist, IllegalServiceState, RouteUnavailable } from "../../client/ClientError.ts"
+import { meaningOf, SendOutcome } from "./RetryPolicy.ts"
+
+export { SendOutcome } from "./RetryPolicy.ts"
 
 /** A message that must not be sent as it is; nothing was sent. Source: RocketMQ response code 13 `MESSAGE_ILLEGAL`. */
 export class InvalidMessage extends Schema.TaggedError<InvalidMessage>()("InvalidMessage", {
+  /** The topic that the message names. */
   topic: Schema.String,
   /** The part that is wrong: `topic`, `body`, `keys`, `properties.<name>`, ... */
   field: Schema.String,
+  /** What is wrong with that part, in words. */
   problem: Schema.String
 }) {
   override get message() {
@@ -18,7 +23,9 @@ export class InvalidMessage extends Schema.TaggedError<InvalidMessage>()("Invali
 
 /** The send's deadline passed before an attempt could be made or had ended. */
 export class SendTimeout extends Schema.TaggedError<SendTimeout>()("SendTimeout", {
+  /** The topic of the message. */
   topic: Schema.String,
+  /** Milliseconds that the send had: `timeoutMillis`, or `sendMsgTimeout`. */
   timeoutMillis: Schema.Number,
   /** What the time went into. */
   during: Schema.String
@@ -30,9 +37,11 @@ export class SendTimeout extends Schema.TaggedError<SendTimeout>()("SendTimeout"
 
 /** The chosen selector gave no queue that the message can go to; nothing was sent. */
 export class QueueSelectorFailed extends Schema.TaggedError<QueueSelectorFailed>()("QueueSelectorFailed", {
+  /** The topic of the message. */
   topic: Schema.String,
   /** `threw`: the selector threw; `no-queue`: it gave none; `wrong-queue`: it gave one that is none of the topic's. */
   problem: Schema.Literals(["threw", "no-queue", "wrong-queue"]),
+  /** The same with particulars: what was thrown, or which queue it gave. */
   detail: Schema.String,
   /** What it threw. */
   cause: Schema.Defect()
@@ -44,9 +53,11 @@ export class QueueSelectorFailed extends Schema.TaggedError<QueueSelectorFailed>
 
 /** A `CheckForbiddenHook` refused the send; nothing was sent. Source: RocketMQ `CheckForbiddenHook`. */
 export class SendForbidden extends Schema.TaggedError<SendForbidden>()("SendForbidden", {
+  /** The topic of the message. */
   topic: Schema.String,
   /** The hook's name. */
   hook: Schema.String,
+  /** Why, in the hook's words. */
   problem: Schema.String
 }) {
   override get message() {
@@ -54,26 +65,19 @@ export class SendForbidden extends Schema.TaggedError<SendForbidden>()("SendForb
   }
 }
 
-/**
- * What is known of a message whose send failed.
- *
- * - `not-sent`: no broker can have it; sending it again cannot duplicate it.
- * - `rejected`: a broker saw it and refused it; it is not stored.
- * - `unknown`: it may be stored, up to as many times as it was attempted.
- */
-export const SendOutcome = Schema.Literals(["not-sent", "rejected", "unknown"])
-
-/** See {@link SendOutcome}. */
-export type SendOutcome = typeof SendOutcome.Type
-
 /** One attempt of a send that failed. */
 export class SendAttempt extends Schema.Class<SendAttempt>("SendAttempt")({
+  /** The broker that was chosen. */
   brokerName: Schema.String,
+  /** The queue that was chosen, 0 up. */
   queueId: Schema.Int,
+  /** `host:port` of the broker. */
   address: Schema.String,
   /** Milliseconds from the attempt's begin to its failure. */
   elapsedMillis: Schema.Number,
+  /** What is known of this attempt alone. */
   outcome: SendOutcome,
+  /** What it failed with. */
   cause: ApiError
 }) {}
 
@@ -90,19 +94,20 @@ export const SendReason = Schema.Union([
   SendTimeout,
   ...ApiError.members
 ])
+/** Why a send failed in the end. */
 export type SendReason = typeof SendReason.Type
-
-/** Broker answers after which the same send may succeed later. */
-const RETRYABLE_CODES: ReadonlySet<number> = new Set([1, 2, 14, 204, 205, 215, 1500])
 
 /** A send that failed: why, what became of the message, and every attempt that was made. */
 export class SendError extends Schema.TaggedError<SendError>()("SendError", {
+  /** The topic of the message. */
   topic: Schema.String,
   /** The unique id that the message carried; a consumer that sees it has the message. Undefined when none was made. */
   msgId: Schema.UndefinedOr(Schema.String),
+  /** What is known of the message after all attempts. */
   outcome: SendOutcome,
   /** In the order in which they were made. */
   attempts: Schema.Array(SendAttempt),
+  /** Why the last attempt failed, or why none was made; take it apart with `Effect.catchReason`. */
   reason: SendReason
 }) {
   override get message() {
@@ -120,24 +125,22 @@ export class SendError extends Schema.TaggedError<SendError>()("SendError", {
     return `${topic}${this.reason.message} ${sent}${tried}`
   }
   /** Whether the same send may succeed later without a change by somebody. Mind the {@link outcome} before repeating it. */
-  get retryable() {
+  get retryable(): boolean {
     switch (this.reason._tag) {
       case "IllegalServiceState":
       case "InvalidMessage":
-      case "AccessDenied":
-      case "TlsFailed":
       case "SendForbidden":
       case "QueueSelectorFailed":
       case "TopicEncodeError":
       case "CompressionUnavailable":
-      case "ClientClosed":
         return false
       case "RouteUnavailable":
         return this.reason.retryable
-      case "BrokerRejected":
-        return RETRYABLE_CODES.has(this.reason.code)
-      default:
+      case "BrokerNotExist":
+      case "SendTimeout":
         return true
+      default:
+        return meaningOf(this.reason).retryable
     }
   }
 }

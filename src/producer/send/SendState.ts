@@ -73,7 +73,7 @@ export const noteFailure = (
   error: ApiError,
   elapsedMillis: number
 ): void => {
-  const outcome = RetryPolicy.outcomeOf(error)
+  const { outcome } = RetryPolicy.meaningOf(error)
   call.outcome = RetryPolicy.worst(call.outcome, outcome)
   call.failures.push(
     new SendAttempt({

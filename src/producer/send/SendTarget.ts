@@ -8,7 +8,7 @@ import type { FaultStrategy } from "../queue/FaultStrategy.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
 import { choose } from "./QueueChoice.ts"
 import { type Call, placeOf, timeout } from "./SendState.ts"
-import { type QueueSelectorFailed, type SendReason } from "./SendError.ts"
+import type { QueueSelectorFailed, SendReason } from "./SendError.ts"
 import type { TopicPublishInfo } from "../queue/TopicPublishInfo.ts"
 import type { TopicPublishInfoTable } from "../queue/TopicPublishInfoTable.ts"
 

@@ -1,35 +1,8 @@
-import { InvalidGroup } from "../../client/ClientError.ts"
+import * as Names from "../../client/Names.ts"
 import type { Message } from "../../message/Message.ts"
-import {
-  CLIENT_INNER_PRODUCER_GROUP,
-  DEFAULT_PRODUCER_GROUP,
-  GROUP_MAX_LENGTH,
-  isForbiddenSendTopic,
-  isValidName,
-  TOPIC_MAX_LENGTH,
-  VALID_NAME_PATTERN
-} from "../../message/MixAll.ts"
+import { isForbiddenSendTopic } from "../../message/MixAll.ts"
 import { isReserved } from "../../protocol/MessageProperties.ts"
 import { InvalidMessage } from "./SendError.ts"
-
-/** Checks a producer group's name. Source: RocketMQ `Validators.checkGroup`, `DefaultMQProducerImpl.checkConfig`. */
-export const checkGroup = (group: string): InvalidGroup | undefined => {
-  if (group.trim() === "") return new InvalidGroup({ group, problem: "blank", detail: "it is blank" })
-  if (group.length > GROUP_MAX_LENGTH) {
-    return new InvalidGroup({
-      group,
-      problem: "too-long",
-      detail: `it has ${group.length} characters, at most ${GROUP_MAX_LENGTH} are allowed`
-    })
-  }
-  if (!isValidName(group)) {
-    return new InvalidGroup({ group, problem: "illegal-characters", detail: `allowed is ${VALID_NAME_PATTERN}` })
-  }
-  if (group === DEFAULT_PRODUCER_GROUP || group === CLIENT_INNER_PRODUCER_GROUP) {
-    return new InvalidGroup({ group, problem: "reserved", detail: "RocketMQ reserves the name, choose another" })
-  }
-  return undefined
-}
 
 const NAME_END = "\u0001"
 const VALUE_END = "\u0002"
@@ -38,16 +11,12 @@ export const hasSeparator = (text: string): boolean => text.includes(NAME_END) |
 
 const bad = (topic: string, field: string, problem: string) => new InvalidMessage({ topic, field, problem })
 
+const forbidden: Names.ReservedTopics = { has: isForbiddenSendTopic, action: "sending to" }
+
 /** Checks a topic to send to. */
 export const checkTopic = (topic: string): InvalidMessage | undefined => {
-  if (typeof topic !== "string") return bad(String(topic), "topic", "is no text")
-  if (topic.trim() === "") return bad(topic, "topic", "is blank")
-  if (topic.length > TOPIC_MAX_LENGTH) {
-    return bad(topic, "topic", `has ${topic.length} characters, at most ${TOPIC_MAX_LENGTH} are allowed`)
-  }
-  if (!isValidName(topic)) return bad(topic, "topic", `has characters that are not allowed (${VALID_NAME_PATTERN})`)
-  if (isForbiddenSendTopic(topic)) return bad(topic, "topic", "belongs to RocketMQ itself; sending to it is forbidden")
-  return undefined
+  const problem = Names.checkTopic(topic, forbidden)
+  return problem === undefined ? undefined : bad(typeof topic === "string" ? topic : String(topic), "topic", problem)
 }
 
 const checkProperties = (topic: string, properties: Readonly<Record<string, string>>): InvalidMessage | undefined => {

@@ -9,17 +9,23 @@ import type { MessageFacts, MessageType } from "./TelemetryFacts.ts"
 
 /** What a hook gets to see of a send. Nothing of it may be changed. */
 export interface SendMessageContext {
+  /** The group, as the options name it. */
   readonly producerGroup: string
+  /** The topic, without namespace. */
   readonly topic: string
   /** The unique id; those of the parts, joined by commas, for a batch. */
   readonly msgId: string
+  /** What kind of message it is. */
   readonly messageType: MessageType
+  /** The tag; undefined when it has none. */
   readonly tags: string | undefined
+  /** The business keys; empty when it has none. */
   readonly keys: ReadonlyArray<string>
   /** All properties as they leave, those of RocketMQ included. */
   readonly properties: Readonly<Record<string, string>>
   /** The body as it leaves: compressed, or the encoded parts of a batch. */
   readonly body: Uint8Array
+  /** Whether nobody waits for an acknowledgement. */
   readonly oneway: boolean
   /** The queue that was asked for, if one was. */
   readonly queue: MessageQueue | undefined
@@ -35,8 +41,11 @@ export type SendMessageOutcome = Exit.Exit<SendResult | undefined, SendError>
  * Source: RocketMQ `SendMessageHook`.
  */
 export interface SendMessageHook {
+  /** The name by which its failures are logged and counted. */
   readonly hookName: string
+  /** Run before the first attempt. */
   readonly before?: (context: SendMessageContext) => Effect.Effect<void, unknown>
+  /** Run when the send has ended, whichever way. */
   readonly after?: (context: SendMessageContext, outcome: SendMessageOutcome) => Effect.Effect<void, unknown>
 }
 
@@ -47,7 +56,9 @@ export interface SendMessageHook {
  * Source: RocketMQ `CheckForbiddenHook`.
  */
 export interface CheckForbiddenHook {
+  /** The name by which its failures are logged and counted. */
   readonly hookName: string
+  /** Fails when the message must not be sent. */
   readonly checkForbidden: (context: SendMessageContext) => Effect.Effect<void, SendForbidden>
 }
 

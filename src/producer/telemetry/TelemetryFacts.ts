@@ -1,4 +1,5 @@
 import { Cause, type Exit } from "effect"
+import { keysOf } from "../../message/MessageExt.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
 import * as MessageProperties from "../../protocol/MessageProperties.ts"
 import type { Outgoing } from "../send/Outgoing.ts"
@@ -41,7 +42,7 @@ export const factsOf = (outgoing: Outgoing): MessageFacts => {
   return {
     type: typeOf(properties),
     tags: properties[MessageConst.TAGS],
-    keys: properties[MessageConst.KEYS]?.split(" ").filter((key) => key !== "") ?? [],
+    keys: keysOf(properties[MessageConst.KEYS]),
     count: countOf(outgoing),
     properties
   }

@@ -3,14 +3,14 @@ import * as Millis from "../../message/Millis.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import type { MQProducerInner } from "../../client/ClientMembers.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
-import { MessageConst } from "../../protocol/MessageProperties.ts"
 import type { CheckTransactionStateHeader } from "../../protocol/push/CheckTransactionState.ts"
 import { commitOrRollback, describe, remarkOf } from "./EndOfTransaction.ts"
 import type { LocalTransactionState } from "./LocalTransactionState.ts"
-import * as Underway from "../../client/Drain.ts"
+import * as Drain from "../../client/Drain.ts"
 
 /** How a producer answers what brokers ask about its half messages. */
 export interface CheckOptions {
+  /** The group, as it goes on the wire. */
   readonly producerGroup: string
   /** Checks that run at once; the others wait. */
   readonly checkConcurrency: number
@@ -44,6 +44,7 @@ export interface TransactionChecks {
   ) => Effect.Effect<Required<Pick<MQProducerInner, "checkTransactionState">>, never, Scope.Scope>
   /** Takes no more questions and waits for the checks under way; gives how many are left. */
   readonly drain: (timeoutMillis: number) => Effect.Effect<number>
+  /** What became of the checks so far. */
   readonly counters: Readonly<CheckCounters>
 }
 
@@ -72,7 +73,7 @@ export const make = (
 ): TransactionChecks => {
   const { checkConcurrency, checkRequestHoldMax, checkTimeoutMillis, producerGroup } = options
   const counters: CheckCounters = { received: 0, committed: 0, rolledBack: 0, unknown: 0, failed: 0, dropped: 0 }
-  const underway = Underway.make()
+  const pending = Drain.make()
   let closing = false
 
   type Ended = Exit.Exit<Outcome, unknown>
@@ -100,7 +101,7 @@ export const make = (
       Effect.suspend(() => {
         const { problem, state } = outcomeOf(ended)
         count(state, problem === undefined)
-        const msgId = message.properties[MessageConst.UNIQ_KEY] ?? header.msgId ?? ""
+        const { msgId } = message
         const told = instance.api
           .endTransactionOneway(
             address,
@@ -132,7 +133,7 @@ export const make = (
         Effect.exit,
         Effect.flatMap((ended: Ended) => answer(address, header, message, ended)),
         semaphore.withPermits(1),
-        underway.track,
+        pending.track,
         Effect.annotateLogs({ group: producerGroup, broker: address })
       )
 
@@ -140,7 +141,7 @@ export const make = (
       checkTransactionState: (address, header, message) =>
         Effect.suspend(() => {
           counters.received++
-          if (!closing && underway.count() < checkRequestHoldMax) {
+          if (!closing && pending.count() < checkRequestHoldMax) {
             fork(check(address, header, message))
             return Effect.void
           }
@@ -157,7 +158,7 @@ export const make = (
     drain: (timeoutMillis) =>
       Effect.suspend(() => {
         closing = true
-        return underway.drain(timeoutMillis)
+        return pending.drain(timeoutMillis)
       })
   }
 }

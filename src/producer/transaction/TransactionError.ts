@@ -8,6 +8,7 @@ import * as Millis from "../../message/Millis.ts"
  * Source: RocketMQ `DefaultMQProducerImpl.sendMessageInTransaction`, which gives a result with ROLLBACK_MESSAGE.
  */
 export class TransactionNotRun extends Schema.TaggedError<TransactionNotRun>()("TransactionNotRun", {
+  /** The topic of the message. */
   topic: Schema.String,
   /** The unique id of the half message. */
   msgId: Schema.String,
@@ -24,9 +25,11 @@ export class TransactionNotRun extends Schema.TaggedError<TransactionNotRun>()("
  * the message stays undecided until the broker asks.
  */
 export class LocalTransactionTimeout extends Schema.TaggedError<LocalTransactionTimeout>()("LocalTransactionTimeout", {
+  /** The topic of the message. */
   topic: Schema.String,
   /** The unique id of the half message. */
   msgId: Schema.String,
+  /** Milliseconds that the transaction had: `transactionTimeoutMillis`. */
   timeoutMillis: Schema.Number
 }) {
   override get message() {
@@ -36,4 +39,5 @@ export class LocalTransactionTimeout extends Schema.TaggedError<LocalTransaction
 
 /** What a transaction can fail with besides `SendError` and what its own effect fails with. */
 export const TransactionFailure = Schema.Union([TransactionNotRun, LocalTransactionTimeout])
+/** What a transaction can fail with besides `SendError` and what its own effect fails with. */
 export type TransactionFailure = typeof TransactionFailure.Type

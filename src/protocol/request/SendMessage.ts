@@ -79,7 +79,7 @@ export interface SendMessageAnswer {
   readonly queueId: number
   /** Position in the queue; of the first message for a batch. */
   readonly queueOffset: number
-  /** The transaction's id, which is the message's unique id; brokers send it with every answer. */
+  /** The transaction's id, which is the message's unique id; brokers of 4.x leave it out. */
   readonly transactionId?: string | undefined
   /** The unique id of a batch that was stored as one entry (topics with `queue.type=BatchCQ`); absent otherwise. */
   readonly batchUniqId?: string | undefined
@@ -177,19 +177,29 @@ export const request = (header: SendMessageHeader, body: Uint8Array, form: SendM
 
 /** What all sends of a producer have in common; see {@link SendMessageHeader}. */
 export interface SenderFields {
+  /** The producer group. */
   readonly producerGroup: string
+  /** The topic from which a missing topic is created (Java `createTopicKey`). */
   readonly defaultTopic: string
+  /** Queues that a topic gets when a send creates it. */
   readonly defaultTopicQueueNums: number
+  /** Whether the producer belongs to a unit of a deployment over several regions. */
   readonly unitMode: boolean
 }
 
 /** A message as it leaves. */
 export interface SentMessage {
+  /** The topic as it goes on the wire, namespace included. */
   readonly topic: string
+  /** Bits of `SysFlag`. */
   readonly sysFlag: number
+  /** The user's number of the message. */
   readonly flag: number
+  /** Encoded by `MessageProperties.encode`. */
   readonly properties: string
+  /** The body, packed already where `sysFlag` says so. */
   readonly body: Uint8Array
+  /** How it is put on the wire. */
   readonly form: SendMessageForm
 }
 

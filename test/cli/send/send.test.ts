@@ -112,7 +112,7 @@ describe("send", () => {
       assert.deepInclude({ ...message?.properties }, { TAGS: "created", KEYS: "k1 k2", a: "1", b: "2" })
       assert.deepStrictEqual(call.out, [
         "ok 1 message sent to orders: 1 acknowledged, 0 failed, 0 retries",
-        `msgId        ${message?.properties["UNIQ_KEY"] ?? ""}`,
+        `msgId        ${message?.msgId ?? ""}`,
         call.out[2] ?? "",
         `stored at    broker-a:${message?.queueId}:0 (broker:queue:offset), SEND_OK`
       ])

@@ -17,15 +17,11 @@ const onCluster = (storeReplyMessageEnable = true) =>
 /** A client that waits for replies and answers the pushes with a code, or never. */
 const requester = Effect.fnUntraced(function* (clientId: string, answerCode: number | undefined) {
   const pushes: Array<RemotingCommand> = []
-  const client = yield* RemotingClient.make(
-    {},
-    {
-      onRequest: (_, request) => {
-        pushes.push(request)
-        return answerCode === undefined ? Effect.never : Effect.succeed({ code: answerCode })
-      }
-    }
-  )
+  const client = yield* RemotingClient.make({})
+  yield* RemotingClient.handleAll(client, (_, request) => {
+    pushes.push(request)
+    return answerCode === undefined ? Effect.never : Effect.succeed({ code: answerCode })
+  })
   yield* client.invoke(yield* brokerAddress(), producerHeartbeat(clientId, "requesters"), 3_000)
   return pushes
 })

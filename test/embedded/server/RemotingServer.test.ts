@@ -26,7 +26,7 @@ describe.each(wires)("RemotingServer on $name", ({ layer }) => {
             return command.code === 0 ? Effect.andThen(Deferred.await(gate), answer) : answer
           })
       })
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const held = yield* forked(client.invoke(server.address, request(0), 5000))
       const codes = Array.from({ length: 50 }, (_, n) => n + 1)
       yield* Effect.forEach(codes, (code) => client.invoke(server.address, request(code), 5000), {
@@ -51,7 +51,7 @@ describe.each(wires)("RemotingServer on $name", ({ layer }) => {
           return echo(command)
         }
       })
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       yield* client.invokeOneway(server.address, request(4), 5000)
       assert.strictEqual(yield* Queue.take(seen), 4)
       const unanswered = yield* forked(client.invoke(server.address, request(1), 5000))
@@ -60,7 +60,7 @@ describe.each(wires)("RemotingServer on $name", ({ layer }) => {
       const threw = yield* client.invoke(server.address, request(3), 5000)
       assert.deepStrictEqual([threw.code, threw.remark], [1, "Error: thrown"])
       assert.strictEqual(unanswered.pollUnsafe(), undefined)
-      assert.strictEqual((yield* client.counters).framesIn, 2)
+      assert.strictEqual(client.counters().framesIn, 2)
       yield* Fiber.interrupt(unanswered)
     }).pipe(Effect.provide(layer))
   )
@@ -74,12 +74,9 @@ describe.each(wires)("RemotingServer on $name", ({ layer }) => {
         handler: echo,
         onOpen: (channel) => Effect.asVoid(Queue.offer(opened, channel))
       })
-      const client = yield* RemotingClient.make(
-        {},
-        {
-          onRequest: (_, command) =>
-            Effect.as(Queue.offer(pushed, command.code), { code: 0, remark: `client got ${command.code}` })
-        }
+      const client = yield* RemotingClient.make({})
+      yield* RemotingClient.handleAll(client, (_, command) =>
+        Effect.as(Queue.offer(pushed, command.code), { code: 0, remark: `client got ${command.code}` })
       )
       yield* client.invoke(server.address, request(1), 5000)
       const channel = yield* Queue.take(opened)
@@ -102,8 +99,8 @@ describe.each(wires)("RemotingServer on $name", ({ layer }) => {
         onClose: ({ id }) => Effect.asVoid(Queue.offer(closed, id))
       })
       const scope = yield* Scope.make()
-      const one = yield* Scope.provide(RemotingClient.make({}, {}), scope)
-      const two = yield* RemotingClient.make({}, {})
+      const one = yield* Scope.provide(RemotingClient.make({}), scope)
+      const two = yield* RemotingClient.make({})
       yield* one.invoke(server.address, request(1), 5000)
       yield* two.invoke(server.address, request(1), 5000)
       const [first, second] = yield* server.channels
@@ -131,7 +128,7 @@ describe.each(wires)("RemotingServer on $name", ({ layer }) => {
         handler: () => Effect.never,
         onClose: ({ id }) => Effect.sync(() => void closed.push(id))
       }).pipe(Scope.provide(scope))
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       const pending = yield* forked(Effect.flip(client.invoke(server.address, request(1), 5000)))
       while ((yield* server.channels).length === 0) yield* Effect.yieldNow
       yield* Scope.close(scope, Exit.void)
@@ -146,7 +143,7 @@ describe.each(wires)("RemotingServer on $name", ({ layer }) => {
   it.live("a client that sends garbage loses its channel; the others do not notice", () =>
     Effect.gen(function* () {
       const server = yield* RemotingServer.listen({ address, handler: echo })
-      const client = yield* RemotingClient.make({}, {})
+      const client = yield* RemotingClient.make({})
       yield* client.invoke(server.address, request(1), 5000)
       const wire = yield* Wire
       const stream = yield* wire.connect(server.address, { connectTimeoutMillis: 1000 })
@@ -186,7 +183,7 @@ const withActions = (...actions: ReadonlyArray<FaultAction>) =>
         ),
       intercept: { onRequest: (command) => (command.code === 13 ? actions : []) }
     })
-    const client = yield* RemotingClient.make({}, {})
+    const client = yield* RemotingClient.make({})
     return { handled, client, call: client.invoke(server.address, request(13), 60), server }
   })
 
@@ -215,7 +212,7 @@ describe.each(wires)("faults on $name", ({ layer }) => {
       const { call, client, server } = yield* withActions({ _tag: "DuplicateResponse" })
       assert.strictEqual((yield* call).code, 0)
       yield* client.invoke(server.address, request(1), 5000)
-      assert.strictEqual((yield* client.counters).duplicate, 1)
+      assert.strictEqual(client.counters().duplicate, 1)
     }).pipe(Effect.provide(layer))
   )
 
@@ -223,7 +220,7 @@ describe.each(wires)("faults on $name", ({ layer }) => {
     Effect.gen(function* () {
       const { call, client, handled } = yield* withActions({ _tag: "CorruptResponse" })
       assert.instanceOf(yield* Effect.flip(call), ConnectionClosed)
-      assert.strictEqual((yield* client.counters).frameErrors, 1)
+      assert.strictEqual(client.counters().frameErrors, 1)
       assert.deepStrictEqual(handled, [13])
     }).pipe(Effect.provide(layer))
   )
@@ -261,7 +258,7 @@ describe.each(wires)("faults on $name", ({ layer }) => {
         handler: echo,
         intercept: { onAccept: () => decisions.shift() ?? "accept" }
       })
-      const client = yield* RemotingClient.make({ silentTimeoutsBeforeClose: 1 }, {})
+      const client = yield* RemotingClient.make({ silentTimeoutsBeforeClose: 1 })
       assert.instanceOf(yield* Effect.flip(client.invoke(server.address, request(1), 5000)), ConnectionClosed)
       // On a busy machine the dial alone can take the 50 ms.
       const ignored = client

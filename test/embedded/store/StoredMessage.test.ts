@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as MessageStore from "../../../src/embedded/store/MessageStore.ts"
 import * as StoredMessage from "../../../src/embedded/store/StoredMessage.ts"
+import * as MessageExt from "../../../src/message/MessageExt.ts"
 import { encodeOffsetMessageId } from "../../../src/message/MessageId.ts"
 import { golden, goldenCommand, goldenNames } from "../../protocol/goldenFrames.ts"
 import { messagesOf } from "../support.ts"
@@ -20,7 +21,7 @@ describe("stored messages as a real broker writes them", () => {
     for (const message of messages) {
       const [entry] = MessageStore.make().append([message])
       assert.deepStrictEqual(entry === undefined ? [] : StoredMessage.decode(entry), [
-        { ...message, queueOffset: 0, commitLogOffset: 0 }
+        MessageExt.make({ ...message, queueOffset: 0, commitLogOffset: 0 })
       ])
     }
   })

@@ -35,7 +35,7 @@ const assertStored = (
   for (const [index, message] of messages.entries()) {
     const result = results[index]
     assert.isDefined(result)
-    const found = stored.find((one) => one.properties["UNIQ_KEY"] === result.msgId)
+    const found = stored.find((one) => one.msgId === result.msgId)
     assert.deepInclude(found, {
       topic: message.topic,
       queueId: result.queue.queueId,
@@ -44,8 +44,8 @@ const assertStored = (
       sysFlag: 0
     })
     assert.isTrue(Buffer.from(found?.body ?? []).equals(message.body))
-    assert.strictEqual(found?.properties["TAGS"], message.tags)
-    assert.strictEqual(found?.properties["KEYS"], message.keys?.join(" ") || undefined)
+    assert.strictEqual(found?.tags, message.tags)
+    assert.deepStrictEqual(found?.keys, message.keys ?? [])
     for (const [name, value] of Object.entries(message.properties ?? {})) {
       assert.strictEqual(found?.properties[name], value)
     }

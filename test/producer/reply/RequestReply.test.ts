@@ -107,7 +107,7 @@ describe("request", () => {
       assert.deepInclude(error, {
         topic: "questions",
         correlationId: request.properties["CORRELATION_ID"],
-        msgId: request.properties["UNIQ_KEY"],
+        msgId: request.msgId,
         timeoutMillis: 2_000
       })
       assert.isAtLeast(millis, 2_000)
@@ -253,7 +253,7 @@ describe("request", () => {
       const answerer = yield* responder()
       const fiber = yield* ask(asker)
       const request = yield* arrival()
-      const raw = yield* RemotingClient.make({}, {})
+      const raw = yield* RemotingClient.make({})
       const { CORRELATION_ID = "", REPLY_TO_CLIENT = "" } = request.properties
       const answer = yield* raw.invoke(
         brokers[0]?.address ?? "",
@@ -372,7 +372,7 @@ describe("reply", () => {
       assert.strictEqual(error._tag, "NotARequest")
       assert.deepInclude(error, { topic: "questions", msgId, missing: ["CORRELATION_ID", "REPLY_TO_CLIENT"] })
       const bare = yield* Effect.flip(producer.reply({ ...plain, properties: {} }, "what for?"))
-      assert.deepInclude(bare, { msgId: undefined, missing: ["CLUSTER", "CORRELATION_ID", "REPLY_TO_CLIENT"] })
+      assert.deepInclude(bare, { msgId, missing: ["CLUSTER", "CORRELATION_ID", "REPLY_TO_CLIENT"] })
       assert.deepStrictEqual(yield* traffic.ofCode(REPLY), [])
     }).pipe(onMemory({ topics }))
   )

@@ -88,13 +88,13 @@ const checkOutcome = (
     readonly queueId: number
     readonly queueOffset: number
     readonly storeHost: string
-    readonly properties: Readonly<Record<string, string>>
+    readonly msgId: string
   }>,
   sent: Exit.Exit<SendResult, SendError>,
   i: number
 ) => {
   const mine = log.filter((m) => new TextDecoder().decode(m.body) === `message ${i}`)
-  const ids = new Set(mine.map((m) => m.properties["UNIQ_KEY"]))
+  const ids = new Set(mine.map((m) => m.msgId))
   if (Exit.isSuccess(sent)) {
     const { attempts, msgId, queue, queueOffset, status } = sent.value
     assert.strictEqual(status, "SEND_OK")

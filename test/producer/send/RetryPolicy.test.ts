@@ -2,13 +2,16 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
 import { type ApiError, BrokerRejected, UnreadableAnswer } from "../../../src/client/ClientError.ts"
 import { ResponseCode, responseCodeName } from "../../../src/protocol/ResponseCode.ts"
+import type { RetryDecision } from "../../../src/producer/ProducerConfig.ts"
 import * as RetryPolicy from "../../../src/producer/send/RetryPolicy.ts"
-import type { SendOutcome } from "../../../src/producer/send/SendError.ts"
+import { SendError, type SendOutcome } from "../../../src/producer/send/SendError.ts"
 import {
   ClientClosed,
   ConnectFailed,
   ConnectionClosed,
   RequestTimeout,
+  RpcHookFailed,
+  TlsFailed,
   TooManyRequests
 } from "../../../src/transport/RemotingError.ts"
 import { runs } from "../../support/rig.ts"
@@ -22,11 +25,15 @@ const rejected = (code: number, remark = "") =>
     remark
   })
 
+/** What the error of a send says that ended with such a failure. */
+const retryableIn = (reason: ApiError, outcome: SendOutcome): boolean =>
+  new SendError({ topic: "orders", msgId: undefined, outcome, attempts: [], reason }).retryable
+
 const outcomes: ReadonlyArray<SendOutcome> = ["not-sent", "rejected", "unknown"]
 
 describe("RetryPolicy", () => {
   it("decides by the table", () => {
-    const expected: Readonly<Record<number, readonly [RetryPolicy.RetryDecision, SendOutcome]>> = {
+    const expected: Readonly<Record<number, readonly [RetryDecision, SendOutcome]>> = {
       [ResponseCode.SYSTEM_ERROR]: ["retry", "unknown"],
       [ResponseCode.SYSTEM_BUSY]: ["busy", "rejected"],
       [ResponseCode.MESSAGE_ILLEGAL]: ["fail", "rejected"],
@@ -42,38 +49,62 @@ describe("RetryPolicy", () => {
     }
     for (const [code, [decision, outcome]] of Object.entries(expected)) {
       const error = rejected(Number(code))
-      assert.deepStrictEqual([RetryPolicy.decide(error), RetryPolicy.outcomeOf(error)], [decision, outcome], code)
+      assert.deepStrictEqual(
+        [RetryPolicy.meaningOf(error).decision, RetryPolicy.meaningOf(error).outcome],
+        [decision, outcome],
+        code
+      )
     }
+  })
+
+  it("what a broker answered and is sent again may succeed later too, but for what somebody has to change", () => {
+    /** Another broker may know better at once; when none does, the topic has to be opened, or created. */
+    const wantChange: ReadonlyArray<number> = [ResponseCode.NO_PERMISSION, ResponseCode.TOPIC_NOT_EXIST]
+    const codes: ReadonlyArray<number> = [...Object.values(ResponseCode), 777, -1, 2 ** 31 - 1]
+    for (const code of codes) {
+      const { decision, outcome, retryable } = RetryPolicy.meaningOf(rejected(code))
+      const sentAgain = decision !== "fail"
+      assert.strictEqual(retryable, sentAgain && !wantChange.includes(code), responseCodeName(code))
+      assert.strictEqual(retryableIn(rejected(code), outcome), retryable, responseCodeName(code))
+    }
+    assert.isTrue(retryableIn(rejected(ResponseCode.NOT_LEADER_FOR_QUEUE), "rejected"))
+    for (const code of wantChange) assert.strictEqual(RetryPolicy.meaningOf(rejected(code)).decision, "refresh")
   })
 
   it("knows an overloaded broker by its words too", () => {
     const error = rejected(ResponseCode.SYSTEM_ERROR, "[REJECTREQUEST]system busy, start flow control for a while")
-    assert.strictEqual(RetryPolicy.decide(error), "busy")
-    assert.strictEqual(RetryPolicy.outcomeOf(error), "rejected")
+    assert.strictEqual(RetryPolicy.meaningOf(error).decision, "busy")
+    assert.strictEqual(RetryPolicy.meaningOf(error).outcome, "rejected")
   })
 
   it("B8: a message that is refused for its own sake is not sent again, whatever the words say", () => {
     for (const code of [ResponseCode.MESSAGE_ILLEGAL, ResponseCode.INVALID_PARAMETER, 777]) {
       const error = rejected(code, "[REJECTREQUEST]system busy, start flow control for a while")
-      assert.strictEqual(RetryPolicy.decide(error), "fail")
+      assert.strictEqual(RetryPolicy.meaningOf(error).decision, "fail")
     }
   })
 
   it("decides for every failure of the transport", () => {
-    const cases: ReadonlyArray<readonly [ApiError, RetryPolicy.RetryDecision, SendOutcome]> = [
-      [new ConnectFailed({ address: "a", kind: "refused", retryAfterMillis: 1, cause: "x" }), "refresh", "not-sent"],
-      [new ConnectionClosed({ address: "a", sent: true, cause: "x" }), "refresh", "unknown"],
-      [new ConnectionClosed({ address: "a", sent: false, cause: "x" }), "refresh", "not-sent"],
-      [new RequestTimeout({ address: "a", code: 310, timeoutMillis: 1, sent: true }), "retry", "unknown"],
-      [new RequestTimeout({ address: "a", code: 310, timeoutMillis: 1, sent: false }), "retry", "not-sent"],
+    const cause = "x"
+    const tls = new TlsFailed({ address: "a", reason: "expired", retryAfterMillis: 1, cause })
+    const cases: ReadonlyArray<readonly [ApiError, RetryDecision, SendOutcome, boolean]> = [
+      [new ConnectFailed({ address: "a", kind: "refused", retryAfterMillis: 1, cause }), "refresh", "not-sent", true],
+      [new ConnectionClosed({ address: "a", sent: true, cause }), "refresh", "unknown", true],
+      [new ConnectionClosed({ address: "a", sent: false, cause }), "refresh", "not-sent", true],
+      [new RequestTimeout({ address: "a", code: 310, timeoutMillis: 1, sent: true }), "retry", "unknown", true],
+      [new RequestTimeout({ address: "a", code: 310, timeoutMillis: 1, sent: false }), "retry", "not-sent", true],
       // Another broker may have places free.
-      [new TooManyRequests({ address: "a", timeoutMillis: 1 }), "retry", "not-sent"],
-      [new ClientClosed({ address: "a", sent: true }), "fail", "unknown"],
-      [new ClientClosed({ address: "a", sent: false }), "fail", "not-sent"],
-      [new UnreadableAnswer({ address: "a", request: "r", detail: "d" }), "fail", "unknown"]
+      [new TooManyRequests({ address: "a", timeoutMillis: 1 }), "retry", "not-sent", true],
+      // Another broker may have a better certificate, but this one's stays as it is.
+      [tls, "retry", "not-sent", false],
+      [new RpcHookFailed({ address: "a", code: 310, cause }), "fail", "not-sent", true],
+      [new ClientClosed({ address: "a", sent: true }), "fail", "unknown", false],
+      [new ClientClosed({ address: "a", sent: false }), "fail", "not-sent", false],
+      [new UnreadableAnswer({ address: "a", request: "r", detail: "d" }), "fail", "unknown", false]
     ]
-    for (const [error, decision, outcome] of cases) {
-      assert.deepStrictEqual([RetryPolicy.decide(error), RetryPolicy.outcomeOf(error)], [decision, outcome], error._tag)
+    for (const [error, decision, outcome, retryable] of cases) {
+      assert.deepStrictEqual(RetryPolicy.meaningOf(error), { decision, outcome, retryable }, error._tag)
+      assert.strictEqual(retryableIn(error, outcome), retryable, error._tag)
     }
   })
 
@@ -88,11 +119,11 @@ describe("RetryPolicy", () => {
         const documented: ReadonlyArray<number> = Object.values(ResponseCode)
         for (const any of [code, small]) {
           const error = rejected(any)
-          assert.include(["busy", "busy-once", "retry", "refresh", "fail"], RetryPolicy.decide(error))
-          assert.include(outcomes, RetryPolicy.outcomeOf(error))
+          assert.include(["busy", "busy-once", "retry", "refresh", "fail"], RetryPolicy.meaningOf(error).decision)
+          assert.include(outcomes, RetryPolicy.meaningOf(error).outcome)
           if (!documented.includes(any)) {
-            assert.strictEqual(RetryPolicy.decide(error), "fail")
-            assert.strictEqual(RetryPolicy.outcomeOf(error), "unknown")
+            assert.strictEqual(RetryPolicy.meaningOf(error).decision, "fail")
+            assert.strictEqual(RetryPolicy.meaningOf(error).outcome, "unknown")
           }
         }
       }),

@@ -276,7 +276,7 @@ describe("sendOneway", () => {
       yield* advance(10_000, 1_000)
       const stored = yield* messages("orders")
       assert.strictEqual(stored.length, 8)
-      assert.strictEqual(new Set(stored.map((m) => m.properties["UNIQ_KEY"])).size, 8)
+      assert.strictEqual(new Set(stored.map((m) => m.msgId)).size, 8)
       assert.isTrue((yield* traffic.ofCode(SEND)).every((r) => r.oneway && r.answer === undefined))
     }).pipe(onMemory({ topics }))
   )

@@ -5,41 +5,17 @@ import * as Message from "../../../src/message/Message.ts"
 import * as MixAll from "../../../src/message/MixAll.ts"
 import * as MessageProperties from "../../../src/protocol/MessageProperties.ts"
 import * as SendRequest from "../../../src/producer/send/SendRequest.ts"
-import { checkGroup, checkMessage } from "../../../src/producer/send/Validators.ts"
+import { checkMessage } from "../../../src/producer/send/Validators.ts"
 import { runs } from "../../support/rig.ts"
 
 const int = (minimum: number, maximum: number) =>
   Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
 const MAX = MixAll.MAX_MESSAGE_SIZE
 
-const groupProblem = (group: string) => checkGroup(group)?.problem
-
 const untyped = (text: string): Message.Message => JSON.parse(text)
 
 const propertyText = (value: string) =>
   SendRequest.properties({ topic: "t", body: Uint8Array.of(1), properties: { n: value } }, "0".repeat(32))
-
-describe("checkGroup", () => {
-  it("allows what Java allows", () => {
-    for (const group of ["orders-pg", "a", "%A|b_9-Z", "g".repeat(120)]) {
-      assert.strictEqual(checkGroup(group), undefined, group)
-    }
-  })
-
-  it("refuses the rest, and says which rule it breaks", () => {
-    assert.strictEqual(groupProblem(""), "blank")
-    assert.strictEqual(groupProblem(" \t"), "blank")
-    assert.strictEqual(groupProblem("g".repeat(121)), "too-long")
-    assert.strictEqual(groupProblem("a b"), "illegal-characters")
-    assert.strictEqual(groupProblem("ä"), "illegal-characters")
-    assert.strictEqual(groupProblem("a\n"), "illegal-characters")
-    assert.strictEqual(groupProblem("DEFAULT_PRODUCER"), "reserved")
-    assert.strictEqual(groupProblem("CLIENT_INNER_PRODUCER"), "reserved")
-    const error = checkGroup("a b")
-    assert.include(error?.message ?? "", '"a b"')
-    assert.include(error?.message ?? "", "^[%|a-zA-Z0-9_-]+$")
-  })
-})
 
 /** The field that a message is refused for, or undefined. */
 const refused = (change: Partial<Message.Message>, max = MAX) =>

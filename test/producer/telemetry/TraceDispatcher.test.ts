@@ -33,7 +33,7 @@ const traces = (topic = RMQ_SYS_TRACE_TOPIC) =>
   Effect.gen(function* () {
     const { messages } = yield* EmbeddedCluster
     return (yield* messages(topic)).map((message) => ({
-      keys: message.properties["KEYS"]?.split(" ") ?? [],
+      keys: [...message.keys],
       records: TraceData.decode(message.body).records
     }))
   })

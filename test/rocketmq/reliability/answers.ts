@@ -13,7 +13,7 @@ import { eventually, eventuallyThat, uniqueName } from "../../conformance/suppor
 import { request } from "../RawRemoting.ts"
 import { RocketMQ } from "../RocketMQServer.ts"
 import { createTopic, observe, startProducer, TEST_TIMEOUT } from "../support.ts"
-import { A, B, brokerNamed, type Methods, NEVER_MILLIS, send, warm } from "./shared.ts"
+import { A, B, brokerNamed, type Methods, NEVER_MILLIS, send, setBrokerPermission, warm } from "./shared.ts"
 
 const MIB = 1024 * 1024
 
@@ -28,16 +28,6 @@ const countAnswers = () => {
   }
   return { counts, rpcHook }
 }
-
-/** Sets what may be done with a broker, which tells the name servers at once. */
-const setBrokerPermission = (address: string, perm: number) =>
-  eventuallyThat(
-    request(address, {
-      code: RequestCode.UPDATE_BROKER_CONFIG,
-      body: Buffer.from(`brokerPermission=${perm}\n`)
-    }),
-    (answer) => assert.strictEqual(answer?.code, 0, answer?.remark)
-  )
 
 /** Makes an order topic: of these alone brokers check their own permission. */
 const createOrderTopic = Effect.fnUntraced(function* () {

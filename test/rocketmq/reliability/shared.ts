@@ -5,6 +5,8 @@ import * as Message from "../../../src/message/Message.ts"
 import type { DefaultMQProducerShape } from "../../../src/producer/DefaultMQProducer.ts"
 import type { SendOptions } from "../../../src/producer/send/SendOptions.ts"
 import { eventuallyThat } from "../../conformance/support.ts"
+import { RequestCode } from "../../../src/protocol/RequestCode.ts"
+import { request } from "../RawRemoting.ts"
 import { RocketMQ } from "../RocketMQServer.ts"
 import type { ServerNode } from "../ServerNode.ts"
 import type { services } from "../support.ts"
@@ -57,4 +59,14 @@ export const killed = <T, E, R>(server: ServerNode, self: Effect.Effect<T, E, R>
     server.kill,
     () => self,
     () => Effect.orDie(server.start)
+  )
+
+/** Sets what may be done with a broker, which tells the name servers at once. */
+export const setBrokerPermission = (address: string, perm: number) =>
+  eventuallyThat(
+    request(address, {
+      code: RequestCode.UPDATE_BROKER_CONFIG,
+      body: Buffer.from(`brokerPermission=${perm}\n`)
+    }),
+    (answer) => assert.strictEqual(answer?.code, 0, answer?.remark)
   )

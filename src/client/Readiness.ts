@@ -1,12 +1,30 @@
 import { Effect } from "effect"
-import * as ClientError from "../client/ClientError.ts"
-import { rejected } from "../client/MQClientApi.ts"
-import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
-import { problemOf } from "../client/RouteQueues.ts"
-import { borrowOf } from "../client/TopicRoute.ts"
 import { MASTER_ID } from "../message/MixAll.ts"
 import * as GetRouteInfoByTopic from "../protocol/request/GetRouteInfoByTopic.ts"
-import type { ProducerConfig } from "./ProducerConfig.ts"
+import * as ClientError from "./ClientError.ts"
+import { rejected } from "./MQClientApi.ts"
+import type { MQClientInstanceShape } from "./MQClientInstance.ts"
+import { problemOf } from "./RouteQueues.ts"
+import type { TopicRoute } from "./TopicRoute.ts"
+
+/**
+ * What "started" means.
+ *
+ * - `lazy`: nothing was asked of any server (Java's way).
+ * - `nameServer`: a name server has answered; a producer's default.
+ * - `routes`: the routes of the option `topics` are known as well.
+ * - `registered`: every master on those routes has acknowledged a heartbeat as well.
+ */
+export type Readiness = "lazy" | "nameServer" | "routes" | "registered"
+
+/** What a start waits for. */
+export interface ReadinessOptions {
+  readonly level: Readiness
+  /** The topics whose routes are to be known, for `routes` and `registered`. */
+  readonly topics: ReadonlyArray<string>
+  /** How a topic that nobody has may be routed through the template topic; undefined where it may not. */
+  readonly borrow: Parameters<TopicRoute["updateTopicRouteInfoFromNameServer"]>[1]
+}
 
 /**
  * Asks the name servers for anything at all: whoever answers is reachable and speaks the protocol, and lets this user in.
@@ -19,10 +37,14 @@ const nameServerAnswers = ({ config, nameServer }: MQClientInstanceShape) => {
   })
 }
 
-/** The route of one topic, as a send would find it. */
-const resolve = Effect.fnUntraced(function* (instance: MQClientInstanceShape, config: ProducerConfig, topic: string) {
+/** The route of one topic, as its user would find it. */
+const resolve = Effect.fnUntraced(function* (
+  instance: MQClientInstanceShape,
+  borrow: ReadinessOptions["borrow"],
+  topic: string
+) {
   const route = yield* instance.routes
-    .updateTopicRouteInfoFromNameServer(topic, borrowOf(config))
+    .updateTopicRouteInfoFromNameServer(topic, borrow)
     .pipe(
       Effect.catchTag("ClientClosed", () =>
         Effect.fail(new ClientError.RouteUnavailable({ topic, problem: "name-server-silent", tries: [] }))
@@ -49,16 +71,15 @@ const register = Effect.fnUntraced(function* (instance: MQClientInstanceShape, b
   )
 })
 
-/**
- * Waits until the producer is as ready as its configuration asks: see `Readiness`.
- */
-export const awaitReadiness = Effect.fnUntraced(function* (instance: MQClientInstanceShape, config: ProducerConfig) {
-  const { readiness } = config
-  if (readiness === "lazy") return
+/** Waits until a client is as ready as is asked for: see {@link Readiness}. */
+export const awaitReadiness = Effect.fnUntraced(function* (
+  instance: MQClientInstanceShape,
+  { borrow, level, topics }: ReadinessOptions
+) {
+  if (level === "lazy") return
   yield* nameServerAnswers(instance)
-  if (readiness === "nameServer") return
-  const topics = config.topics.length === 0 ? [config.createTopicKey] : config.topics
-  const routes = yield* Effect.forEach(topics, (topic) => resolve(instance, config, topic), { concurrency: 16 })
-  if (readiness === "routes") return
+  if (level === "nameServer") return
+  const routes = yield* Effect.forEach(topics, (topic) => resolve(instance, borrow, topic), { concurrency: 16 })
+  if (level === "routes") return
   yield* register(instance, new Set(routes.flatMap((route) => route.data.brokerDatas.map((b) => b.brokerName))))
 })
