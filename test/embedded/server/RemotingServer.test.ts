@@ -243,10 +243,12 @@ describe.each(wires)("faults on $name", ({ layer }) => {
         { _tag: "Delay", millis: 20 },
         { _tag: "Answer", response: { code: 14 } }
       )
+      const begin = performance.now()
       const delayed = yield* forked(call)
       assert.strictEqual((yield* client.invoke(server.address, request(1), 5000)).code, 0)
-      assert.strictEqual(delayed.pollUnsafe(), undefined)
       assert.strictEqual((yield* Fiber.join(delayed)).code, 14)
+      // A timer of Node may fire up to a millisecond early.
+      assert.isAtLeast(performance.now() - begin, 19)
     }).pipe(Effect.provide(layer))
   )
 
