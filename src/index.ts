@@ -139,7 +139,7 @@ export {
   type TransactionResult
 } from "./producer/TransactionMQProducer.ts"
 export type { TransactionSettings } from "./producer/TransactionConfig.ts"
-export type { TraceState } from "./producer/telemetry/TraceDispatcher.ts"
+export type { TraceState } from "./client/telemetry/TraceDispatcher.ts"
 
 export {
   AdminError,

@@ -5,7 +5,7 @@ import type { Running } from "./RunningProducer.ts"
 import type { FaultState } from "./queue/FaultStrategy.ts"
 import type { HookCounters } from "./telemetry/Hooks.ts"
 import type { SendCounters } from "./send/Sends.ts"
-import type { TraceState } from "./telemetry/TraceDispatcher.ts"
+import type { TraceState } from "../client/telemetry/TraceDispatcher.ts"
 
 /** Everything there is to see of a producer, in one value that can be printed as JSON. */
 export interface ProducerState {

@@ -1,13 +1,7 @@
 import { type Fiber, Tracer } from "effect"
 import { MAX_PROPERTIES_LENGTH } from "../../message/MixAll.ts"
-import { DecodeError } from "../../protocol/DecodeError.ts"
-import * as MessageCodec from "../../protocol/MessageCodec.ts"
-import type { Outgoing } from "../send/Outgoing.ts"
 
-/**
- * The W3C context that goes with a message, in a user property of its own. Each message of a batch has one in its own
- * properties, as brokers from 5.0 on keep those of the send to themselves. A context that is there already stays.
- */
+/** The W3C context that goes with a message, in a user property of its own. A context that is there already stays. */
 
 /** The property that carries the context, as W3C Trace Context writes it. */
 export const TRACEPARENT = "traceparent"
@@ -42,7 +36,7 @@ export const parseTraceparent = (text: string): Tracer.ExternalSpan | undefined 
 const BROKER_PROPERTIES = 512
 
 /** The context in a property text; undefined when there is none. */
-const contextIn = (properties: string): string | undefined => {
+export const contextIn = (properties: string): string | undefined => {
   const text = `${END}${properties}`
   const mark = `${END}${TRACEPARENT}${NAME}`
   const at = text.indexOf(mark)
@@ -50,49 +44,10 @@ const contextIn = (properties: string): string | undefined => {
 }
 
 /** A property text with a context, unless it has one already or would become too long. */
-const add = (properties: string, traceparent: string): string => {
+export const add = (properties: string, traceparent: string): string => {
   if (contextIn(properties) !== undefined) return properties
   const entry = `${TRACEPARENT}${NAME}${traceparent}${END}`
   return Buffer.byteLength(properties) + entry.length > MAX_PROPERTIES_LENGTH - BROKER_PROPERTIES
     ? properties
     : `${properties}${properties === "" || properties.endsWith(END) ? "" : END}${entry}`
-}
-
-const partsOf = (outgoing: Outgoing): ReadonlyArray<MessageCodec.BatchPart> => {
-  const parts = MessageCodec.decodeBatch(outgoing.body)
-  return parts instanceof DecodeError ? [] : parts
-}
-
-/** The contexts that a message, or those of a batch, carry already, each once. */
-export const contextsOf = (outgoing: Outgoing): ReadonlyArray<Tracer.ExternalSpan> => {
-  const texts = new Set(
-    outgoing.form === "BATCH"
-      ? partsOf(outgoing).map(({ properties }) => contextIn(properties))
-      : [contextIn(outgoing.properties)]
-  )
-  return [...texts].flatMap((text) => {
-    const span = text === undefined ? undefined : parseTraceparent(text)
-    return span === undefined ? [] : [span]
-  })
-}
-
-/**
- * The message, or each of a batch, with the span's context, unless it has one already or would become too long:
- * `maxMessageSize` is the limit of a batch's body.
- */
-export const inject = (outgoing: Outgoing, span: Tracer.AnySpan, maxMessageSize: number): Outgoing => {
-  const traceparent = traceparentOf(span)
-  if (outgoing.form !== "BATCH") return { ...outgoing, properties: add(outgoing.properties, traceparent) }
-  const parts = partsOf(outgoing).map((part) => ({ ...part, properties: add(part.properties, traceparent) }))
-  const body = MessageCodec.encodeBatch(parts)
-  return parts.length === 0 || body.length > maxMessageSize ? outgoing : { ...outgoing, body }
-}
-
-/**
- * The message with the context of the fiber that sends it: for a send that leaves from a fiber of its own, which its span
- * then links.
- */
-export const ofCaller = (outgoing: Outgoing, fiber: Fiber.Fiber<unknown, unknown>): Outgoing => {
-  const { span } = fiber.cache
-  return span !== undefined && isTraced(fiber) ? inject(outgoing, span, Infinity) : outgoing
 }

@@ -1,7 +1,7 @@
-import { Deferred, Effect, type Scope } from "effect"
+import { Effect, Option, Queue, type Scope } from "effect"
 import * as Message from "../../message/Message.ts"
 import * as TraceData from "../../protocol/TraceData.ts"
-import type { SendError } from "../send/SendError.ts"
+import * as Drain from "../Drain.ts"
 
 /** Records that wait to be sent; those beyond are dropped and counted. Source: RocketMQ `AsyncTraceDispatcher.queueSize`. */
 export const BUFFER_SIZE = 2_048
@@ -29,23 +29,24 @@ export interface TraceState {
   readonly sent: number
   /** Records that wait. */
   readonly buffered: number
-  /** Records that found the buffer full, or were left when the producer ended. */
+  /** Records that found the buffer full, or were left when their client ended. */
   readonly dropped: number
   /** Records whose trace message could not be sent. */
   readonly failed: number
 }
 
+/** A record, and the topic of the message that it tells of. What consumers tell holds no topic by itself. */
+export type TopicRecord = TraceData.TraceRecord & { readonly topic: string }
+
 /** Collects RocketMQ's message traces and sends them in the background. */
-export interface TraceDispatcher {
+export interface TraceDispatcher<R extends TopicRecord> {
   /** Takes a record, or drops it when too many wait. Never waits. */
-  readonly append: (record: ProducerTrace) => void
+  readonly append: (record: R) => void
+  /** What became of the records so far. */
   readonly state: () => TraceState
   /** Sends what waits, for so many milliseconds at most; what is left then is dropped. Nothing is taken afterwards. */
   readonly flush: (timeoutMillis: number) => Effect.Effect<void>
 }
-
-/** What a producer can tell. */
-export type ProducerTrace = TraceData.TracePub | TraceData.TraceEndTransaction | TraceData.TraceRecall
 
 /** Characters of keys beyond which a trace message takes no further record: properties end at 32,767 bytes. */
 const MAX_KEYS_LENGTH = 8_000
@@ -56,7 +57,7 @@ interface Packed {
   readonly count: number
 }
 
-const packOne = (topic: string, records: ReadonlyArray<ProducerTrace>): Packed => {
+const packOne = (topic: string, records: ReadonlyArray<TopicRecord>): Packed => {
   const keys: Array<string> = []
   let length = 0
   for (const key of TraceData.keysOf(records)) {
@@ -69,12 +70,12 @@ const packOne = (topic: string, records: ReadonlyArray<ProducerTrace>): Packed =
   return { message: Message.make({ topic, body, keys }), count: records.length }
 }
 
-const keysLength = (record: ProducerTrace) =>
+const keysLength = (record: TopicRecord) =>
   record.msgId.length + (record.type === "Recall" ? 0 : (record.keys?.length ?? 0)) + 2
 
 /** The trace messages of some records: each holds records of one topic, as many as fit. */
-const pack = (topic: string, records: ReadonlyArray<ProducerTrace>): ReadonlyArray<Packed> => {
-  const open = new Map<string, { records: Array<ProducerTrace>; text: number; keys: number }>()
+const pack = (topic: string, records: ReadonlyArray<TopicRecord>): ReadonlyArray<Packed> => {
+  const open = new Map<string, { records: Array<TopicRecord>; text: number; keys: number }>()
   const packed: Array<Packed> = []
   for (const record of records) {
     const text = TraceData.encode(record).length
@@ -102,115 +103,89 @@ const pack = (topic: string, records: ReadonlyArray<ProducerTrace>): ReadonlyArr
  *
  * Source: RocketMQ `AsyncTraceDispatcher`.
  */
-export const make = Effect.fnUntraced(function* (options: {
+export const make = Effect.fnUntraced(function* <R extends TopicRecord>(options: {
+  /** The topic that the traces go to. */
   readonly topic: string
-  readonly producerGroup: string
-  readonly send: (message: Message.Message, timeoutMillis: number) => Effect.Effect<unknown, SendError>
-}): Effect.fn.Return<TraceDispatcher, never, Scope.Scope> {
-  const { producerGroup, send, topic } = options
-  let buffer: Array<ProducerTrace> = []
+  /** Whose traces they are, in the log. */
+  readonly group: string
+  readonly send: (message: Message.Message, timeoutMillis: number) => Effect.Effect<unknown, Error>
+}): Effect.fn.Return<TraceDispatcher<R>, never, Scope.Scope> {
+  const { group, send, topic } = options
+  const queue = yield* Queue.dropping<R>(BUFFER_SIZE)
+  const messages = Drain.make()
+  /** Records of the messages under way. */
+  let underWay = 0
   let sent = 0
   let dropped = 0
   let failed = 0
-  let underWay = 0
-  let closed = false
   let failing = false
-  let onIdle: (() => void) | undefined
-  /** Completed when there is something to send at all, and when there is a whole batch. */
-  let some = Deferred.makeUnsafe<void>()
-  let enough = Deferred.makeUnsafe<void>()
-
-  const append: TraceDispatcher["append"] = (record) => {
-    if (closed || buffer.length >= BUFFER_SIZE) {
-      dropped++
-      return
-    }
-    buffer.push(record)
-    if (buffer.length === 1) Deferred.doneUnsafe(some, Effect.void)
-    if (buffer.length === BATCH_SIZE) Deferred.doneUnsafe(enough, Effect.void)
-  }
-
-  const take = () => {
-    const taken = buffer
-    buffer = []
-    some = Deferred.makeUnsafe()
-    enough = Deferred.makeUnsafe()
-    return taken
-  }
+  const tell = Effect.annotateLogs({ group, topic })
 
   /** Once per change of state: a trace topic that stays away is no news. */
-  const noteFailure = (error: SendError) =>
+  const noteFailure = (error: Error) =>
     Effect.suspend(() => {
       if (failing) return Effect.void
       failing = true
-      return Effect.annotateLogs(
-        Effect.logWarning(`message traces cannot be sent, the messages can: ${error.message}`),
-        { group: producerGroup, topic }
-      )
+      return tell(Effect.logWarning(`message traces cannot be sent, the messages can: ${error.message}`))
     })
 
   const noteSuccess = Effect.suspend(() => {
     if (!failing) return Effect.void
     failing = false
-    return Effect.annotateLogs(Effect.logInfo("message traces can be sent again"), { group: producerGroup, topic })
+    return tell(Effect.logInfo("message traces can be sent again"))
   })
-
-  const ended = (count: number) => {
-    underWay -= count
-    if (underWay === 0) onIdle?.()
-  }
 
   const sendOne = ({ count, message }: Packed, timeoutMillis: number) =>
     Effect.matchEffect(send(message, timeoutMillis), {
       onSuccess: () => {
+        underWay -= count
         sent += count
-        ended(count)
         return noteSuccess
       },
       onFailure: (error) => {
+        underWay -= count
         failed += count
-        ended(count)
         return noteFailure(error)
       }
     })
 
-  const sendAll = (timeoutMillis: number) =>
+  const sendAll = (records: ReadonlyArray<R>, timeoutMillis: number) =>
     Effect.suspend(() => {
-      const records = take()
       underWay += records.length
       return Effect.forEach(pack(topic, records), (packed) => sendOne(packed, timeoutMillis), {
         concurrency: CONCURRENCY,
         discard: true
       })
-    })
+    }).pipe(messages.track)
 
-  // The yield: whoever appends the tenth record must not pack and send on its own stack.
-  const once = Effect.suspend(() => Deferred.await(some)).pipe(
-    Effect.andThen(Effect.suspend(() => Effect.timeoutOption(Deferred.await(enough), FLUSH_INTERVAL_MILLIS))),
-    Effect.andThen(Effect.yieldNow),
-    Effect.andThen(sendAll(SEND_TIMEOUT_MILLIS))
+  /** A batch, or what there is five seconds after something came. */
+  const batch = Queue.peek(queue).pipe(
+    Effect.andThen(Effect.timeoutOption(Queue.takeBetween(queue, BATCH_SIZE, BUFFER_SIZE), FLUSH_INTERVAL_MILLIS)),
+    Effect.flatMap(Option.match({ onNone: () => Queue.clear(queue), onSome: Effect.succeed }))
   )
-  yield* Effect.forkScoped(Effect.forever(once), { startImmediately: true })
-
-  const idle = Effect.callback<void>((resume) => {
-    if (underWay === 0) return resume(Effect.void)
-    onIdle = () => resume(Effect.void)
-    return undefined
+  yield* Effect.forkScoped(Effect.forever(Effect.flatMap(batch, (records) => sendAll(records, SEND_TIMEOUT_MILLIS))), {
+    startImmediately: true
   })
 
+  const flushed = (timeoutMillis: number) =>
+    Queue.clear(queue).pipe(
+      Effect.flatMap((records) => sendAll(records, timeoutMillis)),
+      Effect.andThen(messages.drain(timeoutMillis)),
+      Effect.timeoutOption(timeoutMillis)
+    )
+
   return {
-    append,
-    state: () => ({ topic, sent, buffered: buffer.length + underWay, dropped, failed }),
+    append: (record) => {
+      if (!Queue.offerUnsafe(queue, record)) dropped++
+    },
+    state: () => ({ topic, sent, buffered: Queue.sizeUnsafe(queue) + underWay, dropped, failed }),
     flush: (timeoutMillis) =>
       Effect.andThen(
-        timeoutMillis > 0
-          ? Effect.timeoutOption(Effect.andThen(sendAll(timeoutMillis), idle), timeoutMillis)
-          : Effect.void,
-        Effect.sync(() => {
-          closed = true
-          dropped += buffer.length + underWay
-          buffer = []
+        timeoutMillis > 0 ? flushed(timeoutMillis) : Effect.void,
+        Effect.suspend(() => {
+          dropped += Queue.sizeUnsafe(queue) + underWay
           underWay = 0
+          return Queue.shutdown(queue)
         })
       )
   }

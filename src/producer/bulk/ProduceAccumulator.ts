@@ -10,7 +10,7 @@ import { isInvalid } from "../send/SendState.ts"
 import type { SendError } from "../send/SendError.ts"
 import type { SendOptions } from "../send/SendOptions.ts"
 import type { Sends } from "../send/Sends.ts"
-import * as TraceContext from "../telemetry/TraceContext.ts"
+import * as OutgoingContext from "../telemetry/OutgoingContext.ts"
 
 /**
  * Sends that come at about the same time leave together. A group of messages leaves when the next one would make it too
@@ -165,7 +165,7 @@ export const make = Effect.fnUntraced(function* (
       if (length > batchMaxBytes || held + length > totalBatchMaxBytes || sends.accept() !== undefined) {
         return sends.dispatch(part, options)
       }
-      return join(TraceContext.ofCaller(part, fiber), length, options, timeoutMillis)
+      return join(OutgoingContext.ofCaller(part, fiber), length, options, timeoutMillis)
     })
 
   const tick = Effect.suspend(() => {

@@ -14,7 +14,7 @@ import { notSent, type SendError, type SendReason, SendTimeout } from "../send/S
 import { check, type SendOptions } from "../send/SendOptions.ts"
 import type { Sends } from "../send/Sends.ts"
 import type { TopicPublishInfoTable } from "../queue/TopicPublishInfoTable.ts"
-import * as TraceContext from "../telemetry/TraceContext.ts"
+import * as OutgoingContext from "../telemetry/OutgoingContext.ts"
 
 /**
  * A send in two steps. The outer effect ends when the message has its place in the order of its queue; it waits while too
@@ -172,7 +172,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.uninterruptibleMask((restore) =>
       Effect.withFiber((fiber) => {
         const prepared = sends.prepare(message, options)
-        const part = isInvalid(prepared) ? prepared : TraceContext.ofCaller(prepared, fiber)
+        const part = isInvalid(prepared) ? prepared : OutgoingContext.ofCaller(prepared, fiber)
         const checked = isInvalid(part) ? part : check(config, part.topic, options)
         // What is refused is counted as any send that is.
         if (isInvalid(part) || isInvalid(checked)) return Effect.as(sends.dispatch(part, options), Effect.never)

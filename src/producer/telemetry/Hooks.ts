@@ -1,5 +1,5 @@
-import { Cause, Clock, Context, Effect, Exit } from "effect"
-import * as Millis from "../../message/Millis.ts"
+import { Clock, Context, Effect, Exit } from "effect"
+import * as HookRunner from "../../client/telemetry/HookRunner.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import type { SendResult } from "../../message/SendResult.ts"
 import type { Outgoing } from "../send/Outgoing.ts"
@@ -82,8 +82,8 @@ export interface HookCounters {
   refused: number
 }
 
-/** Runs the hooks of a producer. */
-export interface HookRunner {
+/** Runs the hooks of a producer around its sends. */
+export interface SendHooks {
   readonly counters: Readonly<HookCounters>
   readonly around: <A extends SendResult | void>(
     send: ObservedSend,
@@ -99,43 +99,20 @@ const outcomeOf = (exit: Exit.Exit<SendResult | void, SendError>): SendMessageOu
   Exit.map(exit, (value) => (typeof value === "object" ? value : undefined))
 
 /** Takes the hooks from the context; undefined when there are none, so that sends go by without a look. */
-export const make = Effect.fnUntraced(function* (producerGroup: string): Effect.fn.Return<HookRunner | undefined> {
+export const make = Effect.fnUntraced(function* (producerGroup: string): Effect.fn.Return<SendHooks | undefined> {
   const hooks = yield* SendMessageHooks
   const checks = yield* CheckForbiddenHooks
   if (hooks.length === 0 && checks.length === 0) return undefined
   const clock = yield* Clock.Clock
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const counters: HookCounters = { failures: 0, refused: 0 }
-  const failing = new Set<string>()
-
-  /** Once per change of state: a hook that goes on failing is no news. */
-  const failed = (name: string, problem: string) =>
-    Effect.suspend(() => {
+  const runner = HookRunner.make({
+    group: producerGroup,
+    what: "sends",
+    onFailure: () => {
       counters.failures++
-      if (failing.has(name)) return Effect.void
-      failing.add(name)
-      return Effect.logWarning(`hook ${name} failed, the sends go on: ${problem}`).pipe(
-        Effect.annotateLogs({ group: producerGroup })
-      )
-    })
-
-  const succeeded = (name: string) =>
-    Effect.suspend(() =>
-      failing.delete(name)
-        ? Effect.annotateLogs(Effect.logInfo(`hook ${name} works again`), { group: producerGroup })
-        : Effect.void
-    )
-
-  /** Lets a hook run for so long, and keeps to itself whatever goes wrong. */
-  const contained = (name: string, run: () => Effect.Effect<void, unknown>, limitMillis: number) =>
-    Effect.suspend(run).pipe(
-      Effect.interruptible,
-      Effect.timeoutOption(Math.max(1, limitMillis)),
-      Effect.flatMap((done) =>
-        done._tag === "Some" ? succeeded(name) : failed(name, `gave up after ${Millis.text(limitMillis)}`)
-      ),
-      Effect.catchCause((cause) => failed(name, describe(cause)))
-    )
+    }
+  })
 
   /** The refusal of a check, if it refuses. */
   const refusal = (
@@ -150,10 +127,10 @@ export const make = Effect.fnUntraced(function* (producerGroup: string): Effect.
           found = forbidden
         })
       )
-    return Effect.map(contained(`${check.hookName}.checkForbidden`, run, limitMillis), () => found)
+    return Effect.map(runner.run(`${check.hookName}.checkForbidden`, run, limitMillis), () => found)
   }
 
-  const around: HookRunner["around"] = (send, facts, run) => {
+  const around: SendHooks["around"] = (send, facts, run) => {
     const deadline = now() + send.timeoutMillis
     const context: SendMessageContext = {
       producerGroup,
@@ -174,7 +151,7 @@ export const make = Effect.fnUntraced(function* (producerGroup: string): Effect.
       }
       for (const hook of hooks) {
         const { before: begin } = hook
-        if (begin !== undefined) yield* contained(`${hook.hookName}.before`, () => begin(context), deadline - now())
+        if (begin !== undefined) yield* runner.run(`${hook.hookName}.before`, () => begin(context), deadline - now())
       }
       return undefined
     })
@@ -184,7 +161,7 @@ export const make = Effect.fnUntraced(function* (producerGroup: string): Effect.
         ({ after: end, hookName }) =>
           end === undefined
             ? Effect.void
-            : contained(
+            : runner.run(
                 `${hookName}.after`,
                 () => end(context, outcome),
                 Math.max(HOOK_GRACE_MILLIS, deadline - now())
@@ -201,8 +178,3 @@ export const make = Effect.fnUntraced(function* (producerGroup: string): Effect.
   }
   return { counters, around }
 })
-
-const describe = (cause: Cause.Cause<unknown>): string => {
-  const error = Cause.squash(cause)
-  return error instanceof Error ? error.message : String(error)
-}

@@ -1,9 +1,16 @@
 import { Clock, Effect, type Scope } from "effect"
 import * as ClientMetrics from "../../client/ClientMetrics.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
+import { isTraced } from "../../client/telemetry/TraceContext.ts"
+import * as TraceDispatcher from "../../client/telemetry/TraceDispatcher.ts"
 import type { SendResult } from "../../message/SendResult.ts"
 import type { UniqueIds } from "../../message/MessageId.ts"
-import { TraceMessageType } from "../../protocol/TraceData.ts"
+import {
+  type TraceEndTransaction,
+  TraceMessageType,
+  type TracePub,
+  type TraceRecall
+} from "../../protocol/TraceData.ts"
 import type { Outgoing } from "../send/Outgoing.ts"
 import * as Hooks from "./Hooks.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
@@ -14,14 +21,15 @@ import { factsOf, type MessageFacts } from "./TelemetryFacts.ts"
 import * as TelemetryMetrics from "./TelemetryMetrics.ts"
 import * as TelemetrySpans from "./TelemetrySpans.ts"
 import type { TopicPublishInfoTable } from "../queue/TopicPublishInfoTable.ts"
-import { isTraced } from "./TraceContext.ts"
-import * as TraceDispatcher from "./TraceDispatcher.ts"
+
+/** What a producer tells in message traces. */
+export type ProducerTraces = TraceDispatcher.TraceDispatcher<TracePub | TraceEndTransaction | TraceRecall>
 
 /** What watches a producer that runs. */
 export interface Telemetry {
   readonly observer: SendObserver
   /** Message traces; undefined unless `enableTrace` is set. */
-  readonly trace: TraceDispatcher.TraceDispatcher | undefined
+  readonly trace: ProducerTraces | undefined
   readonly hooks: Readonly<Hooks.HookCounters>
   /** Shows the counters of the sends as metrics for as long as the scope is open. */
   readonly watch: (sends: Send.Sends) => Effect.Effect<void, never, Scope.Scope>
@@ -64,7 +72,7 @@ export const make = Effect.fnUntraced(function* (
   const traced = <A extends SendResult | void>(
     outgoing: Outgoing,
     facts: MessageFacts,
-    dispatcher: TraceDispatcher.TraceDispatcher,
+    dispatcher: ProducerTraces,
     run: Effect.Effect<A, SendError>
   ) =>
     Effect.suspend(() => {
@@ -124,7 +132,7 @@ export const make = Effect.fnUntraced(function* (
 const producerSeries = (
   sends: Send.Sends,
   hooks: Readonly<Hooks.HookCounters>,
-  trace: TraceDispatcher.TraceDispatcher | undefined
+  trace: ProducerTraces | undefined
 ): ReadonlyArray<ClientMetrics.ObservedSeries> => [
   {
     kind: "gauge",
@@ -184,9 +192,9 @@ const makeTrace = Effect.fnUntraced(function* (
     table,
     uniqueIds
   )
-  return yield* TraceDispatcher.make({
+  return yield* TraceDispatcher.make<TracePub | TraceEndTransaction | TraceRecall>({
     topic: traceTopic,
-    producerGroup,
+    group: producerGroup,
     send: (message, timeoutMillis) => sends.send(message, { timeoutMillis })
   })
 })

@@ -6,7 +6,7 @@ import type { Outgoing } from "../send/Outgoing.ts"
 import type { SendError } from "../send/SendError.ts"
 import type { ObservedSend } from "../send/SendObserver.ts"
 import { errorType, type MessageFacts } from "./TelemetryFacts.ts"
-import * as TraceContext from "./TraceContext.ts"
+import * as OutgoingContext from "./OutgoingContext.ts"
 
 /**
  * The send spans of OpenTelemetry's messaging conventions.
@@ -98,11 +98,11 @@ export const around = <A extends SendResult | void>(
     {
       kind: facts.count > 1 ? "client" : "producer",
       attributes: startAttributes(source, send, facts),
-      links: TraceContext.contextsOf(send.outgoing).map((span) => ({ span, attributes: {} }))
+      links: OutgoingContext.contextsOf(send.outgoing).map((span) => ({ span, attributes: {} }))
     },
     (span) =>
       Effect.onExitPrimitive(
-        Effect.withParentSpan(run(TraceContext.inject(send.outgoing, span, source.maxMessageSize)), span, {
+        Effect.withParentSpan(run(OutgoingContext.inject(send.outgoing, span, source.maxMessageSize)), span, {
           captureStackTrace: false
         }),
         (exit) => {

@@ -6,7 +6,7 @@ import * as Message from "../../../src/message/Message.ts"
 import { RMQ_SYS_TRACE_TOPIC } from "../../../src/message/MixAll.ts"
 import { BrokerNotExist } from "../../../src/client/ClientError.ts"
 import { SendError } from "../../../src/producer/send/SendError.ts"
-import * as TraceDispatcher from "../../../src/producer/telemetry/TraceDispatcher.ts"
+import * as TraceDispatcher from "../../../src/client/telemetry/TraceDispatcher.ts"
 import * as TraceData from "../../../src/protocol/TraceData.ts"
 import { advance, makeProducer, onMemory, ownScope, settle, startProducer, text, timed } from "../../support/rig.ts"
 
@@ -156,9 +156,9 @@ const rig = Effect.gen(function* () {
   let hang = false
   let fails = false
   const { close, value: dispatcher } = yield* ownScope(
-    TraceDispatcher.make({
+    TraceDispatcher.make<TraceData.TracePub>({
       topic: "traces",
-      producerGroup: "pg",
+      group: "pg",
       send: (message) =>
         Effect.suspend(() => {
           sent.push(message)

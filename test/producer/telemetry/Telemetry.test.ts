@@ -9,7 +9,7 @@ import {
   make as makeMetrics,
   MAX_TOPICS
 } from "../../../src/producer/telemetry/TelemetryMetrics.ts"
-import { parseTraceparent, traceparentOf } from "../../../src/producer/telemetry/TraceContext.ts"
+import { parseTraceparent, traceparentOf } from "../../../src/client/telemetry/TraceContext.ts"
 import type { Outgoing } from "../../../src/producer/send/Outgoing.ts"
 import { ResponseCode } from "../../../src/protocol/ResponseCode.ts"
 import { advance, makeProducer, onMemory, settle, startProducer, text, timed } from "../../support/rig.ts"

@@ -1,0 +1,55 @@
+import { Cause, Effect } from "effect"
+import * as ForeignText from "../../message/ForeignText.ts"
+import * as Millis from "../../message/Millis.ts"
+
+/** Runs what an application hangs into a client, and keeps to itself whatever goes wrong there. */
+export interface HookRunner {
+  /**
+   * Lets a hook run for so many milliseconds. One that fails, dies, throws or takes longer is told once, until it works
+   * again, and counted; nothing of it reaches the caller.
+   */
+  readonly run: (name: string, hook: () => Effect.Effect<void, unknown>, limitMillis: number) => Effect.Effect<void>
+}
+
+const describe = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  return ForeignText.clean(error instanceof Error ? error.message : String(error))
+}
+
+/** Makes a runner of hooks. */
+export const make = (options: {
+  /** Whose hooks they are, in the log. */
+  readonly group: string
+  /** What goes on although a hook failed: `sends`. */
+  readonly what: string
+  /** Counts the runs that failed, died, or were given up. */
+  readonly onFailure: () => void
+}): HookRunner => {
+  const { group, onFailure, what } = options
+  const failing = new Set<string>()
+  const tell = Effect.annotateLogs({ group })
+
+  /** Once per change of state: a hook that goes on failing is no news. */
+  const failed = (name: string, problem: string) =>
+    Effect.suspend(() => {
+      onFailure()
+      if (failing.has(name)) return Effect.void
+      failing.add(name)
+      return tell(Effect.logWarning(`hook ${name} failed, the ${what} go on: ${problem}`))
+    })
+
+  const succeeded = (name: string) =>
+    Effect.suspend(() => (failing.delete(name) ? tell(Effect.logInfo(`hook ${name} works again`)) : Effect.void))
+
+  return {
+    run: (name, hook, limitMillis) =>
+      Effect.suspend(hook).pipe(
+        Effect.interruptible,
+        Effect.timeoutOption(Math.max(1, limitMillis)),
+        Effect.flatMap((done) =>
+          done._tag === "Some" ? succeeded(name) : failed(name, `gave up after ${Millis.text(limitMillis)}`)
+        ),
+        Effect.catchCause((cause) => failed(name, describe(cause)))
+      )
+  }
+}
