@@ -48,6 +48,7 @@ export class AddressRefused extends Schema.TaggedError<AddressRefused>()("Addres
   address: Schema.String,
   /** The broker that has it; undefined for an address that a user or a message id names. */
   brokerName: Schema.optional(Schema.String),
+  /** Why it is not dialled. */
   problem: AddressProblem,
   /** For `unreadable`, `rule-failed` and `not-translated`: what is wrong. Empty otherwise. */
   detail: Schema.String

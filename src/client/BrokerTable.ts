@@ -3,6 +3,7 @@ import type { AddressRefused } from "./AddressRefused.ts"
 
 /** A broker as a route names it. */
 export interface BrokerId {
+  /** The name that a master and its slaves share. */
   readonly brokerName: string
   /** 0 is the master. */
   readonly brokerId: number

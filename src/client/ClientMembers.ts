@@ -58,7 +58,9 @@ export interface MQConsumerInner {
 
 /** The producers and consumers of one instance, by group. */
 export interface ClientMembers {
+  /** The registered producers by their group. */
   readonly producerTable: Map<string, MQProducerInner>
+  /** The registered consumers by their group. */
   readonly consumerTable: Map<string, MQConsumerInner>
 }
 

@@ -77,8 +77,11 @@ export const borrowOf = (config: Borrow & { readonly borrowRoute: boolean }): Bo
 
 /** What the route tables of an instance are made of. */
 export interface TopicRouteOptions {
+  /** Requests to the name servers. */
   readonly api: MQClientApi
+  /** Who is told of a route that changed. */
   readonly members: ClientMembers
+  /** Which addresses of a route may be dialled. */
   readonly policy: AddressPolicy
   /** What a look-up may take, in milliseconds. */
   readonly timeoutMillis: number

@@ -1,11 +1,12 @@
 import { Clock, Context, Effect, Exit } from "effect"
 import * as HookRunner from "../../client/telemetry/HookRunner.ts"
+import type { MessageType } from "../../client/telemetry/MessageType.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import type { SendResult } from "../../message/SendResult.ts"
 import type { Outgoing } from "../send/Outgoing.ts"
 import type { SendError, SendForbidden } from "../send/SendError.ts"
 import type { ObservedSend } from "../send/SendObserver.ts"
-import type { MessageFacts, MessageType } from "./TelemetryFacts.ts"
+import type { MessageFacts } from "./TelemetryFacts.ts"
 
 /** What a hook gets to see of a send. Nothing of it may be changed. */
 export interface SendMessageContext {

@@ -1,6 +1,6 @@
 import { Clock, Effect, type Scope } from "effect"
-import * as ClientMetrics from "../../client/ClientMetrics.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
+import * as ObservedMetrics from "../../client/telemetry/ObservedMetrics.ts"
 import { isTraced } from "../../client/telemetry/TraceContext.ts"
 import * as TraceDispatcher from "../../client/telemetry/TraceDispatcher.ts"
 import type { SendResult } from "../../message/SendResult.ts"
@@ -17,8 +17,8 @@ import type { ProducerConfig } from "../ProducerConfig.ts"
 import * as Send from "../send/SendEngine.ts"
 import type { SendError } from "../send/SendError.ts"
 import type { SendObserver } from "../send/SendObserver.ts"
+import * as SendMetrics from "./SendMetrics.ts"
 import { factsOf, type MessageFacts } from "./TelemetryFacts.ts"
-import * as TelemetryMetrics from "./TelemetryMetrics.ts"
 import * as TelemetrySpans from "./TelemetrySpans.ts"
 import type { TopicPublishInfoTable } from "../queue/TopicPublishInfoTable.ts"
 
@@ -110,13 +110,13 @@ export const make = Effect.fnUntraced(function* (
         hooks === undefined ? inner(run)(outgoing) : hooks.around({ ...send, outgoing }, facts, inner(run))
       return isTraced(send.fiber) ? TelemetrySpans.around(source, send, facts, hooked) : hooked(send.outgoing)
     },
-    ended: config.metrics ? TelemetryMetrics.make(context) : undefined
+    ended: config.metrics ? SendMetrics.make(context) : undefined
   }
   const hookCounters = hooks?.counters ?? { failures: 0, refused: 0 }
 
   const watch: Telemetry["watch"] = (sends) => {
     if (!config.metrics) return Effect.void
-    return ClientMetrics.observe(
+    return ObservedMetrics.observe(
       {
         "messaging.system": "rocketmq",
         "messaging.client.id": instance.clientId,
@@ -133,7 +133,7 @@ const producerSeries = (
   sends: Send.Sends,
   hooks: Readonly<Hooks.HookCounters>,
   trace: ProducerTraces | undefined
-): ReadonlyArray<ClientMetrics.ObservedSeries> => [
+): ReadonlyArray<ObservedMetrics.ObservedSeries> => [
   {
     kind: "gauge",
     name: "rocketmq.client.sends",

@@ -1,12 +1,10 @@
 import { Cause, type Exit } from "effect"
+import { type MessageType, typeOf } from "../../client/telemetry/MessageType.ts"
 import { keysOf } from "../../message/MessageExt.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
 import * as MessageProperties from "../../protocol/MessageProperties.ts"
 import type { Outgoing } from "../send/Outgoing.ts"
 import type { SendError } from "../send/SendError.ts"
-
-/** What kind of message it is, in OpenTelemetry's words. */
-export type MessageType = "normal" | "fifo" | "delay" | "transaction"
 
 /** What a ready message says of itself, read back from its property text: only for sends that somebody watches. */
 export interface MessageFacts {
@@ -17,19 +15,6 @@ export interface MessageFacts {
   readonly count: number
   /** All properties as they leave, those of RocketMQ included. */
   readonly properties: Readonly<Record<string, string>>
-}
-
-const typeOf = (properties: Readonly<Record<string, string>>): MessageType => {
-  if (properties[MessageConst.TRANSACTION_PREPARED] === "true") return "transaction"
-  if (
-    properties[MessageConst.DELAY_TIME_LEVEL] !== undefined ||
-    properties[MessageConst.TIMER_DELIVER_MS] !== undefined ||
-    properties[MessageConst.TIMER_DELAY_MS] !== undefined ||
-    properties[MessageConst.TIMER_DELAY_SEC] !== undefined
-  ) {
-    return "delay"
-  }
-  return properties[MessageConst.SHARDING_KEY] === undefined ? "normal" : "fifo"
 }
 
 /** How many messages leave with one send. */

@@ -1,7 +1,7 @@
 import { Effect, type Exit } from "effect"
+import { serverAttributes } from "../../client/telemetry/SpanAttributes.ts"
 import type { SendResult } from "../../message/SendResult.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
-import * as Address from "../../transport/Address.ts"
 import type { Outgoing } from "../send/Outgoing.ts"
 import type { SendError } from "../send/SendError.ts"
 import type { ObservedSend } from "../send/SendObserver.ts"
@@ -55,11 +55,6 @@ const startAttributes = (source: SpanSource, send: ObservedSend, facts: MessageF
     Object.assign(attributes, serverAttributes(source.addressOf(send.queue.brokerName)))
   }
   return attributes
-}
-
-const serverAttributes = (address: string | undefined): Record<string, unknown> => {
-  const parsed = address === undefined ? undefined : Address.parse(address)
-  return parsed === undefined || "_tag" in parsed ? {} : { "server.address": parsed.host, "server.port": parsed.port }
 }
 
 /** What the end tells: the last broker that was tried, and what became of it. */

@@ -3,12 +3,9 @@ import { Deferred, Effect, Exit, Fiber, Logger, Metric, Option, References, Trac
 import { TestClock } from "effect/testing"
 import { EmbeddedCluster } from "../../../src/testing/index.ts"
 import * as Message from "../../../src/message/Message.ts"
+import * as SendMetrics from "../../../src/producer/telemetry/SendMetrics.ts"
 import { SendMessageHooks } from "../../../src/producer/telemetry/Hooks.ts"
-import {
-  DURATION_BOUNDARIES,
-  make as makeMetrics,
-  MAX_TOPICS
-} from "../../../src/producer/telemetry/TelemetryMetrics.ts"
+import { DURATION_BOUNDARIES, MAX_TOPICS } from "../../../src/client/telemetry/OperationMetrics.ts"
 import { parseTraceparent, traceparentOf } from "../../../src/client/telemetry/TraceContext.ts"
 import type { Outgoing } from "../../../src/producer/send/Outgoing.ts"
 import { ResponseCode } from "../../../src/protocol/ResponseCode.ts"
@@ -354,7 +351,7 @@ describe("metrics of sends", () => {
     Effect.gen(function* () {
       const registry: Metric.MetricRegistry = new Map()
       yield* Effect.gen(function* () {
-        const record = makeMetrics(yield* Effect.context())
+        const record = SendMetrics.make(yield* Effect.context())
         for (let i = 0; i < MAX_TOPICS + 500; i++) {
           record(outgoing(`topic-${i}`), Exit.void, 1)
           record(outgoing(`topic-${i}`), Exit.die(new Error("no")), 1)
