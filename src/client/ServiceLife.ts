@@ -13,7 +13,7 @@ export type RunStep = <A, R>(
 ) => Effect.Effect<A, StartError, R>
 
 /** What the steps of a start can ask of the life that they belong to. */
-export interface LifeContext extends Pick<ServiceLife<unknown>, "refusal" | "notify" | "serviceStateNow"> {
+export interface LifeContext extends Pick<ServiceLife<unknown>, "illegal" | "refusal" | "notify" | "serviceStateNow"> {
   readonly step: RunStep
 }
 
@@ -150,6 +150,7 @@ export const make = Effect.fnUntraced(function* <A, R = never>(
 
   const context: LifeContext = {
     step: (id, name, self) => Effect.ensuring(runStep(journal, id, name, self), notify),
+    illegal,
     refusal: (action) => (now()._tag === "Running" ? undefined : illegal(action)),
     notify,
     serviceStateNow: () => stateOf[now()._tag]

@@ -31,7 +31,8 @@ export interface DefaultMQProducerShape extends ProducerSends.ProducerSends {
   /**
    * Ends the producer: no send begins, those under way have `drainTimeoutMillis` to end, the brokers are told, and
    * everything it held is released. Sends that are left over end with their own deadline, or at once with `ClientClosed`
-   * when nobody else uses the client instance. In any state but RUNNING it does nothing; while a start is under way it
+   * when nobody else uses the client instance; queued sends and automatic batches, which run in the producer's fibers, end
+   * with `IllegalServiceState`. In any state but RUNNING it does nothing; while a start is under way it
    * waits for that first.
    */
   readonly shutdown: Effect.Effect<void>

@@ -7,6 +7,8 @@ import type { MessageQueue } from "../message/MessageQueue.ts"
 import * as Namespace from "../message/Namespace.ts"
 import type { SendResult } from "../message/SendResult.ts"
 import type { EncodeOptions, Topic } from "../message/Topic.ts"
+import type { LifeContext } from "../client/ServiceLife.ts"
+import * as Fork from "./bulk/Fork.ts"
 import * as ProduceAccumulator from "./bulk/ProduceAccumulator.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
 import * as Recall from "./Recall.ts"
@@ -14,7 +16,7 @@ import type * as RequestReply from "./reply/RequestReply.ts"
 import * as SendBatch from "./bulk/SendBatch.ts"
 import { notSent, type SendError } from "./send/SendError.ts"
 import type { SendOptions } from "./send/SendOptions.ts"
-import * as SendQueue from "./bulk/QueuedSend.ts"
+import * as QueuedSend from "./bulk/QueuedSend.ts"
 import * as SendStream from "./bulk/SendStream.ts"
 import type { Sends } from "./send/Sends.ts"
 import type { TopicPublishInfoTable } from "./queue/TopicPublishInfoTable.ts"
@@ -44,7 +46,7 @@ export interface ProducerSends {
    * more than `maxQueuedSends` are under way; the inner one ends when a broker has stored it. Messages of one queue are
    * stored in the order in which the outer effects ended. Whoever does not want the inner effect need not run it.
    */
-  readonly sendQueued: SendQueue.SendQueued
+  readonly sendQueued: QueuedSend.SendQueued
   /** Sends a stream of messages; gives the results in the order of the messages. The first failure ends it. */
   readonly sendAll: SendStream.SendStreams["sendAll"]
   /** Sends what it is given, 64 messages at once; gives how many were stored. */
@@ -88,23 +90,25 @@ export interface SendParts {
   readonly requests: RequestReply.RequestReply
 }
 
-/** Makes the ways in which a running producer sends. `refusal` says why nothing may begin. */
+/** Makes the ways in which a running producer sends; what belongs to no caller belongs to the scope. */
 export const make = Effect.fnUntraced(function* (
   config: ProducerConfig,
   instance: MQClientInstanceShape,
   table: TopicPublishInfoTable,
   uniqueIds: UniqueIds,
   sends: Sends,
-  refusal: () => IllegalServiceState | undefined
+  { illegal, refusal }: Pick<LifeContext, "illegal" | "refusal">
 ): Effect.fn.Return<RunningSends, never, Scope.Scope> {
   const clock = yield* Clock.Clock
   const newId = () => uniqueIds(Math.floor(clock.currentTimeMillisUnsafe()))
-  const accumulator = config.autoBatch ? yield* ProduceAccumulator.make(config, sends, newId) : undefined
+  const fork = yield* Fork.make
+  const end = () => illegal("send")
+  const accumulator = config.autoBatch ? yield* ProduceAccumulator.make(config, sends, newId, fork, end) : undefined
   return {
     send: accumulator?.send ?? sends.send,
     sendBatch: SendBatch.make(config, sends, newId),
-    sendQueued: yield* SendQueue.make(config, sends, table, newId),
-    recallMessage: Recall.make(config, instance, table, refusal),
+    sendQueued: yield* QueuedSend.make(config, sends, table, newId, fork, end),
+    recallMessage: Recall.make(config, instance, table, () => refusal("recall")),
     close: () => accumulator?.close()
   }
 })

@@ -57,9 +57,10 @@ const topicsOf = ({ createTopicKey, topics }: ProducerConfig.ProducerConfig) =>
 /** Steps 2.2 to 2.6 of docs/startup.md; what they acquire is held by the scope. */
 export const acquire = Effect.fnUntraced(function* (
   parts: ProducerParts,
-  { refusal, step }: LifeContext
+  life: LifeContext
 ): Effect.fn.Return<Running, StartError, Scope.Scope> {
   const { config, extension, manager, table } = parts
+  const { step } = life
   const { producerGroup } = config
   yield* step("2.2", "check the configuration and the group", check(parts))
   const instance = yield* step("2.3", "get or create MQClientInstance", manager.getOrCreateMQClientInstance(config))
@@ -85,7 +86,7 @@ export const acquire = Effect.fnUntraced(function* (
   const uniqueIds = makeUniqueIds({ ...(yield* HostInfo), random: yield* Random.nextIntBetween(0, 0xffff_ffff) })
   const telemetry = yield* Telemetry.make(config, instance, table, uniqueIds)
   const sends = yield* SendEngine.make(config, instance, table, uniqueIds, telemetry.observer)
-  const messages = yield* ProducerSends.make(config, instance, table, uniqueIds, sends, () => refusal("recall"))
+  const messages = yield* ProducerSends.make(config, instance, table, uniqueIds, sends, life)
   const requests = yield* RequestReply.make(config, instance, table, sends)
   yield* telemetry.watch(sends)
   yield* step(

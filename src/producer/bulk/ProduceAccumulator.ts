@@ -1,10 +1,12 @@
-import { Clock, Context, Effect, Latch, type Scope, Tracer } from "effect"
+import { Clock, Effect, Latch, type Scope } from "effect"
+import type { IllegalServiceState } from "../../client/ClientError.ts"
 import { isRetryTopic } from "../../message/MixAll.ts"
 import type { Message } from "../../message/Message.ts"
 import * as MessageQueue from "../../message/MessageQueue.ts"
 import type { SendResult } from "../../message/SendResult.ts"
 import { type Outgoing, wantsPacking } from "../send/Outgoing.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
+import type { Fork } from "./Fork.ts"
 import * as SendBatch from "./SendBatch.ts"
 import { isInvalid } from "../send/SendState.ts"
 import type { SendError } from "../send/SendError.ts"
@@ -62,16 +64,17 @@ const keyOf = ({ tags, topic, waitStoreMsgOK = true }: Message, options: SendOpt
 
 /**
  * Makes an accumulator; its one fiber lives in the scope and sleeps until the next group is due, or until there is one.
- * A batch that has left belongs to no caller: it ends with its own deadline, whoever is interrupted.
+ * A batch that has left belongs to no caller, but to the producer: it goes on whoever is interrupted, and ends with
+ * `illegal` when it is left over by the shutdown.
  */
 export const make = Effect.fnUntraced(function* (
   config: ProducerConfig,
   sends: Sends,
-  newId: () => string
+  newId: () => string,
+  fork: Fork,
+  illegal: () => IllegalServiceState
 ): Effect.fn.Return<ProduceAccumulator, never, Scope.Scope> {
   const clock = yield* Clock.Clock
-  // What leaves is part of no start: the messages name the spans of their senders.
-  const fork = Effect.runForkWith(Context.omit(Tracer.ParentSpan)(yield* Effect.context()))
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   /** In the order in which they were opened, which is that in which they are due. */
   const groups = new Map<string, Group>()
@@ -114,7 +117,13 @@ export const make = Effect.fnUntraced(function* (
   const flush = (group: Group) => {
     groups.delete(group.key)
     const [first, ...more] = group.entries
-    if (first !== undefined) fork(transmit(group, [first, ...more]))
+    if (first === undefined) return
+    const left = Effect.sync(() => {
+      for (const entry of [first, ...more]) {
+        end(entry, Effect.fail(SendBatch.leftOver(entry.part, "unknown", illegal())))
+      }
+    })
+    fork(Effect.onInterrupt(transmit(group, [first, ...more]), () => left))
   }
 
   const add = (group: Group, entry: Entry) => {

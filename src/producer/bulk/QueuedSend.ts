@@ -1,10 +1,11 @@
-import { Clock, Context, Deferred, Effect, Random, Semaphore, Tracer } from "effect"
+import { Clock, Deferred, Effect, Random, Semaphore } from "effect"
 import type { IllegalServiceState } from "../../client/ClientError.ts"
 import type { Message } from "../../message/Message.ts"
 import * as MessageQueue from "../../message/MessageQueue.ts"
 import type { SendResult } from "../../message/SendResult.ts"
 import { selectOneMessageQueue } from "../queue/FaultStrategy.ts"
 import type { Outgoing } from "../send/Outgoing.ts"
+import type { Fork } from "./Fork.ts"
 import { mayJoin } from "./ProduceAccumulator.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
 import { choose } from "../send/QueueChoice.ts"
@@ -41,48 +42,55 @@ interface Queued {
   readonly done: Deferred.Deferred<SendResult, SendError>
 }
 
+/** What waits at one queue, and what has left it and is not acknowledged. */
+interface Lane {
+  readonly waiting: Array<Queued>
+  sending: ReadonlyArray<Queued>
+}
+
 const timeout = (topic: string, timeoutMillis: number, during: string) =>
   new SendTimeout({ topic, timeoutMillis, during })
 
 /**
  * Makes the two-step sends of a producer. Each queue with messages that wait has a fiber, which ends with the last of
- * them; it belongs to no caller. With `autoBatch` the messages that wait behind one another leave together.
+ * them; it belongs to no caller, but to the producer: what is left over when that has been shut down ends with
+ * `illegal`. With `autoBatch` the messages that wait behind one another leave together.
  */
 export const make = Effect.fnUntraced(function* (
   config: ProducerConfig,
   sends: Sends,
   table: TopicPublishInfoTable,
-  newId: () => string
+  newId: () => string,
+  fork: Fork,
+  illegal: () => IllegalServiceState
 ): Effect.fn.Return<SendQueued> {
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
-  // What leaves is part of no start: the messages name the spans of their senders.
-  const fork = Effect.runForkWith(Context.omit(Tracer.ParentSpan)(yield* Effect.context()))
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const chance = () => random.nextDoubleUnsafe()
   const places = Semaphore.makeUnsafe(config.maxQueuedSends)
   /** What waits at each queue; a queue with an entry has a fiber. */
-  const lanes = new Map<string, Array<Queued>>()
+  const lanes = new Map<string, Lane>()
 
   /** Callers that wait for a place. */
   let queueing = 0
   const leaveQueue = Effect.sync(() => void queueing--)
 
   /** What leaves next: the first that waits, and with `autoBatch` those behind it that can go with it. */
-  const take = (lane: Array<Queued>): ReadonlyArray<Queued> => {
-    const [first] = lane
+  const take = ({ waiting }: Lane): ReadonlyArray<Queued> => {
+    const [first] = waiting
     if (first === undefined) return []
     let count = 1
     if (config.autoBatch && mayJoin(config, first.part)) {
       let length = SendBatch.partLength(first.part)
-      for (const { part, pinned } of lane.slice(1)) {
+      for (const { part, pinned } of waiting.slice(1)) {
         length += SendBatch.partLength(part)
         const fits = length <= config.batchMaxBytes && pinned === first.pinned && mayJoin(config, part)
         if (!fits || !SendBatch.goTogether(first.part.message, part.message)) break
         count++
       }
     }
-    return lane.splice(0, count)
+    return waiting.splice(0, count)
   }
 
   const end = ({ done }: Queued, exit: Effect.Effect<SendResult, SendError>) => {
@@ -90,7 +98,8 @@ export const make = Effect.fnUntraced(function* (
     Deferred.doneUnsafe(done, exit)
   }
 
-  const transmit = (batch: ReadonlyArray<Queued>, first: Queued): Effect.Effect<void> => {
+  const transmit = (lane: Lane, batch: ReadonlyArray<Queued>, first: Queued): Effect.Effect<void> => {
+    lane.sending = batch
     const parts = batch.map(({ part }) => part)
     const outgoing = batch.length === 1 ? first.part : SendBatch.join([first.part, ...parts.slice(1)], newId())
     // The nearest deadline: with a common one, that of the first.
@@ -108,10 +117,12 @@ export const make = Effect.fnUntraced(function* (
           )
     const settled = Effect.matchCause(send, {
       onSuccess: (result) => {
+        lane.sending = []
         const results = batch.length === 1 ? [result] : SendBatch.split(result, parts)
         for (const [index, one] of batch.entries()) end(one, Effect.succeed(results[index] ?? result))
       },
       onFailure: (cause) => {
+        lane.sending = []
         for (const one of batch) {
           end(
             one,
@@ -123,25 +134,34 @@ export const make = Effect.fnUntraced(function* (
     return Effect.andThen(settled, places.release(batch.length))
   }
 
-  const work = (key: string, lane: Array<Queued>): Effect.Effect<void> =>
+  const work = (key: string, lane: Lane): Effect.Effect<void> =>
     Effect.suspend(() => {
       const batch = take(lane)
       const [first] = batch
-      if (first !== undefined) return Effect.andThen(transmit(batch, first), work(key, lane))
+      if (first !== undefined) return Effect.andThen(transmit(lane, batch, first), work(key, lane))
       lanes.delete(key)
       return Effect.void
+    })
+
+  /** Ends what a lane holds whose producer has ended: what has left may be stored, what waits is not sent. */
+  const abandon = (key: string, { sending, waiting }: Lane) =>
+    Effect.suspend(() => {
+      lanes.delete(key)
+      for (const one of sending) end(one, Effect.fail(SendBatch.leftOver(one.part, "unknown", illegal())))
+      for (const one of waiting) end(one, Effect.fail(SendBatch.leftOver(one.part, "not-sent", illegal())))
+      return places.release(sending.length + waiting.length)
     })
 
   const enqueue = (queued: Queued) => {
     const key = MessageQueue.key(queued.queue)
     const lane = lanes.get(key)
     if (lane !== undefined) {
-      lane.push(queued)
+      lane.waiting.push(queued)
       return
     }
-    const fresh = [queued]
+    const fresh: Lane = { waiting: [queued], sending: [] }
     lanes.set(key, fresh)
-    fork(work(key, fresh))
+    fork(Effect.onInterrupt(work(key, fresh), () => abandon(key, fresh)))
   }
 
   /** Gives the message its place in the order, in one step. */
@@ -162,8 +182,6 @@ export const make = Effect.fnUntraced(function* (
     // The route was looked up; only a change since then can have taken its queues.
     if (queue === undefined) return timeout(part.topic, timeoutMillis, "the choice of a queue")
     if ("_tag" in queue) return queue
-    const refusal: IllegalServiceState | undefined = sends.accept()
-    if (refusal !== undefined) return refusal
     const pinned = checked.queue !== undefined || checked.selector !== undefined
     return { part, queue, pinned, timeoutMillis, deadline, done: Deferred.makeUnsafe() }
   }
@@ -196,7 +214,10 @@ export const make = Effect.fnUntraced(function* (
             ? Effect.flatMap(places.takeIfAvailable(1), (taken) => (taken ? Effect.succeed(1) : slow))
             : slow
         return Effect.flatMap(restore(wait), () => {
-          const queued = admit(part, options, timeoutMillis, deadline)
+          // The producer may have been shut down while the message waited for its place.
+          const refusal = sends.accept()
+          const queued = refusal ?? admit(part, options, timeoutMillis, deadline)
+          if ("_tag" in queued && refusal === undefined) sends.settle()
           if ("_tag" in queued) return Effect.andThen(places.release(1), Effect.fail(notSent(topic, queued)))
           enqueue(queued)
           return Effect.succeed(Deferred.await(queued.done))

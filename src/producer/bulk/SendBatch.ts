@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import type { IllegalServiceState } from "../../client/ClientError.ts"
 import * as MessageBatch from "../../message/MessageBatch.ts"
 import type { Message } from "../../message/Message.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
@@ -8,7 +9,7 @@ import { MessageConst } from "../../protocol/MessageProperties.ts"
 import type { Outgoing } from "../send/Outgoing.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
 import { isInvalid } from "../send/SendState.ts"
-import { InvalidMessage, SendError } from "../send/SendError.ts"
+import { InvalidMessage, SendError, type SendOutcome } from "../send/SendError.ts"
 import type { SendOptions } from "../send/SendOptions.ts"
 import * as SendRequest from "../send/SendRequest.ts"
 import type { Sends } from "../send/Sends.ts"
@@ -92,6 +93,10 @@ export const split = (result: SendResult, parts: ReadonlyArray<Outgoing>): Reado
 /** The failure of a batch as that of one of its messages. */
 export const errorOf = ({ attempts, outcome, reason, topic }: SendError, part: Outgoing): SendError =>
   new SendError({ topic, msgId: part.msgId, outcome, attempts, reason })
+
+/** The end of a message that a shutdown left over, in a fiber that belongs to no caller. */
+export const leftOver = ({ msgId, topic }: Outgoing, outcome: SendOutcome, reason: IllegalServiceState): SendError =>
+  new SendError({ topic, msgId, outcome, attempts: [], reason })
 
 const isSome = <A>(list: ReadonlyArray<A>): list is readonly [A, ...Array<A>] => list.length > 0
 
