@@ -13,7 +13,10 @@ export type RunStep = <A, R>(
 ) => Effect.Effect<A, StartError, R>
 
 /** What the steps of a start can ask of the life that they belong to. */
-export interface LifeContext extends Pick<ServiceLife<unknown>, "illegal" | "refusal" | "notify" | "serviceStateNow"> {
+export interface LifeContext extends Pick<
+  ServiceLife<unknown>,
+  "illegal" | "refusal" | "notify" | "notifyUnsafe" | "serviceStateNow"
+> {
   readonly step: RunStep
 }
 
@@ -89,6 +92,8 @@ export interface ServiceLife<A, R = never> {
   readonly changes: Stream.Stream<void>
   /** Tells those who watch {@link changes} of a change in what it holds. */
   readonly notify: Effect.Effect<void>
+  /** {@link notify} from where no effect runs. */
+  readonly notifyUnsafe: () => void
 }
 
 /** Where a life is. `Stopping` and `Ended` keep the parts for {@link ServiceLife.parts}; only the scope holds anything. */
@@ -125,8 +130,9 @@ export const make = Effect.fnUntraced(function* <A, R = never>(
   const guardStep = { id: `${number}.1`, name: "set START_FAILED" }
   const phase = yield* SubscriptionRef.make<Phase<A>>({ _tag: "CreateJust" })
   const ticks = yield* PubSub.sliding<void>({ capacity: 1, replay: 1 })
-  const notify = Effect.asVoid(PubSub.publish(ticks, undefined))
-  yield* notify
+  const notifyUnsafe = () => void PubSub.publishUnsafe(ticks, undefined)
+  const notify = Effect.sync(notifyUnsafe)
+  notifyUnsafe()
   const journal = makeJournal()
 
   const now = () => SubscriptionRef.getUnsafe(phase)
@@ -153,6 +159,7 @@ export const make = Effect.fnUntraced(function* <A, R = never>(
     illegal,
     refusal: (action) => (now()._tag === "Running" ? undefined : illegal(action)),
     notify,
+    notifyUnsafe,
     serviceStateNow: () => stateOf[now()._tag]
   }
 
@@ -310,7 +317,8 @@ export const make = Effect.fnUntraced(function* <A, R = never>(
     refusal: context.refusal,
     steps: () => [...journal.records],
     changes: Stream.takeUntil(Stream.fromPubSub(ticks), () => ["Ended", "Failed"].includes(now()._tag)),
-    notify
+    notify,
+    notifyUnsafe
   }
   return self
 })

@@ -1,4 +1,4 @@
-import { Context, Effect, Layer, Random, type Stream } from "effect"
+import { Context, Effect, Layer, Random, Stream } from "effect"
 import { withDefaults } from "../client/ClientConfig.ts"
 import { StartError } from "../client/ClientError.ts"
 import { MQClientManager } from "../client/MQClientManager.ts"
@@ -9,7 +9,7 @@ import * as ProducerConfig from "./ProducerConfig.ts"
 import * as ProducerSends from "./ProducerSends.ts"
 import { type ProducerState, viewOf } from "./ProducerState.ts"
 import * as TopicPublishInfoTable from "./queue/TopicPublishInfoTable.ts"
-import { acquire, type Extension, type Running } from "./RunningProducer.ts"
+import { acquire, changesOf, type Extension, type Running } from "./RunningProducer.ts"
 import { notSent, type SendError } from "./send/SendError.ts"
 
 /** A producer: what `DefaultMQProducer.make` and the layers give. */
@@ -38,6 +38,12 @@ export interface DefaultMQProducerShape extends ProducerSends.ProducerSends {
   readonly shutdown: Effect.Effect<void>
   /** Everything there is to see of the producer now. */
   readonly state: Effect.Effect<ProducerState>
+  /**
+   * {@link state} now and after each change of the service state, a step of the start, or the client instance under the
+   * producer (its routes, heartbeats, connections, timers, groups). Counters alone are no change. A slow reader gets one
+   * state for several changes and misses none; the stream ends with the state after a shutdown or a failed start.
+   */
+  readonly stateChanges: Stream.Stream<ProducerState>
 }
 
 /**
@@ -137,6 +143,15 @@ export const makeExtended = Effect.fnUntraced(function* (
     spanAttributes: { "messaging.system": "rocketmq", "messaging.rocketmq.producer.group": producerGroup }
   })
 
+  const state = Effect.suspend(() => {
+    const serviceState = life.serviceStateNow()
+    const parts = life.parts()
+    const always = { producerGroup, serviceState, steps: life.steps(), topics: [...table.topics()] }
+    return parts === undefined || serviceState !== "RUNNING"
+      ? Effect.succeed(viewOf({ ...always, instance: undefined }, parts))
+      : Effect.map(parts.instance.state, (instance) => viewOf({ ...always, instance }, parts))
+  })
+
   const producer: DefaultMQProducerShape = {
     ...ProducerSends.facade(life.parts, life.illegal, config.namespace),
     producerGroup,
@@ -144,13 +159,8 @@ export const makeExtended = Effect.fnUntraced(function* (
     serviceStateChanges: life.serviceStateChanges,
     start: Effect.asVoid(life.start),
     shutdown: life.shutdown,
-    state: Effect.gen(function* () {
-      const serviceState = life.serviceStateNow()
-      const parts = life.parts()
-      const instance =
-        serviceState === "RUNNING" ? yield* parts?.instance.state ?? Effect.succeed(undefined) : undefined
-      return viewOf({ producerGroup, serviceState, steps: life.steps(), topics: [...table.topics()], instance }, parts)
-    })
+    state,
+    stateChanges: Stream.mapEffect(changesOf(life), () => state)
   }
   const running = (topic: string) =>
     Effect.suspend((): Effect.Effect<Running, SendError> => {

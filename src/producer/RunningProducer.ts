@@ -1,4 +1,4 @@
-import { Effect, Random, type Scope } from "effect"
+import { Effect, Random, type Scope, Stream } from "effect"
 import { type ConfigProblem, InvalidConfig, type StartError, type StartReason } from "../client/ClientError.ts"
 import { HostInfo } from "../client/ClientId.ts"
 import type { MQProducerInner } from "../client/ClientMembers.ts"
@@ -6,7 +6,7 @@ import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import type { MQClientManager } from "../client/MQClientManager.ts"
 import { checkGroup } from "../client/Names.ts"
 import { awaitReadiness } from "../client/Readiness.ts"
-import type { LifeContext } from "../client/ServiceLife.ts"
+import type { LifeContext, ServiceLife } from "../client/ServiceLife.ts"
 import { makeUniqueIds } from "../message/MessageId.ts"
 import { RESERVED_PRODUCER_GROUPS } from "../message/MixAll.ts"
 import { borrowOf } from "../client/TopicRoute.ts"
@@ -71,7 +71,10 @@ export const acquire = Effect.fnUntraced(function* (
     instance.registerProducer({
       producerGroup,
       publishTopicList: table.topics,
-      updateTopicPublishInfo: table.update,
+      updateTopicPublishInfo: (route) => {
+        table.update(route)
+        life.notifyUnsafe()
+      },
       ...more
     })
   )
@@ -101,3 +104,18 @@ export const acquire = Effect.fnUntraced(function* (
   yield* step("2.6", "everything is held", Effect.void)
   return { instance, sends, messages, requests, telemetry }
 })
+
+/**
+ * An element now and after each change that a producer's state shows: of its service state and steps, and of the client
+ * instance under it. A slow reader gets one for several; none is lost. It ends with the last, when the life is over.
+ */
+export const changesOf = (life: ServiceLife<Running>): Stream.Stream<void> => {
+  const ofInstance = Stream.switchMap(life.serviceStateChanges, (state): Stream.Stream<unknown> =>
+    state === "RUNNING" ? (life.parts()?.instance.changes ?? Stream.empty) : Stream.empty
+  )
+  return Stream.merge(
+    life.changes,
+    Stream.map(ofInstance, () => undefined),
+    { haltStrategy: "left" }
+  ).pipe(Stream.buffer({ capacity: 1, strategy: "sliding" }))
+}

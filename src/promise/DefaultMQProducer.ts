@@ -80,6 +80,11 @@ export interface DefaultMQProducer extends AsyncDisposable {
   readonly serviceState: () => Promise<ServiceState>
   /** Everything there is to see of the producer now. */
   readonly state: () => Promise<ProducerState>
+  /**
+   * {@link state} now and after each change, as `stateChanges` of the other face. It ends with the state after the
+   * shutdown; leaving the loop early stops it.
+   */
+  readonly stateChanges: () => AsyncIterable<ProducerState>
   /** Waits for the sends under way, within `drainTimeoutMillis`, and releases everything. Never rejected; may be repeated. */
   readonly shutdown: () => Promise<void>
 }
@@ -117,6 +122,7 @@ export const calls = (
   fetchPublishMessageQueues: (topic, options) => run(producer.fetchPublishMessageQueues(topic), options?.signal),
   serviceState: () => run(producer.serviceState, undefined),
   state: () => run(producer.state, undefined),
+  stateChanges: () => Stream.toAsyncIterableWith(producer.stateChanges, context),
   shutdown,
   [Symbol.asyncDispose]: shutdown
 })

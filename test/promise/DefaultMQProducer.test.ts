@@ -172,6 +172,19 @@ describe("a producer of promises", () => {
     assert.strictEqual(await producer.serviceState(), "SHUTDOWN_ALREADY")
   })
 
+  it("tells its states until it is shut down, and stops with the loop", async () => {
+    const producer = await start()
+    for await (const { serviceState } of producer.stateChanges()) {
+      assert.strictEqual(serviceState, "RUNNING")
+      break
+    }
+    const all = collect(producer.stateChanges())
+    await producer.send({ topic: "orders", body: "hello" })
+    await producer.shutdown()
+    const states = (await all).map(({ serviceState }) => serviceState)
+    assert.deepStrictEqual([states[0], states.at(-1)], ["RUNNING", "SHUTDOWN_ALREADY"])
+  })
+
   it("reads what it is not told from the environment", async () => {
     process.env["ROCKETMQ_PRODUCER_GROUP"] = "from-environment"
     try {
