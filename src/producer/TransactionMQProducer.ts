@@ -11,7 +11,7 @@ import { SysFlag } from "../message/SysFlag.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
 import * as MessageProperties from "../protocol/MessageProperties.ts"
 import * as ConfigNames from "./ConfigNames.ts"
-import { type DefaultMQProducerShape, makeExtended } from "./DefaultMQProducer.ts"
+import { DefaultMQProducer, type DefaultMQProducerShape, makeExtended } from "./DefaultMQProducer.ts"
 import { commitOrRollback, remarkOf } from "./transaction/EndOfTransaction.ts"
 import { type LocalTransactionState, ofExit } from "./transaction/LocalTransactionState.ts"
 import type { Outgoing } from "./send/Outgoing.ts"
@@ -139,6 +139,15 @@ export class TransactionMQProducer extends Context.Service<TransactionMQProducer
     Layer.effect(TransactionMQProducer, started(options))
 
   /**
+   * {@link layer}, and the same producer as `DefaultMQProducer`: for code that only sends. Two of these must not be merged,
+   * nor one with a `DefaultMQProducer.layer`: a layer that is merged later takes the place of the other's producer.
+   */
+  static readonly layerWithProducer = <R = never>(
+    options: TransactionProducerOptions<R>
+  ): Layer.Layer<TransactionMQProducer | DefaultMQProducer, StartError, MQClientManager | R> =>
+    Layer.effectContext(Effect.map(started(options), both))
+
+  /**
    * {@link layer} with options from `Config`, under the names in docs/configuration.md, as `DefaultMQProducer.layerConfig`
    * reads them; the check is code and comes by itself.
    */
@@ -146,15 +155,14 @@ export class TransactionMQProducer extends Context.Service<TransactionMQProducer
     checkLocalTransaction: TransactionProducerOptions<R>["checkLocalTransaction"],
     options?: ConfigNames.TransactionOverrides
   ): Layer.Layer<TransactionMQProducer, StartError, MQClientManager | R> =>
-    Layer.effect(
-      TransactionMQProducer,
-      ConfigNames.transactionFromConfig(options).pipe(
-        Effect.mapError(
-          (reason) => new StartError({ step: "2.2", name: "check the configuration and the group", reason })
-        ),
-        Effect.flatMap((settings) => started({ ...settings, checkLocalTransaction }))
-      )
-    )
+    Layer.effect(TransactionMQProducer, startedConfig(checkLocalTransaction, options))
+
+  /** {@link layerConfig}, and the same producer as `DefaultMQProducer`: see {@link layerWithProducer}. */
+  static readonly layerConfigWithProducer = <R = never>(
+    checkLocalTransaction: TransactionProducerOptions<R>["checkLocalTransaction"],
+    options?: ConfigNames.TransactionOverrides
+  ): Layer.Layer<TransactionMQProducer | DefaultMQProducer, StartError, MQClientManager | R> =>
+    Layer.effectContext(Effect.map(startedConfig(checkLocalTransaction, options), both))
 }
 
 const started = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions<R>) {
@@ -164,6 +172,19 @@ const started = Effect.fnUntraced(function* <R>(options: TransactionProducerOpti
   yield* producer.start
   return TransactionMQProducer.of(producer)
 })
+
+const startedConfig = <R>(
+  checkLocalTransaction: TransactionProducerOptions<R>["checkLocalTransaction"],
+  options: ConfigNames.TransactionOverrides | undefined
+) =>
+  ConfigNames.transactionFromConfig(options).pipe(
+    Effect.mapError((reason) => new StartError({ step: "2.2", name: "check the configuration and the group", reason })),
+    Effect.flatMap((settings) => started({ ...settings, checkLocalTransaction }))
+  )
+
+/** One producer as both services. */
+const both = (producer: TransactionMQProducerShape): Context.Context<TransactionMQProducer | DefaultMQProducer> =>
+  Context.add(Context.make(TransactionMQProducer, producer), DefaultMQProducer, producer)
 
 const delayProperties = [
   MessageConst.DELAY_TIME_LEVEL,
