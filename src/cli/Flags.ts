@@ -11,7 +11,7 @@ export const namesrv: Flag.Flag<string> = Flag.String("namesrv").pipe(
   Flag.withFallbackConfig(Config.NonEmptyString("NAMESRV_ADDR"))
 )
 
-/** What a command is told of the way to the cluster beside its name servers. */
+/** How a command reaches the cluster, apart from its name servers. */
 export interface Access {
   readonly accessKey: Option.Option<string>
   readonly secretKey: Option.Option<Redacted.Redacted>
@@ -47,7 +47,10 @@ const yes = (name: string, variable: string, what: string) =>
     Flag.withDefault(false)
   )
 
-/** Who asks, how the connections are protected, and for which namespace: the flags of every command that has `--namesrv`. */
+/**
+ * Who asks, how the connections are protected, and for which namespace: the flags of every command that has
+ * `--namesrv`.
+ */
 export const access = {
   accessKey: text("access-key", "ROCKETMQ_ACCESS_KEY", "name", "The user, for servers with access control"),
   secretKey: secret("secret-key", "ROCKETMQ_SECRET_KEY", "The user's secret, with which requests are signed"),
@@ -106,7 +109,9 @@ export const cluster = Flag.String("cluster").pipe(
 export const int = (name: string, least: number, most = Number.MAX_SAFE_INTEGER): Flag.Flag<number> =>
   Flag.Int(name).pipe(Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: least, maximum: most }))))
 
-/** A moment as a person writes it: `2026-08-01T10:00:00Z`, milliseconds since the epoch, or a time ago such as `15m`. */
+/**
+ * A moment as a person writes it: `2026-08-01T10:00:00Z`, milliseconds since the epoch, or a time ago such as `15m`.
+ */
 export const moment = (name: string): Flag.Flag<Moment> =>
   Flag.String(name).pipe(
     Flag.withMetavar("time"),
@@ -161,7 +166,9 @@ export const either = (
       : Effect.succeed(value)
   }).pipe(reporting())
 
-/** `--if-not-exists` and `--replace`: what `create` does with something that is there already; without them it refuses. */
+/**
+ * `--if-not-exists` and `--replace`: what `create` does with something that is there already; without them it refuses.
+ */
 export const existing = {
   ifNotExists: Flag.Boolean("if-not-exists").pipe(
     Flag.withDescription("Leave it as it is where it is there already"),

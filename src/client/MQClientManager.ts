@@ -14,7 +14,8 @@ import { RpcHooks } from "./RpcHooks.ts"
 /**
  * A key of the table: equal when the instances may be shared. Beside the configuration's own key stand the things that
  * have no name to compare by, and the secrets: the resolver that the addresses come from, the translator, hooks,
- * credentials, certificates and the rule for addresses. The hash, as everything that could be shown, is of the key alone.
+ * credentials, certificates and the rule for addresses. The hash, as everything that could be shown, is of the key
+ * alone.
  */
 class InstanceKey implements Equal.Equal {
   readonly key: string
@@ -53,7 +54,7 @@ const heldOnSuccess = <A, E, R>(acquire: Effect.Effect<A, E, R | Scope.Scope>): 
   )
 
 /**
- * The client instances of a process (or of a test), by sharing key and counted by reference: whoever asks first starts
+ * The client instances of a process (or of a test), by sharing key and counted by reference: the first caller starts
  * one, the others share it, and the last scope to close shuts it down. A start that failed is not kept.
  *
  * Source: RocketMQ `MQClientManager`.

@@ -26,8 +26,8 @@ const namesrvFromEnvironment = Config.option(Config.String("NAMESRV_ADDR")).pipe
 
 /**
  * Fills in what a configuration leaves open, name servers from `NAMESRV_ADDR`, credentials from the service
- * `SessionCredentials`, hooks from `RpcHooks`, and checks the whole of it. Fails with an `InvalidConfig` that lists every
- * problem; whoever asks knows which step of a start it is.
+ * `SessionCredentials`, hooks from `RpcHooks`, and checks the whole of it. Fails with an `InvalidConfig` that lists
+ * every problem; the caller knows which step of a start it is.
  */
 export const resolve = Effect.fnUntraced(function* (config: ClientConfig) {
   const provided = yield* Effect.serviceOption(SessionCredentials)

@@ -19,7 +19,7 @@ interface Turn<A, E> {
 export type Restore = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 /**
- * Lets whoever asks first do the work, and everybody who asks meanwhile share its outcome.
+ * The first caller does the work; callers that arrive meanwhile share its outcome.
  *
  * An interruption may come when the work is done and the caller has not been told yet. Who is interrupted has nothing
  * that it could ever end, so the work is undone then, unless others share it who have.
@@ -29,7 +29,7 @@ export const make = <A, E, R>(options: {
   readonly refusal: () => E | undefined
   /** The work; it runs uninterruptibly but for what it restores, and leaves nothing when it fails. */
   readonly run: (restore: Restore) => Effect.Effect<A, E, R>
-  /** What those who share it are told when whoever does the work is interrupted or dies. */
+  /** What the callers that share it get when the one that does the work is interrupted or dies. */
   readonly interrupted: () => E
   /** Undoes work that was done; nothing to do where it was not. */
   readonly undo: Effect.Effect<void>

@@ -51,8 +51,8 @@ const initialState = (spec: TimerSpec, now: number): TimerState => ({
 })
 
 /**
- * How long a run may take before it is given up, in milliseconds: one period, so that a run that hangs costs no more than
- * the next one, and 10 seconds at least, as a healthy run of a short period may meet one slow broker.
+ * How long a run may take before it is cancelled, in milliseconds: one period, so that a run that hangs costs no more
+ * than the next one, and 10 seconds at least, as a healthy run of a short period may meet one slow broker.
  */
 export const runLimitMillis = (periodMillis: number): number => Math.max(periodMillis, 10_000)
 
@@ -71,7 +71,7 @@ const nameOf = (cause: Cause.Cause<Error>): string => {
 /**
  * Starts every active timer as a fiber of its own in the current scope, and tells `publish` of each change. A run that
  * fails or dies is counted, logged unless the one before it failed just so, and the next one comes all the same; a run
- * that hangs is given up after one period (10 seconds at least), so that its timer goes on; none shares anything with
+ * that hangs is cancelled after one period (10 seconds at least), so that its timer goes on; none shares anything with
  * another. Closing the scope interrupts all of them at once.
  *
  * The wait is counted from the end of a run (`Schedule.spaced`), where Java's `scheduleAtFixedRate` counts from its

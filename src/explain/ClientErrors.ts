@@ -149,7 +149,7 @@ export const clientExplainers: Explainers<ClientReason> = {
   InvalidConfig: (e) => ({
     cause: "options have no usable value",
     evidence: e.problems.map(({ path, problem }) => `${path}: ${problem}`),
-    remedy: "Mend them; docs/configuration.md has every option with its default."
+    remedy: "Correct them; docs/configuration.md lists every option with its default."
   }),
   NoNameServer: (e) => ({
     cause: "no name server address is known",
@@ -169,7 +169,7 @@ export const clientExplainers: Explainers<ClientReason> = {
   NameServerResolveError: (e) => ({
     cause: `the name server resolver "${e.resolver}" failed`,
     evidence: causeOf(e.cause),
-    remedy: "Mend the resolver; the last good list, if any, stays in use."
+    remedy: "Fix the resolver; the last good list, if any, stays in use."
   }),
   DuplicateProducerGroup: (e) => ({
     cause: "the group is registered in the same client instance already",
@@ -200,7 +200,7 @@ export const clientExplainers: Explainers<ClientReason> = {
     remedy: `Raise startTimeoutMillis if the servers are only slow. ${DOCTOR}`
   }),
   StartInterrupted: (e) => ({
-    cause: `whoever had begun the start of ${e.subject} was interrupted`,
+    cause: `the caller that began the start of ${e.subject} was interrupted`,
     evidence: ["everything that it had acquired was released"],
     remedy: "Make a new one."
   }),
@@ -219,8 +219,7 @@ export const clientExplainers: Explainers<ClientReason> = {
   CredentialsUnavailable: (e) => ({
     cause: "the credentials cannot be had at present",
     evidence: [e.detail],
-    remedy:
-      "Mend the source of the credentials. Nothing is sent without them, and the next request asks for them again."
+    remedy: "Fix the source of the credentials. Nothing is sent without them, and the next request asks for them again."
   })
 }
 

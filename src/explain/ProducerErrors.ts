@@ -27,7 +27,7 @@ export const producerExplainers: Explainers<ProducerReason> = {
   InvalidMessage: (e) => ({
     cause: "the message is not one that RocketMQ takes",
     evidence: [`topic: ${e.topic}`, `${e.field}: ${e.problem}`],
-    remedy: "Mend that part of the message."
+    remedy: "Correct that part of the message."
   }),
   SendForbidden: (e) => ({
     cause: "a check of this application forbids the send",

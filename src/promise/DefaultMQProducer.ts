@@ -17,14 +17,17 @@ import { build, type CallOptions, type Run, runWith } from "./Run.ts"
 
 /** A message that has its place in the order of its queue. */
 export interface Queued {
-  /** Done when a broker has stored the message. Rejected with a `SendError`; whoever does not care need not ask. */
+  /**
+   * Done when a broker has stored the message. Rejected with a `SendError`; a caller that does not need it may ignore
+   * it.
+   */
   readonly acknowledged: (options?: CallOptions) => Promise<SendResult>
 }
 
 /**
- * A started producer for code without Effect. Promises are rejected with the typed errors of this package: `SendError` and
- * the like, told apart by `_tag` or `instanceof`. Dispose of it at the end (`await using`, or `shutdown`): its connections
- * keep the process alive until then.
+ * A started producer for code without Effect. Promises are rejected with the typed errors of this package: `SendError`
+ * and the like, told apart by `_tag` or `instanceof`. Dispose of it at the end (`await using`, or `shutdown`): its
+ * connections keep the process alive until then.
  */
 export interface DefaultMQProducer extends AsyncDisposable {
   /** The group, as the options name it. */
@@ -32,8 +35,8 @@ export interface DefaultMQProducer extends AsyncDisposable {
   /** Sends a message and waits until a broker has stored it. Rejected with a `SendError`. */
   readonly send: (message: Message.MessageInput, options?: SendOptions & CallOptions) => Promise<SendResult>
   /**
-   * Sends messages for one topic together; they are stored one behind the other, all or none. Rejected with a `SendError`;
-   * `MessageBatch.split` cuts a list that is too long.
+   * Sends messages for one topic together; they are stored one behind the other, all or none. Rejected with a
+   * `SendError`; `MessageBatch.split` cuts a list that is too long.
    */
   readonly sendBatch: (
     messages: ReadonlyArray<Message.MessageInput>,
@@ -51,14 +54,16 @@ export interface DefaultMQProducer extends AsyncDisposable {
    */
   readonly sendQueued: (message: Message.MessageInput, options?: SendOptions & CallOptions) => Promise<Queued>
   /**
-   * Sends messages as they come, 64 at once unless told otherwise, and gives the results in their order. The first failure
-   * ends it; leaving the loop early stops it.
+   * Sends messages as they come, 64 at once unless told otherwise, and gives the results in their order. The first
+   * failure ends it; leaving the loop early stops it.
    */
   readonly sendAll: (
     messages: Iterable<Message.MessageInput> | AsyncIterable<Message.MessageInput>,
     options?: SendAllOptions
   ) => AsyncIterable<SendResult>
-  /** Sends a value to a typed topic. Rejected with a `SendError` whose reason is `TopicEncodeError` if it does not fit. */
+  /**
+   * Sends a value to a typed topic. Rejected with a `SendError` whose reason is `TopicEncodeError` if it does not fit.
+   */
   readonly sendTo: <A, RD>(
     topic: Topic<A, RD>,
     value: A,
@@ -85,7 +90,10 @@ export interface DefaultMQProducer extends AsyncDisposable {
    * shutdown; leaving the loop early stops it.
    */
   readonly stateChanges: () => AsyncIterable<ProducerState>
-  /** Waits for the sends under way, within `drainTimeoutMillis`, and releases everything. Never rejected; may be repeated. */
+  /**
+   * Waits for the sends under way, within `drainTimeoutMillis`, and releases everything. Never rejected; may be
+   * repeated.
+   */
   readonly shutdown: () => Promise<void>
 }
 

@@ -52,7 +52,7 @@ export interface FaultProxy {
   readonly retarget: (target: string) => Effect.Effect<void, WireError>
   /** What has passed so far. */
   readonly counters: Effect.Effect<Counters>
-  /** Waits until the counters please, and gives them. */
+  /** Waits until the counters meet the condition, and returns them. */
   readonly until: (condition: (counters: Counters) => boolean) => Effect.Effect<Counters>
 }
 
@@ -139,11 +139,11 @@ export const make = (options: FaultProxyOptions): Effect.Effect<FaultProxy, Wire
     const toxics: Record<Direction, ReadonlyArray<ProxyLink.ActiveToxic>> = { upstream: [], downstream: [] }
     const connections = new Set<ProxiedConnection>()
     const counters = { dials: 0, open: 0, upstreamBytes: 0, downstreamBytes: 0 }
-    const waiting = new Set<{ readonly pleases: (now: Counters) => boolean; readonly done: Deferred.Deferred<void> }>()
+    const waiting = new Set<{ readonly accepts: (now: Counters) => boolean; readonly done: Deferred.Deferred<void> }>()
 
     const count = (key: keyof Counters, by: number) => {
       counters[key] += by
-      for (const waiter of waiting) if (waiter.pleases(counters)) Deferred.doneUnsafe(waiter.done, Effect.void)
+      for (const waiter of waiting) if (waiter.accepts(counters)) Deferred.doneUnsafe(waiter.done, Effect.void)
     }
 
     // Released last: nothing runs, and no socket is open, when the scope has closed.
@@ -257,7 +257,7 @@ export const make = (options: FaultProxyOptions): Effect.Effect<FaultProxy, Wire
       until: (condition) =>
         Effect.suspend(() => {
           if (condition(counters)) return Effect.succeed({ ...counters })
-          const waiter = { pleases: condition, done: Deferred.makeUnsafe<void>() }
+          const waiter = { accepts: condition, done: Deferred.makeUnsafe<void>() }
           waiting.add(waiter)
           return Deferred.await(waiter.done).pipe(
             Effect.ensuring(Effect.sync(() => waiting.delete(waiter))),

@@ -49,16 +49,19 @@ export interface LedgerCounts {
 }
 
 /**
- * Everything that was sent and what became of it, to be held against what the brokers have. A message is known by its
+ * Everything that was sent and what became of it, to be compared with what the brokers have. A message is known by its
  * topic and body: the body must be small enough not to be packed, and sends that have one body are counted together.
  */
 export interface Ledger extends Recording.Recorder {
-  /** The producer, with a ledger that sees every `send`, `sendBatch` and `sendOneway` of it; see {@link Recording.watch}. */
+  /**
+   * The producer, with a ledger that sees every `send`, `sendBatch` and `sendOneway` of it; see {@link
+   * Recording.watch}.
+   */
   readonly watch: Recording.Watch
   /**
    * Runs a transaction and writes down what became of it: readable if it was committed, and never if it was rolled back
-   * or did not run. A check of the broker must answer the same as the transaction did, and ROLLBACK_MESSAGE for one that
-   * never ran.
+   * or did not run. A check of the broker must answer the same as the transaction did, and ROLLBACK_MESSAGE for one
+   * that never ran.
    */
   readonly recordTransaction: <A extends EndedTransaction, E, R>(
     message: Message,
@@ -136,7 +139,9 @@ export const make = (): Ledger => {
     }
   }
 
-  /** Runs a send, and gives what it came to, typed failures included, to `end`. Anything else leaves the outcome open. */
+  /**
+   * Runs a send, and gives what it came to, typed failures included, to `end`. Anything else leaves the outcome open.
+   */
   const watch = <A, E, R>(
     entered: ReadonlyArray<Entry>,
     send: Effect.Effect<A, E, R>,

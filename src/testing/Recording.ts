@@ -63,11 +63,14 @@ export interface Sends<O extends SendOptions, E extends FailedSend> {
 
 /** Options of {@link watch}. */
 export interface WatchOptions {
-  /** Milliseconds that a send may take which has no `timeoutMillis` of its own: `sendMsgTimeout`. Not checked without it. */
+  /**
+   * Milliseconds that a send may take which has no `timeoutMillis` of its own: `sendMsgTimeout`. Not checked without
+   * it.
+   */
   readonly timeoutMillis?: number | undefined
 }
 
-/** Puts a ledger between a producer and whoever uses it. */
+/** Puts a ledger between a producer and its user. */
 export type Watch = <P, O extends SendOptions, E extends FailedSend>(
   producer: P & Sends<O, E>,
   options?: WatchOptions
@@ -75,8 +78,8 @@ export type Watch = <P, O extends SendOptions, E extends FailedSend>(
 
 /**
  * A producer like the given one whose `send`, `sendBatch` and `sendOneway` are written into a ledger, for services that
- * get their producer from outside. What is sent in other ways (`sendQueued`, `sendAll`, `sendTo`, transactions) the ledger
- * does not see; record these where they are made.
+ * get their producer from outside. What is sent in other ways (`sendQueued`, `sendAll`, `sendTo`, transactions) the
+ * ledger does not see; record these where they are made.
  */
 export const watch =
   (recorder: Recorder): Watch =>

@@ -15,8 +15,8 @@ import * as SimulationRun from "./SimulationRun.ts"
  * Simulation: a program and a cluster in one process, on virtual time, where one seed decides how fibers are scheduled,
  * what goes wrong when, and every random choice. Run many seeds; the one that fails can be run again.
  *
- * Its parts serve by themselves as well: `Run` without a cluster, `Clock` and `Scheduler` under another driver, `Shrink` for
- * any list that fails.
+ * Its parts serve by themselves as well: `Run` without a cluster, `Clock` and `Scheduler` under another driver,
+ * `Shrink` for any list that fails.
  */
 
 export * as Clock from "./SimulationClock.ts"
@@ -28,7 +28,7 @@ export * as Shrink from "./Shrink.ts"
 export interface World {
   /** The seed of this run. */
   readonly seed: number
-  /** Write every send into it, and it is held against what the brokers have in the end. */
+  /** Write every send into it, and it is compared with what the brokers have in the end. */
   readonly ledger: Ledger.Ledger
   /** Ends when all faults are over: from then on everything must work. */
   readonly healed: Effect.Effect<void>
@@ -105,7 +105,9 @@ const LONGEST_WAIT = 900_000
 /** Virtual milliseconds in which a broker notices that a connection was closed. */
 const NEWS_MILLIS = 100
 
-/** Virtual milliseconds for which a fault that is over may still hold up what was sent before: the longest drawn delays. */
+/**
+ * Virtual milliseconds for which a fault that is over may still hold up what was sent before: the longest drawn delays.
+ */
 const HELD_UP_MILLIS = 10_000
 
 const nothing: Ledger.LedgerCounts = {
@@ -297,8 +299,8 @@ const failure = <E>(scenario: Scenario<E>, report: SeedReport, given: ReadonlyAr
   })
 
 /**
- * Runs a scenario with one seed after the other. Fails at the first one under which something does not hold, with as few
- * faults as it needs for that.
+ * Runs a scenario with one seed after the other. Fails at the first one under which something does not hold, with as
+ * few faults as it needs for that.
  */
 export const check = <E>(
   scenario: Scenario<E>,

@@ -59,7 +59,7 @@ export const seeded = (seed: string | number): (() => number) => {
 /** Turns of the event loop that are asked for at once; between two of them Node runs all microtasks. */
 const BATCH = 64
 
-/** Turns that a program has for its finalizers after it ended or was given up. */
+/** Turns that a program has for its finalizers after it ended or was stopped. */
 const FINAL_STEPS = 100_000
 
 /** Turns of the event loop that are given to the world outside before a run counts as stuck. */
@@ -118,7 +118,7 @@ export const run = <A, E>(
         })
       )
     }
-    const giveUp = (problem: SimulationStuck["problem"]) => {
+    const stop = (problem: SimulationStuck["problem"]) => {
       stuck = new SimulationStuck({ problem, virtualMillis: clock.elapsedMillis(), steps })
       fiber.interruptUnsafe()
     }
@@ -141,9 +141,9 @@ export const run = <A, E>(
         return
       }
       if (stuck === undefined) {
-        if (steps > maxSteps) giveUp("too many steps")
-        else if (clock.elapsedMillis() > maxVirtualMillis) giveUp("too much virtual time")
-        else if (idle > PATIENCE) giveUp("nobody can run")
+        if (steps > maxSteps) stop("too many steps")
+        else if (clock.elapsedMillis() > maxVirtualMillis) stop("too much virtual time")
+        else if (idle > PATIENCE) stop("nobody can run")
       } else if (--grace === 0) {
         end(Exit.fail(stuck))
       }

@@ -11,7 +11,7 @@ export interface Address {
   readonly port: number
 }
 
-/** The characters that an address has at most: a host name has 253 of them at most, and no IP address as many. */
+/** The longest address, in characters: a host name has at most 253, and an IP address fewer. */
 export const MAX_LENGTH = 255
 
 /** Text that is no `host:port`. */
@@ -76,9 +76,9 @@ export const format = (address: Address): string =>
   address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
 
 /**
- * Writes an address in the one form that all texts of the same address have: `::1:10911` and `[0:0:0:0:0:0:0:1]:10911` both
- * become `[::1]:10911`, and an IPv4 address within IPv6 (`::ffff:10.0.0.1`) is an IPv4 address, as it is for the system.
- * Host names stay as they are.
+ * Writes an address in the one form that all texts of the same address have: `::1:10911` and `[0:0:0:0:0:0:0:1]:10911`
+ * both become `[::1]:10911`, and an IPv4 address within IPv6 (`::ffff:10.0.0.1`) is an IPv4 address, as it is for the
+ * system. Host names stay as they are.
  */
 export const canonical = (address: Address): string => {
   const ip = address.host.includes(":") ? addressBytes(address.host) : undefined

@@ -40,7 +40,7 @@ export interface ConnectionOptions {
   readonly pauseReadingAbove: number
   /** Called for each request of the peer, in arrival order. Must not throw and must not take long. */
   readonly onRequest: (connection: Connection, command: RemotingCommand) => void
-  /** What a call waits for when the peer has answered that it goes away; `undefined` passes that answer on. */
+  /** What a call waits for when the peer answered GO_AWAY; `undefined` passes that answer on. */
   readonly onGoAway: (
     connection: Connection,
     call: PendingCall
@@ -67,7 +67,10 @@ export interface Connection {
   readonly startOneway: (request: Request, timeoutMillis: number, resume: Resume<void>) => CancelHandle | undefined
   /** Answers a request of the peer; does nothing when the connection has ended. */
   readonly respond: (opaque: number, response: Response, corrupt?: boolean) => void
-  /** Closes the connection as soon as nothing is pending on it. Requests in line are taken out for `reroute`, if given. */
+  /**
+   * Closes the connection as soon as nothing is pending on it. Waiting requests are removed from the line for
+   * `reroute`, if given.
+   */
   readonly retire: (reroute?: (request: PendingRequest) => void) => void
   /** Ends the connection now: pending requests fail with what `error` makes. */
   readonly shutdown: (error: (sent: boolean) => RemotingError, cause: unknown) => void
@@ -120,7 +123,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     try {
       writer.appendRequest(pending.request, pending.opaque, pending.oneway ? ONEWAY_FLAG : 0)
     } catch (error) {
-      // extFields that are no strings, for instance: the caller's mistake, and only the caller's.
+      // Such as extFields that are not strings: a mistake of this caller, which must not fail the others.
       table.remove(pending)
       finish(pending)
       pending.resume(Effect.die(error))
@@ -134,7 +137,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     admit: transmit
   })
 
-  /** Gives the place of a request back that has left the table. */
+  /** Releases the place of a request that has left the table. */
   const finish = (pending: PendingRequest) => {
     pending.state = "done"
     limit.leave(pending)
@@ -172,7 +175,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     if (this.state === "waiting") {
       this.state = "done"
       limit.forget(this)
-      // The head of the line may have been too large for what is free, and the next one not.
+      // The first waiter may have been too large for what is free, and the next one may fit.
       limit.admitWaiting()
       closeIfRetired()
     } else if (this.state === "inFlight") {
@@ -195,7 +198,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
   const timedOut = (pending: PendingRequest, sent: boolean): RemotingError =>
     new RequestTimeout({ address, code: pending.request.code, timeoutMillis: pending.timeoutMillis, sent })
 
-  /** Ends what is overdue and returns the next deadline. Everything is in order before the first caller runs on. */
+  /** Ends what is overdue and returns the next deadline. All tables are consistent before the first caller resumes. */
   const sweep = (time: number): number => {
     let silent = false
     const { due: overdue, next } = dueAt(table.values(), time)
@@ -241,7 +244,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
       const { commands, error } = decoder.push(chunk)
       counters.framesIn += commands.length
       for (const command of commands) {
-        // A caller that ran on may have closed this connection.
+        // A resumed caller may have closed this connection.
         if (ended !== undefined) return Effect.void
         if (isResponse(command)) onResponse(command)
         else options.onRequest(connection, command)
@@ -257,7 +260,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
   const idle: Effect.Effect<Error> = Effect.suspend(() => {
     const left = Math.max(lastReadAt, lastWriteAt) + options.idleTimeoutMillis - now()
     if (left > 0) return Effect.andThen(Effect.sleep(Math.ceil(left)), idle)
-    // Requests under way have deadlines of their own.
+    // Pending requests have their own deadlines.
     if (table.size() > 0) return Effect.andThen(Effect.sleep(options.idleTimeoutMillis), idle)
     return Effect.succeed(new Error(`idle for ${Millis.text(options.idleTimeoutMillis)}`))
   })

@@ -66,7 +66,7 @@ export const makeDeadline = (options: {
     stop: () => {
       sleeper?.interruptUnsafe()
       sleeper = undefined
-      // Nothing is armed after this.
+      // The deadline is never armed again.
       armedFor = -Infinity
     }
   }

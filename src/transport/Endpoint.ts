@@ -10,19 +10,19 @@ import { WireError } from "./Wire.ts"
 /** One address of a client: its connection, or the dial for it, or the pause before the next dial. */
 export interface Endpoint {
   readonly address: string
-  /** The open connection, if there is one: everything that is sent looks here first. */
+  /** The open connection, if there is one: every send looks here first. */
   readonly connection: () => Connection | undefined
   readonly state: () => "connecting" | "open" | "backing-off" | "idle"
   /** The open connection, dialled if need be; fails at once in the pause after a failed dial. */
   readonly awaitConnection: Effect.Effect<Connection, RemotingError>
   /** The dial has succeeded; callers go on waiting until {@link Endpoint.opened}. */
   readonly dialled: (connection: Connection) => void
-  /** Everybody may use the connection now. */
+  /** From now on any caller may use the connection. */
   readonly opened: (connection: Connection) => void
   readonly dialFailed: (error: WireError) => void
   /** The connection takes no more requests; the next request dials anew. */
   readonly lost: (connection: Connection, cause: unknown) => void
-  /** Fails everybody who waits for the connection. */
+  /** Fails every caller that waits for the connection. */
   readonly failWaiting: (error: (sent: boolean) => RemotingError) => void
   /** Ends the dial or the connection, and waits until the socket is closed. */
   readonly close: (error: (sent: boolean) => RemotingError) => Effect.Effect<void>
@@ -36,11 +36,12 @@ const describe = (cause: unknown): string => (cause instanceof Error ? cause.mes
 
 /**
  * Makes the state of one address. `dial` opens a connection and works until it ends; it is started at most once at a
- * time. The pause after the n-th failed dial in a row is between half of and the whole of initial * 2^(n-1), at most max.
+ * time. The pause after the n-th failed dial in a row is between half of and the whole of initial * 2^(n-1), at most
+ * max.
  *
- * A connection that the peer ends soon and without a single answer counts as a failed dial, or a peer that takes
- * connections only to end them (a proxy without a server behind it) would be dialled as fast as there are callers. Its
- * first such end is forgiven: a restart may look the same.
+ * A connection that the peer closes early and without a single answer counts as a failed dial; otherwise a peer that
+ * takes connections only to end them (a proxy without a server behind it) would be dialled as fast as there are
+ * callers. The first one does not count: a restart looks the same.
  *
  * Source: RocketMQ `NettyRemotingClient.channelTables`, whose clients dial again without a pause.
  */
@@ -83,7 +84,7 @@ export const makeEndpoint = (options: {
       : new ConnectFailed({ address, kind: error.kind, retryAfterMillis, cause: error })
   }
 
-  /** Lets the address rest, longer each time. */
+  /** Backs off from the address, longer each time. */
   const rest = (error: WireError, times: number) => {
     lastError = error
     retryAt = now() + Math.min(backoffMillis.max, backoffMillis.initial * 2 ** times) * (0.5 + random() / 2)
@@ -94,7 +95,8 @@ export const makeEndpoint = (options: {
       failures = 0
       return
     }
-    // What this client ended itself, after a request had timed out for instance, says nothing of how the peer takes dials.
+    // A connection that this client closed itself, for instance after a timeout, says nothing about how the peer takes
+    // dials.
     if (!(cause instanceof WireError || cause instanceof FrameError) || failures++ === 0) return
     rest(
       cause instanceof WireError ? cause : new WireError({ address, operation: "read", kind: "closed", cause }),

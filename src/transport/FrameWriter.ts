@@ -6,7 +6,10 @@ import type { RequestEncoder } from "../protocol/Frame.ts"
 import type { MutableCounters } from "./Counters.ts"
 import type { ByteStream, WireError } from "./Wire.ts"
 
-/** Writes frames to one stream: all frames of one event-loop turn, and all that gather during a write, leave in one write. */
+/**
+ * Writes frames to one stream: all frames of one event-loop turn, and all that gather during a write, leave in one
+ * write.
+ */
 export interface FrameWriter {
   /** Encodes a frame and schedules the turn's hand-over. Throws, and writes nothing, when it cannot be encoded. */
   readonly append: (command: RemotingCommand) => void
@@ -24,7 +27,7 @@ export interface FrameWriter {
   readonly run: Effect.Effect<never, WireError>
 }
 
-/** Makes the writer of one stream; `onWritten` is told the number of each hand-over that the stream has taken. */
+/** Makes the writer of one stream; `onWritten` gets the number of each hand-over that the stream has taken. */
 export const makeFrameWriter = (options: {
   readonly stream: ByteStream
   readonly counters: MutableCounters

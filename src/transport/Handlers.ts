@@ -12,13 +12,13 @@ export type Greeting = (
   invoke: (request: Request, timeoutMillis: number) => Effect.Effect<RemotingCommand, RemotingError>
 ) => Effect.Effect<void>
 
-/** Is told of a connection by its address. */
+/** Called with the address of a connection. */
 export type ConnectionListener = (address: string) => Effect.Effect<void>
 
 /**
- * Who handles what happens on the connections of a client. Whoever is to be called registers itself when it is made, for
- * as long as its scope is open. Everything that is called runs in a fiber of its own; what it does wrong is logged and
- * goes no further.
+ * Who handles what happens on the connections of a client. Each handler registers itself when it is made, for
+ * as long as its scope is open. Each handler runs in its own fiber; its failures are logged and
+ * contained.
  */
 export interface Handlers {
   /**
@@ -31,17 +31,17 @@ export interface Handlers {
   readonly handle: (code: number, handler: RequestHandler) => Effect.Effect<void, never, Scope.Scope>
   /**
    * Greets on each new connection, one greeting after the other in the order in which they were registered. Nobody else
-   * writes to the connection before one of them has sent its first request or all have ended, so that what is sent first
-   * is the connection's first frame.
+   * writes to the connection before one of them has sent its first request or all have ended, so that what is sent
+   * first is the connection's first frame.
    */
   readonly onConnected: (greeting: Greeting) => Effect.Effect<void, never, Scope.Scope>
-  /** Is told when a connection is open to everybody. */
+  /** Called when a connection is open to all callers. */
   readonly onOpened: (listener: ConnectionListener) => Effect.Effect<void, never, Scope.Scope>
-  /** Is told when a connection has ended, for whatever reason but the client's own close. */
+  /** Called when a connection has ended, unless the client closed it. */
   readonly onClosed: (listener: ConnectionListener) => Effect.Effect<void, never, Scope.Scope>
 }
 
-/** {@link Handlers}, and who is registered now. */
+/** {@link Handlers}, and what is registered now. */
 export interface RegisteredHandlers {
   readonly register: Handlers
   readonly requestHandler: (code: number) => RequestHandler | undefined
@@ -69,7 +69,7 @@ const makeList = <A>() => {
   }
 }
 
-/** Nobody is registered. */
+/** Makes an empty registry. */
 export const makeHandlers = (): RegisteredHandlers => {
   const requests = new Map<number, RequestHandler>()
   const greetings = makeList<Greeting>()

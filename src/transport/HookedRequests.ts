@@ -14,7 +14,7 @@ export interface HookedRequests {
   readonly startOneway: (startOneway: Requests["startOneway"]) => Requests["startOneway"]
 }
 
-/** Without a hook requests go as they come, and pay nothing for what others have. */
+/** Without a hook requests pass unchanged and at no cost. */
 const unhooked: HookedRequests = { start: (start) => start, startOneway: (startOneway) => startOneway }
 
 /** Makes what a hook does to the requests of a client; `now` is the monotonic clock in milliseconds. */
@@ -32,7 +32,7 @@ export const makeHookedRequests = (rpcHook: RpcHook | undefined, now: () => numb
       const { body, code, extFields, remark } = request
       const failed = (cause: unknown) => Effect.fail(new RpcHookFailed({ address, code, cause }))
       try {
-        // The fields as text would say nothing of what the hook adds.
+        // The pre-encoded fields would lack what the hook adds.
         const plain = { code, remark, extFields, body }
         const sent = rpcHook.doBeforeRequest?.(address, plain) ?? plain
         if (!Effect.isEffect(sent)) return send(sent, timeoutMillis)
@@ -54,7 +54,7 @@ export const makeHookedRequests = (rpcHook: RpcHook | undefined, now: () => numb
 
   let hookFails = false
 
-  /** Tells the hook of an answer, which is the caller's whatever the hook does. It is logged when it begins to throw. */
+  /** Shows the hook an answer, which reaches the caller whatever the hook does. The first time it throws is logged. */
   const told = (address: string, sent: Request, response: RemotingCommand) => {
     try {
       rpcHook.doAfterResponse?.(address, sent, response)

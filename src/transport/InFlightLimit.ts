@@ -1,16 +1,18 @@
-/** Bounds what is under way on one connection, by count and by bytes; who finds no place waits in line. */
+/**
+ * Bounds the requests in flight on one connection, by count and by bytes; a request that finds no place waits in line.
+ */
 export interface InFlightLimit<W extends { readonly size: number }> {
   /** Takes a place, or puts the request in line and returns false. */
   readonly enter: (request: W) => boolean
-  /** Gives a place back; the first in line may be admitted by it, before this returns. */
+  /** Releases a place, which may admit the first waiter before this returns. */
   readonly leave: (request: W) => void
-  /** Gives places back without admitting anyone yet: follow with {@link InFlightLimit.admitWaiting}. */
+  /** Releases places without admitting a waiter yet: follow with {@link InFlightLimit.admitWaiting}. */
   readonly leaveQuietly: (request: W) => void
-  /** Admits from the head of the line as many as fit now. */
+  /** Admits as many waiters as fit now, in order. */
   readonly admitWaiting: () => void
-  /** Leaves the line without having had a place; admits no one. */
+  /** Removes a waiter that never had a place; admits none. */
   readonly forget: (request: W) => void
-  /** Empties the line and hands out who was in it, first come first. */
+  /** Empties the line and returns its waiters in order. */
   readonly takeWaiting: () => ReadonlyArray<W>
   readonly waiting: () => ReadonlySet<W>
   readonly count: () => number
@@ -19,7 +21,7 @@ export interface InFlightLimit<W extends { readonly size: number }> {
 
 /**
  * Makes the limit of one connection. A request larger than `maxBytes` passes when it is alone. `unwritten` bytes, which
- * the peer has not taken yet, count against `maxBytes` as well: requests that were given up leave them behind.
+ * the peer has not taken yet, count against `maxBytes` as well: cancelled requests leave them behind.
  *
  * Source: RocketMQ `NettyRemotingAbstract.semaphoreAsync`, which counts requests only.
  */
@@ -76,7 +78,7 @@ export const makeInFlightLimit = <W extends { readonly size: number }>(options: 
     },
     takeWaiting: () => {
       const all = [...waiting]
-      // Emptied in place: an admission that is under way must not go on with them.
+      // Emptied in place, so that an admission in progress does not continue with them.
       waiting.clear()
       return all
     },

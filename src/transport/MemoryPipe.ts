@@ -15,8 +15,8 @@ export interface Pipe {
   /** The reader closes: writes fail from now on. */
   readonly abandon: () => void
   /**
-   * Both ends fail with `reset`, and what lies in the pipe is lost. Gives what tells them: whoever resets both directions
-   * calls it afterwards, or the end that is told first would close the other direction.
+   * Both ends fail with `reset`, and what lies in the pipe is lost. Returns what notifies them: a caller that resets
+   * both directions calls it afterwards, or the end that is notified first would close the other direction.
    */
   readonly reset: () => () => void
   /** While held, nothing arrives. */
@@ -36,7 +36,10 @@ export const makePipe = (options: {
   readonly sliceBytes: () => number
 }): Pipe => {
   const { clock, latencyMillis, sliceBytes } = options
-  /** In whole nanoseconds: with fractions of milliseconds a chunk could be due a little after the sleep that waits for it. */
+  /**
+   * In whole nanoseconds: with fractions of milliseconds a chunk could be due a little after the sleep that waits for
+   * it.
+   */
   const now = () => Number(clock.monotonicTimeNanosUnsafe())
   let chunks: Array<{ readonly bytes: Uint8Array; readonly due: number }> = []
   let size = 0
@@ -85,7 +88,7 @@ export const makePipe = (options: {
     }
     if (ended && !held) return Effect.fail("closed" as const)
     return Effect.flatMap(
-      // The fiber may have had to let others in since it looked, so it looks again in the step in which it lies down.
+      // The fiber may have yielded since it looked, so it looks again in the step in which it suspends.
       Effect.callback<void>((resume) => {
         if (failure !== undefined || (!held && (chunks.length > 0 || ended))) return resume(Effect.void)
         reader = () => resume(Effect.void)

@@ -28,7 +28,9 @@ export class MemoryNetwork extends Context.Service<
       millis: number,
       options?: { readonly jitterMillis?: number | undefined; readonly address?: string | undefined }
     ) => Effect.Effect<void>
-    /** Bytes that arrive in one piece at most, from now on; default no limit. Longer writes arrive as several chunks. */
+    /**
+     * Bytes that arrive in one piece at most, from now on; default no limit. Longer writes arrive as several chunks.
+     */
     readonly setSlice: (bytes: number) => Effect.Effect<void>
     /** Resets all connections to a listening address: both ends fail with kind `reset`, unread bytes are lost. */
     readonly cutAll: (address: string) => Effect.Effect<void>
@@ -73,7 +75,7 @@ const wireError = (
   detail: string
 ): WireError => new WireError({ address, operation, kind, cause: new Error(detail) })
 
-/** Refused, and not left out: who asks for TLS must never talk in plain text. */
+/** Fails rather than being ignored: a caller that asks for TLS must never get plain text. */
 const noTls = (address: string, operation: WireError["operation"]) =>
   Effect.fail(
     new WireError({
@@ -101,7 +103,7 @@ const writing = (pipe: Pipe, localAddress: string, remoteAddress: string) => (ch
 
 const isOver = ({ pipes: [up, down] }: Connected): boolean => up.isOver() && down.isOver()
 
-/** A connection that is over counts no more; one behind a black hole is kept, as its end has not heard of that yet. */
+/** Forgets a connection that has ended; one behind a black hole is kept, because its peer has not seen the end yet. */
 const forget = (state: State, connected: Connected): void => {
   if (isOver(connected) && state.reachable.get(connected.address) !== "blackhole") state.connections.delete(connected)
 }
@@ -237,7 +239,8 @@ const network = (state: State): MemoryNetwork["Service"] => {
 
 /**
  * The wire in memory: no sockets, no real time, one network per build of the layer. Addresses are any `host:port` text,
- * and port 0 picks one. A stream holds 256 KiB per direction; then writes wait for the reader. It works under TestClock.
+ * and port 0 picks one. A stream holds 256 KiB per direction; then writes wait for the reader. It works under
+ * TestClock.
  */
 export const layer: Layer.Layer<Wire | MemoryNetwork> = Layer.effectContext(
   Effect.gen(function* () {

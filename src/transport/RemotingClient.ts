@@ -60,8 +60,8 @@ export interface RemotingClient extends Requests, Handlers {
    */
   readonly retire: (address: string) => Effect.Effect<void>
   /**
-   * Says that an address is one of those that a host name stands for: with TLS the certificate found there has to be for
-   * the name, as it would be if the name had been dialled.
+   * Says that an address is one of those that a host name stands for: with TLS the certificate found there has to be
+   * for the name, as it would be if the name had been dialled.
    */
   readonly nameHost: (address: string, host: string) => void
   /** Closes the connections of all other addresses, each as soon as its pending requests have ended. */
@@ -285,7 +285,7 @@ export const make = Effect.fnUntraced(function* (
         const endpoint = endpoints.get(address)
         const connection = endpoint?.connection()
         if (endpoint === undefined || connection === undefined) return
-        endpoint.lost(connection, new Error("given up by this client"))
+        endpoint.lost(connection, new Error("dropped by this client"))
         connection.retire()
       }),
     retain: (addresses) =>

@@ -4,7 +4,7 @@ import { ResponseCode } from "../protocol/ResponseCode.ts"
 
 const MAX_REMARK = 512
 
-/** The answer to a request code that nobody handles. Source: RocketMQ `NettyRemotingAbstract.processRequestCommand`. */
+/** The answer to a request code without a handler. Source: RocketMQ `NettyRemotingAbstract.processRequestCommand`. */
 export const unsupported = (code: number): Response => ({
   code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
   remark: ` request type ${code} not supported`
@@ -17,7 +17,10 @@ const systemError = (cause: Cause.Cause<never>): Response => {
   return { code: ResponseCode.SYSTEM_ERROR, remark: text.slice(0, MAX_REMARK) }
 }
 
-/** Runs a handler and hands its answer to `respond`; a handler that dies is answered code 1 and does no other harm. */
+/**
+ * Runs a handler and hands its answer to `respond`; a handler that dies is answered with code 1 and affects nothing
+ * else.
+ */
 export const answer = (
   handle: () => Effect.Effect<Response | undefined>,
   respond: (response: Response | undefined) => void

@@ -2,21 +2,21 @@ import { Effect } from "effect"
 import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
 import type { RemotingError } from "./RemotingError.ts"
 
-/** Ends the wait of a caller, whose fiber runs on at once, on the stack of whoever calls this. */
+/** Resumes a waiting caller, whose fiber runs on at once, on the stack of this call. */
 export type Resume<A, E = RemotingError> = (effect: Effect.Effect<A, E>) => void
 
-/** A request that was begun, for whoever waits for it. */
+/** A request that was started, for the caller that waits for it. */
 export interface CancelHandle {
-  /** Nobody waits for it any more: frees its place. What was encoded may still go out. */
+  /** Its caller no longer waits: frees its place. What was encoded may still go out. */
   cancel(): void
 }
 
 /**
  * The one way in which every layer between the API and the socket takes requests: `resume` is called once, with the
- * answer, the error, or what is still to be waited for, and not after the handle's `cancel`; undefined instead of a handle
- * when that has happened already. A layer that changes requests or answers wraps these two, and nothing is wrapped twice:
- * who wants an effect makes it with {@link invoke} or {@link invokeOneway}, who has an `Effect.callback` of its own calls
- * `start`.
+ * answer, the error, or what is still to be waited for, and not after the handle's `cancel`; undefined instead of a
+ * handle when that has happened already. A layer that changes requests or answers wraps these two, and nothing is
+ * wrapped twice: a caller that wants an effect makes it with {@link invoke} or {@link invokeOneway}; one with an
+ * `Effect.callback` of its own calls `start`.
  */
 export interface Requests {
   /** Sends a request that is answered, within `timeoutMillis` milliseconds. */

@@ -2,7 +2,7 @@ import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
 import type { MutableCounters } from "./Counters.ts"
 import type { CancelHandle, Resume } from "./Requests.ts"
 
-/** Bytes that a request counts besides its body. */
+/** Bytes that a request counts for, apart from its body. */
 const HEADER_SIZE = 256
 
 /** A request between its caller's call and its end, which comes exactly once. */
@@ -82,12 +82,12 @@ const REMEMBERED = 1024
 const SLOTS = 64
 
 /**
- * Makes the table of one connection. Numbers count up from `first`, default 0, to `maxOpaque`, default 2^31-1, and begin
- * again at 0.
+ * Makes the table of one connection. Numbers count up from `first`, default 0, to `maxOpaque`, default 2^31-1, and
+ * begin again at 0.
  *
  * A ring and not a `Map`: a request lies at the slot that the low bits of its number name, and one that is still there
- * when its slot's turn comes again is put aside. V8's maps hold every earlier table of theirs that has become garbage in
- * the old space together with what was in it, so that under load half of all requests outlived their collection.
+ * when its slot's turn comes again is put aside. A `Map` of V8 keeps its earlier tables, garbage in the
+ * old space, together with their entries: under load half of all requests survived a collection.
  *
  * Source: RocketMQ `NettyRemotingAbstract.responseTable`, which is one for all connections of a client.
  */
@@ -98,7 +98,7 @@ export const makeResponseTable = (counters: MutableCounters, maxOpaque = MAX_OPA
   let size = 0
   let next = first
   let issued = 0
-  // The numbers of requests that were given up last, so that a late answer can be told from a senseless one.
+  // The numbers of the requests cancelled last, so that a late answer can be told from one that answers nothing.
   const abandoned = new Int32Array(REMEMBERED).fill(-1)
   let abandonedAt = 0
 

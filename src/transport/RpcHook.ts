@@ -3,8 +3,9 @@ import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
 
 /**
  * Sees every request of a client before it is encoded and every answer before the caller gets it; access control signs
- * requests here. A hook costs only clients that have one. Where it throws or fails before a request, that is not sent and
- * ends with `RpcHookFailed`; where it throws at an answer, the caller gets the answer all the same, and one line is logged.
+ * requests here. A hook costs only clients that have one. Where it throws or fails before a request, that is not sent
+ * and ends with `RpcHookFailed`; where it throws at an answer, the caller gets the answer all the same, and one line is
+ * logged.
  *
  * Source: RocketMQ `RPCHook`.
  */
@@ -14,6 +15,6 @@ export interface RpcHook {
    * within the request's own timeout.
    */
   readonly doBeforeRequest?: (address: string, request: Request) => Request | Effect.Effect<Request, unknown>
-  /** Is told of the answer to a request; not called for one-way requests and failed ones. */
+  /** Called with the answer to a request; not for one-way requests and failed ones. */
   readonly doAfterResponse?: (address: string, request: Request, response: RemotingCommand) => void
 }

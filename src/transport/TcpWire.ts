@@ -82,7 +82,7 @@ const closed = (socket: Net.Socket): Effect.Effect<void> =>
 /** Ends the socket and waits until the peer has ended too, at most {@link CLOSE_MILLIS}: then it is destroyed. */
 const close = (socket: Net.Socket): Effect.Effect<void> =>
   Effect.suspend(() => {
-    // Nobody reads any more; unread bytes would hide the peer's end.
+    // Nothing reads from now on; unread bytes would hide the peer's end.
     socket.resume()
     socket.end()
     const destroyed = Effect.suspend(() => {
@@ -95,7 +95,7 @@ const close = (socket: Net.Socket): Effect.Effect<void> =>
 const tlsError = (address: string, operation: "connect" | "listen", tls: WireError["tls"], cause: unknown) =>
   new WireError({ address, operation, kind: "tls", tls, cause })
 
-/** Where a dial goes; `onResolved` is told when the host's name has its answer. */
+/** Where a dial goes; `onResolved` is called when the host name is resolved. */
 interface Target extends Net.TcpNetConnectOpts {
   readonly onResolved: () => void
 }
@@ -105,7 +105,7 @@ const dial = (address: string, options: Target): Effect.Effect<Net.Socket, WireE
   Effect.acquireRelease(
     Effect.callback<Net.Socket, WireError>((resume) => {
       const socket = new Net.Socket()
-      // For the socket's whole life: an error event that nobody listens to would end the process.
+      // For the socket's whole life: an error event without a listener would end the process.
       socket.on("error", ignore)
       socket.once("lookup", options.onResolved)
       socket.connect(options)
@@ -303,7 +303,8 @@ export const layerWith = (options: TcpWireOptions): Layer.Layer<Wire> =>
   Layer.succeed(Wire, { connect: connect(options), listen })
 
 /**
- * The wire over TCP, on node's sockets, and over TLS where that is asked for. Host names are resolved to all their addresses, which are tried in turn; delay
- * is off (TCP_NODELAY). Closing a stream ends its socket and waits for it, at most 200 ms.
+ * The wire over TCP, on node's sockets, and over TLS where that is asked for. Host names are resolved to all their
+ * addresses, which are tried in turn; delay is off (TCP_NODELAY). Closing a stream ends its socket and waits for it, at
+ * most 200 ms.
  */
 export const layer: Layer.Layer<Wire> = layerWith({})

@@ -64,8 +64,8 @@ export interface TlsOptions {
   /** The name to ask for and to find in the certificate; default the host that is dialled. */
   readonly servername?: string | undefined
   /**
-   * Takes any certificate of any host: encrypted, but with whoever answers. For tests; each start warns of it (Java's
-   * `tls.client.authServer` off, which there is the default).
+   * Takes any certificate of any host: encrypted, but with any server that answers. For tests; each start logs a
+   * warning (Java's `tls.client.authServer` off, which is the default there).
    */
   readonly insecure?: boolean | undefined
 }
@@ -80,6 +80,8 @@ export interface TlsServerOptions {
   readonly ca?: string | ReadonlyArray<string> | undefined
   /** Whether a client must show a certificate of one of {@link TlsServerOptions.ca}; default false. */
   readonly requestCert?: boolean | undefined
-  /** `enforcing` (default) speaks TLS only; `permissive` also serves clients without it, as RocketMQ does by default. */
+  /**
+   * `enforcing` (default) speaks TLS only; `permissive` also serves clients without it, as RocketMQ does by default.
+   */
   readonly mode?: "enforcing" | "permissive" | undefined
 }

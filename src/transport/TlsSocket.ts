@@ -120,13 +120,14 @@ const ACCEPTED_MILLIS = 200
 
 /**
  * Waits until the server has accepted the client, not at all where that is known. In TLS 1.3 the client is done before
- * the server has looked at its certificate: a refusal comes after the client's first request, which is then lost without
- * a reason. The session ticket, which servers send once they are content, tells it; one that sends none is given up on.
+ * the server has looked at its certificate: a refusal comes after the client's first request, which is then lost
+ * without a reason. The session ticket, which servers send once they accept the client, says so; a server that sends
+ * none is not waited for.
  */
 export const accepted = (socket: NodeTls.TLSSocket): Effect.Effect<void> => {
   if (socket.getProtocol() !== "TLSv1.3") return Effect.void
   const ticket = Effect.callback<void>((resume) => {
-    // Not at once: the event comes from within the reading of the ticket, where what is written gets lost.
+    // Not at once: the event fires while the ticket is being read, and what is written then is lost.
     const done = () => setImmediate(() => resume(Effect.void))
     socket.once("session", done)
     return Effect.sync(() => {
@@ -167,7 +168,7 @@ export const acceptor = (options: TlsServerOptions, later: Later, serve: (socket
     pending.add(socket)
     socket.once("close", () => pending.delete(socket))
   }
-  // Whom it does not accept it has closed; the client knows why.
+  // The server has closed what it does not accept; the client knows why.
   secured.on("tlsClientError", (_, socket) => socket.destroy())
   secured.on("secureConnection", serve)
   const handshake = (socket: Net.Socket) => {

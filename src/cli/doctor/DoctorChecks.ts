@@ -153,7 +153,7 @@ export const nameServerAnswers = (
           ? { ...ok(address), info: answer }
           : denied !== undefined
             ? denied.problem === "permission"
-              ? // Whoever only sends need not be allowed to look at the whole cluster.
+              ? // A user that only sends need not have permission to see the whole cluster.
                 ok(`${address}, which does not show this user the cluster`)
               : deniedFinding(denied)
             : code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED
@@ -304,8 +304,8 @@ const brokerPermission = (remoting: RemotingClient, address: string) =>
   )
 
 /**
- * Why no queue of a topic may be written: the topic says so itself, as its brokers keep it, or a broker is closed, by its
- * own permission or at the name server (wipeWritePerm). Only the first is mended at the topic.
+ * Why no queue of a topic may be written: the topic says so itself, as its brokers keep it, or a broker is closed, by
+ * its own permission or at the name server (wipeWritePerm). Only the first is mended at the topic.
  */
 const unwritable = Effect.fnUntraced(function* (
   remoting: RemotingClient,
@@ -457,8 +457,8 @@ const runtimeMillis = (text: string | undefined): number | undefined => {
 }
 
 /**
- * The broker's release, and how far its clock is from this one. A broker does not tell its time, but when it started and
- * for how many whole seconds it has been running.
+ * The broker's release, and how far its clock is from this one. A broker does not tell its time, but when it started
+ * and for how many whole seconds it has been running.
  */
 export const clock = (remoting: RemotingClient, address: string): Effect.Effect<Finding> =>
   Effect.gen(function* () {

@@ -50,7 +50,7 @@ const messageOf = (
 const failed: Response = { code: ResponseCode.SYSTEM_ERROR, remark: "process reply message fail" }
 
 /**
- * Takes a reply that a broker pushed (326): unpacks it and hands it to whoever waits for it. One that nobody waits for is
+ * Takes a reply that a broker pushed (326): unpacks it and hands it to its waiter. One that nobody waits for is
  * counted and dropped, and the broker is told that all is well, as in Java.
  *
  * Source: RocketMQ `ClientRemotingProcessor.receiveReplyMessage`.
@@ -82,7 +82,7 @@ const handler = (replies: ReplyTable, nowMillis: () => number): RequestHandler =
     })
 }
 
-/** Hands the replies that brokers push to whoever waits in `replies`, for as long as the scope is open. */
+/** Hands the replies that brokers push to the waiters in `replies`, for as long as the scope is open. */
 export const register = (
   handlers: Pick<Handlers, "handle">,
   replies: ReplyTable

@@ -13,7 +13,7 @@ export interface ReplyCounters {
 
 /**
  * Who waits for which reply, over all producers of one client instance: brokers push replies to a client, not to a
- * group. Whoever waits takes the entry away again, whatever comes of it.
+ * group. The waiter removes its entry in any case.
  *
  * Source: RocketMQ `RequestFutureHolder`, which holds all clients of a process and looks for late ones once a second.
  */
@@ -23,7 +23,7 @@ export interface ReplyTable {
     correlationId: string,
     use: (reply: Effect.Effect<MessageExt>) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E, R>
-  /** Hands a reply to whoever waits for it; false when nobody does. The first reply to a request is the one that counts. */
+  /** Hands a reply to its waiter; false when there is none. The first reply to a request is the one that counts. */
   readonly complete: (correlationId: string | undefined, reply: MessageExt) => boolean
   /** Counts a reply that could not be read. */
   readonly unreadable: () => void

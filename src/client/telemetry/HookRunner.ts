@@ -2,7 +2,7 @@ import { Cause, Effect } from "effect"
 import * as ForeignText from "../../message/ForeignText.ts"
 import * as Millis from "../../message/Millis.ts"
 
-/** Runs what an application hangs into a client, and keeps to itself whatever goes wrong there. */
+/** Runs the hooks of an application, and contains whatever goes wrong in them. */
 export interface HookRunner {
   /**
    * Lets a hook run for so many milliseconds. One that fails, dies, throws or takes longer is told once, until it works
@@ -22,7 +22,7 @@ export const make = (options: {
   readonly group: string
   /** What goes on although a hook failed: `sends`. */
   readonly what: string
-  /** Counts the runs that failed, died, or were given up. */
+  /** Called for each run that failed, died or timed out. */
   readonly onFailure: () => void
 }): HookRunner => {
   const { group, onFailure, what } = options

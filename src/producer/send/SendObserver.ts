@@ -4,7 +4,7 @@ import type { SendResult } from "../../message/SendResult.ts"
 import type { Outgoing } from "./Outgoing.ts"
 import type { SendError, SendReason } from "./SendError.ts"
 
-/** One send as whoever watches it gets to see it, before its first attempt. */
+/** One send as its observer sees it, before the first attempt. */
 export interface ObservedSend {
   readonly fiber: Fiber.Fiber<unknown, unknown>
   readonly outgoing: Outgoing

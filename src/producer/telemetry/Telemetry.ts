@@ -44,8 +44,8 @@ const traceTypes = {
 } as const
 
 /**
- * Makes what watches a producer: spans when somebody listens to them, hooks when there are any, message traces when they
- * are switched on, metrics unless they are switched off. What is off is not there, so that it costs nothing.
+ * Makes what watches a producer: spans when somebody listens to them, hooks when there are any, message traces when
+ * they are switched on, metrics unless they are switched off. What is off is not there, so that it costs nothing.
  */
 export const make = Effect.fnUntraced(function* (
   config: ProducerConfig,
@@ -177,7 +177,7 @@ const producerSeries = (
 
 /**
  * The dispatcher of message traces and the sends that it has for itself: on the same instance and routes, but neither
- * counted nor watched, as they are no business of the application.
+ * counted nor watched, because they are not sends of the application.
  */
 const makeTrace = Effect.fnUntraced(function* (
   config: ProducerConfig,

@@ -59,7 +59,7 @@ export interface SendMessageHeader {
   readonly flag: number
   /** Encoded by `MessageProperties.encode`. */
   readonly properties?: string | undefined
-  /** How often the message was consumed in vain: 0, but for sends to a retry topic. */
+  /** How often consumers have failed on the message: 0, except for sends to a retry topic. */
   readonly reconsumeTimes: number
   /** Whether the producer belongs to a unit of a deployment over several regions; false with everyone else. */
   readonly unitMode: boolean
