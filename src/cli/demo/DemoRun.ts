@@ -72,14 +72,13 @@ const startUp = Effect.fnUntraced(function* (
   producer: DefaultMQProducerShape
 ) {
   yield* page.heading(`Start-up of DefaultMQProducer, group ${GROUP}`)
-  yield* printer.watch
   const states: Array<string> = []
   const watching = yield* Effect.forkChild(
     Stream.runForEach(producer.serviceStateChanges, (state) => Effect.sync(() => states.push(state))),
     { startImmediately: true }
   )
   const begin = page.now()
-  yield* producer.start
+  yield* Effect.provideService(producer.start, StartObserver, printer.observer)
   const took = page.now() - begin
   yield* printer.ended("2.7")
   yield* Fiber.interrupt(watching)
@@ -218,7 +217,6 @@ export const demo = (options: DemoOptions = defaults) =>
     yield* Console.log(`${colors.bold("effect-rocketmq")} ${VERSION}: a producer's start-up, from nothing to nothing`)
     const result = yield* run(page, printer, options).pipe(
       Effect.scoped,
-      Effect.provideService(StartObserver, printer.observer),
       Effect.provideService(Metric.FiberRuntimeMetrics, fibers.service)
     )
 

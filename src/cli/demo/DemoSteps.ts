@@ -6,8 +6,6 @@ import { duration } from "../Text.ts"
 /** Prints the start-up steps of a producer, in their order, each with its number, state and time. */
 export interface StepPrinter {
   readonly observer: Context.Service.Shape<typeof StartObserver>
-  /** Steps are printed from now on. */
-  readonly watch: Effect.Effect<void>
   /** Ends when a step with that number has ended, in the background perhaps. */
   readonly ended: (id: string) => Effect.Effect<void>
 }
@@ -26,7 +24,6 @@ const inner = ({ id }: StartStep) => id.startsWith("3.")
 /** A {@link StepPrinter}. A step of the client instance is printed below the producer's step that it is part of. */
 export const make = Effect.fnUntraced(function* (colors: Palette) {
   const clock = yield* Clock.Clock
-  let watching = false
   let lines: Array<Line> = []
   const over = new Set<string>()
 
@@ -47,7 +44,6 @@ export const make = Effect.fnUntraced(function* (colors: Palette) {
   const observer: StepPrinter["observer"] = {
     around: (step, self) =>
       Effect.suspend(() => {
-        if (!watching) return self
         const line: Line = { step, state: "running", millis: 0 }
         lines.push(line)
         const begin = clock.monotonicTimeNanosUnsafe()
@@ -67,9 +63,6 @@ export const make = Effect.fnUntraced(function* (colors: Palette) {
 
   const printer: StepPrinter = {
     observer,
-    watch: Effect.sync(() => {
-      watching = true
-    }),
     ended: (id) =>
       Effect.sleep(5).pipe(Effect.repeat({ until: () => over.has(id) }), Effect.timeoutOption(3_000), Effect.asVoid)
   }
