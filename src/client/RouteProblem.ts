@@ -18,7 +18,6 @@ export const RouteProblem = Schema.Literals([
   "address-not-allowed",
   "address-unreadable"
 ])
-
 /** Why a topic has no route; see the schema of the same name. */
 export type RouteProblem = typeof RouteProblem.Type
 
