@@ -1,4 +1,5 @@
-import type { Effect } from "effect"
+import { Effect } from "effect"
+import type { Scope } from "effect"
 import type { MessageExt } from "../message/MessageExt.ts"
 import type { ConsumerData } from "../protocol/HeartbeatData.ts"
 import type { CheckTransactionStateHeader } from "../protocol/push/CheckTransactionState.ts"
@@ -77,4 +78,28 @@ export const topicsOf = (members: ClientMembers): ReadonlySet<string> => {
     for (const topic of consumer.subscriptionTopics()) topics.add(topic)
   }
   return topics
+}
+
+/**
+ * Puts a member into its table for as long as the scope is open. A group that is there already is refused with what
+ * `taken` gives, and nothing is disturbed; `leave` runs when the member has left the table again.
+ */
+export const register = <M, E>(options: {
+  readonly table: Map<string, M>
+  readonly group: string
+  readonly member: M
+  readonly taken: () => E
+  readonly leave: Effect.Effect<void>
+  /** Runs when the table has changed. */
+  readonly changed: Effect.Effect<void>
+}): Effect.Effect<void, E, Scope.Scope> => {
+  const { changed, group, leave, member, table, taken } = options
+  return Effect.acquireRelease(
+    Effect.suspend(() => {
+      if (table.has(group)) return Effect.fail(taken())
+      table.set(group, member)
+      return changed
+    }),
+    () => Effect.sync(() => table.delete(group)).pipe(Effect.andThen(leave), Effect.andThen(changed))
+  )
 }

@@ -68,8 +68,10 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly remoting: RemotingClient
   readonly timeoutMillis: number
   readonly nowMillis: () => number
+  /** Runs when the outcome of a heartbeat has been written down. */
+  readonly changed: Effect.Effect<void>
 }) {
-  const { api, clientId, members, nameServer, nowMillis, remoting, routes, timeoutMillis } = options
+  const { api, changed, clientId, members, nameServer, nowMillis, remoting, routes, timeoutMillis } = options
   const clock = yield* Clock.Clock
   const fork = yield* FiberSet.makeRuntime()
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
@@ -103,9 +105,10 @@ export const make = Effect.fnUntraced(function* (options: {
   }
 
   const succeeded = (address: string, version: number) =>
-    Effect.sync(() => {
+    Effect.suspend(() => {
       silent.delete(address)
       note(address, { lastSuccess: nowMillis(), failures: 0, lastFailure: undefined, version })
+      return changed
     })
 
   const failed = (address: string, message: string) =>
@@ -114,9 +117,8 @@ export const make = Effect.fnUntraced(function* (options: {
       const failures = (table.get(address)?.failures ?? 0) + 1
       note(address, { failures, lastFailure: message })
       // Once per change of state: a broker that stays away is no news.
-      return failures === 1
-        ? Effect.annotateLogs(Effect.logWarning(`heartbeat to ${address} failed: ${message}`), { broker: address })
-        : Effect.void
+      const line = Effect.logWarning(`heartbeat to ${address} failed: ${message}`)
+      return Effect.andThen(changed, failures === 1 ? Effect.annotateLogs(line, { broker: address }) : Effect.void)
     })
 
   // A heartbeat goes on when the one who sent it is interrupted, so that a farewell can wait for its answer.

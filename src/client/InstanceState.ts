@@ -1,10 +1,15 @@
-import type { ConnectionInfo, RemotingCounters } from "../transport/RemotingClient.ts"
-import type { HeartbeatState } from "./Heartbeat.ts"
-import type { ReplyCounters } from "./push/ReplyTable.ts"
+import { Effect } from "effect"
+import type { ConnectionInfo, RemotingClient, RemotingCounters } from "../transport/RemotingClient.ts"
+import type { ClientMembers } from "./ClientMembers.ts"
+import type { Heartbeat, HeartbeatState } from "./Heartbeat.ts"
+import type { NameServer } from "./NameServer.ts"
+import type { ReplyCounters, ReplyTable } from "./push/ReplyTable.ts"
 import type { RouteWarning } from "./RouteBounds.ts"
+import * as RouteQueues from "./RouteQueues.ts"
 import type { ServiceState } from "./ServiceState.ts"
 import type { StepRecord } from "./StartStep.ts"
 import type { TimerState } from "./Timers.ts"
+import type { TopicRoute } from "./TopicRoute.ts"
 
 /** What an instance knows of one topic. */
 export interface RouteState {
@@ -54,3 +59,68 @@ export interface InstanceState {
   /** What all connections carried since the instance began. */
   readonly counters: RemotingCounters
 }
+
+/** Where the state of an instance is read from. */
+export interface StateSources {
+  readonly clientId: string
+  readonly phase: () => ServiceState
+  readonly steps: () => ReadonlyArray<StepRecord>
+  readonly members: ClientMembers
+  readonly remoting: RemotingClient
+  readonly nameServer: NameServer
+  readonly routes: TopicRoute
+  readonly heartbeat: Heartbeat
+  readonly timers: ReadonlyMap<number, TimerState>
+  readonly replies: ReplyTable
+}
+
+const routeStates = ({ topicRouteTable, warningsOf }: TopicRoute): ReadonlyArray<RouteState> =>
+  [...topicRouteTable.values()].map(({ borrowed, data, topic }) => {
+    const { readable, writable } = RouteQueues.count(data)
+    return {
+      topic,
+      borrowed,
+      brokers: data.brokerDatas.map((broker) => broker.brokerName).toSorted(),
+      writeQueues: writable,
+      readQueues: readable,
+      warnings: warningsOf(topic)
+    }
+  })
+
+const brokerStates = ({ brokerAddrTable }: TopicRoute, { table }: Heartbeat): ReadonlyArray<HeartbeatState> =>
+  [...brokerAddrTable].flatMap(([brokerName, byId]) =>
+    [...byId].map(
+      ([brokerId, address]) =>
+        table.get(address) ?? {
+          brokerName,
+          brokerId,
+          address,
+          lastSuccess: undefined,
+          failures: 0,
+          lastFailure: undefined,
+          version: undefined
+        }
+    )
+  )
+
+/** The state of an instance at the moment at which it is run. */
+export const viewOf = Effect.fnUntraced(function* (sources: StateSources) {
+  const { clientId, heartbeat, members, nameServer, phase, remoting, replies, routes, steps, timers } = sources
+  const sockets = remoting.connections()
+  const self: InstanceState = {
+    clientId,
+    phase: phase(),
+    nameServers: { addresses: yield* nameServer.addresses, chosen: yield* nameServer.chosen },
+    steps: steps(),
+    producerGroups: [...members.producerTable.keys()],
+    consumerGroups: [...members.consumerTable.keys()],
+    routes: routeStates(routes),
+    brokers: brokerStates(routes, heartbeat),
+    sockets,
+    inFlight: sockets.reduce((sum, socket) => sum + socket.inFlight, 0),
+    timers: [...timers.values()],
+    replies: { waiting: replies.waiting(), ...replies.counters() },
+    counters: remoting.counters()
+  }
+  return self
+})

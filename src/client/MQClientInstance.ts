@@ -1,35 +1,28 @@
-import { Clock, Context, Effect, Layer, PubSub, Scope, Stream } from "effect"
+import { Clock, Context, Effect, Layer, Stream } from "effect"
+import type { Scope } from "effect"
 import { CLIENT_INNER_PRODUCER_GROUP } from "../message/MixAll.ts"
 import type { Wire } from "../transport/Wire.ts"
 import * as AddressPolicies from "./AddressPolicy.ts"
 import { AddressTranslator } from "./AddressTranslator.ts"
+import * as BrokerTables from "./BrokerTable.ts"
 import * as ClientConfig from "./ClientConfig.ts"
-import {
-  DuplicateConsumerGroup,
-  DuplicateProducerGroup,
-  IllegalServiceState,
-  StartError,
-  type StartReason
-} from "./ClientError.ts"
+import { DuplicateConsumerGroup, DuplicateProducerGroup, StartError } from "./ClientError.ts"
 import { buildMQClientId, changeInstanceNameToPID, HostInfo } from "./ClientId.ts"
-import * as ConsumerTasks from "./ConsumerTasks.ts"
 import * as ClientMetrics from "./ClientMetrics.ts"
-import { makeMembers, type MQConsumerInner, type MQProducerInner } from "./ClientMembers.ts"
+import { makeMembers, register, type MQConsumerInner, type MQProducerInner } from "./ClientMembers.ts"
 import * as Heartbeats from "./Heartbeat.ts"
 import * as InstanceRemoting from "./InstanceRemoting.ts"
-import type { InstanceState, RouteState } from "./InstanceState.ts"
+import { type InstanceState, viewOf } from "./InstanceState.ts"
+import * as InstanceTimers from "./InstanceTimers.ts"
 import * as Api from "./MQClientApi.ts"
 import * as NameServers from "./NameServer.ts"
 import * as PullMessage from "./PullMessageService.ts"
 import * as Rebalance from "./RebalanceService.ts"
 import * as ReplyPush from "./push/ReplyPush.ts"
-import * as RouteQueues from "./RouteQueues.ts"
 import * as Replies from "./push/ReplyTable.ts"
 import * as TransactionCheckPush from "./push/TransactionCheckPush.ts"
 import { resolve } from "./ResolveConfig.ts"
-import type { ServiceState } from "./ServiceState.ts"
-import { makeJournal, runStep } from "./StartStep.ts"
-import * as Timers from "./Timers.ts"
+import * as ServiceLife from "./ServiceLife.ts"
 import * as Routes from "./TopicRoute.ts"
 
 /** What a running client instance offers to the producers and consumers that share it. */
@@ -64,7 +57,10 @@ export interface MQClientInstanceShape {
   readonly registerConsumer: (consumer: MQConsumerInner) => Effect.Effect<void, DuplicateConsumerGroup, Scope.Scope>
   /** Everything there is to see of the instance now. */
   readonly state: Effect.Effect<InstanceState>
-  /** {@link state} now and whenever a phase, a timer, a route, a group or a connection changes. */
+  /**
+   * {@link state} now and whenever the phase, a timer, a route, a group, a heartbeat or a connection changes; many changes
+   * in a row may be one element, and none is lost. The last element is that of the shutdown.
+   */
   readonly changes: Stream.Stream<InstanceState>
 }
 
@@ -73,10 +69,6 @@ export const UNREGISTER_TIMEOUT_MILLIS = 500
 
 /** How long a consumer that leaves may take to end what it has been given to do, in milliseconds. */
 const LEAVE_TIMEOUT_MILLIS = 500
-
-/** Timer 1's and timer 5's times, which Java does not let be configured, in milliseconds. */
-const FETCH_NAME_SERVER = { initialDelayMillis: 10_000, periodMillis: 120_000 }
-const ADJUST_THREAD_POOL = { initialDelayMillis: 60_000, periodMillis: 60_000 }
 
 /**
  * One client of a RocketMQ cluster: its name servers, connections, routes, timers, and the producers and consumers
@@ -112,53 +104,47 @@ const make = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig) {
   const instanceName = yield* changeInstanceNameToPID(config.instanceName)
   const clientId = buildMQClientId(config.clientIP ?? host.ip, instanceName, config.unitName)
   // Every line of the instance's own fibers says whose it is.
-  return yield* Effect.annotateLogs(build(config, clientId), { clientId })
+  return yield* Effect.annotateLogs(live(config, clientId), { clientId })
 })
 
-const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, clientId: string) {
+const live = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, clientId: string) {
+  const life = yield* ServiceLife.make({
+    subject: `client instance ${clientId}`,
+    number: "3",
+    acquire: (context) => acquire(config, clientId, context)
+  })
+  const { members, remoting, timers, ...parts } = yield* life.startScoped
+  const state = viewOf({
+    ...parts,
+    clientId,
+    members,
+    remoting,
+    phase: life.serviceStateNow,
+    steps: life.steps,
+    timers: timers.states
+  })
+  const changes = Stream.mapEffect(life.changes, () => state)
+  return MQClientInstance.of({ ...parts, clientId, config, state, changes })
+})
+
+const acquire = Effect.fnUntraced(function* (
+  config: ClientConfig.ClientConfig,
+  clientId: string,
+  { notify, serviceStateNow, step }: ServiceLife.LifeContext
+) {
   const clock = yield* Clock.Clock
-  const scope = yield* Effect.scope
   const members = makeMembers()
-  const journal = makeJournal()
-  const changed = yield* PubSub.sliding<void>(1)
-  const notify = Effect.asVoid(PubSub.publish(changed, undefined))
-  const timers = new Map<number, Timers.TimerState>()
-  let phase: ServiceState = "CREATE_JUST"
-
-  const step = <A, R>(id: string, name: string, self: Effect.Effect<A, StartReason | StartError, R>) =>
-    Effect.tap(runStep(journal, id, name, self), () => notify)
-
-  const setPhase = (from: ServiceState, to: ServiceState, action: string) =>
-    Effect.suspend(() => {
-      if (phase !== from) {
-        return Effect.fail(
-          new IllegalServiceState({ subject: `client instance ${clientId}`, action, expected: from, actual: phase })
-        )
-      }
-      phase = to
-      return notify
-    })
-
-  // Reverse order: this runs last, when everything below has been released.
-  yield* Scope.addFinalizer(
-    scope,
-    Effect.suspend(() => {
-      if (phase === "RUNNING") phase = "SHUTDOWN_ALREADY"
-      return Effect.andThen(notify, PubSub.shutdown(changed))
-    })
-  )
-
-  yield* step("3.1", "set START_FAILED", setPhase("CREATE_JUST", "START_FAILED", "start"))
 
   const addresses = yield* NameServers.source(config)
   const initial =
     addresses.fixed.length > 0 ? addresses.fixed : yield* step("3.2", "fetchNameServerAddr", addresses.ask)
 
-  let brokerOf: Routes.TopicRoute["brokerOf"] | undefined
+  // Made before those who fill it: the VIP channel has to tell a broker's address from a name server's.
+  const brokers = BrokerTables.make()
   const remoting = yield* step(
     "3.3",
     "start MQClientAPI, the remoting client",
-    InstanceRemoting.make(config, (address) => brokerOf?.(address) !== undefined)
+    InstanceRemoting.make(config, (address) => brokers.brokerOf(address) !== undefined)
   )
   yield* remoting.onOpened(() => notify)
   yield* remoting.onClosed(() => notify)
@@ -170,11 +156,12 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
   const routes = yield* Routes.make({
     api,
     members,
+    brokers,
     policy: AddressPolicies.make({ allowAddress: config.allowAddress, ...(yield* AddressTranslator) }),
     timeoutMillis: config.mqClientApiTimeout,
-    createTopicKey: config.createTopicKey
+    createTopicKey: config.createTopicKey,
+    changed: notify
   })
-  brokerOf = routes.brokerOf
   const heartbeat = yield* Heartbeats.make({
     clientId,
     members,
@@ -183,111 +170,42 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
     nameServer,
     remoting,
     timeoutMillis: config.mqClientApiTimeout,
-    nowMillis: () => clock.currentTimeMillisUnsafe()
+    nowMillis: () => clock.currentTimeMillisUnsafe(),
+    changed: notify
   })
-
-  const timerScope = yield* Scope.fork(scope, "parallel")
-  const consumerTasks = (name: "persistConsumerOffset" | "adjustThreadPool", periodMillis: number) =>
-    ConsumerTasks.make(members, {
-      name,
-      limitMillis: Timers.runLimitMillis(periodMillis),
-      run: (consumer) => consumer[name]
-    }).pipe(Scope.provide(timerScope))
-  const persists = yield* consumerTasks("persistConsumerOffset", config.persistConsumerOffsetInterval)
-  const adjusts = yield* consumerTasks("adjustThreadPool", ADJUST_THREAD_POOL.periodMillis)
-
-  const specs: ReadonlyArray<Timers.TimerSpec> = [
-    {
-      number: 1,
-      name: "fetchNameServerAddr",
-      ...FETCH_NAME_SERVER,
-      active: nameServer.refreshable,
-      run: nameServer.fetchNameServerAddr
-    },
-    {
-      number: 2,
-      name: "updateTopicRouteInfoFromNameServer",
-      initialDelayMillis: 10,
-      periodMillis: config.pollNameServerInterval,
-      active: true,
-      run: routes.updateAll
-    },
-    {
-      number: 3,
-      name: "cleanOfflineBroker, sendHeartbeatToAllBroker",
-      initialDelayMillis: 1_000,
-      periodMillis: config.heartbeatBrokerInterval,
-      active: true,
-      run: heartbeat.cleanAndSend
-    },
-    {
-      number: 4,
-      name: "persistAllConsumerOffset",
-      initialDelayMillis: 10_000,
-      periodMillis: config.persistConsumerOffsetInterval,
-      active: true,
-      run: persists.startAll
-    },
-    {
-      number: 5,
-      name: "adjustThreadPool",
-      ...ADJUST_THREAD_POOL,
-      active: true,
-      run: adjusts.startAll
-    }
-  ]
-  yield* step(
+  const timers = yield* step(
     "3.4",
     "start the five timers",
-    Timers.start(specs, (timer) => {
-      timers.set(timer.number, timer)
-      return notify
-    }).pipe(Scope.provide(timerScope))
+    InstanceTimers.start({ config, members, nameServer, routes, heartbeat }, notify)
   )
   const pullMessageService = yield* step("3.5", "start PullMessageService", PullMessage.start)
   const rebalanceService = yield* step("3.6", "start RebalanceService", Rebalance.start(members, remoting))
 
-  /** Puts a member into its table for as long as the scope is open. */
-  const register = <M, E>(
-    table: Map<string, M>,
-    group: string,
-    member: M,
-    taken: () => E,
-    leave: Effect.Effect<void>
-  ): Effect.Effect<void, E, Scope.Scope> =>
-    Effect.acquireRelease(
-      Effect.suspend(() => {
-        if (table.has(group)) return Effect.fail(taken())
-        table.set(group, member)
-        return notify
-      }),
-      () => Effect.sync(() => table.delete(group)).pipe(Effect.andThen(leave), Effect.andThen(notify))
-    )
-
   const registerProducer = (producer: MQProducerInner) => {
     const { producerGroup: group } = producer
-    return register(
-      members.producerTable,
+    return register({
+      table: members.producerTable,
       group,
-      producer,
-      () => new DuplicateProducerGroup({ group, clientId }),
-      heartbeat.unregisterClient({ producerGroup: group }, UNREGISTER_TIMEOUT_MILLIS)
-    )
+      member: producer,
+      taken: () => new DuplicateProducerGroup({ group, clientId }),
+      leave: heartbeat.unregisterClient({ producerGroup: group }, UNREGISTER_TIMEOUT_MILLIS),
+      changed: notify
+    })
   }
 
   const registerConsumer = (consumer: MQConsumerInner) => {
     const { consumerGroup: group } = consumer
-    const stop = [rebalanceService, persists, adjusts].map((tasks) => tasks.leave(group, LEAVE_TIMEOUT_MILLIS))
-    return register(
-      members.consumerTable,
+    return register({
+      table: members.consumerTable,
       group,
-      consumer,
-      () => new DuplicateConsumerGroup({ group, clientId }),
-      Effect.andThen(
-        Effect.all(stop, { concurrency: "unbounded", discard: true }),
-        heartbeat.unregisterClient({ consumerGroup: group }, UNREGISTER_TIMEOUT_MILLIS)
-      )
-    )
+      member: consumer,
+      taken: () => new DuplicateConsumerGroup({ group, clientId }),
+      leave: Effect.all(
+        [rebalanceService.leave(group, LEAVE_TIMEOUT_MILLIS), timers.leave(group, LEAVE_TIMEOUT_MILLIS)],
+        { concurrency: "unbounded" }
+      ).pipe(Effect.andThen(heartbeat.unregisterClient({ consumerGroup: group }, UNREGISTER_TIMEOUT_MILLIS))),
+      changed: notify
+    })
   }
 
   yield* step(
@@ -305,68 +223,19 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
       remoting,
       routes,
       heartbeat,
-      timers,
-      phase: () => phase,
+      timers: timers.states,
+      phase: serviceStateNow,
       nowMillis: () => clock.currentTimeMillisUnsafe(),
       monotonicMillis: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
     })
   }
-  // The first thing that a shutdown does: all five at once, so that no heartbeat follows the unregistration.
-  yield* Effect.addFinalizer((exit) => Scope.close(timerScope, exit))
-  yield* step("3.8", "set RUNNING", setPhase("START_FAILED", "RUNNING", "finish its start"))
-
-  const routeStates = (): ReadonlyArray<RouteState> =>
-    [...routes.topicRouteTable.values()].map(({ borrowed, data, topic }) => {
-      const { readable, writable } = RouteQueues.count(data)
-      return {
-        topic,
-        borrowed,
-        brokers: data.brokerDatas.map((broker) => broker.brokerName).toSorted(),
-        writeQueues: writable,
-        readQueues: readable,
-        warnings: routes.warningsOf(topic)
-      }
-    })
-
-  const brokerStates = (): ReadonlyArray<Heartbeats.HeartbeatState> =>
-    [...routes.brokerAddrTable].flatMap(([brokerName, byId]) =>
-      [...byId].map(
-        ([brokerId, address]) =>
-          heartbeat.table.get(address) ?? {
-            brokerName,
-            brokerId,
-            address,
-            lastSuccess: undefined,
-            failures: 0,
-            lastFailure: undefined,
-            version: undefined
-          }
-      )
-    )
-
-  const state = Effect.gen(function* () {
-    const sockets = remoting.connections()
-    const self: InstanceState = {
-      clientId,
-      phase,
-      nameServers: { addresses: yield* nameServer.addresses, chosen: yield* nameServer.chosen },
-      steps: [...journal.records],
-      producerGroups: [...members.producerTable.keys()],
-      consumerGroups: [...members.consumerTable.keys()],
-      routes: routeStates(),
-      brokers: brokerStates(),
-      sockets,
-      inFlight: sockets.reduce((n, socket) => n + socket.inFlight, 0),
-      timers: [...timers.values()],
-      replies: { waiting: replies.waiting(), ...replies.counters() },
-      counters: remoting.counters()
-    }
-    return self
-  })
-
-  return MQClientInstance.of({
-    clientId,
-    config,
+  // The first thing that a shutdown does, so that no heartbeat follows the unregistration.
+  yield* Effect.addFinalizer(() => timers.stop)
+  yield* step("3.8", "everything is held", Effect.void)
+  return {
+    members,
+    remoting,
+    timers,
     nameServer,
     api,
     routes,
@@ -375,8 +244,6 @@ const build = Effect.fnUntraced(function* (config: ClientConfig.ClientConfig, cl
     rebalanceService,
     replies,
     registerProducer,
-    registerConsumer,
-    state,
-    changes: Stream.concat(Stream.make(undefined), Stream.fromPubSub(changed)).pipe(Stream.mapEffect(() => state))
-  })
+    registerConsumer
+  }
 })

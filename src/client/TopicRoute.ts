@@ -1,4 +1,4 @@
-import { Clock, Effect, Fiber, FiberSet } from "effect"
+import { Clock, Effect, Fiber, FiberMap, Option } from "effect"
 import { AUTO_CREATE_TOPIC_KEY_TOPIC, isRetryTopic, MASTER_ID } from "../message/MixAll.ts"
 import * as MessageQueue from "../message/MessageQueue.ts"
 import type { BrokerData, TopicRouteData } from "../protocol/TopicRouteData.ts"
@@ -6,7 +6,6 @@ import { ClientClosed } from "../transport/RemotingError.ts"
 import type { AccessDenied } from "./AccessDenied.ts"
 import type { AddressPolicy } from "./AddressPolicy.ts"
 import type { AddressRefused } from "./AddressRefused.ts"
-import * as BrokerTables from "./BrokerTable.ts"
 import type { BrokerTable } from "./BrokerTable.ts"
 import { NameServerTry, type RouteProblem, RouteUnavailable } from "./ClientError.ts"
 import { type ClientMembers, type PublishedRoute, topicsOf } from "./ClientMembers.ts"
@@ -83,10 +82,14 @@ export interface TopicRouteOptions {
   readonly members: ClientMembers
   /** Which addresses of a route may be dialled. */
   readonly policy: AddressPolicy
+  /** Takes the addresses of brokers that routes name. */
+  readonly brokers: BrokerTable
   /** What a look-up may take, in milliseconds. */
   readonly timeoutMillis: number
   /** The template topic of the instance's configuration, which need not exist. */
   readonly createTopicKey: string
+  /** Runs when a route has been read and handed on. */
+  readonly changed: Effect.Effect<void>
 }
 
 /** How many topics timer 2 reads at once. */
@@ -131,14 +134,12 @@ const problemOfRefused = (refused: ReadonlyArray<AddressRefused>): RouteProblem 
  * Source: RocketMQ `MQClientInstance.updateTopicRouteInfoFromNameServer`.
  */
 export const make = Effect.fnUntraced(function* (options: TopicRouteOptions) {
-  const { api, members, policy, timeoutMillis } = options
+  const { api, brokers, changed, members, policy, timeoutMillis } = options
   const clock = yield* Clock.Clock
-  const lookups = yield* FiberSet.make<PublishedRoute, RouteError>()
-  const fork = yield* FiberSet.runtime(lookups)()
+  const lookups = yield* FiberMap.make<string, PublishedRoute, RouteError>()
+  const fork = yield* FiberMap.runtime(lookups)()
   const topicRouteTable = new Map<string, PublishedRoute>()
   const readAt = new Map<string, number>()
-  const brokers = BrokerTables.make()
-  const inFlight = new Map<string, Fiber.Fiber<PublishedRoute, RouteError>>()
   const failing = new Map<string, RouteProblem | "access-denied">()
   const warnings = new Map<string, ReadonlyArray<RouteWarning>>()
   const templates = new Set([AUTO_CREATE_TOPIC_KEY_TOPIC, options.createTopicKey])
@@ -195,6 +196,7 @@ export const make = Effect.fnUntraced(function* (options: TopicRouteOptions) {
     leaders.delete(topic)
     for (const producer of members.producerTable.values()) producer.updateTopicPublishInfo(route)
     for (const consumer of members.consumerTable.values()) consumer.updateTopicSubscribeInfo(route)
+    yield* changed
     if (problem === undefined && RouteQueues.problemOf(route.data) === "no-master") {
       const names = route.data.brokerDatas.map((broker) => broker.brokerName)
       const refused = names.flatMap((name) => [...(brokers.refusedOf(name)?.values() ?? [])]).slice(0, MAX_REFUSED)
@@ -274,8 +276,7 @@ export const make = Effect.fnUntraced(function* (options: TopicRouteOptions) {
         if (error._tag === "AccessDenied") return noteOutcome(topic, "access-denied")
         // That the name servers are away says nothing of the topic, and was told once for all topics.
         return isOutage(error.tries) ? Effect.void : noteOutcome(topic, error.problem, error.message)
-      }),
-      Effect.ensuring(Effect.sync(() => inFlight.delete(flightKey(topic, borrow))))
+      })
     )
 
   const closed = new ClientClosed({ address: "the name server", sent: false })
@@ -283,11 +284,7 @@ export const make = Effect.fnUntraced(function* (options: TopicRouteOptions) {
   // The lookup belongs to the instance, not to the caller who happened to come first: that one may be interrupted.
   const flight = (topic: string, borrow: Borrow | undefined) => {
     const key = flightKey(topic, borrow)
-    const known = inFlight.get(key)
-    if (known !== undefined) return known
-    const fiber = fork(run(topic, borrow))
-    if (fiber.pollUnsafe() === undefined) inFlight.set(key, fiber)
-    return fiber
+    return Option.getOrElse(FiberMap.getUnsafe(lookups, key), () => fork(key, run(topic, borrow)))
   }
 
   const updateTopicRouteInfoFromNameServer = (topic: string, borrow: Borrow | undefined) =>

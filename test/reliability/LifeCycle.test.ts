@@ -243,7 +243,7 @@ describe("a start", () => {
         // The one thing between the last step and the return that a program has a part in.
         const late = Logger.layer([
           Logger.make(({ message }) => {
-            if (String(message).includes("is RUNNING")) fibers[0]?.interruptUnsafe()
+            if (/^producer .* is RUNNING$/.test(String(message))) fibers[0]?.interruptUnsafe()
           })
         ])
         const start = producer.start.pipe(
