@@ -1,5 +1,6 @@
-import { Cause, Clock, Deferred, Effect, Exit, PubSub, Scope, Stream, SubscriptionRef } from "effect"
+import { Cause, Clock, Deferred, Effect, Exit, Scope, Stream, SubscriptionRef } from "effect"
 import * as Millis from "../message/Millis.ts"
+import * as Changes from "./Changes.ts"
 import { IllegalServiceState, StartError, StartInterrupted, type StartReason, StartTimeout } from "./ClientError.ts"
 import type { ServiceState } from "./ServiceState.ts"
 import * as SharedStart from "./SharedStart.ts"
@@ -129,10 +130,8 @@ export const make = Effect.fnUntraced(function* <A, R = never>(
   const { drainTimeoutMillis = 0, number, startTimeoutMillis, subject, work = "call(s)" } = options
   const guardStep = { id: `${number}.1`, name: "set START_FAILED" }
   const phase = yield* SubscriptionRef.make<Phase<A>>({ _tag: "CreateJust" })
-  const ticks = yield* PubSub.sliding<void>({ capacity: 1, replay: 1 })
-  const notifyUnsafe = () => void PubSub.publishUnsafe(ticks, undefined)
+  const { signals, tell: notifyUnsafe } = Changes.make()
   const notify = Effect.sync(notifyUnsafe)
-  notifyUnsafe()
   const journal = makeJournal()
 
   const now = () => SubscriptionRef.getUnsafe(phase)
@@ -316,7 +315,7 @@ export const make = Effect.fnUntraced(function* <A, R = never>(
     illegal,
     refusal: context.refusal,
     steps: () => [...journal.records],
-    changes: Stream.takeUntil(Stream.fromPubSub(ticks), () => ["Ended", "Failed"].includes(now()._tag)),
+    changes: Stream.takeUntil(signals, () => ["Ended", "Failed"].includes(now()._tag)),
     notify,
     notifyUnsafe
   }

@@ -1,0 +1,39 @@
+import { Effect, Queue, Stream } from "effect"
+import type { Cause } from "effect"
+
+/**
+ * Says when to look again at something that is put together on demand, so that watching it costs nothing while nobody
+ * watches. It carries no value: who watches reads what is true when it looks.
+ */
+export interface Changes {
+  /** Something has changed. Waits for nothing. */
+  readonly tell: () => void
+  /**
+   * An element now, and one after every change. Many changes while a watcher is at its last element are one for it; none
+   * is lost, and a watcher that is slow costs the others nothing. It never ends by itself.
+   */
+  readonly signals: Stream.Stream<void>
+}
+
+/** Nobody watches yet. */
+export const make = (): Changes => {
+  // A queue with one place for each watcher: what lies there makes its owner look, however much has changed. A PubSub of
+  // one place for all cannot be told from where no effect runs: it slides only in an effect, and drops for all otherwise.
+  const watchers = new Set<Queue.Queue<void, Cause.Done>>()
+  const wake = (watcher: Queue.Queue<void, Cause.Done>) => void Queue.offerUnsafe(watcher, undefined)
+  return {
+    tell: () => watchers.forEach(wake),
+    signals: Stream.callback<void>(
+      (queue) =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            // Before the first look, so that nothing falls between that look and the watching.
+            watchers.add(queue)
+            wake(queue)
+          }),
+          () => Effect.sync(() => watchers.delete(queue))
+        ),
+      { bufferSize: 1, strategy: "dropping" }
+    )
+  }
+}
