@@ -3,8 +3,8 @@
  * addresses into remarks, brokers relay properties that any client can write, and a route names brokers as it likes.
  *
  * What is taken out: control characters (C0, DEL, C1), on which a terminal acts or which forge a second line; line and
- * paragraph separators; format characters, among them the bidirectional ones, which show a text in another order than it
- * has, and those without width, which make two different names look alike; fillers that show nothing; and halves of
+ * paragraph separators; format characters, among them the bidirectional ones, which show a text in another order than
+ * it has, and those without width, which make two different names look alike; fillers that show nothing; and halves of
  * surrogate pairs, which are no characters.
  */
 
@@ -35,7 +35,7 @@ const head = (text: string, max: number): string =>
  */
 export const clean = (text: string | undefined, max: number = DEFAULT_MAX_LENGTH): string => {
   if (text === undefined) return ""
-  // However long it is, and whatever stands in front: no more than four times the limit is looked at.
+  // However long the text is, at most four times the limit is examined.
   const line = text
     .slice(0, max * 4)
     .replace(runs, " ")
@@ -49,5 +49,8 @@ const escape = (character: string): string =>
     (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`
   ).join("")
 
-/** JSON text, in which what would be taken out is written as an escape: it stays what it was, and does nothing. */
+/**
+ * JSON text, in which what would be taken out is written as an escape: it keeps its value and has no effect on a
+ * terminal.
+ */
 export const escapeJson = (json: string): string => json.replace(each, escape)

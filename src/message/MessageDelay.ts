@@ -54,7 +54,7 @@ export const at = (time: DateTime.DateTime | Date | number): MessageDelay => ({
 /** The delay of a level in milliseconds; undefined when there is no such level. */
 export const levelMillis = (value: number): number | undefined => LEVELS[value - 1]
 
-/** What {@link check} holds a delay against. */
+/** What {@link check} compares a delay with. */
 export interface DelayLimits {
   /** On the wall clock, in milliseconds since the epoch. */
   readonly nowMillis: number
@@ -107,8 +107,8 @@ const numberOf = (text: string | undefined): number | undefined =>
   text !== undefined && /^-?\d{1,16}$/.test(text) ? Number(text) : undefined
 
 /**
- * The delay that a message's properties ask for, read in a broker's order: the level wins, then seconds, milliseconds and
- * the time. Undefined when they ask for none.
+ * The delay that a message's properties ask for, read in a broker's order: the level wins, then seconds, milliseconds
+ * and the time. Undefined when they ask for none.
  *
  * Source: RocketMQ `HookUtils.handleScheduleMessage`.
  */

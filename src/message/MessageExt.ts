@@ -42,14 +42,14 @@ export interface StoredFields {
 
 /**
  * A message as a broker stored it: what a pull, a view or a query returns. The ids, keys and tags stand in the other
- * fields already and were read out of them when the message was; who changes `properties` in a copy changes them there alone.
+ * fields already and were read out of them when the message was; a copy with other `properties` keeps them as they are.
  *
  * Source: RocketMQ `MessageExt`, `MessageClientExt`.
  */
 export interface MessageExt extends StoredFields {
   /**
-   * The sender's unique id (`UNIQ_KEY`), the same for all copies of a message; {@link offsetMsgId} where the sender gave
-   * none. It is what the sender wrote, so that it may hold any characters.
+   * The sender's unique id (`UNIQ_KEY`), the same for all copies of a message; {@link offsetMsgId} where the sender
+   * gave none. It is what the sender wrote, so that it may hold any characters.
    */
   readonly msgId: string
   /** The broker's id: its address and the commit log offset, in hex. Empty for a reply, which lies in no log. */

@@ -162,7 +162,7 @@ const planOf = <E>(scenario: Scenario<E>, seed: number) =>
       topics: Object.keys(optionsOf(scenario).topics ?? {}),
       ...scenario.faults
     })
-    // Of its own, so that the plan does not depend on what the program draws.
+    // A generator of its own, so that the plan does not depend on what the program draws.
     return yield* Random.withSeed(drawn, `${seed}/faults`)
   })
 
@@ -211,7 +211,7 @@ export const runSeed = <E>(
     )
     if (Exit.isFailure(ended)) say("program", Cause.pretty(ended.cause))
     yield* world.healed
-    // The brokers hear of it after the program has ended.
+    // The brokers notice after the program has ended.
     yield* Effect.sleep(NEWS_MILLIS)
 
     const open = yield* network.connections()
@@ -233,7 +233,7 @@ export const runSeed = <E>(
       seed,
       Effect.scoped(Effect.provide(program, layer)).pipe(
         Effect.provideService(HostInfo, HOST),
-        // Not the level, and in any case: what is logged and not shown must take as many turns as what is shown.
+        // The loggers are removed rather than the level raised: hidden logs must take as many turns as shown ones.
         Effect.updateService(Logger.CurrentLoggers, (loggers) => (options.logs === true ? loggers : new Set()))
       ),
       scenario.limits
@@ -279,7 +279,7 @@ const add = (a: Ledger.LedgerCounts, b: Ledger.LedgerCounts): Ledger.LedgerCount
   storedUnknown: a.storedUnknown + b.storedUnknown
 })
 
-/** Leaves out every fault that a failing seed fails without, and gives the error that says so. */
+/** Removes every fault that a failing seed does not need, and returns the error with the rest. */
 const failure = <E>(scenario: Scenario<E>, report: SeedReport, given: ReadonlyArray<number> | undefined) =>
   Effect.gen(function* () {
     let smallest = report

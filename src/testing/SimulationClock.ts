@@ -1,11 +1,11 @@
 import { Duration, Effect } from "effect"
 import type { Clock } from "effect"
 
-/** A clock on which time passes only when somebody says so. */
+/** A clock that a driver advances. */
 export interface SimulationClock extends Clock.Clock {
-  /** Goes on to the next moment for which anybody waits, and wakes who waits for it; false when nobody waits. */
+  /** Advances to the next moment that a sleeper waits for, and wakes its sleepers; false when there is none. */
   readonly advance: () => boolean
-  /** How many wait. */
+  /** How many sleepers there are. */
   readonly waiting: () => number
   /** Milliseconds that have passed. */
   readonly elapsedMillis: () => number
@@ -56,7 +56,10 @@ const pop = (heap: Array<Sleeper>): void => {
   heap[index] = last
 }
 
-/** Builds a clock at the beginning of 2026. Who is woken is handed to `ready`, in the order in which they fell asleep. */
+/**
+ * Builds a clock at the beginning of 2026. Sleepers that wake are handed to `ready`, in the order in which they fell
+ * asleep.
+ */
 export const make = (ready: (task: () => void) => void): SimulationClock => {
   const heap: Array<Sleeper> = []
   /** Whole nanoseconds, which stay exact for a hundred days: a fraction of one must never be waited for twice. */
@@ -67,7 +70,7 @@ export const make = (ready: (task: () => void) => void): SimulationClock => {
   const epochMillis = () => EPOCH_MILLIS + Math.floor(now / NANOS)
   const epochNanos = () => BigInt(EPOCH_MILLIS) * BigInt(NANOS) + BigInt(now)
 
-  /** Those in front who were interrupted in their sleep are let go. */
+  /** Drops the sleepers in front that were interrupted. */
   const first = (): Sleeper | undefined => {
     for (;;) {
       const sleeper = heap[0]

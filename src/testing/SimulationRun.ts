@@ -2,9 +2,9 @@ import { Cause, Clock, Effect, Exit, Metric, Random, Schema } from "effect"
 import * as SimulationClock from "./SimulationClock.ts"
 import * as SimulationScheduler from "./SimulationScheduler.ts"
 
-/** A simulated program came to no end: nobody can run and nobody waits for time, or it used up what it may use. */
+/** A simulated program does not end: no fiber can run and none waits for time, or a limit is reached. */
 export class SimulationStuck extends Schema.TaggedError<SimulationStuck>()("SimulationStuck", {
-  /** In which way it is stuck. */
+  /** Why it counts as stuck. */
   problem: Schema.Literals(["nobody can run", "too many steps", "too much virtual time"]),
   /** Milliseconds that had passed on the virtual clock. */
   virtualMillis: Schema.Number,
@@ -23,7 +23,7 @@ export class SimulationStuck extends Schema.TaggedError<SimulationStuck>()("Simu
 
 /** What one simulated run did. */
 export interface SimulationRun<A, E> {
-  /** How the program ended; stuck is one way. */
+  /** How the program ended, `SimulationStuck` included. */
   readonly exit: Exit.Exit<A, E | SimulationStuck>
   /** Milliseconds that passed on the virtual clock. */
   readonly virtualMillis: number
@@ -62,13 +62,13 @@ const BATCH = 64
 /** Turns that a program has for its finalizers after it ended or was stopped. */
 const FINAL_STEPS = 100_000
 
-/** Turns of the event loop that are given to the world outside before a run counts as stuck. */
+/** Turns of the event loop that the outside world gets before a run counts as stuck. */
 const PATIENCE = 200
 
 /**
  * Runs a program in which the seed decides everything that chance or the machine decides otherwise: which fiber runs
  * next, when it has to let others in, what `Random` gives. Time is virtual: when no fiber can run, the clock goes on to
- * the next moment that somebody waits for. Two runs with one seed do the same.
+ * the next moment that a fiber waits for. Two runs with one seed do the same.
  *
  * Only what goes through Effect's `Clock`, `Random` and fibers is under the seed. A program that opens sockets, reads
  * files or waits for a thread still works, but its runs do not repeat themselves.
@@ -87,7 +87,7 @@ export const run = <A, E>(
     let steps = 0
     let idle = 0
     let over = false
-    /** Set when the program came to no end; it is interrupted then, and may still run its finalizers. */
+    /** Set when the program does not end; it is then interrupted, and may still run its finalizers. */
     let stuck: SimulationStuck | undefined
     let grace = FINAL_STEPS
 

@@ -11,8 +11,8 @@ export interface SimulationScheduler extends Scheduler.Scheduler {
 }
 
 /**
- * How long fibers run before one has to let others in, in operations: up to `2 ** n`, with an n between these two that
- * is drawn for each run, so that some runs are torn into small pieces and some go on in long strides.
+ * How long fibers run before one has to yield, in operations: up to `2 ** n`, with an n between these two that
+ * is drawn for each run, so that some runs switch often and some rarely.
  */
 const TURN_BITS = { least: 3, most: 11 }
 
@@ -21,7 +21,7 @@ const IN_ORDER = 0.5
 
 /**
  * A scheduler that runs nothing by itself: its driver takes one task at a time. Which one, and where a fiber has to
- * let others in, comes from `draw` (numbers from 0 to 1), so the same numbers give the same interleaving.
+ * yield, comes from `draw` (numbers from 0 to 1), so the same numbers give the same interleaving.
  */
 export const make = (draw: () => number): SimulationScheduler => {
   const tasks: Array<() => void> = []
