@@ -10,7 +10,14 @@ export * as MessageDelay from "./message/MessageDelay.ts"
 export type { MessageExt } from "./message/MessageExt.ts"
 export * as MessageId from "./message/MessageId.ts"
 export * as MessageQueue from "./message/MessageQueue.ts"
-export * as MixAll from "./message/MixAll.ts"
+export {
+  AUTO_CREATE_TOPIC_KEY_TOPIC,
+  DLQ_GROUP_TOPIC_PREFIX,
+  MASTER_ID,
+  PermName,
+  RETRY_GROUP_TOPIC_PREFIX,
+  RMQ_SYS_TRACE_TOPIC
+} from "./message/MixAll.ts"
 export * as RecallHandle from "./message/RecallHandle.ts"
 export type { SendResult, SendStatus } from "./message/SendResult.ts"
 export { SysFlag } from "./message/SysFlag.ts"
