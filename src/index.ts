@@ -132,6 +132,7 @@ export type { SendOptions } from "./producer/send/SendOptions.ts"
 export type { SendQueued } from "./producer/bulk/QueuedSend.ts"
 export type { SendCounters } from "./producer/send/Sends.ts"
 export type { SendAllOptions } from "./producer/bulk/SendStream.ts"
+export type { SendAllToOptions, TypedSendOptions, TypedSends } from "./producer/TypedSends.ts"
 export {
   LocalTransactionTimeout,
   TransactionFailure,

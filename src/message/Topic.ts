@@ -8,17 +8,17 @@ export const CODEC_PROPERTY = "codec"
 /** User property of a message that says which version of the topic's schema wrote its body. */
 export const CODEC_VERSION_PROPERTY = "codecVersion"
 
-/** A value that its topic's schema cannot write; nothing was sent. */
+/** A value that its topic's schema cannot write, or whose key or tags its topic cannot tell; nothing was sent. */
 export class TopicEncodeError extends Schema.TaggedError<TopicEncodeError>()("TopicEncodeError", {
   /** The topic's name. */
   topic: Schema.String,
-  /** What the schema objects to. */
+  /** What the schema objects to, or that the topic's `key` or `tags` threw. */
   issue: Schema.String,
-  /** The `SchemaError` with the whole tree of issues. */
+  /** The `SchemaError` with the whole tree of issues, or what was thrown. */
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    return `The value for topic "${this.topic}" does not fit the topic's schema: ${this.issue}. Nothing was sent; correct the value or the schema.`
+    return `The value for topic "${this.topic}" does not fit the topic's schema, key or tags: ${this.issue}. Nothing was sent; correct the value or the topic.`
   }
 }
 
@@ -134,7 +134,13 @@ export const make = <A, E, RD = never, RE = never>(
     encode: (value, extra) =>
       Effect.suspend(() => toText(value)).pipe(
         Effect.mapError((cause) => new TopicEncodeError({ topic: name, issue: cause.message, cause })),
-        Effect.map((text) => messageOf(value, text, extra))
+        Effect.flatMap((text) =>
+          Effect.try({
+            try: () => messageOf(value, text, extra),
+            // The schema was content: what throws is a function of the user's.
+            catch: (cause) => new TopicEncodeError({ topic: name, issue: "its key or tags function threw", cause })
+          })
+        )
       ),
     decode: (message) =>
       Effect.suspend((): Effect.Effect<A, TopicDecodeError, RD> => {

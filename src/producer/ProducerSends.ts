@@ -6,7 +6,6 @@ import type { UniqueIds } from "../message/MessageId.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import * as Namespace from "../message/Namespace.ts"
 import type { SendResult } from "../message/SendResult.ts"
-import type { EncodeOptions, Topic } from "../message/Topic.ts"
 import type { LifeContext } from "../client/ServiceLife.ts"
 import * as Fork from "./bulk/Fork.ts"
 import * as ProduceAccumulator from "./bulk/ProduceAccumulator.ts"
@@ -19,10 +18,11 @@ import type { SendOptions } from "./send/SendOptions.ts"
 import * as QueuedSend from "./bulk/QueuedSend.ts"
 import * as SendStream from "./bulk/SendStream.ts"
 import type { Sends } from "./send/Sends.ts"
+import * as TypedSends from "./TypedSends.ts"
 import type { TopicPublishInfoTable } from "./queue/TopicPublishInfoTable.ts"
 
 /** The ways in which a producer sends messages, and takes them back. */
-export interface ProducerSends {
+export interface ProducerSends extends TypedSends.TypedSends {
   /**
    * Sends a message and waits until a broker has stored it. Fails with a `SendError` that says why, what became of the
    * message, and what was tried.
@@ -51,12 +51,6 @@ export interface ProducerSends {
   readonly sendAll: SendStream.SendStreams["sendAll"]
   /** Sends what it is given, 64 messages at once; gives how many were stored. */
   readonly sink: Sink.Sink<number, Message, never, SendError>
-  /** Sends a value to a typed topic. A value that does not fit the schema fails with the reason `TopicEncodeError`. */
-  readonly sendTo: <A, RD, RE>(
-    topic: Topic<A, RD, RE>,
-    value: A,
-    options?: SendOptions & EncodeOptions
-  ) => Effect.Effect<SendResult, SendError, RE>
   /**
    * Takes back a message that waits for its exact time, by the handle of its send's result; gives the message's id. Needs a
    * broker from 5.3 on with `recallMessageEnable`.
@@ -128,27 +122,26 @@ export const facade = (
   }
   const sendQueued: ProducerSends["sendQueued"] = (message, options) =>
     Effect.suspend(() => running()?.messages.sendQueued(message, options) ?? refuse(message.topic))
-  return {
-    ...SendStream.make(send, sendQueued),
+  const forms: TypedSends.MessageForms = {
     send,
     sendQueued,
     sendOneway: (message, options) =>
       Effect.suspend(() => running()?.sends.sendOneway(message, options) ?? refuse(message.topic)),
     sendBatch: (messages, options) =>
       Effect.suspend(() => running()?.messages.sendBatch(messages, options) ?? refuse(messages[0]?.topic ?? "")),
-    sendTo: (topic, value, { flag, properties, waitStoreMsgOK, delay, ...options } = {}) =>
-      topic.encode(value, { flag, properties, waitStoreMsgOK, delay }).pipe(
-        Effect.mapError((reason) => notSent(topic.name, reason)),
-        Effect.flatMap((message) => send(message, options))
-      ),
+    request: (message, timeoutMillis, options) =>
+      Effect.suspend(() => running()?.requests.request(message, timeoutMillis, options) ?? refuse(message.topic))
+  }
+  return {
+    ...forms,
+    ...SendStream.make(send, sendQueued),
+    ...TypedSends.make(forms),
     recallMessage: (topic, recallHandle, options) =>
       Effect.suspend(
         () =>
           running()?.messages.recallMessage(topic, recallHandle, options) ??
           Effect.fail(new Recall.RecallError({ topic, reason: illegal("recall") }))
       ),
-    request: (message, timeoutMillis, options) =>
-      Effect.suspend(() => running()?.requests.request(message, timeoutMillis, options) ?? refuse(message.topic)),
     reply: (request, input, options) =>
       Effect.suspend(() => running()?.requests.reply(request, input, options) ?? refuse(request.topic)),
     fetchPublishMessageQueues: (topic) =>

@@ -8,6 +8,7 @@ import { decodeOffsetMessageId } from "../message/MessageId.ts"
 import * as Namespace from "../message/Namespace.ts"
 import type { SendResult } from "../message/SendResult.ts"
 import { SysFlag } from "../message/SysFlag.ts"
+import type { EncodeOptions, Topic } from "../message/Topic.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
 import * as MessageProperties from "../protocol/MessageProperties.ts"
 import * as ConfigNames from "./ConfigNames.ts"
@@ -19,6 +20,7 @@ import { withProperties } from "./send/OutgoingProperties.ts"
 import type { ProducerOptions } from "./ProducerConfig.ts"
 import { InvalidMessage, type SendError } from "./send/SendError.ts"
 import type { SendOptions } from "./send/SendOptions.ts"
+import { encode } from "./TypedSends.ts"
 import * as TransactionConfig from "./TransactionConfig.ts"
 import type { TransactionSettings } from "./TransactionConfig.ts"
 import * as TransactionChecks from "./transaction/TransactionChecks.ts"
@@ -96,6 +98,13 @@ export interface TransactionMQProducerShape extends DefaultMQProducerShape {
     local: Effect.Effect<A, E, R> | ((half: SendResult) => Effect.Effect<A, E, R>),
     options?: TransactionOptions<A, E>
   ) => Effect.Effect<TransactionResult<A>, SendError | TransactionNotRun | LocalTransactionTimeout | E, R>
+  /** {@link transaction} of a value of a typed topic. One that does not fit it fails with a `SendError`; nothing is run. */
+  readonly transactionTo: <V, RD, RE, A, E, R>(
+    topic: Topic<V, RD, RE>,
+    value: V,
+    local: Effect.Effect<A, E, R> | ((half: SendResult) => Effect.Effect<A, E, R>),
+    options?: TransactionOptions<A, E> & EncodeOptions
+  ) => Effect.Effect<TransactionResult<A>, SendError | TransactionNotRun | LocalTransactionTimeout | E, R | RE>
   /** What it has counted. */
   readonly transactions: Effect.Effect<TransactionCounters>
 }
@@ -335,6 +344,10 @@ const make = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions
   const self: TransactionMQProducerShape = {
     ...producer,
     transaction,
+    transactionTo: (topic, value, local, transactionOptions) =>
+      Effect.flatMap(encode(topic, value, transactionOptions), (message) =>
+        transaction(message, local, transactionOptions)
+      ),
     transactions: Effect.sync(() => ({ ...counters, underway: pending.count(), checks: { ...checks.counters } }))
   }
   return self

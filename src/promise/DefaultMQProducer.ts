@@ -1,4 +1,4 @@
-import { Context, Layer, Stream } from "effect"
+import { Context, type Effect, Layer, Stream } from "effect"
 import type { ServiceState } from "../client/ServiceState.ts"
 import * as Message from "../message/Message.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
@@ -12,6 +12,8 @@ import type { ReplyInput, RequestOptions } from "../producer/reply/RequestReply.
 import type { SendBatchResult } from "../producer/bulk/SendBatch.ts"
 import type { SendOptions } from "../producer/send/SendOptions.ts"
 import type { SendAllOptions } from "../producer/bulk/SendStream.ts"
+import type { SendError } from "../producer/send/SendError.ts"
+import type { SendAllToOptions, TypedSendOptions } from "../producer/TypedSends.ts"
 import { managerLayer, type PlainOptions, redact } from "./Options.ts"
 import { build, type CallOptions, type Run, runWith } from "./Run.ts"
 
@@ -67,8 +69,39 @@ export interface DefaultMQProducer extends AsyncDisposable {
   readonly sendTo: <A, RD>(
     topic: Topic<A, RD>,
     value: A,
-    options?: SendOptions & EncodeOptions & CallOptions
+    options?: TypedSendOptions & CallOptions
   ) => Promise<SendResult>
+  /** `sendOneway` of a value of a typed topic. */
+  readonly sendOnewayTo: <A, RD>(
+    topic: Topic<A, RD>,
+    value: A,
+    options?: TypedSendOptions & CallOptions
+  ) => Promise<void>
+  /** `sendBatch` of values of a typed topic; none is sent when one does not fit. The options are all values'. */
+  readonly sendBatchTo: <A, RD>(
+    topic: Topic<A, RD>,
+    values: ReadonlyArray<A>,
+    options?: TypedSendOptions & CallOptions
+  ) => Promise<SendBatchResult>
+  /** `sendQueued` of a value of a typed topic. */
+  readonly sendQueuedTo: <A, RD>(
+    topic: Topic<A, RD>,
+    value: A,
+    options?: TypedSendOptions & CallOptions
+  ) => Promise<Queued>
+  /** `sendAll` of values of a typed topic. */
+  readonly sendAllTo: <A, RD>(
+    topic: Topic<A, RD>,
+    values: Iterable<A> | AsyncIterable<A>,
+    options?: SendAllToOptions<A>
+  ) => AsyncIterable<SendResult>
+  /** `request` of a value of a typed topic; the reply's own topic can read it. */
+  readonly requestTo: <A, RD>(
+    topic: Topic<A, RD>,
+    value: A,
+    timeoutMillis: number,
+    options?: RequestOptions & EncodeOptions & CallOptions
+  ) => Promise<MessageExt>
   /** Sends a message that nobody acknowledges; done when its bytes have been handed to the socket. */
   readonly sendOneway: (message: Message.MessageInput, options?: SendOptions & CallOptions) => Promise<void>
   /** Sends a message and waits until a consumer has replied. Rejected with a `SendError` or a `RequestReplyTimeout`. */
@@ -104,6 +137,16 @@ const isAsync = <A>(messages: Iterable<A> | AsyncIterable<A>): messages is Async
 const streamOf = <A>(messages: Iterable<A> | AsyncIterable<A>): Stream.Stream<A, unknown> =>
   isAsync(messages) ? Stream.fromAsyncIterable(messages, (error) => error) : Stream.fromIterable(messages)
 
+/** A send in two steps, each as a promise of its own. */
+const queued = async (
+  run: Run,
+  send: Effect.Effect<Effect.Effect<SendResult, SendError>, SendError>,
+  options: CallOptions | undefined
+): Promise<Queued> => {
+  const acknowledged = await run(send, options?.signal)
+  return { acknowledged: (later) => run(acknowledged, later?.signal) }
+}
+
 /** The calls of a producer as promises. */
 export const calls = (
   producer: DefaultMQProducerShape,
@@ -116,13 +159,17 @@ export const calls = (
   sendBatch: (messages, options) => run(producer.sendBatch(messages.map(Message.make), options), options?.signal),
   recallMessage: (topic, recallHandle, options) =>
     run(producer.recallMessage(topic, recallHandle, options), options?.signal),
-  sendQueued: async (message, options) => {
-    const acknowledged = await run(producer.sendQueued(Message.make(message), options), options?.signal)
-    return { acknowledged: (later) => run(acknowledged, later?.signal) }
-  },
+  sendQueued: (message, options) => queued(run, producer.sendQueued(Message.make(message), options), options),
   sendAll: (messages, options) =>
     Stream.toAsyncIterableWith(producer.sendAll(Stream.map(streamOf(messages), Message.make), options), context),
   sendTo: (topic, value, options) => run(producer.sendTo(topic, value, options), options?.signal),
+  sendOnewayTo: (topic, value, options) => run(producer.sendOnewayTo(topic, value, options), options?.signal),
+  sendBatchTo: (topic, values, options) => run(producer.sendBatchTo(topic, values, options), options?.signal),
+  sendQueuedTo: (topic, value, options) => queued(run, producer.sendQueuedTo(topic, value, options), options),
+  sendAllTo: (topic, values, options) =>
+    Stream.toAsyncIterableWith(producer.sendAllTo(topic, streamOf(values), options), context),
+  requestTo: (topic, value, timeoutMillis, options) =>
+    run(producer.requestTo(topic, value, timeoutMillis, options), options?.signal),
   sendOneway: (message, options) => run(producer.sendOneway(Message.make(message), options), options?.signal),
   request: (message, timeoutMillis, options) =>
     run(producer.request(Message.make(message), timeoutMillis, options), options?.signal),

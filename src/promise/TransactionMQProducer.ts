@@ -1,8 +1,10 @@
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, type Exit, Layer } from "effect"
 import * as Message from "../message/Message.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
 import type { SendResult } from "../message/SendResult.ts"
 import { type LocalTransactionState, ofExit } from "../producer/transaction/LocalTransactionState.ts"
+import type { Topic } from "../message/Topic.ts"
+import type { TypedSendOptions } from "../producer/TypedSends.ts"
 import type { SendOptions } from "../producer/send/SendOptions.ts"
 import {
   type TransactionCounters,
@@ -42,6 +44,13 @@ export interface TransactionMQProducer extends DefaultMQProducer {
     local: (half: SendResult, signal: AbortSignal) => A | Promise<A>,
     options?: SendOptions & CallOptions
   ) => Promise<TransactionResult<A>>
+  /** {@link transaction} of a value of a typed topic. One that does not fit it is rejected with a `SendError`. */
+  readonly transactionTo: <V, RD, A>(
+    topic: Topic<V, RD>,
+    value: V,
+    local: (half: SendResult, signal: AbortSignal) => A | Promise<A>,
+    options?: TypedSendOptions & CallOptions
+  ) => Promise<TransactionResult<A>>
   /** What it has counted. */
   readonly transactions: () => Promise<TransactionCounters>
 }
@@ -54,35 +63,43 @@ class Thrown {
   }
 }
 
-const transaction =
-  (producer: TransactionMQProducerShape, run: Run, stateOf: NonNullable<PlainTransactionOptions["stateOf"]>) =>
-  <A>(
-    message: Message.MessageInput,
-    local: (half: SendResult, signal: AbortSignal) => A | Promise<A>,
-    options: (SendOptions & CallOptions) | undefined
-  ): Promise<TransactionResult<A>> =>
-    run(
-      producer
-        .transaction(
-          Message.make(message),
-          (half) =>
-            Effect.tryPromise({ try: async (signal) => local(half, signal), catch: (error) => new Thrown(error) }),
-          {
-            ...options,
-            stateOf: (exit) => {
-              const thrown =
-                exit._tag === "Failure"
-                  ? exit.cause.reasons.find((reason) => reason._tag === "Fail" && reason.error instanceof Thrown)
-                  : undefined
-              return thrown?._tag === "Fail" && thrown.error instanceof Thrown
-                ? stateOf(thrown.error.error)
-                : ofExit(exit)
-            }
-          }
-        )
-        .pipe(Effect.mapError((error) => (error instanceof Thrown ? error.error : error))),
-      options?.signal
-    )
+/** A local transaction as an effect that fails with what it threw. */
+const localOf =
+  <A>(local: (half: SendResult, signal: AbortSignal) => A | Promise<A>) =>
+  (half: SendResult) =>
+    Effect.tryPromise({ try: async (signal) => local(half, signal), catch: (error) => new Thrown(error) })
+
+/** What the end of a local transaction says, where that is an error which it threw. */
+const stateOfThrown =
+  (stateOf: NonNullable<PlainTransactionOptions["stateOf"]>) =>
+  <A, E>(exit: Exit.Exit<A, E>): LocalTransactionState => {
+    const reasons = exit._tag === "Failure" ? exit.cause.reasons : []
+    const thrown = reasons.find((reason) => reason._tag === "Fail" && reason.error instanceof Thrown)
+    return thrown?._tag === "Fail" && thrown.error instanceof Thrown ? stateOf(thrown.error.error) : ofExit(exit)
+  }
+
+const unwrap = (error: unknown) => (error instanceof Thrown ? error.error : error)
+
+/** The transactions of a producer as promises. */
+const transactions = (
+  producer: TransactionMQProducerShape,
+  run: Run,
+  given: NonNullable<PlainTransactionOptions["stateOf"]>
+): Pick<TransactionMQProducer, "transaction" | "transactionTo"> => {
+  const stateOf = stateOfThrown(given)
+  return {
+    transaction: (message, local, options) =>
+      run(
+        Effect.mapError(producer.transaction(Message.make(message), localOf(local), { ...options, stateOf }), unwrap),
+        options?.signal
+      ),
+    transactionTo: (topic, value, local, options) =>
+      run(
+        Effect.mapError(producer.transactionTo(topic, value, localOf(local), { ...options, stateOf }), unwrap),
+        options?.signal
+      )
+  }
+}
 
 /** The transactional producer for code without Effect. */
 export const TransactionMQProducer = {
@@ -103,7 +120,7 @@ export const TransactionMQProducer = {
     const run = runWith(context)
     return {
       ...calls(producer, context, run, close),
-      transaction: transaction(producer, run, stateOf),
+      ...transactions(producer, run, stateOf),
       transactions: () => run(producer.transactions, undefined)
     }
   }

@@ -54,6 +54,7 @@ export {
   SendTimeout
 } from "../producer/send/SendError.ts"
 export type { SendOptions } from "../producer/send/SendOptions.ts"
+export type { SendAllToOptions, TypedSendOptions } from "../producer/TypedSends.ts"
 export {
   LocalTransactionTimeout,
   TransactionFailure,

@@ -109,6 +109,21 @@ describe("Topic", () => {
     })
   )
 
+  it.effect("so is a key or a tags function that throws at a value", () =>
+    Effect.gen(function* () {
+      const bug = new Error("no id")
+      const broken = () => {
+        throw bug
+      }
+      for (const own of [{ key: broken }, { tags: broken }]) {
+        const error = yield* Effect.flip(Topic.make("broken", { schema: Schema.String, ...own }).encode("x"))
+        assert.strictEqual(error._tag, "TopicEncodeError")
+        assert.strictEqual(error.cause, bug)
+        assert.include(error.message, "threw")
+      }
+    })
+  )
+
   it.effect("a message that cannot be read is a typed error that says why", () =>
     Effect.gen(function* () {
       const kind = (message: ReturnType<typeof raw>) =>

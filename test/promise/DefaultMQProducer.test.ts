@@ -11,6 +11,7 @@ import {
   type PlainTransactionOptions,
   RecallError,
   SendError,
+  RequestReplyTimeout,
   RequestTimeout,
   StartError,
   Topic,
@@ -297,6 +298,20 @@ describe("a producer of promises, many messages", () => {
     const [message] = await cluster.run(cluster.messages("orders"))
     assert.strictEqual(new TextDecoder().decode(message?.body), '{"id":7}')
     assert.deepStrictEqual(message?.keys, ["order-7"])
+    const queued = await producer.sendQueuedTo(orders, { id: 8 })
+    await queued.acknowledged()
+    await producer.sendOnewayTo(orders, { id: 9 })
+    const { results } = await producer.sendBatchTo(orders, [{ id: 10 }, { id: 11 }])
+    assert.strictEqual(results.length, 2)
+    assert.strictEqual((await collect(producer.sendAllTo(orders, [{ id: 12 }, { id: 13 }]))).length, 2)
+    await until(async () => (await stored()) === 7)
+    const ids = (await cluster.run(cluster.messages("orders"))).map(({ keys }) => keys[0] ?? "")
+    assert.sameMembers(
+      ids,
+      [7, 8, 9, 10, 11, 12, 13].map((id) => `order-${id}`)
+    )
+    const silence = await rejection(producer.requestTo(orders, { id: 14 }, 50))
+    assert.instanceOf(silence, RequestReplyTimeout)
     const misfit = await rejection(producer.sendTo(orders, { id: 0.5 }))
     assert.instanceOf(misfit, SendError)
     assert.strictEqual(misfit.reason._tag, "TopicEncodeError")
@@ -317,6 +332,11 @@ describe("a transactional producer of promises", () => {
     assert.strictEqual(result.localTransactionState, "COMMIT_MESSAGE")
     await until(async () => (await stored()) === 1)
 
+    const numbers = Topic.make("orders", { schema: Schema.Int })
+    const typed = await producer.transactionTo(numbers, 7, () => "row")
+    assert.strictEqual(typed.value, "row")
+    await until(async () => (await stored()) === 2)
+
     const broken = new Error("the connection was lost during COMMIT")
     const error = await rejection(
       producer.transaction({ topic: "orders", body: "2" }, () => {
@@ -324,8 +344,8 @@ describe("a transactional producer of promises", () => {
       })
     )
     assert.strictEqual(error, broken)
-    assert.deepInclude(await producer.transactions(), { begun: 2, committed: 1, rolledBack: 0, unknown: 1 })
-    await until(async () => (await stored()) === 2)
+    assert.deepInclude(await producer.transactions(), { begun: 3, committed: 2, rolledBack: 0, unknown: 1 })
+    await until(async () => (await stored()) === 3)
     assert.deepStrictEqual(asked, ["orders"])
   })
 

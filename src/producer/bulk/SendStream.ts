@@ -30,18 +30,29 @@ export interface SendStreams {
 
 const CONCURRENCY = 64
 
-/** Makes the sends of streams of a producer out of its single ones. */
-export const make = (send: Sends["send"], sendQueued: SendQueued): SendStreams => {
-  const sendAll: SendStreams["sendAll"] = (messages, sendAllOptions = {}) => {
-    const { concurrency = CONCURRENCY, options } = sendAllOptions
-    if (options === undefined) return Stream.mapEffect(messages, (message) => send(message), { concurrency })
-    return messages.pipe(
-      Stream.mapEffect((message) => {
-        const own = options(message)
-        return settlesQueue(own) ? sendQueued(message, own) : Effect.succeed(send(message, own))
-      }),
+/** Sends messages of which each has options of its own, in the order of the stream where those settle the queue. */
+export const sendEach =
+  (send: Sends["send"], sendQueued: SendQueued) =>
+  <E, R>(
+    messages: Stream.Stream<readonly [message: Message, options: SendOptions], E, R>,
+    concurrency: number = CONCURRENCY
+  ): Stream.Stream<SendResult, SendError | E, R> =>
+    messages.pipe(
+      Stream.mapEffect(([message, options]) =>
+        settlesQueue(options) ? sendQueued(message, options) : Effect.succeed(send(message, options))
+      ),
       Stream.mapEffect((acknowledged) => acknowledged, { concurrency })
     )
-  }
+
+/** Makes the sends of streams of a producer out of its single ones. */
+export const make = (send: Sends["send"], sendQueued: SendQueued): SendStreams => {
+  const each = sendEach(send, sendQueued)
+  const sendAll: SendStreams["sendAll"] = (messages, { concurrency = CONCURRENCY, options } = {}) =>
+    options === undefined
+      ? Stream.mapEffect(messages, (message) => send(message), { concurrency })
+      : each(
+          Stream.map(messages, (message) => [message, options(message)] as const),
+          concurrency
+        )
   return { sendAll, sink: Sink.make<Message>()((messages) => Stream.runCount(sendAll(messages))) }
 }
