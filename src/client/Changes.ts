@@ -15,12 +15,15 @@ export interface Changes {
   readonly signals: Stream.Stream<void>
 }
 
+/** A watcher's queue has one place: what lies there makes it look, however much has changed. */
+type Watcher = Queue.Queue<void, Cause.Done>
+
+const wake = (watcher: Watcher) => void Queue.offerUnsafe(watcher, undefined)
+
 /** Nobody watches yet. */
 export const make = (): Changes => {
-  // A queue with one place for each watcher: what lies there makes its owner look, however much has changed. A PubSub of
-  // one place for all cannot be told from where no effect runs: it slides only in an effect, and drops for all otherwise.
-  const watchers = new Set<Queue.Queue<void, Cause.Done>>()
-  const wake = (watcher: Queue.Queue<void, Cause.Done>) => void Queue.offerUnsafe(watcher, undefined)
+  // Not one PubSub for all: from where no effect runs it does not slide, and what one has not taken is lost to the others.
+  const watchers = new Set<Watcher>()
   return {
     tell: () => watchers.forEach(wake),
     signals: Stream.callback<void>(
