@@ -1,4 +1,4 @@
-import { Clock, Effect, Fiber, FiberSet } from "effect"
+import { Clock, Effect, Fiber, FiberSet, Semaphore } from "effect"
 import { MASTER_ID } from "../message/MixAll.ts"
 import type { HeartbeatData } from "../protocol/HeartbeatData.ts"
 import * as HeartBeat from "../protocol/request/HeartBeat.ts"
@@ -31,7 +31,11 @@ export interface HeartbeatState {
 
 /** Heartbeats to the brokers that an instance's routes name. */
 export interface Heartbeat {
-  /** Java's `sendHeartbeatToAllBroker`: to every master, and to slaves too where there are consumers; all at once. */
+  /**
+   * Java's `sendHeartbeatToAllBroker`: to every master, and to slaves too where there are consumers, at most
+   * {@link HEARTBEATS_AT_ONCE} at once. Brokers that did not answer the last time come last, those that have waited longest
+   * first; what a round cannot do until the next one is due is left to that.
+   */
   readonly sendHeartbeatToAllBroker: Effect.Effect<void>
   /** One heartbeat to one broker, acknowledged. */
   readonly sendHeartbeat: (address: string) => Effect.Effect<void, ApiError>
@@ -47,6 +51,12 @@ export interface Heartbeat {
   /** How many heartbeats were not acknowledged since the start. */
   readonly failures: () => number
 }
+
+/** How many heartbeats of an instance are under way at once, whatever routes say. */
+export const HEARTBEATS_AT_ONCE = 64
+
+/** How many failures of one round are logged by themselves; the others are one line together. */
+const FAILURES_TOLD = 8
 
 /**
  * The least that a farewell gets of the time for it when a heartbeat before it has taken the rest, and all that it gets
@@ -67,11 +77,14 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly nameServer: NameServer
   readonly remoting: RemotingClient
   readonly timeoutMillis: number
+  /** What a round may take, in milliseconds: the time between two. */
+  readonly roundMillis: number
   readonly nowMillis: () => number
   /** Runs when the outcome of a heartbeat has been written down. */
   readonly changed: Effect.Effect<void>
 }) {
-  const { api, changed, clientId, members, nameServer, nowMillis, remoting, routes, timeoutMillis } = options
+  const { api, changed, clientId, members, nameServer, nowMillis, remoting, roundMillis, routes, timeoutMillis } =
+    options
   const clock = yield* Clock.Clock
   const fork = yield* FiberSet.makeRuntime()
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
@@ -80,7 +93,13 @@ export const make = Effect.fnUntraced(function* (options: {
   const silent = new Set<string>()
   /** The heartbeats that have not been answered, by address. */
   const underWay = new Map<string, Set<Fiber.Fiber<unknown, unknown>>>()
+  const places = Semaphore.makeUnsafe(HEARTBEATS_AT_ONCE)
+  /** When each address was last sent a heartbeat, on the monotonic clock in milliseconds. */
+  const tried = new Map<string, number>()
   let allFailures = 0
+  /** Failures that may still be logged in this round, and those that were not. */
+  let mayTell = FAILURES_TOLD
+  let untold = 0
 
   const data = (): HeartbeatData => ({
     clientID: clientId,
@@ -117,8 +136,14 @@ export const make = Effect.fnUntraced(function* (options: {
       const failures = (table.get(address)?.failures ?? 0) + 1
       note(address, { failures, lastFailure: message })
       // Once per change of state: a broker that stays away is no news.
+      if (failures !== 1) return changed
+      if (mayTell === 0) {
+        untold++
+        return changed
+      }
+      mayTell--
       const line = Effect.logWarning(`heartbeat to ${address} failed: ${message}`)
-      return Effect.andThen(changed, failures === 1 ? Effect.annotateLogs(line, { broker: address }) : Effect.void)
+      return Effect.andThen(changed, Effect.annotateLogs(line, { broker: address }))
     })
 
   // A heartbeat goes on when the one who sent it is interrupted, so that a farewell can wait for its answer.
@@ -134,13 +159,20 @@ export const make = Effect.fnUntraced(function* (options: {
       return Fiber.join(fiber)
     })
 
+  // The place is the caller's: a heartbeat that goes on without one is there for a farewell to wait for.
   const sendHeartbeat = (address: string) =>
-    goingOn(
-      address,
-      Effect.suspend(() => api.sendHeartbeat(address, data(), timeoutMillis)).pipe(
-        Effect.tap((response) => succeeded(address, response.version)),
-        Effect.tapError((error) => failed(address, error.message)),
-        Effect.asVoid
+    Semaphore.withPermit(
+      places,
+      goingOn(
+        address,
+        Effect.suspend(() => {
+          tried.set(address, now())
+          return api.sendHeartbeat(address, data(), timeoutMillis)
+        }).pipe(
+          Effect.tap((response) => succeeded(address, response.version)),
+          Effect.tapError((error) => failed(address, error.message)),
+          Effect.asVoid
+        )
       )
     )
 
@@ -165,28 +197,40 @@ export const make = Effect.fnUntraced(function* (options: {
     )
   })
 
+  const isFailing = (address: string) => (table.get(address)?.failures ?? 0) > 0
+
   const targets = () => {
-    const found: Array<string> = []
+    const found = new Set<string>()
     for (const addresses of routes.brokerAddrTable.values()) {
       for (const [brokerId, address] of addresses) {
-        if (brokerId === MASTER_ID || members.consumerTable.size > 0) found.push(address)
+        if (brokerId === MASTER_ID || members.consumerTable.size > 0) found.add(address)
       }
     }
-    return found
+    const failing = [...found].filter(isFailing).toSorted((a, b) => (tried.get(a) ?? 0) - (tried.get(b) ?? 0))
+    for (const address of failing) found.delete(address)
+    return [...found, ...failing]
   }
+
+  const tellRest = Effect.suspend(() => {
+    const more = untold
+    mayTell = FAILURES_TOLD
+    untold = 0
+    return more === 0 ? Effect.void : Effect.logWarning(`heartbeats to ${more} more brokers failed`)
+  })
 
   const sendHeartbeatToAllBroker = Effect.suspend(() =>
     members.producerTable.size === 0 && members.consumerTable.size === 0
       ? Effect.void
       : Effect.forEach(targets(), (address) => Effect.ignore(sendHeartbeat(address)), {
-          concurrency: "unbounded",
+          concurrency: HEARTBEATS_AT_ONCE,
           discard: true
-        })
+        }).pipe(Effect.timeoutOption(roundMillis), Effect.andThen(tellRest))
   )
 
   const clean = Effect.gen(function* () {
     const brokers = yield* routes.cleanOfflineBroker
     for (const address of table.keys()) if (!brokers.has(address)) table.delete(address)
+    for (const address of tried.keys()) if (!brokers.has(address)) tried.delete(address)
     yield* remoting.retain(new Set([...brokers, ...(yield* nameServer.addresses)]))
   })
 

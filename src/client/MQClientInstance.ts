@@ -170,6 +170,7 @@ const acquire = Effect.fnUntraced(function* (
     nameServer,
     remoting,
     timeoutMillis: config.mqClientApiTimeout,
+    roundMillis: config.heartbeatBrokerInterval,
     nowMillis: () => clock.currentTimeMillisUnsafe(),
     changed: notify
   })

@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { MASTER_ID } from "../message/MixAll.ts"
 import * as GetRouteInfoByTopic from "../protocol/request/GetRouteInfoByTopic.ts"
 import * as ClientError from "./ClientError.ts"
+import { HEARTBEATS_AT_ONCE } from "./Heartbeat.ts"
 import { rejected } from "./MQClientApi.ts"
 import type { MQClientInstanceShape } from "./MQClientInstance.ts"
 import { problemOf } from "./RouteQueues.ts"
@@ -67,7 +68,7 @@ const register = Effect.fnUntraced(function* (instance: MQClientInstanceShape, b
             cause._tag === "AccessDenied" ? cause : new ClientError.BrokerNotRegistered({ brokerName, address, cause })
           )
     },
-    { concurrency: "unbounded", discard: true }
+    { concurrency: HEARTBEATS_AT_ONCE, discard: true }
   )
 })
 

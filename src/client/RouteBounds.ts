@@ -42,6 +42,9 @@ export const describe = (warning: RouteWarning): string =>
 /** Whether a name can be used: it becomes part of keys, log lines and terminals. */
 export const isName = (name: string): boolean => name.length <= MAX_NAME_LENGTH && ForeignText.isClean(name)
 
+/** A broker in a cluster that has no usable name: it is reached by its own. */
+const unnamed = (broker: BrokerData): BrokerData => ({ ...broker, cluster: "" })
+
 const byName = (a: BrokerData, b: BrokerData): number => (a.brokerName < b.brokerName ? -1 : 1)
 
 /** What of a list of brokers is used. A broker that is named twice counts with its last entry, as in Java. */
@@ -51,7 +54,7 @@ export const boundedBrokers = (
   const named = new Map<string, BrokerData>()
   let unusable = 0
   for (const broker of given) {
-    if (isName(broker.brokerName)) named.set(broker.brokerName, broker)
+    if (isName(broker.brokerName)) named.set(broker.brokerName, isName(broker.cluster) ? broker : unnamed(broker))
     else unusable++
   }
   const all = [...named.values()]

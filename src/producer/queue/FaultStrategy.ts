@@ -111,6 +111,9 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
+/** How many brokers are probed at once. */
+const PROBES_AT_ONCE = 64
+
 /** One round of probes: a request that any broker answers, to each that is due. */
 const detect = (
   config: ProducerConfig,
@@ -140,6 +143,6 @@ const detect = (
             })
           )
       },
-      { concurrency: "unbounded", discard: true }
+      { concurrency: PROBES_AT_ONCE, discard: true }
     )
   })

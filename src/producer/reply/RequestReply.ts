@@ -1,4 +1,5 @@
 import { Clock, Deferred, Effect, Random } from "effect"
+import { HEARTBEATS_AT_ONCE } from "../../client/Heartbeat.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import * as Message from "../../message/Message.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
@@ -44,6 +45,9 @@ export const replyTopic = (clusterName: string): string => `${clusterName}_REPLY
 /** The brokers are told of this client before its first request to a topic; for no longer than so many milliseconds. */
 const INTRODUCTION_MILLIS = 1_000
 
+/** A topic is on so many clusters at most: a route comes from outside, and each is a route more to keep. */
+const MAX_CLUSTERS = 16
+
 const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, "0")
 
 /** A random UUID (version 4) from the `Random` service. */
@@ -77,9 +81,14 @@ export const make = Effect.fnUntraced(function* (
 
   const routeOf = (topic: string) => routes.topicRouteTable.get(topic)?.data
 
-  /** The reply topics of the clusters that have the topic. */
-  const replyTopicsOf = (topic: string) =>
-    new Set((routeOf(topic)?.brokerDatas ?? []).map((broker) => replyTopic(broker.cluster)))
+  /** The reply topics of the clusters that have the topic, as many as are believed. */
+  const replyTopicsOf = (topic: string): ReadonlySet<string> => {
+    const found = new Set<string>()
+    for (const { cluster } of routeOf(topic)?.brokerDatas ?? []) {
+      if (found.size < MAX_CLUSTERS) found.add(replyTopic(cluster))
+    }
+    return found
+  }
 
   /** Addresses that {@link introduce} was at. One that did not answer is left to timer 3: it must not hold up every request. */
   const tried = new Set<string>()
@@ -124,7 +133,7 @@ export const make = Effect.fnUntraced(function* (
       concurrency: "unbounded",
       discard: true
     })
-    yield* Effect.forEach(strangers(topic), greet, { concurrency: "unbounded", discard: true })
+    yield* Effect.forEach(strangers(topic), greet, { concurrency: HEARTBEATS_AT_ONCE, discard: true })
   })
 
   const request: RequestReply["request"] = (message, timeoutMillis, options) =>
