@@ -1,5 +1,11 @@
 /** A kind of fault, as docs/reliability.md groups them. */
-export type RowGroup = "Name server" | "Framing and decoding" | "Broker and send" | "Network and host" | "Life cycle"
+export type RowGroup =
+  | "Name server"
+  | "Framing and decoding"
+  | "Broker and send"
+  | "Network and host"
+  | "Life cycle"
+  | "Content that is valid but absurd"
 
 /** One row of the fault matrix: what goes wrong, and what the client then has to do. */
 export interface Row {
@@ -19,6 +25,7 @@ const framing = group("Framing and decoding")
 const broker = group("Broker and send")
 const host = group("Network and host")
 const lifeCycle = group("Life cycle")
+const absurd = group("Content that is valid but absurd")
 
 /**
  * The fault matrix. A test belongs to a row when its title begins with the row's number and a colon, as in
@@ -244,11 +251,53 @@ export const rows: ReadonlyArray<Row> = [
     "L14",
     "a shutdown with name server and brokers gone",
     "the goodbye is best effort: within its bound, and clean all the same"
+  ),
+
+  // A1 to A19: routes, addresses, and the servers that give them.
+  absurd(
+    "A1",
+    "a route, an order configuration or a static topic with more queues than a topic can have",
+    "`RouteUnavailable`, `too-many-queues`, with the figures; the route known before stays in use"
+  ),
+  absurd(
+    "A2",
+    "a route that names the same broker or queue hundreds of times",
+    "each queue counts once; time and memory are linear in the route"
+  ),
+  absurd(
+    "A3",
+    "a route of thousands of brokers, most of them dead",
+    "the first 4,096 by name are used, with a warning; at most 64 heartbeats at once, a few lines of log; brokers that live are greeted in time"
+  ),
+  absurd(
+    "A4",
+    "a route address that is none: a space or slash in it, empty, a megabyte long",
+    "never dialled; the error says what is wrong with it; other brokers are used"
+  ),
+  absurd(
+    "A5",
+    "a route address that is link-local, unspecified, multicast or broadcast, however it is written",
+    "not dialled unless `allowAddress` says so; typed, and told once"
+  ),
+  absurd(
+    "A6",
+    "names in a route that are a megabyte long, or that a terminal acts on",
+    "left out, and told in a line that is short and clean"
+  ),
+  absurd(
+    "A7",
+    "an address server that answers without end, byte by byte, with thousands of addresses, or sends one in circles",
+    "`AddressServerFailed` within 3 s and 64 KiB; the list known before stays in use"
+  ),
+  absurd(
+    "A8",
+    "a broker that announces an IPv6 address without brackets",
+    "sent to like any other; state and errors show the one form with brackets"
   )
 ]
 
 /** The rows that the title of a test names, in front of its first colon; none when it names something else. */
 export const rowsOf = (title: string): ReadonlyArray<string> => {
-  const match = /^([NCBHL]\d+(?:, [NCBHL]\d+)*): /.exec(title)
+  const match = /^([NCBHLA]\d+(?:, [NCBHLA]\d+)*): /.exec(title)
   return match?.[1] === undefined ? [] : match[1].split(", ")
 }
