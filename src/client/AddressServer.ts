@@ -1,26 +1,19 @@
-import { Effect, Layer, Option } from "effect"
+import { Effect, Layer, Option, Stream } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
-import type * as HttpClientError from "effect/http/HttpClientError"
-import * as Millis from "../message/Millis.ts"
+import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as ForeignText from "../message/ForeignText.ts"
-import type { ClientConfig } from "./ClientConfig.ts"
-import { parseNamesrvAddr } from "./NameServerAddresses.ts"
 import { AddressServerFailed } from "./ClientError.ts"
+import { parseNamesrvAddr } from "./NameServerAddresses.ts"
 
-/**
- * The URL of the address server, or undefined when no domain is configured.
- *
- * Source: RocketMQ `MixAll.getWSAddr`, `DefaultTopAddressing`.
- */
-export const url = (config: ClientConfig): string | undefined => {
-  if (config.namesrvDomain === undefined || config.namesrvDomain.trim() === "") return undefined
-  const host = config.namesrvDomain.indexOf(":") > 0 ? config.namesrvDomain : `${config.namesrvDomain}:8080`
-  const unit = config.unitName === undefined || config.unitName.trim() === "" ? "" : `-${config.unitName}?nofix=1`
-  return `http://${host}/rocketmq/${config.namesrvDomainSubgroup}${unit}`
-}
-
-/** How long one fetch may take, in milliseconds (Java: 3,000). */
+/** How long one fetch may take with all its redirects, in milliseconds (Java: 3,000). */
 const FETCH_TIMEOUT_MILLIS = 3_000
+/** How much of an answer is read: more than any list of addresses has. */
+const MAX_BYTES = 64 * 1024
+/** How many addresses a list may have. */
+const MAX_ADDRESSES = 64
+/** How many redirects are followed. */
+const MAX_REDIRECTS = 5
+const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 // Loaded only when an address server is asked: most clients never need HTTP, and its modules take time to load.
 const nodeHttpClient = Layer.unwrap(
@@ -30,62 +23,103 @@ const nodeHttpClient = Layer.unwrap(
   )
 )
 
-const get = (
-  address: string
-): Effect.Effect<string, AddressServerFailed | HttpClientError.HttpClientError, HttpClient.HttpClient> =>
-  Effect.flatMap(
-    HttpClient.get(address),
-    (response): Effect.Effect<string, AddressServerFailed | HttpClientError.HttpClientError> =>
-      response.status === 200
-        ? response.text
-        : Effect.fail(
-            new AddressServerFailed({
-              url: address,
-              problem: "status",
-              detail: `it answered status ${response.status}`
-            })
-          )
+type Failure = (problem: AddressServerFailed["problem"], detail: string) => AddressServerFailed
+
+const NEWLINE = 10
+const RETURN = 13
+const SPACE = 32
+
+/** The bytes of an answer up to the end of its first line that is not blank; read no further than that. */
+const firstLine = Effect.fnUntraced(function* (response: HttpClientResponse, failure: Failure) {
+  const chunks: Array<Uint8Array> = []
+  let size = 0
+  let begun = false
+  /** Takes a chunk; whether to go on. */
+  const take = (chunk: Uint8Array): boolean => {
+    size += chunk.length
+    chunks.push(chunk)
+    for (const byte of chunk) {
+      if (begun && (byte === NEWLINE || byte === RETURN)) return false
+      if (byte > SPACE) begun = true
+    }
+    return size <= MAX_BYTES
+  }
+  yield* Stream.runForEachWhile(response.stream, (chunk) => Effect.sync(() => take(chunk))).pipe(
+    Effect.catchIf(
+      ({ reason }) => reason._tag === "EmptyBodyError",
+      () => Effect.void
+    )
   )
+  const text = Buffer.concat(chunks).toString("utf8").trim()
+  const line = text.split(/[\r\n]/, 1)[0] ?? ""
+  if (size > MAX_BYTES && line.length === text.length) {
+    return yield* failure("too-large", `its answer has more than ${MAX_BYTES} bytes`)
+  }
+  return line
+})
+
+/** Where a redirect leads, or why it is not followed: another scheme would be another promise of who answers. */
+const targetOf = (current: string, location: string | undefined, failure: Failure): string | AddressServerFailed => {
+  if (location === undefined || !URL.canParse(location, current)) {
+    return failure("redirect", `it redirects to nowhere (${ForeignText.clean(location, 60)})`)
+  }
+  const next = new URL(location, current)
+  return next.protocol === new URL(current).protocol
+    ? next.href
+    : failure("redirect", `it redirects to another scheme (${ForeignText.clean(next.href, 100)})`)
+}
+
+const get = Effect.fnUntraced(function* (address: string, failure: Failure) {
+  const client = HttpClient.withScope(yield* HttpClient.HttpClient)
+  let current = address
+  for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
+    // A scope for each answer: what is not read of it is not wanted, and its connection ends.
+    const answer = yield* Effect.scoped(
+      Effect.flatMap(
+        client.get(current),
+        Effect.fnUntraced(function* (response: HttpClientResponse) {
+          const { headers, status } = response
+          if (status === 200) return { line: yield* firstLine(response, failure) }
+          if (!redirects.has(status)) return yield* failure("status", `it answered status ${status}`)
+          const target = targetOf(current, headers["location"], failure)
+          return typeof target === "string" ? { target } : yield* target
+        })
+      )
+    )
+    if ("line" in answer) return answer.line
+    current = answer.target
+  }
+  return yield* failure("redirect", `it redirects more than ${MAX_REDIRECTS} times`)
+})
 
 /**
  * Reads the name server list from an address server: the first line of a 200 answer, `host:port;host:port`. Any other
- * answer (another status, an empty one, a page of HTML) fails with {@link AddressServerFailed}. The `HttpClient` of the
- * context is used where there is one, Node's otherwise.
+ * answer (another status, an empty one, a page of HTML, one without an end) fails with {@link AddressServerFailed}, and
+ * all of it within 3 s and 64 KiB. Redirects are followed within a scheme. The `HttpClient` of the context is used where
+ * there is one, Node's otherwise.
  *
  * Source: RocketMQ `DefaultTopAddressing.fetchNSAddr`.
  */
 export const fetch = Effect.fnUntraced(function* (address: string) {
+  const failure: Failure = (problem, detail) => new AddressServerFailed({ url: address, problem, detail })
   const own = yield* Effect.serviceOption(HttpClient.HttpClient)
-  const text = yield* get(address).pipe(
+  const line = yield* get(address, failure).pipe(
     Effect.provide(Option.isSome(own) ? Layer.succeed(HttpClient.HttpClient, own.value) : nodeHttpClient),
     Effect.timeoutOrElse({
       duration: FETCH_TIMEOUT_MILLIS,
-      orElse: () =>
-        Effect.fail(
-          new AddressServerFailed({
-            url: address,
-            problem: "unreachable",
-            detail: `no answer within ${Millis.text(FETCH_TIMEOUT_MILLIS)}`
-          })
-        )
+      orElse: () => Effect.fail(failure("unreachable", `no answer within ${FETCH_TIMEOUT_MILLIS} ms`))
     }),
     Effect.mapError((error) =>
-      error._tag === "AddressServerFailed"
-        ? error
-        : new AddressServerFailed({ url: address, problem: "unreachable", detail: ForeignText.clean(error.message) })
+      error._tag === "AddressServerFailed" ? error : failure("unreachable", ForeignText.clean(error.message))
     )
   )
-  const line = text.trim().split(/\r?\n/, 1)[0] ?? ""
-  if (line === "") {
-    return yield* new AddressServerFailed({ url: address, problem: "empty", detail: "its answer is empty" })
-  }
+  if (line === "") return yield* failure("empty", "its answer is empty")
   const { addresses, problems } = parseNamesrvAddr(line)
   if (problems.length > 0 || addresses.length === 0) {
-    return yield* new AddressServerFailed({
-      url: address,
-      problem: "not-a-list",
-      detail: `its answer is no address list: ${ForeignText.clean(line, 60)}`
-    })
+    return yield* failure("not-a-list", `its answer is no address list: ${ForeignText.clean(line, 60)}`)
+  }
+  if (addresses.length > MAX_ADDRESSES) {
+    return yield* failure("not-a-list", `its answer has ${addresses.length} addresses, more than ${MAX_ADDRESSES}`)
   }
   return addresses
 })

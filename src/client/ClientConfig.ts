@@ -1,6 +1,7 @@
 import { AUTO_CREATE_TOPIC_KEY_TOPIC, DEFAULT_INSTANCE_NAME } from "../message/MixAll.ts"
 import type { RemotingClientConfig } from "../transport/RemotingClient.ts"
 import { ConfigProblem, InvalidConfig } from "./ClientError.ts"
+import * as AddressServerUrl from "./AddressServerUrl.ts"
 import * as ClientSecurity from "./ClientSecurity.ts"
 import { parseNamesrvAddr } from "./NameServerAddresses.ts"
 
@@ -18,7 +19,8 @@ export interface ClientConfig extends ClientSecurity.SecurityConfig {
   /**
    * Host of an HTTP address server, from which the name server list is read at start and every 2 minutes: Java's
    * `rocketmq.namesrv.domain`. There is no default host. The URL is `http://<domain>:8080/rocketmq/<subgroup>`, without
-   * `:8080` when the domain has a port of its own.
+   * `:8080` when the domain has a port of its own. A whole URL (`https://ns.example/list`) is asked as it is; one without a
+   * path gets `/rocketmq/<subgroup>`.
    */
   readonly namesrvDomain: string | undefined
   /** The last part of that URL; default `nsaddr` (Java `rocketmq.namesrv.domain.subgroup`). */
@@ -109,7 +111,7 @@ export const problems = (config: ClientConfig): ReadonlyArray<ConfigProblem> => 
   if (config.instanceName.trim() === "") found.push(new ConfigProblem({ path: "instanceName", problem: "is blank" }))
   if (config.createTopicKey.trim() === "")
     found.push(new ConfigProblem({ path: "createTopicKey", problem: "is blank" }))
-  found.push(...ClientSecurity.problems(config))
+  for (const problem of [...AddressServerUrl.problems(config), ...ClientSecurity.problems(config)]) found.push(problem)
   return found
 }
 

@@ -267,8 +267,11 @@ export class BrokerNotRegistered extends Schema.TaggedError<BrokerNotRegistered>
 export class AddressServerFailed extends Schema.TaggedError<AddressServerFailed>()("AddressServerFailed", {
   /** What was fetched. */
   url: Schema.String,
-  /** What came of it: no answer, a status other than 200, nothing, or a text that is no list of addresses. */
-  problem: Schema.Literals(["unreachable", "status", "empty", "not-a-list"]),
+  /**
+   * What came of it: no answer, a status other than 200, a redirect that is not followed, nothing, an answer without an end,
+   * or a text that is no list of addresses.
+   */
+  problem: Schema.Literals(["unreachable", "status", "redirect", "empty", "too-large", "not-a-list"]),
   /** The same with particulars: the status, the text, what the platform reported. */
   detail: Schema.String
 }) {

@@ -9,6 +9,7 @@ import { invoke } from "../transport/Requests.ts"
 import { WireError } from "../transport/Wire.ts"
 import type { WireErrorKind } from "../transport/Wire.ts"
 import * as AddressServer from "./AddressServer.ts"
+import * as AddressServerUrl from "./AddressServerUrl.ts"
 import type { ClientConfig } from "./ClientConfig.ts"
 import {
   type AddressServerFailed,
@@ -121,7 +122,7 @@ const resolved = ({ name, resolve }: NameServerResolver["Service"]) =>
 export const source = Effect.fnUntraced(function* (config: ClientConfig) {
   const context = yield* Effect.context()
   const resolver = yield* Effect.serviceOption(NameServerResolver)
-  const addressServer = AddressServer.url(config)
+  const addressServer = AddressServerUrl.url(config)
   const looked = [
     config.namesrvAddr === undefined ? "namesrvAddr and NAMESRV_ADDR (not set)" : "namesrvAddr (empty)",
     Option.isSome(resolver) ? `resolver "${resolver.value.name}" (gave none)` : "NameServerResolver (not provided)",

@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type * as os from "node:os"
-import * as AddressServer from "../../src/client/AddressServer.ts"
 import * as ClientConfig from "../../src/client/ClientConfig.ts"
 import { buildMQClientId, changeInstanceNameToPID, HostInfo, localAddress } from "../../src/client/ClientId.ts"
 import type { Readiness } from "../../src/client/Readiness.ts"
@@ -15,8 +14,6 @@ const face = (address: string, family: "IPv4" | "IPv6", internal = false): os.Ne
   const rest = { address, internal, netmask: "", mac: "", cidr: null }
   return family === "IPv6" ? { ...rest, family, scopeid: 0 } : { ...rest, family }
 }
-
-const urlOf = (options: ClientConfig.ClientOptions) => AddressServer.url(withDefaults(defaults, options))
 
 describe("options", () => {
   it("fill up with the defaults; undefined counts as absent", () => {
@@ -134,18 +131,5 @@ describe("client id", () => {
     assert.strictEqual(of(face("172.32.0.1", "IPv4"), face("10.0.0.5", "IPv4")), "172.32.0.1")
     assert.strictEqual(of(face("fe80::1", "IPv6"), face("2001:db8::1", "IPv6")), "[2001:db8::1]")
     assert.strictEqual(of(face("127.0.0.1", "IPv4", true)), "127.0.0.1")
-  })
-})
-
-describe("AddressServer.url", () => {
-  it("is built as RocketMQ builds it", () => {
-    assert.strictEqual(urlOf({}), undefined)
-    assert.strictEqual(urlOf({ namesrvDomain: " " }), undefined)
-    assert.strictEqual(urlOf({ namesrvDomain: "ns.example" }), "http://ns.example:8080/rocketmq/nsaddr")
-    assert.strictEqual(urlOf({ namesrvDomain: "ns.example:80" }), "http://ns.example:80/rocketmq/nsaddr")
-    assert.strictEqual(
-      urlOf({ namesrvDomain: "d", namesrvDomainSubgroup: "group", unitName: "u1" }),
-      "http://d:8080/rocketmq/group-u1?nofix=1"
-    )
   })
 })

@@ -304,6 +304,30 @@ describe("an address server", () => {
     }).pipe(onMemory({ topics }))
   )
 
+  it.effect("A7: answers that are absurd leave the last good list in use", () =>
+    Effect.gen(function* () {
+      const { namesrvAddr } = yield* EmbeddedCluster
+      const answer = yield* Ref.make<Answer | "down" | "hangs">({ status: 200, body: namesrvAddr })
+      const producer = yield* startProducer(domain).pipe(Effect.provide(stub(answer, [])))
+      const troubles = [
+        [{ status: 200, body: "a".repeat(1 << 20) }, "more than 65536 bytes"],
+        [{ status: 200, body: "\n".repeat(1 << 20) }, "more than 65536 bytes"],
+        [{ status: 200, body: Array.from({ length: 65 }, (_, i) => `h${i}:1`).join(";") }, "65 addresses"],
+        [{ status: 200, body: `${"h".repeat(300)}:1` }, "no address list"],
+        [{ status: 302, body: "moved" }, "redirects to nowhere"]
+      ] as const
+      for (const [trouble, words] of troubles) {
+        yield* Ref.set(answer, trouble)
+        yield* advance(124_000, 4_000)
+        const { instance } = yield* producer.state
+        assert.deepStrictEqual(instance?.nameServers.addresses, [namesrvAddr])
+        assert.include(instance?.timers[0]?.lastFailure?.message, words)
+        assert.isBelow(instance?.timers[0]?.lastFailure?.message.length ?? 0, 500)
+      }
+      assert.isTrue(yield* canSend(producer))
+    }).pipe(onMemory({ topics }))
+  )
+
   it.effect("that gives no usable list at the start fails the start, typed, with its URL", () =>
     Effect.gen(function* () {
       const cases = [
