@@ -102,6 +102,16 @@ describe("the public API", () => {
       }
       /** A service. */
       export class Service extends Context.Service<Service, { readonly get: number }>()("Service") {}
+      /** Something. */
+      export interface Opaque {
+        /** @internal */
+        readonly inner: Hidden
+        /** Its parts. */
+        readonly outer: Shown
+      }
+      interface Hidden { readonly no: number }
+      /** Shown. */
+      interface Shown { readonly yes: number }
       export const value = 1
       /** A function. */
       export function twice(a: string): string
@@ -118,6 +128,7 @@ describe("the public API", () => {
       "Failed.where",
       "Failed.again",
       "Service.get",
+      "Shown.yes",
       "value"
     ])
   })

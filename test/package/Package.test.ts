@@ -94,6 +94,10 @@ describe("the package", () => {
       assert.isBelow(count(/\.js$/), sources / 4, "the code in a few files")
       assert.isAtMost(packed.size, PACKED_LIMIT)
       assert.isAtMost(packed.unpackedSize, UNPACKED_LIMIT)
+      const internal = paths.filter(
+        (path) => path.endsWith(".d.ts") && Fs.readFileSync(Path.join(folder, path), "utf8").includes("@internal")
+      )
+      assert.deepStrictEqual(internal, [], "what is internal is in no published type")
       Fs.symlinkSync(Path.join(root, "node_modules"), Path.join(folder, "node_modules"))
       const report = imported(Path.join(folder, "dist"))
       assert.deepStrictEqual(report, { modules: 4, found: [], changed: [] })

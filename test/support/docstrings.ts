@@ -22,8 +22,8 @@ interface Module {
   readonly file: string
   readonly text: string
   readonly body: ReadonlyArray<Statement>
-  /** Where documentation comments end. */
-  readonly docs: ReadonlySet<number>
+  /** Documentation comments by where they end. */
+  readonly docs: ReadonlyMap<number, string>
 }
 
 /** One declaration of a name. A type and a value of one name are two. */
@@ -74,18 +74,23 @@ const parse = (file: string, text: string): Module => {
   const { comments, errors, program } = parseSync(file, text)
   if (errors.length > 0) throw new Error(`${file}: ${errors[0]?.message}`)
   const docs = comments.filter(({ type, value }) => type === "Block" && value.startsWith("*"))
-  return { file, text, body: program.body, docs: new Set(docs.map(({ end }) => end)) }
+  return { file, text, body: program.body, docs: new Map(docs.map(({ end, value }) => [end, value])) }
 }
 
 const resolve = (module: Module, source: string): Module | undefined =>
   source.startsWith(".") ? read(Path.resolve(Path.dirname(module.file), source)) : undefined
 
-/** Whether a documentation comment stands right above. */
-const isDocumented = ({ docs, text }: Module, start: number): boolean => {
+/** The documentation comment that stands right above, if one does. */
+const docOf = ({ docs, text }: Module, start: number): string | undefined => {
   let at = start
   while (at > 0 && /\s/.test(text[at - 1] ?? "")) at--
-  return docs.has(at)
+  return docs.get(at)
 }
+
+const isDocumented = (module: Module, start: number): boolean => docOf(module, start) !== undefined
+
+/** What is marked so is left out of the types that are published. */
+const isInternal = (module: Module, start: number): boolean => docOf(module, start)?.includes("@internal") === true
 
 const named = (node: Node | undefined): string | undefined => word(node, "name") ?? word(node, "value")
 
@@ -202,19 +207,20 @@ const serviceMembers = (module: Module, call: Node): ReadonlyArray<Member> => {
 }
 
 /** The names that the types in a declaration mention; what stands in function bodies is nobody's business. */
-const mentioned = (node: Node): ReadonlyArray<string> => {
+const mentioned = (module: Module, node: Node): ReadonlyArray<string> => {
+  if (/^(?:TS(?:Property|Method)Signature|PropertyDefinition|MethodDefinition)$/.test(node.type)) {
+    if (isInternal(module, node.start)) return []
+  }
   if (/^(?:BlockStatement|FunctionBody|ArrowFunctionExpression|FunctionExpression)$/.test(node.type)) {
-    return [...list(node, "params"), ...[field(node, "returnType")].filter((one) => one !== undefined)].flatMap(
-      mentioned
-    )
+    return [...list(node, "params"), ...[field(node, "returnType")].filter((one) => one !== undefined)].flatMap((one) => mentioned(module, one))
   }
   if (node.type === "TSTypeReference" || node.type === "TSInterfaceHeritage" || node.type === "TSTypeQuery") {
     let head = field(node, "typeName") ?? field(node, "expression") ?? field(node, "exprName")
     while (head?.type === "TSQualifiedName") head = field(head, "left")
     const name = named(head)
-    return [...(name === undefined ? [] : [name]), ...children(node).flatMap(mentioned)]
+    return [...(name === undefined ? [] : [name]), ...children(node).flatMap((one) => mentioned(module, one))]
   }
-  return children(node).flatMap(mentioned)
+  return children(node).flatMap((one) => mentioned(module, one))
 }
 
 /** A name or a member without a docstring: `client/ClientError.ts`, line 34, `InvalidGroup.group`. */
@@ -240,11 +246,12 @@ const search = (names: ReadonlyArray<Declaration>) => {
     seen.add(node)
     if (!isOverloadBody(one) && !isDocumented(module, start)) say(module, start, name)
     for (const { node: member, told } of membersOf(module, node)) {
+      if (isInternal(module, member.start)) continue
       members++
       const label = named(field(member, "key")) ?? (member.type.includes("Call") ? "()" : member.type)
       if (!told && !isDocumented(module, member.start)) say(module, member.start, `${name}.${label}`)
     }
-    for (const other of mentioned(node)) {
+    for (const other of mentioned(module, node)) {
       for (const target of lookUp(module, other)) {
         if (/^(?:TSInterface|TSTypeAlias|Class)/.test(target.node.type)) open.push(target)
       }
