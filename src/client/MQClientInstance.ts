@@ -25,41 +25,76 @@ import { resolve } from "./ResolveConfig.ts"
 import * as ServiceLife from "./ServiceLife.ts"
 import * as Routes from "./TopicRoute.ts"
 
-/** What a running client instance offers to the producers and consumers that share it. */
+/**
+ * A running client instance. What is internal serves the producers, consumers and administrators that share it, and is
+ * in no type that is published.
+ */
 export interface MQClientInstanceShape {
   /** The client's id, unique in the cluster: `ip@instanceName`. */
   readonly clientId: string
   /** The options that the instance was made with, defaults filled in. */
   readonly config: ClientConfig.ClientConfig
-  /** The name servers, and requests to the chosen one. */
+  /**
+   * The name servers, and requests to the chosen one.
+   *
+   * @internal
+   */
   readonly nameServer: NameServers.NameServer
-  /** Requests to brokers and name servers, with their answers read. */
+  /**
+   * Requests to brokers and name servers, with their answers read.
+   *
+   * @internal
+   */
   readonly api: Api.MQClientApi
-  /** The routes of topics, and the addresses of brokers. */
+  /**
+   * The routes of topics, and the addresses of brokers.
+   *
+   * @internal
+   */
   readonly routes: Routes.TopicRoute
-  /** Heartbeats to the brokers that the routes name. */
+  /**
+   * Heartbeats to the brokers that the routes name.
+   *
+   * @internal
+   */
   readonly heartbeat: Heartbeats.Heartbeat
-  /** The loops that pull messages. */
+  /**
+   * The loops that pull messages.
+   *
+   * @internal
+   */
   readonly pullMessageService: PullMessage.PullMessageService
-  /** The rounds in which consumers share their queues. */
+  /**
+   * The rounds in which consumers share their queues.
+   *
+   * @internal
+   */
   readonly rebalanceService: Rebalance.RebalanceService
-  /** Who waits for a reply that a broker is to push to this client. */
+  /**
+   * Who waits for a reply that a broker is to push to this client.
+   *
+   * @internal
+   */
   readonly replies: Replies.ReplyTable
   /**
-   * Registers a producer under its group for as long as the scope is open; closing it tells the brokers. A group that is
-   * registered already is refused, and nothing is disturbed.
+   * Registers a producer under its group for as long as the scope is open; closing it tells the brokers. A group that
+   * is registered already is refused, and nothing is disturbed.
+   *
+   * @internal
    */
   readonly registerProducer: (producer: MQProducerInner) => Effect.Effect<void, DuplicateProducerGroup, Scope.Scope>
   /**
-   * Registers a consumer under its group for as long as the scope is open; closing it interrupts what the instance has it
-   * do, and tells the brokers. A group that is registered already is refused, and nothing is disturbed.
+   * Registers a consumer under its group for as long as the scope is open; closing it interrupts what the instance has
+   * it do, and tells the brokers. A group that is registered already is refused, and nothing is disturbed.
+   *
+   * @internal
    */
   readonly registerConsumer: (consumer: MQConsumerInner) => Effect.Effect<void, DuplicateConsumerGroup, Scope.Scope>
   /** Everything there is to see of the instance now. */
   readonly state: Effect.Effect<InstanceState>
   /**
-   * {@link state} now and whenever the phase, a timer, a route, a group, a heartbeat or a connection changes; many changes
-   * in a row may be one element, and none is lost. The last element is that of the shutdown.
+   * {@link state} now and whenever the phase, a timer, a route, a group, a heartbeat or a connection changes; many
+   * changes in a row may be one element, and none is lost. The last element is that of the shutdown.
    */
   readonly changes: Stream.Stream<InstanceState>
 }
@@ -81,8 +116,8 @@ export class MQClientInstance extends Context.Service<MQClientInstance, MQClient
   "effect-rocketmq/client/MQClientInstance"
 ) {
   /**
-   * Starts an instance of its own, with name servers from the options, else from `NAMESRV_ADDR`, else from the resolver or
-   * the address server. Producers get theirs, shared, from the `MQClientManager`.
+   * Starts an instance of its own, with name servers from the options, else from `NAMESRV_ADDR`, else from the resolver
+   * or the address server. Producers get theirs, shared, from the `MQClientManager`.
    */
   static readonly layer = (options: ClientConfig.ClientOptions): Layer.Layer<MQClientInstance, StartError, Wire> =>
     Layer.unwrap(
@@ -92,7 +127,11 @@ export class MQClientInstance extends Context.Service<MQClientInstance, MQClient
       )
     )
 
-  /** {@link layer} for a configuration that was resolved and checked: what the `MQClientManager` builds as well. */
+  /**
+   * {@link layer} for a configuration that was resolved and checked: what the `MQClientManager` builds as well.
+   *
+   * @internal
+   */
   static readonly layerResolved = (
     config: ClientConfig.ClientConfig
   ): Layer.Layer<MQClientInstance, StartError, Wire> => Layer.effect(MQClientInstance, make(config))
