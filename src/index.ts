@@ -24,6 +24,13 @@ export { SysFlag } from "./message/SysFlag.ts"
 export * as Topic from "./message/Topic.ts"
 
 export { type CompressionType, CompressionUnavailable, Lz4Library } from "./protocol/Compression.ts"
+export type { SubscriptionData } from "./protocol/HeartbeatData.ts"
+export type { Lz4Codec } from "./protocol/Lz4.ts"
+export type { ExtFields, RemotingCommand, Request } from "./protocol/RemotingCommand.ts"
+export type { PullStatus } from "./protocol/request/PullMessage.ts"
+export type { SubscriptionGroupConfig } from "./protocol/request/SubscriptionGroup.ts"
+export type { TopicConfig } from "./protocol/TopicConfig.ts"
+export type { BrokerData, QueueData, TopicQueueMappingInfo, TopicRouteData } from "./protocol/TopicRouteData.ts"
 
 export { AddressError, type Address } from "./transport/Address.ts"
 export type { ConnectionInfo, RemotingClientConfig, RemotingCounters } from "./transport/RemotingClient.ts"
@@ -55,6 +62,7 @@ export {
   BrokerNotRegistered,
   BrokerRejected,
   ConfigProblem,
+  DuplicateConsumerGroup,
   DuplicateProducerGroup,
   IllegalServiceState,
   InvalidConfig,
@@ -79,6 +87,7 @@ export type { RouteWarning } from "./client/RouteBounds.ts"
 export { MQClientInstance, type MQClientInstanceShape } from "./client/MQClientInstance.ts"
 export { MQClientManager } from "./client/MQClientManager.ts"
 export { NameServerResolver } from "./client/NameServerResolver.ts"
+export type { ReplyCounters } from "./client/push/ReplyTable.ts"
 export type { Readiness } from "./client/Readiness.ts"
 export { RpcHooks } from "./client/RpcHooks.ts"
 export {
@@ -117,6 +126,7 @@ export * as KeyHash from "./producer/queue/KeyHash.ts"
 export type { ProducerSends } from "./producer/ProducerSends.ts"
 export * as QueueSelector from "./producer/queue/QueueSelector.ts"
 export { InvalidRecallHandle, RecallError, type RecallOptions, RecallReason, RecallTimeout } from "./producer/Recall.ts"
+export type { FaultState } from "./producer/queue/FaultStrategy.ts"
 export type { SendBatchResult } from "./producer/bulk/SendBatch.ts"
 export {
   InvalidMessage,
@@ -147,15 +157,18 @@ export {
   type TransactionResult
 } from "./producer/TransactionMQProducer.ts"
 export type { TransactionSettings } from "./producer/TransactionConfig.ts"
+export type { MessageType } from "./client/telemetry/MessageType.ts"
 export type { TraceState } from "./client/telemetry/TraceDispatcher.ts"
 
 export {
   AdminError,
   AdminReason,
+  GroupAlreadyExists,
   InvalidMessageId,
   MessageNotFound,
   NoMaster,
   TooManyBrokers,
+  TopicAlreadyExists,
   TopicNotFound,
   UnknownBroker,
   UnknownCluster

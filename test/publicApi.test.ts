@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Schema } from "effect"
+import { explainers } from "../src/explain/Explain.ts"
 import * as Main from "../src/index.ts"
 import * as Promises from "../src/promise/index.ts"
 import * as Protocol from "../src/protocol/index.ts"
@@ -42,6 +43,14 @@ describe("the public API", () => {
     assert.isAbove(classes.size, 45)
     assert.deepStrictEqual(
       [...classes].filter(([, same]) => same.size > 1).map(([tag]) => tag),
+      []
+    )
+  })
+
+  it("has the class of every error that a program can meet", () => {
+    const exported = new Set([Main, Protocol].flatMap(errorsOf).map(({ tag }) => tag))
+    assert.deepStrictEqual(
+      Object.keys(explainers).filter((tag) => !exported.has(tag)),
       []
     )
   })

@@ -11,6 +11,7 @@ export {
   BrokerNotRegistered,
   BrokerRejected,
   ConfigProblem,
+  DuplicateConsumerGroup,
   DuplicateProducerGroup,
   IllegalServiceState,
   InvalidConfig,

@@ -44,7 +44,11 @@ export interface Request {
   readonly remark?: string | undefined
   /** The header fields as texts; undefined where the request has none. */
   readonly extFields: ExtFields | undefined
-  /** The same as text, in the requests that are sent most. Hooks get requests without it. */
+  /**
+   * The same as text, in the requests that are sent most. Hooks get requests without it.
+   *
+   * @internal
+   */
   readonly fieldsText?: FieldsText | undefined
   /** What stands behind the header; nothing when absent. */
   readonly body?: Uint8Array | undefined

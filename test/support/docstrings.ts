@@ -206,6 +206,14 @@ const serviceMembers = (module: Module, call: Node): ReadonlyArray<Member> => {
   return [...types, ...(callee?.type === "CallExpression" ? serviceMembers(module, callee) : [])]
 }
 
+/** The name of a type, `Space.Name` for one in a namespace. */
+const nameIn = (node: Node | undefined): string | undefined => {
+  if (node?.type === "TSQualifiedName") return `${named(field(node, "left"))}.${named(field(node, "right"))}`
+  // In what an interface extends.
+  if (node?.type === "MemberExpression") return `${named(field(node, "object"))}.${named(field(node, "property"))}`
+  return named(node)
+}
+
 /** The names that the types in a declaration mention; what stands in function bodies is nobody's business. */
 const mentioned = (module: Module, node: Node): ReadonlyArray<string> => {
   if (/^(?:TS(?:Property|Method)Signature|PropertyDefinition|MethodDefinition)$/.test(node.type)) {
@@ -215,9 +223,7 @@ const mentioned = (module: Module, node: Node): ReadonlyArray<string> => {
     return [...list(node, "params"), ...[field(node, "returnType")].filter((one) => one !== undefined)].flatMap((one) => mentioned(module, one))
   }
   if (node.type === "TSTypeReference" || node.type === "TSInterfaceHeritage" || node.type === "TSTypeQuery") {
-    let head = field(node, "typeName") ?? field(node, "expression") ?? field(node, "exprName")
-    while (head?.type === "TSQualifiedName") head = field(head, "left")
-    const name = named(head)
+    const name = nameIn(field(node, "typeName") ?? field(node, "expression") ?? field(node, "exprName"))
     return [...(name === undefined ? [] : [name]), ...children(node).flatMap((one) => mentioned(module, one))]
   }
   return children(node).flatMap((one) => mentioned(module, one))
@@ -252,7 +258,9 @@ const search = (names: ReadonlyArray<Declaration>) => {
       if (!told && !isDocumented(module, member.start)) say(module, member.start, `${name}.${label}`)
     }
     for (const other of mentioned(module, node)) {
-      for (const target of lookUp(module, other)) {
+      const [first = "", second] = other.split(".")
+      for (const target of lookUp(module, first)) {
+        if (second !== undefined && target.name !== second) continue
         if (/^(?:TSInterface|TSTypeAlias|Class)/.test(target.node.type)) open.push(target)
       }
     }
