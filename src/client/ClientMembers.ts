@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Cause, Effect } from "effect"
 import type { Scope } from "effect"
 import type { MessageExt } from "../message/MessageExt.ts"
 import type { ConsumerData } from "../protocol/HeartbeatData.ts"
@@ -63,22 +63,68 @@ export interface ClientMembers {
   readonly producerTable: Map<string, MQProducerInner>
   /** The registered consumers by their group. */
   readonly consumerTable: Map<string, MQConsumerInner>
+  /** What of which member throws at present, so that it is logged once. */
+  readonly failing: Set<string>
 }
 
 /** Empty tables. */
-export const makeMembers = (): ClientMembers => ({ producerTable: new Map(), consumerTable: new Map() })
+export const makeMembers = (): ClientMembers => ({
+  producerTable: new Map(),
+  consumerTable: new Map(),
+  failing: new Set()
+})
+
+/**
+ * Asks every member of a table for something, and gives the answers. One that throws is left out, and logged when that
+ * begins: what is wrong with one member must not keep the others from being asked.
+ */
+const askEach = <M, A>(
+  { failing }: ClientMembers,
+  table: ReadonlyMap<string, M>,
+  what: string,
+  ask: (member: M) => A
+): Effect.Effect<ReadonlyArray<A>> =>
+  Effect.suspend(() => {
+    const answers: Array<A> = []
+    const lines: Array<Effect.Effect<void>> = []
+    for (const [group, member] of table) {
+      const key = `${what} of group ${group}`
+      try {
+        answers.push(ask(member))
+        failing.delete(key)
+      } catch (cause) {
+        if (failing.has(key)) continue
+        failing.add(key)
+        lines.push(Effect.annotateLogs(Effect.logWarning(`${key} failed`, Cause.die(cause)), { group }))
+      }
+    }
+    return lines.length === 0 ? Effect.succeed(answers) : Effect.as(Effect.all(lines, { discard: true }), answers)
+  })
 
 /** Every topic that some producer or consumer of the instance has to do with. */
-export const topicsOf = (members: ClientMembers): ReadonlySet<string> => {
-  const topics = new Set<string>()
-  for (const producer of members.producerTable.values()) {
-    for (const topic of producer.publishTopicList()) topics.add(topic)
-  }
-  for (const consumer of members.consumerTable.values()) {
-    for (const topic of consumer.subscriptionTopics()) topics.add(topic)
-  }
-  return topics
-}
+export const topicsOf = (members: ClientMembers): Effect.Effect<ReadonlySet<string>> =>
+  Effect.zipWith(
+    askEach(members, members.producerTable, "publishTopicList", (producer) => [...producer.publishTopicList()]),
+    askEach(members, members.consumerTable, "subscriptionTopics", (consumer) => [...consumer.subscriptionTopics()]),
+    (published, subscribed) => new Set([...published, ...subscribed].flat())
+  )
+
+/** Hands a route that was just read to every member. */
+export const publish = (members: ClientMembers, route: PublishedRoute): Effect.Effect<void> =>
+  Effect.andThen(
+    askEach(members, members.producerTable, "updateTopicPublishInfo", (producer) =>
+      producer.updateTopicPublishInfo(route)
+    ),
+    Effect.asVoid(
+      askEach(members, members.consumerTable, "updateTopicSubscribeInfo", (consumer) =>
+        consumer.updateTopicSubscribeInfo(route)
+      )
+    )
+  )
+
+/** The consumers' parts of a heartbeat. */
+export const consumerData = (members: ClientMembers): Effect.Effect<ReadonlyArray<ConsumerData>> =>
+  askEach(members, members.consumerTable, "heartbeatData", (consumer) => consumer.heartbeatData())
 
 /**
  * Puts a member into its table for as long as the scope is open. A group that is there already is refused with what

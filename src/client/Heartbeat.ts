@@ -6,7 +6,7 @@ import { RequestCode } from "../protocol/RequestCode.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { RemotingClient } from "../transport/RemotingClient.ts"
 import type { ApiError } from "./ClientError.ts"
-import type { ClientMembers } from "./ClientMembers.ts"
+import { type ClientMembers, consumerData } from "./ClientMembers.ts"
 import { type MQClientApi, rejected } from "./MQClientApi.ts"
 import type { NameServer } from "./NameServer.ts"
 import type { TopicRoute } from "./TopicRoute.ts"
@@ -101,13 +101,13 @@ export const make = Effect.fnUntraced(function* (options: {
   let mayTell = FAILURES_TOLD
   let untold = 0
 
-  const data = (): HeartbeatData => ({
+  const data = Effect.map(consumerData(members), (consumerDataSet): HeartbeatData => ({
     clientID: clientId,
     producerDataSet: [...members.producerTable.keys()].map((groupName) => ({ groupName })),
-    consumerDataSet: [...members.consumerTable.values()].map((consumer) => consumer.heartbeatData()),
+    consumerDataSet,
     heartbeatFingerprint: 0,
     withoutSub: false
-  })
+  }))
 
   const note = (address: string, change: Partial<HeartbeatState>) => {
     const broker = routes.brokerOf(address)
@@ -165,9 +165,9 @@ export const make = Effect.fnUntraced(function* (options: {
       places,
       goingOn(
         address,
-        Effect.suspend(() => {
+        Effect.flatMap(data, (found) => {
           tried.set(address, now())
-          return api.sendHeartbeat(address, data(), timeoutMillis)
+          return api.sendHeartbeat(address, found, timeoutMillis)
         }).pipe(
           Effect.tap((response) => succeeded(address, response.version)),
           Effect.tapError((error) => failed(address, error.message)),
@@ -242,7 +242,8 @@ export const make = Effect.fnUntraced(function* (options: {
         ? Effect.void
         : goingOn(
             address,
-            invoke(HeartBeat.request(data()), timeoutMillis).pipe(
+            data.pipe(
+              Effect.flatMap((found) => invoke(HeartBeat.request(found), timeoutMillis)),
               Effect.flatMap((response) =>
                 response.code === ResponseCode.SUCCESS
                   ? succeeded(address, response.version)

@@ -8,7 +8,7 @@ import type { AddressPolicy } from "./AddressPolicy.ts"
 import type { AddressRefused } from "./AddressRefused.ts"
 import type { BrokerTable } from "./BrokerTable.ts"
 import { NameServerTry, type RouteProblem, RouteUnavailable } from "./ClientError.ts"
-import { type ClientMembers, type PublishedRoute, topicsOf } from "./ClientMembers.ts"
+import { type ClientMembers, publish, type PublishedRoute, topicsOf } from "./ClientMembers.ts"
 import type { MQClientApi } from "./MQClientApi.ts"
 import { isOutage } from "./NameServer.ts"
 import * as RouteBounds from "./RouteBounds.ts"
@@ -194,8 +194,7 @@ export const make = Effect.fnUntraced(function* (options: TopicRouteOptions) {
     const route = { ...read, data: yield* takeAddresses(read.data) }
     topicRouteTable.set(topic, route)
     leaders.delete(topic)
-    for (const producer of members.producerTable.values()) producer.updateTopicPublishInfo(route)
-    for (const consumer of members.consumerTable.values()) consumer.updateTopicSubscribeInfo(route)
+    yield* publish(members, route)
     yield* changed
     if (problem === undefined && RouteQueues.problemOf(route.data) === "no-master") {
       const names = route.data.brokerDatas.map((broker) => broker.brokerName)
@@ -298,9 +297,9 @@ export const make = Effect.fnUntraced(function* (options: TopicRouteOptions) {
       )
     )
 
-  const updateAll = Effect.suspend(() =>
+  const updateAll = Effect.flatMap(topicsOf(members), (topics) =>
     Effect.forEach(
-      topicsOf(members),
+      topics,
       // A borrowed route stays until the topic exists; asking for the template again would only repeat it.
       (topic) => Effect.ignore(updateTopicRouteInfoFromNameServer(topic, undefined)),
       { concurrency: POLL_CONCURRENCY, discard: true }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, ConfigProvider, Effect, Exit, Fiber, Layer, Ref, Scope, Stream } from "effect"
+import { Clock, ConfigProvider, Effect, Exit, Fiber, Layer, Logger, Ref, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { ClientOptions } from "../../src/client/ClientConfig.ts"
 import { MQClientInstance } from "../../src/client/MQClientInstance.ts"
@@ -32,6 +32,10 @@ const instance = (options: ClientOptions = {}) =>
     )
     return yield* Effect.provideContext(MQClientInstance, context)
   })
+
+const bug = () => {
+  throw new Error("bug")
+}
 
 const runsOf = (client: MQClientInstance["Service"]) =>
   Effect.map(client.state, (state) => state.timers.map((timer) => timer.runs))
@@ -144,6 +148,43 @@ describe("MQClientInstance", () => {
       assert.deepStrictEqual(
         [adjust?.runs, adjust?.lastFailure?.message],
         [10, "group bad: it was interrupted, as it took longer than 60000 ms"]
+      )
+    }).pipe(onMemory())
+  )
+
+  it.effect("a consumer that throws where it is asked for data, or told of a route, costs the others nothing", () =>
+    Effect.gen(function* () {
+      const cluster = yield* EmbeddedCluster
+      yield* cluster.createTopic("orders")
+      const lines: Array<string> = []
+      const routes: Array<string> = []
+      const client = yield* instance().pipe(
+        Effect.provide(Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))]))
+      )
+      const bad = { subscriptionTopics: bug, updateTopicSubscribeInfo: bug, heartbeatData: bug }
+      yield* client.registerConsumer(consumer({ consumerGroup: "bad", ...bad }))
+      yield* client.registerConsumer(
+        consumer({ consumerGroup: "good", updateTopicSubscribeInfo: ({ topic }) => void routes.push(topic) })
+      )
+      yield* client.registerProducer(producer("pg"))
+      yield* advance(65_000, 1_000)
+      // Three polls, and a heartbeat of the others as soon as the broker is known.
+      assert.deepStrictEqual(routes, ["orders", "orders", "orders"])
+      assert.deepStrictEqual(
+        sorted((yield* cluster.clients).map(({ group }) => group)),
+        sorted(["CLIENT_INNER_PRODUCER", "good", "pg"])
+      )
+      assert.deepStrictEqual(
+        (yield* client.state).timers.map(({ failures }) => failures),
+        [0, 0, 0, 0, 0]
+      )
+      assert.deepStrictEqual(
+        sorted(lines),
+        sorted(
+          ["subscriptionTopics", "updateTopicSubscribeInfo", "heartbeatData"].map(
+            (what) => `${what} of group bad failed`
+          )
+        )
       )
     }).pipe(onMemory())
   )
