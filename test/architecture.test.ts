@@ -187,13 +187,11 @@ describe("architecture", () => {
         let above = index - 1
         while (above >= 0 && /^\s*$/.test(lines[above] ?? "")) above--
         const documented = /\*\/\s*$/.test(lines[above] ?? "")
-        // `export type X = typeof X.Type` stands right below the schema that it belongs to.
-        const companion = /^export type (\w+) = typeof \1\.Type/.test(line)
         // The implementation of an overloaded function stands below its documented signatures.
         const name = /^export function (\w+)/.exec(line)?.[1]
         const overload =
           name !== undefined && lines.slice(0, index).some((l) => l.startsWith(`export function ${name}`))
-        if (!documented && !companion && !overload) bare.push(`${file}:${index + 1} ${line.slice(0, 60)}`)
+        if (!documented && !overload) bare.push(`${file}:${index + 1} ${line.slice(0, 60)}`)
       })
     }
     assert.deepStrictEqual(bare, [])
