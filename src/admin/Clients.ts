@@ -42,11 +42,11 @@ export interface QueueProgress {
   readonly queue: MessageQueue
   /** The offset that the queue's next message gets. */
   readonly brokerOffset: number
-  /** The offset that the group reads next. */
-  readonly consumerOffset: number
+  /** The offset that the group reads next: whatever its clients committed, a bigint where a number would not hold it. */
+  readonly consumerOffset: number | bigint
   /** The offset up to which members have pulled, processed or not; 0 where the broker does not tell it. */
-  readonly pullOffset: number
-  /** `brokerOffset - consumerOffset`: messages that are still to be processed. */
+  readonly pullOffset: number | bigint
+  /** `brokerOffset - consumerOffset`: messages that are still to be processed; rounded above 2^53. */
   readonly lag: number
   /** When the last processed message was stored, in milliseconds since the epoch; 0 when none was. */
   readonly lastTimestamp: number
@@ -168,7 +168,7 @@ export const make = (context: AdminContext): Clients => {
       .map(([queue, offset]): QueueProgress => ({
         queue: unwrapQueue(queue),
         ...offset,
-        lag: offset.brokerOffset - offset.consumerOffset
+        lag: offset.brokerOffset - Number(offset.consumerOffset)
       }))
       .toSorted((a, b) => rank(a) - rank(b) || MessageQueues.compare(a.queue, b.queue))
     const result: ConsumeProgress = {

@@ -29,8 +29,8 @@ export interface ResetOffsetOptions {
 export interface ResetQueue {
   /** The queue. */
   readonly queue: MessageQueue
-  /** The offset of the message that the group reads next. */
-  readonly offset: number
+  /** The offset of the message that the group reads next; a bigint where a number would not hold what a client committed. */
+  readonly offset: number | bigint
 }
 
 /** The calls about offsets; the names are those of Java's `DefaultMQAdminExt`. */
@@ -42,8 +42,14 @@ export interface Offsets {
   readonly searchOffset: (queue: MessageQueue, timestamp: number) => Effect.Effect<number, AdminError>
   /** When the oldest message of a queue was stored, in milliseconds since the epoch; undefined for an empty queue. */
   readonly earliestMsgStoreTime: (queue: MessageQueue) => Effect.Effect<number | undefined, AdminError>
-  /** The offset that a group reads next; undefined when it has never committed one, where brokers before 5.0 may say 0. */
-  readonly fetchConsumeOffset: (group: string, queue: MessageQueue) => Effect.Effect<number | undefined, AdminError>
+  /**
+   * The offset that a group reads next; undefined when it has never committed one, where brokers before 5.0 may say 0. A
+   * broker takes any 64-bit int from a client: it is a bigint where a number would not hold it.
+   */
+  readonly fetchConsumeOffset: (
+    group: string,
+    queue: MessageQueue
+  ) => Effect.Effect<number | bigint | undefined, AdminError>
   /** Sets the offset that a group reads next; consumers that are online do not see it. */
   readonly updateConsumeOffset: (group: string, queue: MessageQueue, offset: number) => Effect.Effect<void, AdminError>
   /**
@@ -95,7 +101,7 @@ export const make = (
       Effect.map((answer) => answer?.offset)
     )
 
-  const update = (group: string, queue: MessageQueue, offset: number) =>
+  const update = (group: string, queue: MessageQueue, offset: number | bigint) =>
     Effect.flatMap(addressOf(queue), (address) =>
       api.call(
         address,
@@ -147,6 +153,14 @@ export const make = (
         .call(broker.address, request, timeoutMillis, ResetOffset.decodeResponse)
         .pipe(
           absentOn(ResponseCode.CONSUMER_NOT_ONLINE),
+          // Before 5.0 a group that has not committed an offset of every queue is refused before anybody asks who is online.
+          Effect.catchIf(
+            (error) =>
+              error._tag === "BrokerRejected" &&
+              error.code === ResponseCode.SYSTEM_ERROR &&
+              error.remark.startsWith("THe consumer group <"),
+            () => Effect.succeed(undefined)
+          ),
           Effect.flatMap((found) =>
             found === undefined
               ? resetOffline(options, broker)

@@ -15,8 +15,11 @@ export const duration = (measured: number): string => {
 /** `1 message`, `2 messages`. */
 export const count = (n: number, what: string): string => `${number(n)} ${what}${n === 1 ? "" : "s"}`
 
+/** A number beyond 2^53 becomes a text: JSON's numbers would lose its last digits. */
+const exact = (_: string, value: unknown): unknown => (typeof value === "bigint" ? String(value) : value)
+
 /** One line of JSON that is safe to print. */
-export const json = (value: unknown): string => ForeignText.escapeJson(JSON.stringify(value))
+export const json = (value: unknown): string => ForeignText.escapeJson(JSON.stringify(value, exact))
 
 /** A text from outside in which a terminal finds nothing to act on. */
 export const { printable } = ForeignText

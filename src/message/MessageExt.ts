@@ -22,7 +22,7 @@ export interface StoredFields {
   readonly commitLogOffset: number
   /** See `SysFlag`. */
   readonly sysFlag: number
-  /** Milliseconds since the epoch on the sender's clock. */
+  /** Milliseconds since the epoch on the sender's clock; rounded beyond 2^53, which a client of another kind may send. */
   readonly bornTimestamp: number
   /** `ip:port` of the sender as the broker saw it. */
   readonly bornHost: string

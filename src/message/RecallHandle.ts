@@ -20,8 +20,8 @@ export interface RecallHandle {
 
 const VERSION = "v1"
 
-/** Writes a handle. */
-export const encode = (handle: RecallHandle): string => {
+/** Writes a handle; a broker may have read any 64-bit int as the time. */
+export const encode = (handle: Omit<RecallHandle, "deliverMillis"> & { deliverMillis: number | bigint }): string => {
   const base64 = Buffer.from(
     [VERSION, handle.topic, handle.brokerName, handle.deliverMillis, handle.msgId].join(" "),
     "utf8"

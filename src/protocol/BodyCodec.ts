@@ -2,10 +2,11 @@ import type { MessageQueue } from "../message/MessageQueue.ts"
 import { DecodeError } from "./DecodeError.ts"
 import { setField } from "./ExtFields.ts"
 import { type JsonOutput, type JsonValue, parse, rawKeys, stringify } from "./LenientJson.ts"
+import { fromBigInt, type Long } from "./Long.ts"
 
 /**
- * A small codec between typed values and JSON bodies. On reading, unknown fields are ignored and null counts as absent,
- * as in Java; on writing, absent fields are left out.
+ * A small codec between typed values and JSON bodies. On reading, unknown fields are ignored, null counts as absent as
+ * in Java, and what fastjson takes for a number or a boolean is taken; on writing, absent fields are left out.
  *
  * Source: RocketMQ `RemotingSerializable`.
  */
@@ -29,8 +30,8 @@ export interface BodyCodec<A> {
   /** What an absent field is read as; undefined when it has no default. */
   readonly fallback?: A | undefined
   // Methods, not function properties: so a codec of any type is a `BodyCodec<unknown>`.
-  /** Takes a value out of parsed JSON, or says what it is not. */
-  read(value: JsonValue): A | Mismatch
+  /** Takes a value out of parsed JSON, or says what it is not; undefined for a value that counts as absent. */
+  read(value: JsonValue): A | Mismatch | undefined
   /** Puts a value into JSON that is about to be written. */
   write(value: A): JsonOutput
 }
@@ -47,37 +48,103 @@ export interface RequiredBody<A> extends BodyCodec<A> {
   readonly optional: false
 }
 
+/** What a value says that counts as absent. */
+const ABSENT = Symbol("absent")
+
 const scalar = <A extends JsonOutput>(
   expected: string,
-  read: (value: JsonValue) => A | undefined
+  read: (value: JsonValue) => A | typeof ABSENT | undefined
 ): RequiredBody<A> => ({
   optional: false,
-  read: (value) => read(value) ?? new Mismatch("", expected),
+  read: (value) => {
+    const found = value === null ? ABSENT : read(value)
+    return found === ABSENT ? undefined : (found ?? new Mismatch("", expected))
+  },
   write: (value) => value
 })
 
 /** Text. */
 export const string: RequiredBody<string> = scalar("text", (value) => (typeof value === "string" ? value : undefined))
 
+const LONG_MAX = 9_223_372_036_854_775_807n
+
+const saysNothing = (text: string): boolean => text === "" || text.toLowerCase() === "null"
+
+/** A number as JSON writes it, with a fraction or an exponent, and short enough to be no work. */
+const decimal = /^[+-]?[0-9]{1,400}(?:\.[0-9]{0,400})?(?:[eE][+-]?[0-9]{1,4})?$/
+
+/** Without the fraction, and at most what fits into 64 bits. */
+const truncated = (value: number): Long => {
+  // `+ 0` makes a negative zero a plain one.
+  const whole = Math.trunc(value) + 0
+  if (Number.isSafeInteger(whole)) return whole
+  return (Math.abs(whole) < 2 ** 63 ? fromBigInt(BigInt(whole)) : undefined) ?? (whole > 0 ? LONG_MAX : -LONG_MAX - 1n)
+}
+
+/**
+ * The integer that fastjson reads: digits in a text count, also with commas between them, a fraction is cut off, true is 1
+ * and false 0; an empty text and the text null say nothing.
+ */
+const integerOf = (value: JsonValue): Long | typeof ABSENT | undefined => {
+  switch (typeof value) {
+    case "bigint":
+      return fromBigInt(value)
+    case "number":
+      return truncated(value)
+    case "boolean":
+      return value ? 1 : 0
+    case "string": {
+      if (saysNothing(value)) return ABSENT
+      const text = value.replaceAll(",", "")
+      if (/^[+-]?[0-9]{1,64}$/.test(text)) return fromBigInt(BigInt(text.replace("+", "")))
+      return decimal.test(text) ? truncated(Number(text)) : undefined
+    }
+    default:
+      return undefined
+  }
+}
+
+/** Any 64-bit int: what a client of another kind may fill. */
+export const int64: RequiredBody<Long> = scalar("a 64-bit int", integerOf)
+
 /** An int of 32 bits, or of 64 that a number holds exactly. */
-export const long: RequiredBody<number> = scalar("an integer within 2^53", (value) =>
-  typeof value === "number" && Number.isSafeInteger(value) ? value : undefined
-)
+export const long: RequiredBody<number> = scalar("an integer within 2^53", (value) => {
+  const found = integerOf(value)
+  return typeof found === "bigint" ? undefined : found
+})
 
 /** A 32-bit int. */
-export const int: RequiredBody<number> = scalar("a 32-bit int", (value) =>
-  typeof value === "number" && (value | 0) === value ? value : undefined
-)
+export const int: RequiredBody<number> = scalar("a 32-bit int", (value) => {
+  const found = integerOf(value)
+  if (typeof found === "number") return (found | 0) === found ? found : undefined
+  return typeof found === "bigint" ? undefined : found
+})
 
 /** Any number. */
-export const double: RequiredBody<number> = scalar("a number", (value) =>
-  typeof value === "number" || typeof value === "bigint" ? Number(value) : undefined
-)
+export const double: RequiredBody<number> = scalar("a number", (value) => {
+  if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") return Number(value)
+  if (typeof value !== "string") return undefined
+  if (saysNothing(value)) return ABSENT
+  return decimal.test(value) ? Number(value) : undefined
+})
 
-/** true or false. */
-export const boolean: RequiredBody<boolean> = scalar("a boolean", (value) =>
-  typeof value === "boolean" ? value : undefined
-)
+const flags: ReadonlyMap<JsonValue, boolean> = new Map<JsonValue, boolean>([
+  [true, true],
+  [false, false],
+  ["true", true],
+  ["false", false],
+  ["1", true],
+  ["0", false],
+  ["y", true],
+  ["n", false]
+])
+
+/** true or false, also as a text or as a number, of which only 1 is true. */
+export const boolean: RequiredBody<boolean> = scalar("a boolean", (value) => {
+  if (typeof value === "number" || typeof value === "bigint") return value === 1
+  if (typeof value === "string" && saysNothing(value)) return ABSENT
+  return flags.get(typeof value === "string" ? value.toLowerCase() : value)
+})
 
 /** The field may be absent. */
 export const optional = <A>(codec: BodyCodec<A>): OptionalBody<A> => ({ ...codec, optional: true })
@@ -99,7 +166,7 @@ export const list = <A>(item: BodyCodec<A>): RequiredBody<ReadonlyArray<A>> => (
     for (const [index, element] of value.entries()) {
       const read = item.read(element)
       if (read instanceof Mismatch) return inside(read, `[${index}]`)
-      out.push(read)
+      if (read !== undefined) out.push(read)
     }
     return out
   },
@@ -138,7 +205,7 @@ const readEntries = <K, A>(
     if (key === undefined) return new Mismatch(name, "another kind of key")
     const read = item.read(element)
     if (read instanceof Mismatch) return inside(read, name)
-    out.set(key, read)
+    if (read !== undefined) out.set(key, read)
   }
   return out
 }
@@ -184,11 +251,10 @@ export function struct(fields: Fields): RequiredBody<Readonly<Record<string, unk
       const out: Record<string, unknown> = {}
       for (const [name, codec] of entries) {
         const item = present.get(name)
-        if (item !== undefined && item !== null) {
-          const read = codec.read(item)
-          if (read instanceof Mismatch) return inside(read, name)
-          out[name] = read
-        } else if (codec.fallback !== undefined) out[name] = codec.fallback
+        const read = item === undefined || item === null ? undefined : codec.read(item)
+        if (read instanceof Mismatch) return inside(read, name)
+        if (read !== undefined) out[name] = read
+        else if (codec.fallback !== undefined) out[name] = codec.fallback
         else if (!codec.optional) return new Mismatch(name, "it, and it is absent")
       }
       return out
@@ -237,7 +303,7 @@ export const decode = <A>(codec: BodyCodec<A>, code: number, body: Uint8Array): 
   if (body.length === 0) return new DecodeError({ code, field: "body", detail: "it is absent" })
   const json = parse(body, code)
   if (json instanceof DecodeError) return json
-  const value = codec.read(json)
+  const value = codec.read(json) ?? new Mismatch("", "a value")
   if (!(value instanceof Mismatch)) return value
   const path = value.path === "" ? "body" : `body.${value.path}`
   return new DecodeError({ code, field: path, detail: `expected ${value.expected}` })

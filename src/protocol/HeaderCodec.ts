@@ -1,5 +1,6 @@
 import { DecodeError } from "./DecodeError.ts"
 import { type ExtFields, setField } from "./ExtFields.ts"
+import { type Long, parseInt32, parseLong } from "./Long.ts"
 
 export { DecodeError } from "./DecodeError.ts"
 
@@ -23,6 +24,10 @@ export interface Field<A> {
   read(text: string): A | undefined
   /** What the text should have been, for errors. */
   readonly expected: string
+  /** Whether a text that is no such value counts as absent. */
+  readonly tolerant?: boolean | undefined
+  /** What an absent field is read as; undefined when it has no default. */
+  readonly fallback?: A | undefined
 }
 
 /** A field that may be absent. */
@@ -43,10 +48,6 @@ const required = <A>(
   write: (value: A) => string = String
 ): RequiredField<A> => ({ optional: false, write, read, expected })
 
-const integer = /^[+-]?[0-9]{1,19}$/
-const INT_MAX = 2_147_483_647
-const LONG_MAX = 9_223_372_036_854_775_807n
-
 /** Text as it is. */
 export const string: RequiredField<string> = required(
   "text",
@@ -54,23 +55,22 @@ export const string: RequiredField<string> = required(
   (value) => value
 )
 
-/** A 32-bit int. */
-export const int: RequiredField<number> = required("a 32-bit int", (text) => {
-  const value = integer.test(text) ? Number(text) : Number.NaN
-  return value >= -INT_MAX - 1 && value <= INT_MAX ? value : undefined
-})
+/** A 32-bit int, as Java reads it. */
+export const int: RequiredField<number> = required("a 32-bit int", parseInt32)
 
-/** A 64-bit int that a number holds exactly: offsets and times. */
+/** A 64-bit int that a number holds exactly: the offsets and times of a broker. */
 export const long: RequiredField<number> = required("a 64-bit int within 2^53", (text) => {
-  const value = integer.test(text) ? Number(text) : Number.NaN
-  return Number.isSafeInteger(value) ? value : undefined
+  const value = parseLong(text)
+  return typeof value === "number" ? value : undefined
 })
 
-/** Any 64-bit int, for fields where Java sends `Long.MAX_VALUE`. */
+/** Any 64-bit int: what a client of another kind may fill. */
+export const int64: RequiredField<Long> = required("a 64-bit int", parseLong)
+
+/** Any 64-bit int as a bigint, for fields where Java sends `Long.MAX_VALUE`. */
 export const bigint: RequiredField<bigint> = required("a 64-bit int", (text) => {
-  if (!integer.test(text)) return undefined
-  const value = BigInt(text.startsWith("+") ? text.slice(1) : text)
-  return value >= -LONG_MAX - 1n && value <= LONG_MAX ? value : undefined
+  const value = parseLong(text)
+  return value === undefined ? undefined : BigInt(value)
 })
 
 /** `true` in any case of letters is true, anything else false, as in Java's `parseBoolean`. */
@@ -86,6 +86,16 @@ export const literal = <const A extends string>(...words: ReadonlyArray<A>): Req
 
 /** The field may be absent: undefined is not sent, and an absent field is an absent property. */
 export const optional = <A>(field: Field<A>): OptionalField<A> => ({ ...field, optional: true })
+
+/** The field may be absent, and a text that is no such value counts as absent: Java leaves such a field null. */
+export const nullable = <A>(field: Field<A>): OptionalField<A> => ({ ...field, optional: true, tolerant: true })
+
+/** An absent field, and one that is no such value, is read as `fallback`: Java leaves a primitive field what it was. */
+export const withDefault = <A>(field: RequiredField<A>, fallback: A): RequiredField<A> => ({
+  ...field,
+  tolerant: true,
+  fallback
+})
 
 /** The field has another name on the wire than the property. */
 export const named = <F extends Field<unknown>>(wireName: string, field: F): F => ({ ...field, wireName })
@@ -135,15 +145,16 @@ export function struct(fields: Fields): Codec<Readonly<Record<string, unknown>>>
       for (const [name, field] of entries) {
         const wireName = field.wireName ?? name
         const text = present !== undefined && Object.hasOwn(present, wireName) ? present[wireName] : undefined
-        if (text === undefined) {
-          if (field.optional) continue
+        const item = text === undefined ? undefined : field.read(text)
+        if (item !== undefined) {
+          out[name] = item
+        } else if (text !== undefined && field.tolerant !== true) {
+          return new DecodeError({ code, field: wireName, detail: `expected ${field.expected}, got ${quote(text)}` })
+        } else if (field.fallback !== undefined) {
+          out[name] = field.fallback
+        } else if (!field.optional) {
           return new DecodeError({ code, field: wireName, detail: "it is absent" })
         }
-        const item = field.read(text)
-        if (item === undefined) {
-          return new DecodeError({ code, field: wireName, detail: `expected ${field.expected}, got ${quote(text)}` })
-        }
-        out[name] = item
       }
       return out
     }

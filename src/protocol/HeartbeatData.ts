@@ -1,5 +1,6 @@
 import * as Body from "./BodyCodec.ts"
 import type { DecodeError } from "./DecodeError.ts"
+import type { Long } from "./Long.ts"
 import { RequestCode } from "./RequestCode.ts"
 
 /** What a consumer group wants of one topic. Source: RocketMQ `SubscriptionData`. */
@@ -12,8 +13,8 @@ export interface SubscriptionData {
   readonly tagsSet: ReadonlyArray<string>
   /** Java hash codes of the tags. */
   readonly codeSet: ReadonlyArray<number>
-  /** Milliseconds since the epoch of the last change; the newer one wins. */
-  readonly subVersion: number
+  /** The larger one wins: milliseconds since the epoch of the last change, nanoseconds with the Go client. */
+  readonly subVersion: Long
   /** `TAG` or `SQL92`. */
   readonly expressionType: string
   /** Whether a Java class filtered the messages: a mode of RocketMQ 3 that no server has any more; always false. */
@@ -62,7 +63,7 @@ export const subscriptionData: Body.RequiredBody<SubscriptionData> = Body.struct
   codeSet: Body.withDefault(Body.list(Body.int), []),
   expressionType: Body.withDefault(Body.string, "TAG"),
   subString: Body.withDefault(Body.string, "*"),
-  subVersion: Body.withDefault(Body.long, 0),
+  subVersion: Body.withDefault(Body.int64, 0),
   tagsSet: Body.withDefault(Body.list(Body.string), []),
   topic: Body.string
 })

@@ -105,17 +105,19 @@ const parseString = (c: Cursor): string | undefined => {
   }
 }
 
-const numeral = /-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?/y
+/** With a plus in front, and with a letter for its kind behind it, fastjson reads a number too. */
+const numeral = /[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?[LSBFD]?/y
 const MAX_NUMERAL_LENGTH = 64
 
 const parseNumber = (c: Cursor): number | bigint | undefined => {
   numeral.lastIndex = c.at
   const match = numeral.exec(c.text)
   if (match === null) return fail(c, "unexpected character")
-  const digits = match[0]
+  const literal = match[0]
   // Turning digits into a bigint takes more than linear time; no Java number is this long.
-  if (digits.length > MAX_NUMERAL_LENGTH) return fail(c, "number too long")
-  c.at += digits.length
+  if (literal.length > MAX_NUMERAL_LENGTH) return fail(c, "number too long")
+  c.at += literal.length
+  const digits = literal.replace(/^\+|[LSBFD]$/g, "")
   const value = Number(digits)
   const whole = match[1] === undefined && match[2] === undefined
   return whole && !Number.isSafeInteger(value) ? BigInt(digits) : value

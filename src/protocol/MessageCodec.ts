@@ -4,6 +4,7 @@ import type { MessageExt, StoredFields } from "../message/MessageExt.ts"
 import { SysFlag } from "../message/SysFlag.ts"
 import { DecodeError } from "./DecodeError.ts"
 import { parseHost, readHost } from "../message/HostAddress.ts"
+import { fromBigInt, type Long } from "./Long.ts"
 import * as MessageProperties from "./MessageProperties.ts"
 
 /**
@@ -34,6 +35,9 @@ const FIXED_LENGTH = 75
 
 const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
+/** What the log has of a message, with the time of birth, which its sender may fill with any 64-bit int, not rounded. */
+export type ExactFields = Omit<StoredFields, "bornTimestamp"> & { readonly bornTimestamp: Long }
+
 /** CRC-32 of a body as it is stored: with the top bit cleared. */
 export const bodyCRC = (body: Uint8Array): number => crc32(body) & 0x7fff_ffff
 
@@ -42,7 +46,7 @@ export const bodyCRC = (body: Uint8Array): number => crc32(body) & 0x7fff_ffff
  * from the message. The encoded properties must not exceed 32767 bytes (`MAX_PROPERTIES_LENGTH`), which a broker checks
  * when it takes the message; a RangeError otherwise.
  */
-export const encode = (message: Omit<StoredFields, "storeSize" | "bodyCRC">): Uint8Array => {
+export const encode = (message: Omit<ExactFields, "storeSize" | "bodyCRC">): Uint8Array => {
   const topic = Buffer.from(message.topic, "utf8")
   const properties = Buffer.from(MessageProperties.encode(message.properties), "utf8")
   const born = parseHost(message.bornHost)
@@ -85,39 +89,66 @@ export const encode = (message: Omit<StoredFields, "storeSize" | "bodyCRC">): Ui
   return new Uint8Array(out.buffer)
 }
 
-const writeLong = (out: Buffer, value: number, at: number): number => {
+const writeLong = (out: Buffer, value: Long, at: number): number => {
+  if (typeof value === "bigint") return out.writeBigInt64BE(value, at)
   const low = value % 0x1_0000_0000
   const unsigned = low < 0 ? low + 0x1_0000_0000 : low
   out.writeInt32BE((value - unsigned) / 0x1_0000_0000, at)
   return out.writeUInt32BE(unsigned, at + 4)
 }
 
-/** What {@link decodeAll} read: the messages before the first bad entry, and what was wrong with that one. */
-export interface DecodedMessages {
+/** What was read: the messages before the first bad entry, and what was wrong with that one. */
+export interface DecodedMessages<A = MessageExt> {
   /** Those before the first that cannot be read, in their order. */
-  readonly messages: ReadonlyArray<MessageExt>
+  readonly messages: ReadonlyArray<A>
   /** Why reading ended; undefined when everything was read. */
   readonly error: DecodeError | undefined
 }
 
-/** Reads stored messages one behind the other, up to the first bad entry. Bodies share memory with `bytes`. */
-export const decodeAll = (bytes: Uint8Array, code = -1): DecodedMessages => {
+/** Reads entries one behind the other, up to the first bad one. */
+const decodeEach = <A>(
+  bytes: Uint8Array,
+  code: number,
+  finish: (fields: ExactFields, buffer: Buffer, start: number) => A
+): DecodedMessages<A> => {
   const buffer = bufferOf(bytes)
-  const messages: Array<MessageExt> = []
+  const messages: Array<A> = []
   let at = 0
   while (at < buffer.length) {
-    const message = decodeAt(buffer, at)
-    if (typeof message === "string") {
-      return { messages, error: new DecodeError({ code, field: `message[${messages.length}]`, detail: message }) }
+    const fields = decodeAt(buffer, at)
+    if (typeof fields === "string") {
+      return { messages, error: new DecodeError({ code, field: `message[${messages.length}]`, detail: fields }) }
     }
-    messages.push(message)
-    at += message.storeSize
+    messages.push(finish(fields, buffer, at))
+    at += fields.storeSize
   }
   return { messages, error: undefined }
 }
 
+const isPlain = (fields: ExactFields): fields is StoredFields => typeof fields.bornTimestamp === "number"
+
+/** The message of an entry, with the broker's id of it: the store host and the commit log offset, as they stand here. */
+const messageAt = (fields: ExactFields, b: Buffer, start: number): MessageExt => {
+  const bornV6 = (fields.sysFlag & SysFlag.BORNHOST_V6) !== 0
+  const storeV6 = (fields.sysFlag & SysFlag.STOREHOST_V6) !== 0
+  const storeAt = start + (bornV6 ? 76 : 64)
+  const id = b.toString("hex", storeAt, storeAt + (storeV6 ? 20 : 8)) + b.toString("hex", start + 28, start + 36)
+  const stored = isPlain(fields) ? fields : { ...fields, bornTimestamp: Number(fields.bornTimestamp) }
+  return MessageExts.make(stored, id.toUpperCase())
+}
+
+/**
+ * Reads stored messages one behind the other, up to the first bad entry. Bodies share memory with `bytes`. A time of birth
+ * beyond 2^53 is rounded.
+ */
+export const decodeAll = (bytes: Uint8Array, code = -1): DecodedMessages => decodeEach(bytes, code, messageAt)
+
+/** The same with nothing rounded, and without what stands in other fields already. */
+export const decodeExact = (bytes: Uint8Array, code = -1): DecodedMessages<ExactFields> =>
+  decodeEach(bytes, code, (fields) => fields)
+
 /** Reads the entry at `start`, or says what is wrong with it. */
-const decodeAt = (b: Buffer, start: number): MessageExt | string => {
+const decodeAt = (b: Buffer, start: number): ExactFields | string => {
   if (b.length - start < 40) return "it ends inside an entry"
   const storeSize = b.readInt32BE(start)
   const end = start + storeSize
@@ -146,19 +177,18 @@ const decodeAt = (b: Buffer, start: number): MessageExt | string => {
 
   const queueOffset = readLong(b, start + 20)
   const commitLogOffset = readLong(b, start + 28)
-  const bornTimestamp = readLong(b, start + 40)
+  const born = readLong(b, start + 40)
   const storeTimestamp = readLong(b, storeTimeAt)
   const preparedTransactionOffset = readLong(b, reconsumeAt + 4)
   if (
     !Number.isSafeInteger(queueOffset) ||
     !Number.isSafeInteger(commitLogOffset) ||
-    !Number.isSafeInteger(bornTimestamp) ||
     !Number.isSafeInteger(storeTimestamp) ||
     !Number.isSafeInteger(preparedTransactionOffset)
   ) {
     return "an offset or a time above 2^53"
   }
-  const fields: StoredFields = {
+  return {
     topic: b.toString("utf8", topicAt, topicAt + topicLength),
     body: new Uint8Array(b.buffer, b.byteOffset + bodyAt, bodyLength),
     properties: MessageProperties.decode(b.toString("utf8", propertiesAt, propertiesAt + propertiesLength)),
@@ -167,7 +197,8 @@ const decodeAt = (b: Buffer, start: number): MessageExt | string => {
     queueOffset,
     commitLogOffset,
     sysFlag,
-    bornTimestamp,
+    // The sender's own; the others are a broker's.
+    bornTimestamp: Number.isSafeInteger(born) ? born : (fromBigInt(b.readBigInt64BE(start + 40)) ?? born),
     bornHost: readHost(b, bornAt, bornV6),
     storeTimestamp,
     storeHost: readHost(b, storeAt, storeV6),
@@ -176,9 +207,6 @@ const decodeAt = (b: Buffer, start: number): MessageExt | string => {
     reconsumeTimes: b.readInt32BE(reconsumeAt),
     preparedTransactionOffset
   }
-  // The store host and the commit log offset, as they stand here.
-  const id = b.toString("hex", storeAt, reconsumeAt) + b.toString("hex", start + 28, start + 36)
-  return MessageExts.make(fields, id.toUpperCase())
 }
 
 const readLong = (b: Buffer, at: number): number => b.readInt32BE(at) * 0x1_0000_0000 + b.readUInt32BE(at + 4)

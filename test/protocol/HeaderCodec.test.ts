@@ -66,6 +66,22 @@ describe("HeaderCodec", () => {
     }
   })
 
+  it("a field may count as absent when it cannot be read, or have a default", () => {
+    const lenient = HeaderCodec.struct({
+      times: HeaderCodec.nullable(HeaderCodec.int),
+      timestamp: HeaderCodec.withDefault(HeaderCodec.int64, 0)
+    })
+    assert.deepEqual(lenient.decode(1, { times: "3", timestamp: "9223372036854775807" }), {
+      times: 3,
+      timestamp: 9_223_372_036_854_775_807n
+    })
+    for (const text of ["", "x", "9223372036854775808"]) {
+      assert.deepEqual(lenient.decode(1, { times: text, timestamp: text }), { timestamp: 0 })
+    }
+    assert.deepEqual(lenient.decode(1, undefined), { timestamp: 0 })
+    assert.deepEqual(lenient.encode({ timestamp: 9_223_372_036_854_775_807n }), { timestamp: "9223372036854775807" })
+  })
+
   it("finds no field in a prototype", () => {
     const odd = HeaderCodec.struct({ constructor: HeaderCodec.string })
     assert.strictEqual(fieldOf(odd.decode(1, {})), "1 constructor")

@@ -34,7 +34,7 @@ const messageOf = (
       queueOffset: 0,
       commitLogOffset: 0,
       sysFlag: clearCompressed(header.sysFlag),
-      bornTimestamp: header.bornTimestamp,
+      bornTimestamp: Number(header.bornTimestamp),
       bornHost: header.bornHost,
       storeTimestamp: header.storeTimestamp,
       storeHost: header.storeHost,

@@ -12,6 +12,7 @@ import * as GetTopicStats from "../../protocol/request/GetTopicStats.ts"
 import type { Broker } from "./Broker.ts"
 import type { Handlers } from "../server/Handler.ts"
 import type { ClientChannel } from "./ClientTable.ts"
+import * as ConsumeProgress from "./ConsumeProgress.ts"
 import * as Reply from "../server/Reply.ts"
 import * as RuntimeInfo from "./RuntimeInfo.ts"
 
@@ -42,6 +43,9 @@ export const handlers = (broker: Broker): Handlers => {
     return Array.from({ length: count }, (_, queueId) => ({ topic, brokerName: broker.name, queueId }))
   }
 
+  const readQueuesOf = (topic: string): ReadonlyArray<MessageQueue> =>
+    queuesOf(topic).slice(0, topics.get(topic)?.readQueueNums)
+
   const lastStored = (queue: MessageQueue): number =>
     store.read(queue.topic, queue.queueId, store.offsets(queue.topic, queue.queueId).max - 1)?.storeTimestamp ?? 0
 
@@ -67,13 +71,9 @@ export const handlers = (broker: Broker): Handlers => {
     const named = header.topic === undefined || header.topic === "" ? offsets.topicsOf(group) : [header.topic]
     return GetConsumeStats.response({
       consumeTps: 0,
-      offsetTable: named.flatMap(queuesOf).map((queue) => {
-        const consumerOffset = offsets.query(group, queue.topic, queue.queueId) ?? 0
-        const before = store.read(queue.topic, queue.queueId, consumerOffset - 1)
-        const brokerOffset = store.offsets(queue.topic, queue.queueId).max
-        const lastTimestamp = before?.storeTimestamp ?? 0
-        return [queue, { brokerOffset, consumerOffset, pullOffset: consumerOffset, lastTimestamp }] as const
-      })
+      offsetTable: named
+        .flatMap(readQueuesOf)
+        .map((queue) => [queue, ConsumeProgress.make(state, group, queue)] as const)
     })
   })
 

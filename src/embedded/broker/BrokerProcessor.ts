@@ -24,7 +24,8 @@ import * as TransactionProcessor from "./TransactionProcessor.ts"
 /** What brokers before 5.0 do not know, as 4.9.7 answered. */
 const newIn5: ReadonlySet<number> = new Set<number>([
   RequestCode.GET_TOPIC_CONFIG,
-  RequestCode.QUERY_TOPICS_BY_CONSUMER
+  RequestCode.QUERY_TOPICS_BY_CONSUMER,
+  RequestCode.LITE_PULL_MESSAGE
 ])
 
 /** Everything a broker answers; any other code gets 3. Source: RocketMQ `BrokerController.registerProcessor`. */

@@ -1,5 +1,6 @@
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import { DecodeError } from "../../protocol/DecodeError.ts"
+import * as Long from "../../protocol/Long.ts"
 import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import type { ConsumeStats } from "../../protocol/request/GetConsumeStats.ts"
@@ -12,6 +13,7 @@ import * as QueryTopicConsumeByWho from "../../protocol/request/QueryTopicConsum
 import * as QueryTopicsByConsumer from "../../protocol/request/QueryTopicsByConsumer.ts"
 import type { TopicConfig } from "../../protocol/TopicConfig.ts"
 import type { Broker } from "./Broker.ts"
+import * as ConsumeProgress from "./ConsumeProgress.ts"
 import type { Handlers } from "../server/Handler.ts"
 import * as Reply from "../server/Reply.ts"
 
@@ -33,7 +35,7 @@ export const handlers = (broker: Broker): Handlers => {
     }))
 
   /** When the message at an offset was stored; -1 for none. */
-  const storedAt = ({ queueId, topic }: MessageQueue, offset: number): number =>
+  const storedAt = ({ queueId, topic }: MessageQueue, offset: Long.Long): number =>
     store.read(topic, queueId, offset)?.storeTimestamp ?? -1
 
   const byWhom = Reply.sync((request) => {
@@ -70,13 +72,14 @@ export const handlers = (broker: Broker): Handlers => {
       const { max, min } = store.offsets(queue.topic, queue.queueId)
       const read = offsets.query(header.group, queue.topic, queue.queueId) ?? -1
       const minTimeStamp = storedAt(queue, min)
-      const unread = storedAt(queue, Math.max(read, 0))
+      const unread = storedAt(queue, read)
       return {
         messageQueue: queue,
         minTimeStamp,
         maxTimeStamp: storedAt(queue, max - 1),
-        consumeTimeStamp: read > 0 ? storedAt(queue, read - 1) : minTimeStamp,
-        delayTime: read < max && unread >= 0 ? broker.now() - unread : 0
+        consumeTimeStamp: read > 0 ? storedAt(queue, Long.subtract(read, 1)) : minTimeStamp,
+        // A queue of which nothing was read, and one without a message, wait since a millisecond before the epoch.
+        delayTime: read < max ? broker.now() - unread : 0
       }
     })
     return QueryConsumeTimeSpan.response({ consumeTimeSpanSet: spans })
@@ -85,12 +88,7 @@ export const handlers = (broker: Broker): Handlers => {
   /** How far a group has read one topic. */
   const stats = (group: string, config: TopicConfig): ConsumeStats => ({
     consumeTps: 0,
-    offsetTable: queuesOf(config).map((queue) => {
-      const brokerOffset = store.offsets(queue.topic, queue.queueId).max
-      const consumerOffset = offsets.query(group, queue.topic, queue.queueId) ?? 0
-      const lastTimestamp = Math.max(0, storedAt(queue, consumerOffset - 1))
-      return [queue, { brokerOffset, consumerOffset, pullOffset: consumerOffset, lastTimestamp }] as const
-    })
+    offsetTable: queuesOf(config).map((queue) => [queue, ConsumeProgress.make(state, group, queue)] as const)
   })
 
   const subscribes = (group: string, topic: string): boolean => {
@@ -111,11 +109,11 @@ export const handlers = (broker: Broker): Handlers => {
     }))
     const backlog = list
       .flatMap((group) => group.stats.flatMap(({ offsetTable }) => offsetTable))
-      .map(([, { brokerOffset, consumerOffset }]) => brokerOffset - consumerOffset)
+      .map(([, { brokerOffset, consumerOffset }]) => Long.subtract(brokerOffset, consumerOffset))
     return GetBrokerConsumeStats.response({
       brokerAddr: broker.address(),
       consumeStatsList: list.map((group) => new Map([[group.groupName, group.stats]])),
-      totalDiff: backlog.reduce((sum, next) => sum + next, 0),
+      totalDiff: backlog.reduce(Long.add, 0),
       totalInflightDiff: 0
     })
   })

@@ -23,8 +23,8 @@ import * as TagFilter from "./TagFilter.ts"
  * Source: RocketMQ `PullMessageProcessor`, `DefaultPullMessageResultHandler`.
  */
 
-/** Entries one pull looks at, so that a filter that never matches does not hold up everybody else. */
-const MAX_SCANNED = 16_000
+/** Entries one pull looks at, or as many as it asks for (Java `maxFilterMessageSize`, 16000 bytes of 20 each). */
+const MAX_SCANNED = 800
 
 interface Found {
   readonly status: PullStatus
@@ -40,18 +40,52 @@ const nothing = (status: PullStatus, remark: string, nextBeginOffset: number): F
   entries: []
 })
 
-const refuse = (code: number, remark: string): Response => ({ code, remark })
+/** A refusal; every answer to a pull has a header, if only an empty one. */
+const refuse = (code: number, remark: string): Response => ({ code, remark, extFields: {} })
 
-const noFilter = (expressionType: string): Response => ({
-  code: ResponseCode.SYSTEM_ERROR,
-  remark: `The broker does not support consumer to filter message by ${expressionType}`
-})
+/** Who forbids the pull. Source: RocketMQ `ForbiddenType`. */
+const FORBIDDEN_BY = { broker: 1, group: 2, topic: 3, broadcasting: 4 } as const
+
+/** The field that a bit of `sysFlag`, or its absence, makes necessary, when it is absent. */
+const missing = (header: PullMessageHeader): string | undefined => {
+  const has = (bit: number) => (header.sysFlag & bit) !== 0
+  if (has(PullSysFlag.COMMIT_OFFSET) && header.commitOffset === undefined) return "commitOffset"
+  if (has(PullSysFlag.SUSPEND) && header.suspendTimeoutMillis === undefined) return "suspendTimeoutMillis"
+  return !has(PullSysFlag.SUBSCRIPTION) && header.subVersion === undefined ? "subVersion" : undefined
+}
+
+/** 4.x does not know the field, and does not read it. */
+const withoutMaxMsgBytes = (request: RemotingCommand): RemotingCommand => {
+  const { maxMsgBytes: _, ...extFields } = request.extFields ?? {}
+  return { ...request, extFields }
+}
+
+const noFilter = (expressionType: string): Response =>
+  refuse(ResponseCode.SYSTEM_ERROR, `The broker does not support consumer to filter message by ${expressionType}`)
+
+/** What the expression of a pull asks for; undefined when it cannot be read. */
+const filterOf = ({
+  expressionType = "TAG",
+  subscription
+}: PullMessageHeader): Response | TagFilter.TagFilter | undefined => {
+  if (expressionType === "TAG") return TagFilter.parse(subscription)
+  if (subscription === undefined || subscription === "") return undefined
+  // An empty type counts as tags, of which the expression was not made into any.
+  return expressionType === "" ? TagFilter.ofCodes(subscription, []) : noFilter(expressionType)
+}
 
 /** Builds the handlers. */
 export const handlers = (broker: Broker): Handlers => {
   const { config, state } = broker
-  const illegalQueueCode =
-    config.version < MQVersion.V5_0_0 ? ResponseCode.SYSTEM_ERROR : ResponseCode.INVALID_PARAMETER
+  const legacy = config.version < MQVersion.V5_0_0
+  const illegalQueueCode = legacy ? ResponseCode.SYSTEM_ERROR : ResponseCode.INVALID_PARAMETER
+
+  /** Only 5.x says who it was. */
+  const forbid = (by: keyof typeof FORBIDDEN_BY, remark: string): Response => ({
+    code: ResponseCode.NO_PERMISSION,
+    remark,
+    extFields: legacy ? {} : { forbiddenType: String(FORBIDDEN_BY[by]) }
+  })
 
   /** Why the pull is refused, or which messages it wants. */
   const check = (
@@ -60,10 +94,10 @@ export const handlers = (broker: Broker): Handlers => {
     channel: Channel
   ): Response | TagFilter.TagFilter => {
     if ((config.brokerPermission & MixAll.PermName.READ) === 0) {
-      return refuse(ResponseCode.NO_PERMISSION, `the broker[${broker.address()}] pulling message is forbidden`)
+      return forbid("broker", `the broker[${broker.address()}] pulling message is forbidden`)
     }
     if (request.code === RequestCode.LITE_PULL_MESSAGE && !config.litePullMessageEnable) {
-      return refuse(ResponseCode.NO_PERMISSION, `the broker[${broker.address()}] for lite pull consumer is forbidden`)
+      return forbid("broker", `the broker[${broker.address()}] for lite pull consumer is forbidden`)
     }
     const group = state.groups.find(header.consumerGroup)
     if (group === undefined) {
@@ -73,25 +107,22 @@ export const handlers = (broker: Broker): Handlers => {
       )
     }
     if (!group.consumeEnable) {
-      return refuse(ResponseCode.NO_PERMISSION, `subscription group no permission, ${header.consumerGroup}`)
+      return forbid("group", `subscription group no permission, ${header.consumerGroup}`)
     }
     const topic = state.topics.get(header.topic)
     if (topic === undefined) return refuse(ResponseCode.TOPIC_NOT_EXIST, Remarks.topicNotExistPull(header.topic))
     if ((topic.perm & MixAll.PermName.READ) === 0) {
-      return refuse(ResponseCode.NO_PERMISSION, `the topic[${header.topic}] pulling message is forbidden`)
+      return forbid("topic", `the topic[${header.topic}] pulling message is forbidden`)
     }
     if (header.queueId < 0 || header.queueId >= topic.readQueueNums) {
       return refuse(
         illegalQueueCode,
-        `queueId[${header.queueId}] is illegal, topic:[${header.topic}] topicConfig.readQueueNums:[${topic.readQueueNums}] consumer:[${channel.remoteAddress}]`
+        `queueId[${header.queueId}] is illegal, topic:[${header.topic}] topicConfig.readQueueNums:[${topic.readQueueNums}] consumer:[/${channel.remoteAddress}]`
       )
     }
-    const expressionType = header.expressionType ?? "TAG"
     if ((header.sysFlag & PullSysFlag.SUBSCRIPTION) !== 0) {
-      if (expressionType !== "TAG" && expressionType !== "") return noFilter(expressionType)
       return (
-        TagFilter.parse(header.subscription) ??
-        refuse(ResponseCode.SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed")
+        filterOf(header) ?? refuse(ResponseCode.SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed")
       )
     }
     const consumers = broker.clients.consumerGroup(header.consumerGroup)
@@ -99,35 +130,37 @@ export const handlers = (broker: Broker): Handlers => {
       return refuse(ResponseCode.SUBSCRIPTION_NOT_EXIST, `the consumer's group info not exist\n${Remarks.SEE_FAQ}`)
     }
     if (!group.consumeBroadcastEnable && consumers.messageModel === "BROADCASTING") {
-      return refuse(
-        ResponseCode.NO_PERMISSION,
-        `the consumer group[${header.consumerGroup}] can not consume by broadcast way`
-      )
+      return forbid("broadcasting", `the consumer group[${header.consumerGroup}] can not consume by broadcast way`)
     }
     const subscription = consumers.subscriptions.get(header.topic)
     if (subscription === undefined) {
       return refuse(ResponseCode.SUBSCRIPTION_NOT_EXIST, `the consumer's subscription not exist\n${Remarks.SEE_FAQ}`)
     }
-    if (subscription.subVersion < header.subVersion) {
+    if (subscription.subVersion < (header.subVersion ?? 0)) {
       return refuse(ResponseCode.SUBSCRIPTION_NOT_LATEST, "the consumer's subscription not latest")
     }
     if (subscription.expressionType !== "TAG" && subscription.expressionType !== "") {
       return noFilter(subscription.expressionType)
     }
-    return TagFilter.ofCodes(subscription.subString, subscription.codeSet)
+    return subscription.classFilterMode
+      ? TagFilter.all
+      : TagFilter.ofCodes(subscription.subString, subscription.codeSet)
   }
 
-  const scan = (header: PullMessageHeader, max: number, filter: TagFilter.TagFilter): Found => {
-    const { queueId, queueOffset, topic } = header
-    const maxCount = Math.min(header.maxMsgNums, config.maxTransferCount)
-    const maxBytes = Math.min(header.maxMsgBytes ?? config.maxTransferBytes, config.maxTransferBytes)
+  const scan = (header: PullMessageHeader, from: number, max: number, filter: TagFilter.TagFilter): Found => {
+    const { maxMsgNums, queueId, topic } = header
+    const maxCount = Math.min(maxMsgNums, config.maxTransferCount)
+    const scanned = Math.max(MAX_SCANNED, maxMsgNums)
     const entries: Array<StoredEntry> = []
     let bytes = 0
-    let offset = queueOffset
-    for (; offset < max && offset - queueOffset < MAX_SCANNED; offset++) {
+    let offset = from
+    for (; offset < max && offset - from < scanned; offset++) {
       const entry = state.store.read(topic, queueId, offset)
-      if (entry === undefined || !filter.matches(entry)) continue
-      if (entries.length > 0 && (entries.length >= maxCount || bytes + entry.bytes.length > maxBytes)) break
+      if (entry === undefined) continue
+      // A full answer ends before the next message, whether the filter would let that one pass or not.
+      if (entries.length > 0 && (entries.length >= maxCount || bytes + entry.bytes.length > config.maxTransferBytes))
+        break
+      if (!filter.matches(entry)) continue
       entries.push(entry)
       bytes += entry.bytes.length
     }
@@ -143,9 +176,9 @@ export const handlers = (broker: Broker): Handlers => {
       return nothing(queueOffset === 0 ? "NO_NEW_MSG" : "OFFSET_ILLEGAL", "NO_MESSAGE_IN_QUEUE", 0)
     }
     if (queueOffset < min) return nothing("OFFSET_ILLEGAL", "OFFSET_TOO_SMALL", min)
-    if (queueOffset === max) return nothing("NO_NEW_MSG", "OFFSET_OVERFLOW_ONE", queueOffset)
+    if (queueOffset === max) return nothing("NO_NEW_MSG", "OFFSET_OVERFLOW_ONE", max)
     if (queueOffset > max) return nothing("OFFSET_ILLEGAL", "OFFSET_OVERFLOW_BADLY", max)
-    return scan(header, max, filter)
+    return scan(header, Number(queueOffset), max, filter)
   }
 
   /** Where the group shall read on instead, if an administrator said so since its last pull. */
@@ -162,8 +195,13 @@ export const handlers = (broker: Broker): Handlers => {
         nextBeginOffset: found.nextBeginOffset,
         minOffset: min,
         maxOffset: max,
-        topicSysFlag: 0,
-        groupSysFlag: 0,
+        // 4.x answers with neither.
+        ...(legacy
+          ? {}
+          : {
+              topicSysFlag: state.topics.get(header.topic)?.topicSysFlag ?? 0,
+              groupSysFlag: state.groups.get(header.consumerGroup)?.groupSysFlag ?? 0
+            }),
         status: found.status,
         body: found.entries.length === 0 ? undefined : Buffer.concat(found.entries.map((entry) => entry.bytes))
       },
@@ -171,7 +209,13 @@ export const handlers = (broker: Broker): Handlers => {
     )
   }
 
-  const hold = (header: PullMessageHeader, filter: TagFilter.TagFilter, channel: Channel): Effect.Effect<Response> =>
+  /** Waits, and then begins again, checks included: meanwhile the topic may be gone and the subscription another. */
+  const hold = (
+    request: RemotingCommand,
+    header: PullMessageHeader,
+    filter: TagFilter.TagFilter,
+    channel: Channel
+  ): Effect.Effect<Response> =>
     Effect.suspend(() => {
       counters.heldPulls += 1
       return broker.polling.hold({
@@ -180,7 +224,9 @@ export const handlers = (broker: Broker): Handlers => {
         queueId: header.queueId,
         available: () => state.store.offsets(header.topic, header.queueId).max > header.queueOffset,
         matches: filter.matches,
-        timeoutMillis: config.longPollingEnable ? header.suspendTimeoutMillis : config.shortPollingTimeMills
+        timeoutMillis: config.longPollingEnable
+          ? Number(header.suspendTimeoutMillis ?? 0)
+          : config.shortPollingTimeMills
       })
     }).pipe(
       Effect.ensuring(
@@ -188,26 +234,48 @@ export const handlers = (broker: Broker): Handlers => {
           counters.heldPulls -= 1
         })
       ),
-      Effect.map(() => respond(header, reset(header) ?? read(header, filter)))
+      Effect.flatMap((how) =>
+        how === undefined
+          ? Effect.succeed(refuse(ResponseCode.SYSTEM_BUSY, Remarks.SYSTEM_BUSY))
+          : answer(request, header, channel, false)
+      )
     )
 
+  /** What the group has processed; as it says, whatever that is. */
   const commit = (header: PullMessageHeader): void => {
     if ((header.sysFlag & PullSysFlag.COMMIT_OFFSET) === 0 || broker.id !== MixAll.MASTER_ID) return
-    if (header.commitOffset < 0) return
-    state.offsets.commit(header.consumerGroup, header.topic, header.queueId, header.commitOffset)
+    state.offsets.commit(header.consumerGroup, header.topic, header.queueId, header.commitOffset ?? 0)
   }
+
+  const answer = (
+    request: RemotingCommand,
+    header: PullMessageHeader,
+    channel: Channel,
+    first: boolean
+  ): Effect.Effect<Response> =>
+    Effect.suspend(() => {
+      const filter = check(request, header, channel)
+      if (!TagFilter.isTagFilter(filter)) return Effect.succeed(filter)
+      const absent = missing(header)
+      if (absent !== undefined) return Effect.succeed(refuse(ResponseCode.SYSTEM_ERROR, Remarks.missingField(absent)))
+      if (legacy && header.maxMsgNums < 0) {
+        const remark = `java.lang.IllegalArgumentException: Illegal Capacity: ${header.maxMsgNums}`
+        return Effect.succeed(refuse(ResponseCode.SYSTEM_ERROR, remark))
+      }
+      const found = reset(header) ?? read(header, filter)
+      state.offsets.commitPull(header.consumerGroup, header.topic, header.queueId, found.nextBeginOffset)
+      if (first) commit(header)
+      return first && found.status === "NO_NEW_MSG" && (header.sysFlag & PullSysFlag.SUSPEND) !== 0
+        ? hold(request, header, filter, channel)
+        : Effect.succeed(respond(header, found))
+    })
 
   const pull = (request: RemotingCommand, channel: Channel): Effect.Effect<Response> =>
     Effect.suspend(() => {
-      const header = PullMessage.decodeRequest(request)
-      if (header instanceof DecodeError) return Effect.succeed(Reply.malformed(header))
-      const filter = check(request, header, channel)
-      if (!TagFilter.isTagFilter(filter)) return Effect.succeed(filter)
-      const found = reset(header) ?? read(header, filter)
-      if (found.remark !== "OFFSET_RESET") commit(header)
-      return found.status === "NO_NEW_MSG" && (header.sysFlag & PullSysFlag.SUSPEND) !== 0
-        ? hold(header, filter, channel)
-        : Effect.succeed(respond(header, found))
+      const header = PullMessage.decodeRequest(legacy ? withoutMaxMsgBytes(request) : request)
+      return header instanceof DecodeError
+        ? Effect.succeed(Reply.malformed(header))
+        : answer(request, header, channel, true)
     })
 
   return new Map([

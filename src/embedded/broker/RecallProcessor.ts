@@ -10,6 +10,7 @@ import type { RecallMessageHeader } from "../../protocol/request/RecallMessage.t
 import * as RecallMessage from "../../protocol/request/RecallMessage.ts"
 import type { Broker } from "./Broker.ts"
 import type { Handlers } from "../server/Handler.ts"
+import * as Remarks from "../server/Remarks.ts"
 import * as Reply from "../server/Reply.ts"
 import * as TimerProperties from "../store/TimerProperties.ts"
 
@@ -83,7 +84,7 @@ export const handlers = (broker: Broker): Handlers => {
     if (typeof stored === "string") return refuse(ResponseCode.SYSTEM_ERROR, "recall failed, execute error")
     const response = RecallMessage.response({ msgId: handle.msgId })
     // A real broker says so although the recall went well.
-    return { ...response, remark: "not set any response code", extFields: { ...response.extFields, ...region } }
+    return { ...response, remark: Remarks.NO_CODE_SET, extFields: { ...response.extFields, ...region } }
   })
 
   // 4.x has no timers, and does not know the request.

@@ -64,7 +64,7 @@ export const handlers = (broker: Broker): Handlers => {
         producerGroup: header.producerGroup,
         topic: header.topic,
         defaultTopic: header.defaultTopic,
-        defaultTopicQueueNums: header.defaultTopicQueueNums,
+        defaultTopicQueueNums: header.defaultTopicQueueNums ?? 0,
         queueId: header.queueId,
         sysFlag: header.sysFlag,
         bornTimestamp: header.bornTimestamp,

@@ -34,7 +34,7 @@ export const handlers = (broker: Broker): Handlers => {
       return Reply.refuse(ResponseCode.NO_PERMISSION, `the topic[${retry.topicName}] sending message is forbidden`)
     }
     const entry = state.store.byPhysicalOffset(header.offset)
-    const [message] = entry === undefined ? [] : StoredMessage.decode(entry)
+    const message = entry === undefined ? undefined : StoredMessage.read(entry)
     if (message === undefined) {
       return Reply.refuse(ResponseCode.SYSTEM_ERROR, `look message by offset failed, ${header.offset}`)
     }

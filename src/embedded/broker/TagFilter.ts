@@ -7,23 +7,29 @@ export interface TagFilter {
   readonly matches: (entry: StoredEntry) => boolean
 }
 
-const all: TagFilter = { matches: () => true }
+/** The filter that lets everything pass. */
+export const all: TagFilter = { matches: () => true }
 
 /** Whether a check gave a filter and not an answer. */
 export const isTagFilter = (value: TagFilter | Response): value is TagFilter => "matches" in value
 
-/** The filter of hashes; none of them, or the expression `*`, lets everything pass. */
+/** The filter of hashes, where the expression is not `*`: without a hash nothing passes. */
 export const ofCodes = (expression: string, codes: Iterable<number>): TagFilter => {
+  if (expression === "*") return all
   const wanted = new Set(codes)
-  return wanted.size === 0 || expression === "*" ? all : { matches: (entry) => wanted.has(entry.tagsCode) }
+  return { matches: (entry) => wanted.has(entry.tagsCode) }
 }
 
-/** The filter of an expression such as `a || b`; `undefined` when it has separators and no tag. Source: `FilterAPI`. */
+/**
+ * The filter of an expression such as `a || b`; `undefined` when it consists of separators alone, which Java's `split`
+ * makes nothing of. Blank tags between separators are no tags, and then nothing passes.
+ *
+ * Source: RocketMQ `FilterAPI.buildSubscriptionData`.
+ */
 export const parse = (expression: string | undefined): TagFilter | undefined => {
   if (expression === undefined || expression === "" || expression === "*") return all
-  const tags = expression
-    .split("||")
-    .map((tag) => tag.trim())
-    .filter((tag) => tag !== "")
-  return tags.length === 0 ? undefined : ofCodes(expression, tags.map(javaHashCode))
+  const parts = expression.split("||")
+  if (parts.every((part) => part === "")) return undefined
+  const tags = parts.map((tag) => tag.trim()).filter((tag) => tag !== "")
+  return ofCodes(expression, tags.map(javaHashCode))
 }

@@ -1,5 +1,4 @@
 import { Effect } from "effect"
-import type { MessageExt } from "../../message/MessageExt.ts"
 import { encodeOffsetMessageId } from "../../message/MessageId.ts"
 import * as MessageCodec from "../../protocol/MessageCodec.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
@@ -18,11 +17,11 @@ export const make = (options: {
   readonly brokerName: string
   readonly version: number
   readonly clients: ClientTable
-}): ((halves: ReadonlyArray<MessageExt>) => Effect.Effect<void>) => {
+}): ((halves: ReadonlyArray<MessageCodec.ExactFields>) => Effect.Effect<void>) => {
   let turn = 0
   const legacy = options.version < MQVersion.V5_0_0
 
-  const ask = (half: MessageExt): Effect.Effect<void> =>
+  const ask = (half: MessageCodec.ExactFields): Effect.Effect<void> =>
     Effect.suspend(() => {
       const { properties } = half
       const group = properties[MessageConst.PRODUCER_GROUP] ?? ""

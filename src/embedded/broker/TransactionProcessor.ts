@@ -1,9 +1,10 @@
 import { Effect } from "effect"
-import type { MessageExt } from "../../message/MessageExt.ts"
 import { decodeOffsetMessageId } from "../../message/MessageId.ts"
 import * as MixAll from "../../message/MixAll.ts"
 import { SysFlag } from "../../message/SysFlag.ts"
 import { DecodeError } from "../../protocol/DecodeError.ts"
+import type { Long } from "../../protocol/Long.ts"
+import type { ExactFields } from "../../protocol/MessageCodec.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
 import { MQVersion } from "../../protocol/MQVersion.ts"
 import type { Response } from "../../protocol/RemotingCommand.ts"
@@ -26,12 +27,7 @@ const wrong = (remark: string): Response => ({ code: ResponseCode.SYSTEM_ERROR, 
  * What consumers see of a committed half message: that it was one, and in 4.x (`legacy`) also where it was to go, which it
  * now is.
  */
-const committed = (
-  half: MessageExt,
-  header: EndTransactionHeader,
-  now: number,
-  legacy: boolean
-): MessageInner | undefined => {
+const committed = (half: ExactFields, now: number, legacy: boolean): MessageInner | undefined => {
   const { [MessageConst.REAL_QUEUE_ID]: queueId, [MessageConst.REAL_TOPIC]: topic, ...kept } = half.properties
   return topic === undefined || queueId === undefined
     ? undefined
@@ -42,7 +38,7 @@ const committed = (
         properties: legacy ? half.properties : kept,
         sysFlag: (half.sysFlag & ~SysFlag.TRANSACTION_ROLLBACK) | SysFlag.TRANSACTION_COMMIT,
         storeTimestamp: now,
-        preparedTransactionOffset: header.commitLogOffset
+        preparedTransactionOffset: half.commitLogOffset
       }
 }
 
@@ -55,19 +51,19 @@ export const handlers = (broker: Broker): Handlers => {
   const { config, state } = broker
   const legacy = config.version < MQVersion.V5_0_0
 
-  const halfAt = (commitLogOffset: number): MessageExt | undefined => {
+  const halfAt = (commitLogOffset: Long): ExactFields | undefined => {
     const entry = state.store.byPhysicalOffset(commitLogOffset)
-    return entry === undefined ? undefined : StoredMessage.decode(entry)[0]
+    return entry === undefined ? undefined : StoredMessage.read(entry)
   }
 
   /** A message that says for how long nobody asks about it is ended within that time, or by a check. */
-  const tooLate = (half: MessageExt, header: EndTransactionHeader): boolean =>
+  const tooLate = (half: ExactFields, header: EndTransactionHeader): boolean =>
     !legacy &&
     header.fromTransactionCheck !== true &&
     HalfMessages.hasOwnImmunity(half.properties) &&
-    broker.now() - half.bornTimestamp > HalfMessages.immunityMillis(half.properties, config.transactionTimeOut)
+    broker.now() - Number(half.bornTimestamp) > HalfMessages.immunityMillis(half.properties, config.transactionTimeOut)
 
-  const refusal = (half: MessageExt, header: EndTransactionHeader): Response | undefined => {
+  const refusal = (half: ExactFields, header: EndTransactionHeader): Response | undefined => {
     if (tooLate(half, header)) return { code: ResponseCode.ILLEGAL_OPERATION }
     if (half.properties[MessageConst.PRODUCER_GROUP] !== header.producerGroup) {
       return wrong(Remarks.PRODUCER_GROUP_WRONG)
@@ -75,8 +71,8 @@ export const handlers = (broker: Broker): Handlers => {
     return half.queueOffset === header.tranStateTableOffset ? undefined : wrong(Remarks.STATE_TABLE_OFFSET_WRONG)
   }
 
-  const commit = (half: MessageExt, header: EndTransactionHeader): Response => {
-    const message = committed(half, header, broker.now(), legacy)
+  const commit = (half: ExactFields): Response => {
+    const message = committed(half, broker.now(), legacy)
     if (message === undefined) return wrong(Remarks.NO_PREPARED_MESSAGE)
     const entry = state.delayed.put(message)
     if (typeof entry === "string") {
@@ -92,12 +88,15 @@ export const handlers = (broker: Broker): Handlers => {
       if (header instanceof DecodeError) return Reply.malformed(header)
       const commits = header.commitOrRollback === SysFlag.TRANSACTION_COMMIT
       // A transaction that goes on gets no answer, whoever asks.
-      if (!commits && header.commitOrRollback !== SysFlag.TRANSACTION_ROLLBACK) return undefined
+      if (header.commitOrRollback === 0) return undefined
+      if (!commits && header.commitOrRollback !== SysFlag.TRANSACTION_ROLLBACK) {
+        return wrong(Remarks.COMMIT_OR_ROLLBACK_WRONG)
+      }
       const half = halfAt(header.commitLogOffset)
       if (half === undefined) return wrong(Remarks.NO_PREPARED_MESSAGE)
       const refused = refusal(half, header)
       if (refused !== undefined) return refused
-      const response = commits ? commit(half, header) : EndTransaction.response()
+      const response = commits ? commit(half) : EndTransaction.response()
       if (response.code === ResponseCode.SUCCESS) state.halves.done(half)
       return response
     })

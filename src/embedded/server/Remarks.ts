@@ -21,6 +21,9 @@ export const topicNotExistPull = (topic: string): string =>
 export const messageIllegal = (maxMessageSize: number): string =>
   `the message is illegal, maybe msg body or properties length not matched. msg body length limit ${maxMessageSize}B, msg properties length limit 32KB.`
 
+/** What a broker leaves in the remark of some answers with code 0; it means nothing. Source: RocketMQ `RemotingCommand`. */
+export const NO_CODE_SET = "not set any response code"
+
 /** A broker sheds load. Source: RocketMQ `NettyRemotingAbstract`. */
 export const SYSTEM_BUSY = "[REJECTREQUEST]system busy, start flow control for a while"
 
@@ -31,6 +34,18 @@ export const SERVICE_NOT_AVAILABLE =
 /** A required field of a request header is missing or unreadable. Source: RocketMQ `RemotingCommand`. */
 export const missingField = (field: string): string =>
   `org.apache.rocketmq.remoting.exception.RemotingCommandException: the custom field <${field}> is null, the request header cannot be read`
+
+/** What Java throws at a text that is no number. Source: `NumberFormatException.forInputString`. */
+export const numberFormat = (text: string): string =>
+  `java.lang.NumberFormatException: For input string: "${text.slice(0, 100)}"`
+
+/** A field of a request header is no number. Source: RocketMQ `RemotingCommand`, which names no field. */
+export const unreadableField = (field: string, detail: string): string =>
+  `java.lang.NumberFormatException: the custom field <${field}>: ${detail}`
+
+/** The body of a request is no JSON of its kind. Source: RocketMQ `RemotingSerializable`. */
+export const unreadableBody = (field: string, detail: string): string =>
+  `com.alibaba.fastjson2.JSONException: ${field}: ${detail}`
 
 /** The topic name is empty. Source: RocketMQ `TopicValidator`. */
 export const TOPIC_BLANK = "The specified topic is blank."
@@ -63,6 +78,10 @@ export const timerIllegal = (maxDelaySec: number): string =>
 
 /** Timer messages are switched off. Source: RocketMQ `SendMessageProcessor`. */
 export const TIMER_NOT_ENABLED = "accurate timer message is not enabled, timerWheelEnable is false"
+
+/** A transaction is ended in no way that there is. Source: RocketMQ `EndTransactionRequestHeader`. */
+export const COMMIT_OR_ROLLBACK_WRONG =
+  "org.apache.rocketmq.remoting.exception.RemotingCommandException: commitOrRollback field wrong"
 
 /** A transaction is ended by another group than the half message's. Source: RocketMQ `EndTransactionProcessor`. */
 export const PRODUCER_GROUP_WRONG = "The producer group wrong"

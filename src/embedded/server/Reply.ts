@@ -8,10 +8,19 @@ import * as Remarks from "./Remarks.ts"
 
 /** Answers that many processors give. */
 
-/** The request cannot be read: which field is missing. Source: RocketMQ `NettyRemotingAbstract`. */
-export const malformed = (error: DecodeError): Response => ({
+/**
+ * The request cannot be read: a field is missing, is no number, or the body is not what the code promises. A real broker
+ * answers with the exception that it ran into.
+ *
+ * Source: RocketMQ `NettyRemotingAbstract`.
+ */
+export const malformed = ({ detail, field }: DecodeError): Response => ({
   code: ResponseCode.SYSTEM_ERROR,
-  remark: Remarks.missingField(error.field)
+  remark: field.startsWith("body")
+    ? Remarks.unreadableBody(field, detail)
+    : detail === "it is absent"
+      ? Remarks.missingField(field)
+      : Remarks.unreadableField(field, detail)
 })
 
 /** A refusal that says nothing but why. */

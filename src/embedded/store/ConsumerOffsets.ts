@@ -1,8 +1,18 @@
-/** How far each group has read each queue of one broker. Source: RocketMQ `ConsumerOffsetManager`. */
+import type { Long } from "../../protocol/Long.ts"
+
+/**
+ * How far each group has read each queue of one broker. As on a real broker a client commits whatever it likes: less than
+ * before, more than there is, and a negative offset, which reads as none.
+ *
+ * Source: RocketMQ `ConsumerOffsetManager`.
+ */
 export interface ConsumerOffsets {
-  /** The committed offset, or `undefined` when the group never committed one for the queue. */
-  readonly query: (group: string, topic: string, queueId: number) => number | undefined
-  readonly commit: (group: string, topic: string, queueId: number, offset: number) => void
+  /** The committed offset; `undefined` when the group never committed one for the queue, or a negative one. */
+  readonly query: (group: string, topic: string, queueId: number) => Long | undefined
+  readonly commit: (group: string, topic: string, queueId: number, offset: Long) => void
+  /** Where the group's last pull of the queue sent it on to; what it committed before its first pull. */
+  readonly queryPull: (group: string, topic: string, queueId: number) => Long | undefined
+  readonly commitPull: (group: string, topic: string, queueId: number, offset: number) => void
   /** Sets where the group reads on, and keeps it for the next pull to be told. */
   readonly reset: (group: string, topic: string, queueId: number, offset: number) => void
   /** The offset of a reset that no pull was told of yet. */
@@ -17,14 +27,38 @@ export interface ConsumerOffsets {
   readonly topicsOf: (group: string) => ReadonlyArray<string>
 }
 
-const resetKey = (group: string, topic: string, queueId: number): string => JSON.stringify([topic, group, queueId])
+const keyOf = (group: string, topic: string, queueId: number): string => JSON.stringify([topic, group, queueId])
+
+interface Kept {
+  readonly topic: string
+  readonly group: string
+  readonly offset: number
+}
+
+/** Offsets of queues that are read one by one only. */
+const makeKept = () => {
+  const table = new Map<string, Kept>()
+  return {
+    get: (group: string, topic: string, queueId: number): number | undefined =>
+      table.get(keyOf(group, topic, queueId))?.offset,
+    set: (group: string, topic: string, queueId: number, offset: number): void => {
+      table.set(keyOf(group, topic, queueId), { topic, group, offset })
+    },
+    remove: (group: string, topic: string, queueId: number): void => {
+      table.delete(keyOf(group, topic, queueId))
+    },
+    removeWhere: (match: (kept: Kept) => boolean): void => {
+      for (const [key, kept] of table) if (match(kept)) table.delete(key)
+    }
+  }
+}
 
 /** Builds an empty table. */
 export const make = (): ConsumerOffsets => {
   /** topic -> group -> queue id -> offset */
-  const table = new Map<string, Map<string, Map<number, number>>>()
-  /** [topic, group, queue id] as text -> offset */
-  const resets = new Map<string, { readonly topic: string; readonly group: string; readonly offset: number }>()
+  const table = new Map<string, Map<string, Map<number, Long>>>()
+  const resets = makeKept()
+  const pulls = makeKept()
 
   const commit: ConsumerOffsets["commit"] = (group, topic, queueId, offset) => {
     let groups = table.get(topic)
@@ -34,31 +68,32 @@ export const make = (): ConsumerOffsets => {
     queues.set(queueId, offset)
   }
 
-  const forgetResets = (match: (reset: { readonly topic: string; readonly group: string }) => boolean): void => {
-    for (const [key, reset] of resets) if (match(reset)) resets.delete(key)
+  const query: ConsumerOffsets["query"] = (group, topic, queueId) => {
+    const offset = resets.get(group, topic, queueId) ?? table.get(topic)?.get(group)?.get(queueId)
+    return offset === undefined || offset < 0 ? undefined : offset
   }
 
   return {
-    query: (group, topic, queueId) =>
-      resets.get(resetKey(group, topic, queueId))?.offset ?? table.get(topic)?.get(group)?.get(queueId),
+    query,
     commit,
+    queryPull: (group, topic, queueId) => pulls.get(group, topic, queueId) ?? query(group, topic, queueId),
+    commitPull: pulls.set,
     reset: (group, topic, queueId, offset) => {
-      resets.set(resetKey(group, topic, queueId), { topic, group, offset })
+      resets.set(group, topic, queueId, offset)
       commit(group, topic, queueId, offset)
     },
-    pendingReset: (group, topic, queueId) => resets.get(resetKey(group, topic, queueId))?.offset,
+    pendingReset: resets.get,
     takeReset: (group, topic, queueId) => {
-      const key = resetKey(group, topic, queueId)
-      const offset = resets.get(key)?.offset
-      resets.delete(key)
+      const offset = resets.get(group, topic, queueId)
+      resets.remove(group, topic, queueId)
       return offset
     },
     deleteGroup: (group) => {
-      forgetResets((reset) => reset.group === group)
+      for (const kept of [resets, pulls]) kept.removeWhere((entry) => entry.group === group)
       for (const groups of table.values()) groups.delete(group)
     },
     deleteTopic: (topic) => {
-      forgetResets((reset) => reset.topic === topic)
+      for (const kept of [resets, pulls]) kept.removeWhere((entry) => entry.topic === topic)
       table.delete(topic)
     },
     groupsOf: (topic) => [...(table.get(topic)?.keys() ?? [])],

@@ -1,4 +1,5 @@
 import { SysFlag } from "../../message/SysFlag.ts"
+import { parseInt32 } from "../../protocol/Long.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
 import type { DelayLevels } from "./DelayLevels.ts"
 import * as DueQueue from "./DueQueue.ts"
@@ -15,20 +16,23 @@ import * as TimerProperties from "./TimerProperties.ts"
  * Source: RocketMQ `HookUtils.handleScheduleMessage`, `ScheduleMessageService`, `TimerMessageStore`.
  */
 export interface DelayedMessages {
-  /** Stores a message where it belongs now; the word instead says why a timer message cannot be taken. */
-  readonly put: (message: MessageInner) => StoredEntry | TimerRefusal
+  /** Stores a message where it belongs now; the word instead says why it cannot be taken. */
+  readonly put: (message: MessageInner) => StoredEntry | PutRefusal
+  /** Where the time of delivery that the properties name puts a message that is not to be delivered alone. */
+  readonly timed: (properties: MessageInner["properties"]) => "now" | "later" | PutRefusal
   /** Milliseconds since the epoch at which the next one is due. */
   readonly next: () => number | undefined
   /** Delivers what is due, in order of time. */
   readonly deliver: () => void
-  /** For what was just put aside as a timer message: where it goes, and the tick after which. */
-  readonly outAt: (entry: StoredEntry) => { readonly topic: string; readonly outAt: number } | undefined
   /** What waits and is not recalled, in order of time. */
   readonly waiting: () => ReadonlyArray<WaitingMessage>
 }
 
-/** Why a timer message is refused: a time that is no number or too far away, or timers are off. */
-export type TimerRefusal = "WHEEL_TIMER_MSG_ILLEGAL" | "WHEEL_TIMER_NOT_ENABLE"
+/**
+ * Why a message is refused: a time of delivery that is no number or too far away, timers that are off, or a delay level
+ * that is no number, at which Java throws.
+ */
+export type PutRefusal = "WHEEL_TIMER_MSG_ILLEGAL" | "WHEEL_TIMER_NOT_ENABLE" | "DELAY_LEVEL_NO_NUMBER"
 
 /** A message that waits for its time. */
 export interface WaitingMessage {
@@ -70,11 +74,9 @@ const without = (message: MessageInner, ...names: ReadonlyArray<string>): Messag
   properties: Object.fromEntries(Object.entries(message.properties).filter(([name]) => !names.includes(name)))
 })
 
-/** The level a message asks for; 0 for none. */
-export const delayLevel = (properties: MessageInner["properties"]): number => {
-  const level = Number.parseInt(properties[MessageConst.DELAY_TIME_LEVEL] ?? "0", 10)
-  return Number.isNaN(level) ? 0 : level
-}
+/** The level a message asks for; 0 for none, undefined for what is no number. Source: RocketMQ `Message.getDelayTimeLevel`. */
+export const delayLevel = (properties: MessageInner["properties"]): number | undefined =>
+  parseInt32(properties[MessageConst.DELAY_TIME_LEVEL] ?? "0")
 
 /** The message under the topic where it waits; its properties remember where it goes. */
 const aside = (
@@ -120,14 +122,28 @@ export const make = (options: DelayOptions): DelayedMessages => {
     return wait("level", message.storeTimestamp + levels.millis(used), stored)
   }
 
-  /** A broker's timers tick once a precision; a message leaves with the tick after the one it belongs to. */
-  const putTimer = (message: MessageInner): StoredEntry | TimerRefusal => {
+  /** When a message is due that names a time of delivery; undefined for at once. */
+  const dueAt = (properties: MessageInner["properties"]): number | undefined | PutRefusal => {
     if (!options.timerWheelEnable) return "WHEEL_TIMER_NOT_ENABLE"
-    const deliverAt = TimerProperties.deliverAt(message.properties, now())
-    const recalls = message.properties[MessageConst.TIMER_DEL_UNIQKEY]
+    const deliverAt = TimerProperties.deliverAt(properties, now())
     if (deliverAt === undefined) return "WHEEL_TIMER_MSG_ILLEGAL"
-    if (deliverAt <= now()) return recalls === undefined ? append(message) : "WHEEL_TIMER_MSG_ILLEGAL"
-    if (deliverAt - now() > options.timerMaxDelaySec * 1_000) return "WHEEL_TIMER_MSG_ILLEGAL"
+    if (deliverAt <= now()) {
+      return properties[MessageConst.TIMER_DEL_UNIQKEY] === undefined ? undefined : "WHEEL_TIMER_MSG_ILLEGAL"
+    }
+    const tooFar = Number(deliverAt) - now() > options.timerMaxDelaySec * 1_000
+    return tooFar ? "WHEEL_TIMER_MSG_ILLEGAL" : Number(deliverAt)
+  }
+
+  /** Whether the time of delivery in the properties counts: not before 5.0.0, nor for what comes out of the timers. */
+  const isTimed = (properties: MessageInner["properties"]): boolean =>
+    options.timers && properties[MessageConst.TIMER_OUT_MS] === undefined && TimerProperties.isTimed(properties)
+
+  /** A broker's timers tick once a precision; a message leaves with the tick after the one it belongs to. */
+  const putTimer = (message: MessageInner): StoredEntry | PutRefusal => {
+    const deliverAt = dueAt(message.properties)
+    if (typeof deliverAt === "string") return deliverAt
+    if (deliverAt === undefined) return append(message)
+    const recalls = message.properties[MessageConst.TIMER_DEL_UNIQKEY]
     const outAt = TimerProperties.outAt(deliverAt, timerPrecisionMs)
     const stored = aside(message, TIMER_TOPIC, 0, { [MessageConst.TIMER_OUT_MS]: String(outAt) })
     if (recalls === undefined) return wait("timer", outAt + timerPrecisionMs, stored)
@@ -143,18 +159,15 @@ export const make = (options: DelayOptions): DelayedMessages => {
       return append(message)
     }
     const level = delayLevel(message.properties)
+    if (level === undefined) return "DELAY_LEVEL_NO_NUMBER"
     // A level wins over a time, which is then forgotten.
     if (level > 0) return putLevel(options.timers ? without(message, ...TimerProperties.names) : message, level)
-    const { properties } = message
-    const timed = options.timers && properties[MessageConst.TIMER_OUT_MS] === undefined
-    return timed && TimerProperties.names.some((name) => properties[name] !== undefined)
-      ? putTimer(message)
-      : append(message)
+    return isTimed(message.properties) ? putTimer(message) : append(message)
   }
 
   /** The message that comes out: where it was to go, and with what brought it there still in its properties. */
   const released = (entry: StoredEntry, more: Readonly<Record<string, string>>): MessageInner | undefined => {
-    const [message] = StoredMessage.decode(entry)
+    const message = StoredMessage.read(entry)
     if (message === undefined) return undefined
     const { [MessageConst.REAL_QUEUE_ID]: queueId, [MessageConst.REAL_TOPIC]: topic } = message.properties
     if (topic === undefined || queueId === undefined) return undefined
@@ -197,11 +210,9 @@ export const make = (options: DelayOptions): DelayedMessages => {
       }
       for (const outAt of recalled.keys()) if (outAt + timerPrecisionMs <= time) recalled.delete(outAt)
     },
-    outAt: (entry) => {
-      if (entry.topic !== TIMER_TOPIC) return undefined
-      const properties = StoredMessage.decode(entry)[0]?.properties ?? {}
-      const { [MessageConst.REAL_TOPIC]: topic, [MessageConst.TIMER_OUT_MS]: outAt } = properties
-      return topic === undefined || outAt === undefined ? undefined : { topic, outAt: Number(outAt) }
+    timed: (properties) => {
+      const due = isTimed(properties) ? dueAt(properties) : undefined
+      return typeof due === "string" ? due : due === undefined ? "now" : "later"
     },
     waiting: () =>
       waiting.all().flatMap(({ at, value }) => {

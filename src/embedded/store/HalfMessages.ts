@@ -1,10 +1,11 @@
-import type { MessageExt } from "../../message/MessageExt.ts"
 import * as MixAll from "../../message/MixAll.ts"
 import { SysFlag } from "../../message/SysFlag.ts"
+import { type Long, multiply, parseLong } from "../../protocol/Long.ts"
 import { MQVersion } from "../../protocol/MQVersion.ts"
+import type { ExactFields } from "../../protocol/MessageCodec.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
 import type { BrokerConfig } from "./BrokerConfig.ts"
-import type { DelayedMessages, TimerRefusal } from "./DelayedMessages.ts"
+import type { DelayedMessages, PutRefusal } from "./DelayedMessages.ts"
 import type { MessageStore } from "./MessageStore.ts"
 import type { StoredEntry } from "./StoredMessage.ts"
 import type { MessageInner } from "./StoredMessage.ts"
@@ -21,17 +22,17 @@ import type { TopicTable } from "./TopicTable.ts"
  */
 export interface HalfMessages {
   /** Stores a half message where consumers do not look. */
-  readonly prepare: (message: MessageInner) => StoredEntry | TimerRefusal
+  readonly prepare: (message: MessageInner) => StoredEntry | PutRefusal
   /** Says that a half message was committed or rolled back. */
-  readonly done: (half: MessageExt) => void
+  readonly done: (half: ExactFields) => void
   /** Puts a half message that was given up back, with no check counted. */
-  readonly resume: (half: MessageExt) => void
+  readonly resume: (half: ExactFields) => void
   /** A broker runs again; its checks are counted from then, in milliseconds since the epoch. */
   readonly started: (at: number) => void
   /** Milliseconds since the epoch of the next round of checks; `undefined` while there is nothing to check. */
   readonly next: () => number | undefined
   /** A round of checks, if it is due: the half messages of which producers are to be asked, under their new offsets. */
-  readonly check: () => ReadonlyArray<MessageExt>
+  readonly check: () => ReadonlyArray<ExactFields>
   /** What is neither committed nor rolled back, in the order of its offsets. */
   readonly pending: () => ReadonlyArray<StoredEntry>
 }
@@ -44,6 +45,7 @@ export const OP_TOPIC = "RMQ_SYS_TRANS_OP_HALF_TOPIC"
 export const GIVEN_UP_TOPIC = "TRANS_CHECK_MAX_TIME_TOPIC"
 
 const READ_WRITE = MixAll.PermName.READ | MixAll.PermName.WRITE
+const INT_MAX = 2_147_483_647
 const HOUR_MILLIS = 3_600_000
 const encoder = new TextEncoder()
 
@@ -62,29 +64,28 @@ export interface HalfMessageOptions {
 }
 
 /** Milliseconds for which nobody is asked, by the message's own property or the broker's setting. */
-export const immunityMillis = (properties: MessageExt["properties"], transactionTimeOut: number): number => {
+export const immunityMillis = (properties: MessageInner["properties"], transactionTimeOut: number): number => {
   const seconds = ownImmunitySeconds(properties)
-  return seconds === undefined || seconds === -1 ? transactionTimeOut : seconds * 1_000
+  return seconds === undefined || seconds === -1 ? transactionTimeOut : Number(multiply(seconds, 1_000))
 }
 
-const ownImmunitySeconds = (properties: MessageExt["properties"]): number | undefined => {
+const ownImmunitySeconds = (properties: MessageInner["properties"]): Long | undefined => {
   const text = properties[MessageConst.CHECK_IMMUNITY_TIME_IN_SECONDS]
-  if (text === undefined) return undefined
-  return /^[+-]?[0-9]+$/.test(text) ? Number(text) : -1
+  return text === undefined ? undefined : (parseLong(text) ?? -1)
 }
 
 /** Whether the message says itself for how long nobody shall be asked. */
-export const hasOwnImmunity = (properties: MessageExt["properties"]): boolean =>
+export const hasOwnImmunity = (properties: MessageInner["properties"]): boolean =>
   ownImmunitySeconds(properties) !== undefined
 
 /** How often a half message was checked. */
-export const checkTimes = (properties: MessageExt["properties"]): number => {
-  const times = Number.parseInt(properties[MessageConst.TRANSACTION_CHECK_TIMES] ?? "0", 10)
-  return Number.isNaN(times) ? -1 : times
+export const checkTimes = (properties: MessageInner["properties"]): number => {
+  const times = parseLong(properties[MessageConst.TRANSACTION_CHECK_TIMES] ?? "0")
+  return times === undefined ? -1 : Math.min(Math.max(Number(times), -INT_MAX - 1), INT_MAX)
 }
 
 /** The same half message at the end of the queue; a real broker forgets its flag here. */
-const renew = (half: MessageExt, more: Readonly<Record<string, string>>): MessageInner => ({
+const renew = (half: ExactFields, more: Readonly<Record<string, string>>): MessageInner => ({
   ...half,
   flag: 0,
   reconsumeTimes: 0,
@@ -118,7 +119,7 @@ export const make = (options: HalfMessageOptions): HalfMessages => {
     return entry
   }
 
-  const writeOp = (half: MessageExt): void => {
+  const writeOp = (half: ExactFields): void => {
     const body = encoder.encode(legacy ? String(half.queueOffset) : `${half.queueOffset},`)
     const uniqueKey = options.uniqueId()
     store.append([
@@ -143,23 +144,23 @@ export const make = (options: HalfMessageOptions): HalfMessages => {
   const endedBy = (offset: number): number | undefined => {
     if (pending.has(offset)) return offset
     for (const [current, entry] of pending) {
-      const prepared = StoredMessage.decode(entry)[0]?.properties[MessageConst.TRANSACTION_PREPARED_QUEUE_OFFSET]
+      const prepared = StoredMessage.read(entry)?.properties[MessageConst.TRANSACTION_PREPARED_QUEUE_OFFSET]
       if (prepared === String(offset)) return current
     }
     return undefined
   }
 
-  const giveUp = (half: MessageExt): void => {
+  const giveUp = (half: ExactFields): void => {
     topics.ensure(GIVEN_UP_TOPIC, 1, READ_WRITE)
     store.append([{ ...half, topic: GIVEN_UP_TOPIC, queueId: 0, storeTimestamp: now() }])
   }
 
-  type Verdict = "stop" | "wait" | "given up" | { readonly ask: MessageExt }
+  type Verdict = "stop" | "wait" | "given up" | { readonly ask: ExactFields }
 
   /** `time` is when the round began: what it puts at the end of the queue is not looked at in the same round. */
-  const judge = (half: MessageExt, time: number): Verdict => {
+  const judge = (half: ExactFields, time: number): Verdict => {
     const times = checkTimes(half.properties)
-    const age = time - half.bornTimestamp
+    const age = time - Number(half.bornTimestamp)
     if (times >= config.transactionCheckMax || age > config.fileReservedTime * HOUR_MILLIS) {
       giveUp(half)
       return "given up"
@@ -169,14 +170,16 @@ export const make = (options: HalfMessageOptions): HalfMessages => {
     const immunity = immunityMillis(half.properties, config.transactionTimeOut)
     const own = hasOwnImmunity(half.properties)
     if (age <= immunity && (own || age >= 0)) {
-      if (!own) return "stop"
+      const known = half.properties[MessageConst.TRANSACTION_PREPARED_QUEUE_OFFSET]
+      // A real broker that cannot read the offset of before comes to this message again and again.
+      if (!own || (known !== undefined && (parseLong(known) ?? -1) === -1)) return "stop"
       // A real broker counts this as a check although it asks nobody.
-      const prepared = half.properties[MessageConst.TRANSACTION_PREPARED_QUEUE_OFFSET] ?? String(half.queueOffset)
+      const prepared = known ?? String(half.queueOffset)
       add(renew(half, { ...counted, [MessageConst.TRANSACTION_PREPARED_QUEUE_OFFSET]: prepared }))
       return "wait"
     }
     const entry = add(renew(half, counted))
-    const [again] = entry === undefined ? [] : StoredMessage.decode(entry)
+    const again = entry === undefined ? undefined : StoredMessage.read(entry)
     return again === undefined ? "wait" : { ask: { ...again, storeTimestamp: half.storeTimestamp } }
   }
 
@@ -227,9 +230,9 @@ export const make = (options: HalfMessageOptions): HalfMessages => {
       // A round that comes late, on a busy machine, puts the next ones off: whoever is asked has the whole interval.
       const time = now()
       origin = time
-      const asked: Array<MessageExt> = []
+      const asked: Array<ExactFields> = []
       for (const [offset, entry] of pending) {
-        const [half] = StoredMessage.decode(entry)
+        const half = StoredMessage.read(entry)
         const verdict = half === undefined ? "given up" : judge(half, time)
         if (verdict === "stop") break
         pending.delete(offset)

@@ -1,3 +1,4 @@
+import type { Long } from "../../protocol/Long.ts"
 import type { MessageInner, StoredEntry } from "./StoredMessage.ts"
 import * as StoredMessage from "./StoredMessage.ts"
 
@@ -32,14 +33,20 @@ export interface MessageStore {
   /** The offsets of a queue; both 0 for one that never had a message. */
   readonly offsets: (topic: string, queueId: number) => QueueOffsets
   /** The message at an offset; undefined outside of what can be read. */
-  readonly read: (topic: string, queueId: number, offset: number) => StoredEntry | undefined
+  readonly read: (topic: string, queueId: number, offset: Long) => StoredEntry | undefined
   /** The message that begins at a position in the log; undefined when none does. */
-  readonly byPhysicalOffset: (offset: number) => StoredEntry | undefined
+  readonly byPhysicalOffset: (offset: Long) => StoredEntry | undefined
   /**
    * The queue offset that belongs to a time. LOWER: the first message stored at or after it, the end when none is.
-   * UPPER: the last one stored at or before it, 0 when none is.
+   * UPPER: the last one stored at or before it, 0 when none is. NEAREST, as before 5.0: the one whose time is nearest, the
+   * first that halving the queue comes upon among those of exactly this time.
    */
-  readonly offsetByTime: (topic: string, queueId: number, timestamp: number, boundary: "LOWER" | "UPPER") => number
+  readonly offsetByTime: (
+    topic: string,
+    queueId: number,
+    timestamp: Long,
+    boundary: "LOWER" | "UPPER" | "NEAREST"
+  ) => number
   /** What the key index finds. */
   readonly query: (query: IndexQuery) => ReadonlyArray<StoredEntry>
   /** Every message of a topic that can still be read, in the order it was stored. */
@@ -95,6 +102,25 @@ const search = (run: Run, after: (entry: StoredEntry) => boolean): number => {
     else low = middle + 1
   }
   return low
+}
+
+/** Source: RocketMQ 4.9 `ConsumeQueue.getOffsetInQueueByTime`. */
+const nearest = (run: Run, timestamp: Long): number => {
+  const distance = (entry: StoredEntry): number => Math.abs(entry.storeTimestamp - Number(timestamp))
+  let low = run.head
+  let high = run.items.length - 1
+  while (low <= high) {
+    const middle = (low + high) >>> 1
+    const time = run.items[middle]?.storeTimestamp
+    if (time === timestamp) return middle
+    if (time !== undefined && time > timestamp) high = middle - 1
+    else low = middle + 1
+  }
+  // Nothing of this time: what is younger begins at `low`.
+  const before = high < run.head ? undefined : run.items[high]
+  const after = run.items[low]
+  if (before === undefined || after === undefined) return before === undefined ? low : high
+  return distance(before) > distance(after) ? low : high
 }
 
 /**
@@ -216,7 +242,7 @@ export const make = (options?: { readonly maxBytes?: number | undefined }): Mess
     read: (topic, queueId, offset) => {
       const queue = queueOf(topic, queueId)
       if (queue === undefined || offset < queue.min) return undefined
-      return queue.items[queue.head + (offset - queue.min)]
+      return queue.items[queue.head + (Number(offset) - queue.min)]
     },
     byPhysicalOffset: (offset) => {
       const entry = log.items[search(log, (candidate) => candidate.physicalOffset >= offset)]
@@ -225,6 +251,8 @@ export const make = (options?: { readonly maxBytes?: number | undefined }): Mess
     offsetByTime: (topic, queueId, timestamp, boundary) => {
       const queue = queueOf(topic, queueId)
       if (queue === undefined) return 0
+      if (boundary === "NEAREST")
+        return size(queue) === 0 ? queue.min : queue.min + nearest(queue, timestamp) - queue.head
       if (boundary === "LOWER") {
         return queue.min + search(queue, (entry) => entry.storeTimestamp >= timestamp) - queue.head
       }

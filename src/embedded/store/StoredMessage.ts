@@ -1,9 +1,12 @@
-import { keysOf, type MessageExt, type StoredFields } from "../../message/MessageExt.ts"
+import { keysOf, type MessageExt } from "../../message/MessageExt.ts"
 import * as MessageCodec from "../../protocol/MessageCodec.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
 
 /** A message on its way into the log: all but the offsets. Source: RocketMQ `MessageExtBrokerInner`. */
-export type MessageInner = Omit<StoredFields, "queueOffset" | "commitLogOffset" | "storeSize" | "bodyCRC">
+export type MessageInner = Omit<
+  MessageCodec.ExactFields,
+  "queueOffset" | "commitLogOffset" | "storeSize" | "bodyCRC"
+>
 
 /** One message in the log: its bytes as a pull returns them, and what the indexes need. Source: RocketMQ `CommitLog`. */
 export interface StoredEntry {
@@ -29,8 +32,12 @@ export interface StoredEntry {
 export const encode = (message: MessageInner, queueOffset: number, commitLogOffset: number): Uint8Array =>
   MessageCodec.encode({ ...message, queueOffset, commitLogOffset })
 
-/** Reads an entry back. */
+/** Reads an entry back, as a client does. */
 export const decode = (entry: StoredEntry): ReadonlyArray<MessageExt> => MessageCodec.decodeAll(entry.bytes).messages
+
+/** Reads an entry back to store a message that is made from it. */
+export const read = (entry: StoredEntry): MessageCodec.ExactFields | undefined =>
+  MessageCodec.decodeExact(entry.bytes).messages[0]
 
 /** The number a pull filters by. Source: RocketMQ `MessageExtBrokerInner.tagsString2tagsCode`. */
 export const tagsCode = (properties: MessageExt["properties"]): number => {

@@ -25,8 +25,8 @@ export interface SendTarget {
   readonly topic: string
   /** The template to create it from. */
   readonly defaultTopic: string
-  /** How many queues it shall have at most. */
-  readonly defaultTopicQueueNums: number
+  /** How many queues it shall have at most; without it, it is not created. */
+  readonly defaultTopicQueueNums?: number | undefined
   readonly unitMode: boolean
 }
 
@@ -130,8 +130,11 @@ export const make = (options: TopicTableOptions): TopicTable => {
       if (existing !== undefined) return existing
       if (MixAll.isRetryTopic(send.topic)) return put(same(send.topic, 1, READ_WRITE))
       const template = table.get(send.defaultTopic)
-      if (template === undefined || (template.perm & MixAll.PermName.INHERIT) === 0) return undefined
-      const queueNums = Math.max(0, Math.min(send.defaultTopicQueueNums, template.writeQueueNums))
+      const wanted = send.defaultTopicQueueNums
+      if (template === undefined || wanted === undefined || (template.perm & MixAll.PermName.INHERIT) === 0) {
+        return undefined
+      }
+      const queueNums = Math.max(0, Math.min(wanted, template.writeQueueNums))
       return put(
         topicConfig(send.topic, {
           readQueueNums: queueNums,

@@ -61,8 +61,8 @@ const header: HeaderCodec.Codec<ConsumeMessageDirectlyHeader> = HeaderCodec.stru
   msgId: HeaderCodec.optional(HeaderCodec.string),
   brokerName: HeaderCodec.optional(HeaderCodec.string),
   topic: HeaderCodec.optional(HeaderCodec.string),
-  topicSysFlag: HeaderCodec.optional(HeaderCodec.int),
-  groupSysFlag: HeaderCodec.optional(HeaderCodec.int)
+  topicSysFlag: HeaderCodec.nullable(HeaderCodec.int),
+  groupSysFlag: HeaderCodec.nullable(HeaderCodec.int)
 })
 
 const result: Body.RequiredBody<ConsumeMessageDirectlyResult> = Body.struct({

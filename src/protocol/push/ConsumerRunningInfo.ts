@@ -1,37 +1,38 @@
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import * as Body from "../BodyCodec.ts"
 import { type SubscriptionData, subscriptionData } from "../HeartbeatData.ts"
+import type { Long } from "../Long.ts"
 
 /** A queue that a consumer reads. Source: RocketMQ `ProcessQueueInfo`. */
 export interface ProcessQueueInfo {
   /** The position that the client has for the queue, be it stored at the broker already or not. */
-  readonly commitOffset: number
+  readonly commitOffset: Long
   /** The smallest offset that was pulled and is not consumed; 0 when there is none. */
-  readonly cachedMsgMinOffset: number
+  readonly cachedMsgMinOffset: Long
   /** The largest offset that was pulled and is not consumed; 0 when there is none. */
-  readonly cachedMsgMaxOffset: number
+  readonly cachedMsgMaxOffset: Long
   /** Messages that were pulled and are not consumed. */
   readonly cachedMsgCount: number
   /** Their bodies together in whole MiB, rounded down. */
   readonly cachedMsgSizeInMiB: number
   /** Orderly: the smallest offset that the listener has and did not commit; 0 when there is none. */
-  readonly transactionMsgMinOffset: number
+  readonly transactionMsgMinOffset: Long
   /** Orderly: the largest offset that the listener has and did not commit; 0 when there is none. */
-  readonly transactionMsgMaxOffset: number
+  readonly transactionMsgMaxOffset: Long
   /** Orderly: messages that the listener has and did not commit. */
   readonly transactionMsgCount: number
   /** Orderly: whether the broker gave this client the queue's lock. */
   readonly locked: boolean
   /** Orderly: how often giving the lock back had to wait for the listener. */
-  readonly tryUnlockTimes: number
+  readonly tryUnlockTimes: Long
   /** Milliseconds since the epoch, as all times here. */
-  readonly lastLockTimestamp: number
+  readonly lastLockTimestamp: Long
   /** Java's spelling. */
   readonly droped: boolean
   /** When the queue was pulled last, in milliseconds since the epoch. */
-  readonly lastPullTimestamp: number
+  readonly lastPullTimestamp: Long
   /** When messages of the queue were handed to the listener last, in milliseconds since the epoch. */
-  readonly lastConsumeTimestamp: number
+  readonly lastConsumeTimestamp: Long
 }
 
 /** A queue that a consumer pops. Source: RocketMQ `PopProcessQueueInfo`. */
@@ -41,7 +42,7 @@ export interface PopProcessQueueInfo {
   /** Whether the queue was taken away from this client; the word is Java's. */
   readonly droped: boolean
   /** When the queue was popped last, in milliseconds since the epoch. */
-  readonly lastPopTimestamp: number
+  readonly lastPopTimestamp: Long
 }
 
 /** How fast a topic is consumed: milliseconds, and messages per second. Source: RocketMQ `ConsumeStatus`. */
@@ -57,7 +58,7 @@ export interface ConsumeStatus {
   /** Messages in a second on which the listener failed, over the last minute. */
   readonly consumeFailedTPS: number
   /** Messages on which the listener failed, in the last hour. */
-  readonly consumeFailedMsgs: number
+  readonly consumeFailedMsgs: Long
 }
 
 /** Everything a consumer says of itself. Source: RocketMQ `ConsumerRunningInfo`. */
@@ -78,7 +79,8 @@ export interface ConsumerRunningInfo {
   readonly jstack?: string | undefined
 }
 
-const long = Body.withDefault(Body.long, 0)
+const int = Body.withDefault(Body.int, 0)
+const long = Body.withDefault(Body.int64, 0)
 const double = Body.withDefault(Body.double, 0)
 const flag = Body.withDefault(Body.boolean, false)
 
@@ -86,23 +88,23 @@ const flag = Body.withDefault(Body.boolean, false)
 export const consumerRunningInfo: Body.RequiredBody<ConsumerRunningInfo> = Body.struct({
   jstack: Body.optional(Body.string),
   mqPopTable: Body.withDefault(
-    Body.queueMap(Body.struct({ droped: flag, lastPopTimestamp: long, waitAckCount: long })),
+    Body.queueMap(Body.struct({ droped: flag, lastPopTimestamp: long, waitAckCount: int })),
     []
   ),
   mqTable: Body.withDefault(
     Body.queueMap(
       Body.struct({
-        cachedMsgCount: long,
+        cachedMsgCount: int,
         cachedMsgMaxOffset: long,
         cachedMsgMinOffset: long,
-        cachedMsgSizeInMiB: long,
+        cachedMsgSizeInMiB: int,
         commitOffset: long,
         droped: flag,
         lastConsumeTimestamp: long,
         lastLockTimestamp: long,
         lastPullTimestamp: long,
         locked: flag,
-        transactionMsgCount: long,
+        transactionMsgCount: int,
         transactionMsgMaxOffset: long,
         transactionMsgMinOffset: long,
         tryUnlockTimes: long

@@ -2,6 +2,7 @@ import type { MessageQueue } from "../../message/MessageQueue.ts"
 import * as Body from "../BodyCodec.ts"
 import type { DecodeError } from "../DecodeError.ts"
 import * as HeaderCodec from "../HeaderCodec.ts"
+import type { Long } from "../Long.ts"
 import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
 import { ResponseCode } from "../ResponseCode.ts"
@@ -30,7 +31,7 @@ export interface GetConsumerStatusFromClientHeader {
 /** Offsets by queue. */
 export interface GetConsumerStatusFromClientAnswer {
   /** The client's position in each queue that it has. */
-  readonly messageQueueTable: ReadonlyArray<readonly [queue: MessageQueue, offset: number]>
+  readonly messageQueueTable: ReadonlyArray<readonly [queue: MessageQueue, offset: Long]>
 }
 
 const header: HeaderCodec.Codec<GetConsumerStatusFromClientHeader> = HeaderCodec.struct({
@@ -40,7 +41,7 @@ const header: HeaderCodec.Codec<GetConsumerStatusFromClientHeader> = HeaderCodec
 })
 
 const answer: Body.RequiredBody<GetConsumerStatusFromClientAnswer> = Body.struct({
-  messageQueueTable: Body.withDefault(Body.queueMap(Body.long), [])
+  messageQueueTable: Body.withDefault(Body.queueMap(Body.int64), [])
 })
 
 /** What a broker sends. */

@@ -1,5 +1,6 @@
 import { DecodeError } from "../DecodeError.ts"
 import * as HeaderCodec from "../HeaderCodec.ts"
+import type { Long } from "../Long.ts"
 import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
 import { ResponseCode } from "../ResponseCode.ts"
@@ -41,7 +42,7 @@ export interface PushReplyMessageToClientHeader {
   /** Bits of `SysFlag`. */
   readonly sysFlag: number
   /** Milliseconds since the epoch. */
-  readonly bornTimestamp: number
+  readonly bornTimestamp: Long
   /** The user's number of the reply. */
   readonly flag: number
   /** Encoded by `MessageProperties.encode`; CORRELATION_ID names the request. */
@@ -65,10 +66,10 @@ const header: HeaderCodec.Codec<PushReplyMessageToClientHeader> = HeaderCodec.st
   defaultTopicQueueNums: HeaderCodec.int,
   queueId: HeaderCodec.int,
   sysFlag: HeaderCodec.int,
-  bornTimestamp: HeaderCodec.long,
+  bornTimestamp: HeaderCodec.int64,
   flag: HeaderCodec.int,
   properties: HeaderCodec.optional(HeaderCodec.string),
-  reconsumeTimes: HeaderCodec.optional(HeaderCodec.int),
+  reconsumeTimes: HeaderCodec.nullable(HeaderCodec.int),
   unitMode: HeaderCodec.optional(HeaderCodec.boolean),
   bornHost: HeaderCodec.string,
   storeHost: HeaderCodec.string,

@@ -1,5 +1,6 @@
 import type { DecodeError } from "../DecodeError.ts"
 import * as HeaderCodec from "../HeaderCodec.ts"
+import type { Long } from "../Long.ts"
 import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
 import { ResponseCode } from "../ResponseCode.ts"
@@ -23,7 +24,7 @@ import { ResponseCode } from "../ResponseCode.ts"
  */
 export interface ConsumerSendMsgBackHeader {
   /** The message's offset in the commit log, by which the broker finds it. */
-  readonly offset: number
+  readonly offset: Long
   /** The group whose retry topic, or dead letter topic, shall have a copy. */
   readonly group: string
   /**
@@ -44,13 +45,13 @@ export interface ConsumerSendMsgBackHeader {
 }
 
 const header: HeaderCodec.Codec<ConsumerSendMsgBackHeader> = HeaderCodec.struct({
-  offset: HeaderCodec.long,
+  offset: HeaderCodec.int64,
   group: HeaderCodec.string,
   delayLevel: HeaderCodec.int,
   originMsgId: HeaderCodec.optional(HeaderCodec.string),
   originTopic: HeaderCodec.optional(HeaderCodec.string),
   unitMode: HeaderCodec.optional(HeaderCodec.boolean),
-  maxReconsumeTimes: HeaderCodec.optional(HeaderCodec.int),
+  maxReconsumeTimes: HeaderCodec.nullable(HeaderCodec.int),
   brokerName: HeaderCodec.brokerName
 })
 

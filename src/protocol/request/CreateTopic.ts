@@ -48,13 +48,13 @@ export interface CreateTopicHeader {
 
 const header: HeaderCodec.Codec<CreateTopicHeader> = HeaderCodec.struct({
   topic: HeaderCodec.string,
-  defaultTopic: HeaderCodec.string,
+  defaultTopic: HeaderCodec.withDefault(HeaderCodec.string, ""),
   readQueueNums: HeaderCodec.int,
   writeQueueNums: HeaderCodec.int,
   perm: HeaderCodec.int,
   topicFilterType: HeaderCodec.string,
-  topicSysFlag: HeaderCodec.optional(HeaderCodec.int),
-  order: HeaderCodec.boolean,
+  topicSysFlag: HeaderCodec.nullable(HeaderCodec.int),
+  order: HeaderCodec.withDefault(HeaderCodec.boolean, false),
   attributes: HeaderCodec.optional(HeaderCodec.string),
   force: HeaderCodec.optional(HeaderCodec.boolean)
 })

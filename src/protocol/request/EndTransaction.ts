@@ -1,5 +1,6 @@
 import type { DecodeError } from "../DecodeError.ts"
 import * as HeaderCodec from "../HeaderCodec.ts"
+import type { Long } from "../Long.ts"
 import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
 import { ResponseCode } from "../ResponseCode.ts"
@@ -30,11 +31,11 @@ export interface EndTransactionHeader {
   /** Must be that of the half message. */
   readonly producerGroup: string
   /** Offset of the half message in the half topic's queue: `queueOffset` of the send's answer, or of the check. */
-  readonly tranStateTableOffset: number
+  readonly tranStateTableOffset: Long
   /**
    * Offset of the half message in the commit log: part of the offset message id of the send's answer, or of the check.
    */
-  readonly commitLogOffset: number
+  readonly commitLogOffset: Long
   /** Transaction bits of `SysFlag`. */
   readonly commitOrRollback: number
   /** Whether the broker asked; default false. */
@@ -49,12 +50,12 @@ export interface EndTransactionHeader {
 
 const header: HeaderCodec.Codec<EndTransactionHeader> = HeaderCodec.struct({
   topic: HeaderCodec.optional(HeaderCodec.string),
-  producerGroup: HeaderCodec.string,
-  tranStateTableOffset: HeaderCodec.long,
-  commitLogOffset: HeaderCodec.long,
+  producerGroup: HeaderCodec.withDefault(HeaderCodec.string, "null"),
+  tranStateTableOffset: HeaderCodec.int64,
+  commitLogOffset: HeaderCodec.int64,
   commitOrRollback: HeaderCodec.int,
   fromTransactionCheck: HeaderCodec.optional(HeaderCodec.boolean),
-  msgId: HeaderCodec.string,
+  msgId: HeaderCodec.withDefault(HeaderCodec.string, "null"),
   transactionId: HeaderCodec.optional(HeaderCodec.string),
   brokerName: HeaderCodec.brokerName
 })

@@ -36,9 +36,9 @@ export interface GetAllTopicConfigAnswer {
 }
 
 const header: HeaderCodec.Codec<GetAllTopicConfigHeader> = HeaderCodec.struct({
-  topicSeq: HeaderCodec.optional(HeaderCodec.int),
+  topicSeq: HeaderCodec.nullable(HeaderCodec.int),
   dataVersion: HeaderCodec.optional(HeaderCodec.string),
-  maxTopicNum: HeaderCodec.optional(HeaderCodec.int)
+  maxTopicNum: HeaderCodec.nullable(HeaderCodec.int)
 })
 
 const answer: Body.RequiredBody<GetAllTopicConfigAnswer> = Body.struct({

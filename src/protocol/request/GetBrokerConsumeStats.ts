@@ -1,6 +1,7 @@
 import * as Body from "../BodyCodec.ts"
 import type { DecodeError } from "../DecodeError.ts"
 import * as HeaderCodec from "../HeaderCodec.ts"
+import type { Long } from "../Long.ts"
 import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
 import { ResponseCode } from "../ResponseCode.ts"
@@ -29,9 +30,9 @@ export interface ConsumeStatsList {
   /** One map a group: its name to what it read, topic by topic. */
   readonly consumeStatsList: ReadonlyArray<ReadonlyMap<string, ReadonlyArray<ConsumeStats>>>
   /** Messages that no group has read yet, summed. */
-  readonly totalDiff: number
+  readonly totalDiff: Long
   /** Messages that were pulled and not committed, of all groups together. */
-  readonly totalInflightDiff: number
+  readonly totalInflightDiff: Long
 }
 
 const header: HeaderCodec.Codec<GetBrokerConsumeStatsHeader> = HeaderCodec.struct({ isOrder: HeaderCodec.boolean })
@@ -39,8 +40,8 @@ const header: HeaderCodec.Codec<GetBrokerConsumeStatsHeader> = HeaderCodec.struc
 const answer: Body.RequiredBody<ConsumeStatsList> = Body.struct({
   brokerAddr: Body.optional(Body.string),
   consumeStatsList: Body.withDefault(Body.list(Body.map(Body.list(consumeStats))), []),
-  totalDiff: Body.withDefault(Body.long, 0),
-  totalInflightDiff: Body.withDefault(Body.long, 0)
+  totalDiff: Body.withDefault(Body.int64, 0),
+  totalInflightDiff: Body.withDefault(Body.int64, 0)
 })
 
 /** What a client sends. */

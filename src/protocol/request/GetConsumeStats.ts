@@ -2,6 +2,7 @@ import type { MessageQueue } from "../../message/MessageQueue.ts"
 import * as Body from "../BodyCodec.ts"
 import type { DecodeError } from "../DecodeError.ts"
 import * as HeaderCodec from "../HeaderCodec.ts"
+import type { Long } from "../Long.ts"
 import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
 import { ResponseCode } from "../ResponseCode.ts"
@@ -33,9 +34,9 @@ export interface OffsetWrapper {
   /** Offset of the next message that the queue will get. */
   readonly brokerOffset: number
   /** The group's position; what it lags is the difference. */
-  readonly consumerOffset: number
+  readonly consumerOffset: Long
   /** Up to where the group has pulled, be it consumed or not. */
-  readonly pullOffset: number
+  readonly pullOffset: Long
   /** Milliseconds since the epoch. */
   readonly lastTimestamp: number
 }
@@ -61,9 +62,9 @@ export const consumeStats: Body.RequiredBody<ConsumeStats> = Body.struct({
     Body.queueMap(
       Body.struct({
         brokerOffset: Body.withDefault(Body.long, 0),
-        consumerOffset: Body.withDefault(Body.long, 0),
+        consumerOffset: Body.withDefault(Body.int64, 0),
         lastTimestamp: Body.withDefault(Body.long, 0),
-        pullOffset: Body.withDefault(Body.long, 0)
+        pullOffset: Body.withDefault(Body.int64, 0)
       })
     ),
     []

@@ -1,5 +1,6 @@
 import { DecodeError } from "../DecodeError.ts"
 import * as HeaderCodec from "../HeaderCodec.ts"
+import type { Long } from "../Long.ts"
 import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
 import { ResponseCode } from "../ResponseCode.ts"
@@ -35,25 +36,22 @@ export interface PullMessageHeader {
   /** The queue's id, 0 to `readQueueNums` less one. */
   readonly queueId: number
   /** The offset to read from. */
-  readonly queueOffset: number
+  readonly queueOffset: Long
   /** At most so many messages; the broker has a limit of its own (32 out of memory, 8 from disk). */
   readonly maxMsgNums: number
   /** Bits of {@link PullSysFlag}; LITE_PULL selects the request code. */
   readonly sysFlag: number
-  /** What the group has processed; stored when COMMIT_OFFSET is set. */
-  readonly commitOffset: number
-  /** How long the broker may hold the request when SUSPEND is set, in milliseconds. */
-  readonly suspendTimeoutMillis: number
+  /** What the group has processed; needed, and stored, when COMMIT_OFFSET is set. */
+  readonly commitOffset?: Long | undefined
+  /** How long the broker may hold the request when SUSPEND is set, in milliseconds; needed then. */
+  readonly suspendTimeoutMillis?: Long | undefined
   /** The filter, when SUBSCRIPTION is set. */
   readonly subscription?: string | undefined
-  /** Milliseconds since the epoch; see `SubscriptionData`. */
-  readonly subVersion: number
+  /** The version of the subscription, see `SubscriptionData`; needed unless SUBSCRIPTION is set. */
+  readonly subVersion?: Long | undefined
   /** `TAG` or `SQL92`. */
   readonly expressionType?: string | undefined
-  /**
-   * At most so many bytes, though one message in any case; 262,144 at most at the broker, which is also meant when it
-   * is absent.
-   */
+  /** How many bytes the client wants at most; brokers to 5.5.0 have a limit of their own (262,144) and do not look at it. */
   readonly maxMsgBytes?: number | undefined
   /** The broker that is meant, by name (`bname`); a queue of a static topic needs it. */
   readonly brokerName?: string | undefined
@@ -97,13 +95,13 @@ const header: HeaderCodec.Codec<PullMessageHeader> = HeaderCodec.struct({
   consumerGroup: HeaderCodec.string,
   topic: HeaderCodec.string,
   queueId: HeaderCodec.int,
-  queueOffset: HeaderCodec.long,
+  queueOffset: HeaderCodec.int64,
   maxMsgNums: HeaderCodec.int,
   sysFlag: HeaderCodec.int,
-  commitOffset: HeaderCodec.long,
-  suspendTimeoutMillis: HeaderCodec.long,
+  commitOffset: HeaderCodec.optional(HeaderCodec.int64),
+  suspendTimeoutMillis: HeaderCodec.optional(HeaderCodec.int64),
   subscription: HeaderCodec.optional(HeaderCodec.string),
-  subVersion: HeaderCodec.long,
+  subVersion: HeaderCodec.optional(HeaderCodec.int64),
   expressionType: HeaderCodec.optional(HeaderCodec.string),
   maxMsgBytes: HeaderCodec.optional(HeaderCodec.int),
   brokerName: HeaderCodec.brokerName

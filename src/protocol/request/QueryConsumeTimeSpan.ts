@@ -50,7 +50,7 @@ export interface QueryConsumeTimeSpanAnswer {
 
 const header: HeaderCodec.Codec<QueryConsumeTimeSpanHeader> = HeaderCodec.struct({
   topic: HeaderCodec.string,
-  group: HeaderCodec.string,
+  group: HeaderCodec.withDefault(HeaderCodec.string, "null"),
   brokerName: HeaderCodec.brokerName
 })
 

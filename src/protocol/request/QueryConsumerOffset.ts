@@ -1,5 +1,6 @@
 import type { DecodeError } from "../DecodeError.ts"
 import * as HeaderCodec from "../HeaderCodec.ts"
+import type { Long } from "../Long.ts"
 import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
 import { ResponseCode } from "../ResponseCode.ts"
@@ -35,18 +36,18 @@ export interface QueryConsumerOffsetHeader {
 /** The offset that the group reads next. */
 export interface QueryConsumerOffsetAnswer {
   /** The group's position in the queue: the offset of the next message it has not consumed. */
-  readonly offset: number
+  readonly offset: Long
 }
 
 const header: HeaderCodec.Codec<QueryConsumerOffsetHeader> = HeaderCodec.struct({
-  consumerGroup: HeaderCodec.string,
+  consumerGroup: HeaderCodec.withDefault(HeaderCodec.string, "null"),
   topic: HeaderCodec.string,
   queueId: HeaderCodec.int,
   setZeroIfNotFound: HeaderCodec.optional(HeaderCodec.boolean),
   brokerName: HeaderCodec.brokerName
 })
 
-const answer: HeaderCodec.Codec<QueryConsumerOffsetAnswer> = HeaderCodec.struct({ offset: HeaderCodec.long })
+const answer: HeaderCodec.Codec<QueryConsumerOffsetAnswer> = HeaderCodec.struct({ offset: HeaderCodec.int64 })
 
 /** What a client sends. */
 export const request = (value: QueryConsumerOffsetHeader): Request => ({

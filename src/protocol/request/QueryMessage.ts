@@ -57,8 +57,8 @@ export interface QueryMessageAnswer {
 }
 
 const header: HeaderCodec.Codec<QueryMessageHeader> = HeaderCodec.struct({
-  topic: HeaderCodec.string,
-  key: HeaderCodec.string,
+  topic: HeaderCodec.withDefault(HeaderCodec.string, "null"),
+  key: HeaderCodec.withDefault(HeaderCodec.string, "null"),
   maxNum: HeaderCodec.int,
   beginTimestamp: HeaderCodec.bigint,
   endTimestamp: HeaderCodec.bigint,

@@ -2,6 +2,7 @@ import type { MessageQueue } from "../../message/MessageQueue.ts"
 import * as Body from "../BodyCodec.ts"
 import type { DecodeError } from "../DecodeError.ts"
 import * as HeaderCodec from "../HeaderCodec.ts"
+import type { Long } from "../Long.ts"
 import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
 import { ResponseCode } from "../ResponseCode.ts"
@@ -28,34 +29,34 @@ export interface ResetOffsetHeader {
   /** The consumer group. */
   readonly group: string
   /** Milliseconds since the epoch; -1 for the end. */
-  readonly timestamp: number
+  readonly timestamp: Long
   /** Whether positions may go forward as well as back. */
   readonly isForce: boolean
   /** The one queue to reset; all of them when absent or -1. */
   readonly queueId?: number | undefined
   /** The position itself, instead of a time, for one queue; by time when absent or -1. */
-  readonly offset?: number | undefined
+  readonly offset?: Long | undefined
 }
 
 /** The offsets by queue. Source: RocketMQ `ResetOffsetBody`. */
 export interface ResetOffsetBody {
   /** The new position in each queue. */
-  readonly offsetTable: ReadonlyArray<readonly [queue: MessageQueue, offset: number]>
+  readonly offsetTable: ReadonlyArray<readonly [queue: MessageQueue, offset: Long]>
 }
 
 /** The codec of {@link ResetOffsetHeader}, which push 220 shares. */
 export const resetOffsetHeader: HeaderCodec.Codec<ResetOffsetHeader> = HeaderCodec.struct({
   topic: HeaderCodec.string,
-  group: HeaderCodec.string,
-  timestamp: HeaderCodec.long,
-  isForce: HeaderCodec.boolean,
-  queueId: HeaderCodec.optional(HeaderCodec.int),
-  offset: HeaderCodec.optional(HeaderCodec.long)
+  group: HeaderCodec.withDefault(HeaderCodec.string, "null"),
+  timestamp: HeaderCodec.withDefault(HeaderCodec.int64, 0),
+  isForce: HeaderCodec.withDefault(HeaderCodec.boolean, false),
+  queueId: HeaderCodec.nullable(HeaderCodec.int),
+  offset: HeaderCodec.nullable(HeaderCodec.int64)
 })
 
 /** The codec of {@link ResetOffsetBody}, which push 220 shares. */
 export const resetOffsetBody: Body.RequiredBody<ResetOffsetBody> = Body.struct({
-  offsetTable: Body.withDefault(Body.queueMap(Body.long), [])
+  offsetTable: Body.withDefault(Body.queueMap(Body.int64), [])
 })
 
 /** What a client sends. */

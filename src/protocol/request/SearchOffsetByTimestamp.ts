@@ -1,5 +1,6 @@
 import type { DecodeError } from "../DecodeError.ts"
 import * as HeaderCodec from "../HeaderCodec.ts"
+import type { Long } from "../Long.ts"
 import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
 import { ResponseCode } from "../ResponseCode.ts"
@@ -24,7 +25,7 @@ export interface SearchOffsetByTimestampHeader {
   /** The queue's id, 0 to the number of queues less one. */
   readonly queueId: number
   /** Milliseconds since the epoch. */
-  readonly timestamp: number
+  readonly timestamp: Long
   /** Which of several messages of that time. */
   readonly boundaryType?: "LOWER" | "UPPER" | undefined
   /** The broker that is meant, by name (`bname`); a queue of a static topic needs it. */
@@ -40,7 +41,7 @@ export interface SearchOffsetByTimestampAnswer {
 const header: HeaderCodec.Codec<SearchOffsetByTimestampHeader> = HeaderCodec.struct({
   topic: HeaderCodec.string,
   queueId: HeaderCodec.int,
-  timestamp: HeaderCodec.long,
+  timestamp: HeaderCodec.int64,
   boundaryType: HeaderCodec.optional(HeaderCodec.literal("LOWER", "UPPER")),
   brokerName: HeaderCodec.brokerName
 })

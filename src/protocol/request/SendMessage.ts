@@ -1,6 +1,7 @@
 import type { SendStatus } from "../../message/SendResult.ts"
 import { DecodeError } from "../DecodeError.ts"
-import { boolean, int, long } from "../HeaderCodec.ts"
+import { boolean, int, int64, long } from "../HeaderCodec.ts"
+import type { Long } from "../Long.ts"
 import { fixed, MAX_NUMBER_BYTES, MAX_UNIT_BYTES, type OutputBuffer } from "../OutputBuffer.ts"
 import type { ExtFields, FieldsText, RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
@@ -48,13 +49,13 @@ export interface SendMessageHeader {
   /** The topic from which a missing topic is created (Java `createTopicKey`). */
   readonly defaultTopic: string
   /** Queues that a topic gets when this send creates it; 4 with Java. */
-  readonly defaultTopicQueueNums: number
+  readonly defaultTopicQueueNums?: number | undefined
   /** -1 lets the broker choose. */
   readonly queueId: number
   /** Bits of `SysFlag`. */
   readonly sysFlag: number
   /** Milliseconds since the epoch. */
-  readonly bornTimestamp: number
+  readonly bornTimestamp: Long
   /** The user's number of the message, any 32-bit int; RocketMQ does not look at it. */
   readonly flag: number
   /** Encoded by `MessageProperties.encode`. */
@@ -130,7 +131,7 @@ export const shortNames = (header: SendMessageHeader, batch: boolean): ExtFields
     a: header.producerGroup,
     b: header.topic,
     c: header.defaultTopic,
-    d: `${header.defaultTopicQueueNums}`,
+    d: `${header.defaultTopicQueueNums ?? 0}`,
     e: `${header.queueId}`,
     f: `${header.sysFlag}`,
     g: `${header.bornTimestamp}`,
@@ -150,7 +151,7 @@ const longNames = (header: SendMessageHeader): ExtFields => {
     producerGroup: header.producerGroup,
     topic: header.topic,
     defaultTopic: header.defaultTopic,
-    defaultTopicQueueNums: `${header.defaultTopicQueueNums}`,
+    defaultTopicQueueNums: `${header.defaultTopicQueueNums ?? 0}`,
     queueId: `${header.queueId}`,
     sysFlag: `${header.sysFlag}`,
     bornTimestamp: `${header.bornTimestamp}`,
@@ -336,7 +337,13 @@ export const makeRequests = (sender: SenderFields): SendMessageRequests => {
   }
 }
 
-/** What a broker reads, in any of the five forms. The body stays in `cmd.body`. */
+/** Java's words. */
+const noNumber = (text: string): string => `For input string: ${JSON.stringify(text.slice(0, 40))}`
+
+/**
+ * What a broker reads, in any of the five forms. The body stays in `cmd.body`. As in Java, a number that is none ends a form
+ * with short names, and counts as absent in one with long names.
+ */
 export const decodeRequest = (cmd: RemotingCommand): SendMessageHeader | DecodeError => {
   const { code } = cmd
   const f: Readonly<Partial<Record<string, string>>> = cmd.extFields ?? {}
@@ -347,12 +354,18 @@ export const decodeRequest = (cmd: RemotingCommand): SendMessageHeader | DecodeE
     const value = f[field]
     const result = value === undefined ? undefined : read(value)
     if (result !== undefined) return result
-    error ??= new DecodeError({ code, field, detail: value === undefined ? "it is absent" : "it is no number" })
+    error ??= new DecodeError({ code, field, detail: value === undefined ? "it is absent" : noNumber(value) })
     return otherwise
   }
   const textOf = (field: string): string => required(field, (value) => value, "")
   const intOf = (field: string): number => required(field, (value) => int.read(value), 0)
-  const optionalInt = (field: string): number | undefined => (f[field] === undefined ? undefined : intOf(field))
+  const optionalInt = (field: string): number | undefined => {
+    const value = f[field]
+    if (value === undefined) return undefined
+    return longNamed ? int.read(value) : intOf(field)
+  }
+  const requiredInt = (field: string): number | undefined =>
+    f[field] === undefined ? intOf(field) : optionalInt(field)
   const flagOf = (field: string): boolean => {
     const value = f[field]
     return value !== undefined && boolean.read(value) === true
@@ -365,10 +378,10 @@ export const decodeRequest = (cmd: RemotingCommand): SendMessageHeader | DecodeE
     producerGroup: textOf(name("a", "producerGroup")),
     topic: textOf(name("b", "topic")),
     defaultTopic: textOf(name("c", "defaultTopic")),
-    defaultTopicQueueNums: intOf(name("d", "defaultTopicQueueNums")),
+    defaultTopicQueueNums: requiredInt(name("d", "defaultTopicQueueNums")),
     queueId: intOf(name("e", "queueId")),
     sysFlag: intOf(name("f", "sysFlag")),
-    bornTimestamp: required(name("g", "bornTimestamp"), (value) => long.read(value), 0),
+    bornTimestamp: required(name("g", "bornTimestamp"), (value) => int64.read(value), 0),
     flag: intOf(name("h", "flag")),
     ...(properties === undefined ? {} : { properties }),
     reconsumeTimes: optionalInt(name("j", "reconsumeTimes")) ?? 0,

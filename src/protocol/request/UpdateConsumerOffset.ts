@@ -1,5 +1,6 @@
 import type { DecodeError } from "../DecodeError.ts"
 import * as HeaderCodec from "../HeaderCodec.ts"
+import type { Long } from "../Long.ts"
 import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
 import { ResponseCode } from "../ResponseCode.ts"
@@ -25,7 +26,7 @@ export interface UpdateConsumerOffsetHeader {
   /** The queue's id, 0 to the number of queues less one. */
   readonly queueId: number
   /** The offset that the group reads next. */
-  readonly commitOffset: number
+  readonly commitOffset: Long
   /** The broker that is meant, by name (`bname`); a queue of a static topic needs it. */
   readonly brokerName?: string | undefined
 }
@@ -34,7 +35,7 @@ const header: HeaderCodec.Codec<UpdateConsumerOffsetHeader> = HeaderCodec.struct
   consumerGroup: HeaderCodec.string,
   topic: HeaderCodec.string,
   queueId: HeaderCodec.int,
-  commitOffset: HeaderCodec.long,
+  commitOffset: HeaderCodec.int64,
   brokerName: HeaderCodec.brokerName
 })
 

@@ -1,6 +1,7 @@
 import type { MessageExt } from "../../message/MessageExt.ts"
 import { DecodeError } from "../DecodeError.ts"
 import * as HeaderCodec from "../HeaderCodec.ts"
+import type { Long } from "../Long.ts"
 import * as MessageCodec from "../MessageCodec.ts"
 import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
@@ -22,14 +23,14 @@ export interface ViewMessageByIdHeader {
   /** The message's topic, for the broker's access control; brokers of 4.x do not want it. */
   readonly topic?: string | undefined
   /** The message's offset in the commit log, out of its offset message id. */
-  readonly offset: number
+  readonly offset: Long
   /** The broker that is meant, by name (`bname`); absent, it is the one that gets the request. */
   readonly brokerName?: string | undefined
 }
 
 const header: HeaderCodec.Codec<ViewMessageByIdHeader> = HeaderCodec.struct({
   topic: HeaderCodec.optional(HeaderCodec.string),
-  offset: HeaderCodec.long,
+  offset: HeaderCodec.int64,
   brokerName: HeaderCodec.brokerName
 })
 

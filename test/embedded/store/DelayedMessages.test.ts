@@ -87,7 +87,7 @@ describe("delay levels", () => {
       yield* send({ DELAY: "18" })
       yield* send({ DELAY: "0" })
       yield* send({ DELAY: "-1" })
-      yield* send({ DELAY: "later" })
+      yield* send({ DELAY: "-0" })
       assert.strictEqual((yield* bodies).length, 3)
       assert.deepStrictEqual(
         (yield* cluster.delayedMessages).map(({ deliverAt, message }) => [deliverAt, message.queueId]),
@@ -98,6 +98,35 @@ describe("delay levels", () => {
       )
       yield* TestClock.adjust("2 hours")
       assert.strictEqual((yield* bodies).length, 5)
+    }).pipe(onCluster())
+  )
+
+  it.effect("a level is what Integer.parseInt reads, and nothing is stored where that throws", () =>
+    Effect.gen(function* () {
+      const cluster = yield* EmbeddedCluster
+      const send = yield* sender
+      for (const level of ["+2", "002", `${"0".repeat(30)}2`, "\u0662", "\uff12"]) {
+        assert.strictEqual((yield* send({ DELAY: level })).code, 0, level)
+      }
+      assert.deepStrictEqual(
+        (yield* cluster.delayedMessages).map(({ deliverAt }) => deliverAt),
+        [5_000, 5_000, 5_000, 5_000, 5_000]
+      )
+      const batch = MessageCodec.encodeBatch([{ flag: 0, body: utf8("part"), properties: "" }])
+      const ways = [{}, { reconsumeTimes: 1, topic: "%RETRY%cg" }, { sysFlag: 4 }, { batch: true }]
+      for (const level of ["later", " 2", "2 ", "2.0", "0x2", "2e0", "2147483648", "-2147483649", "+", "-"]) {
+        for (const over of ways) {
+          const body = "batch" in over ? Buffer.from(batch).toString("latin1") : "hello"
+          const half: Record<string, string> = "sysFlag" in over ? { TRAN_MSG: "true", PGROUP: "pg" } : {}
+          const answer = yield* send({ DELAY: level, ...half }, over, body)
+          assert.strictEqual(answer.code, 1, level)
+          assert.strictEqual(answer.remark, `java.lang.NumberFormatException: For input string: "${level}"`)
+          assert.isUndefined(answer.extFields)
+        }
+      }
+      assert.deepStrictEqual(yield* bodies, [])
+      assert.deepStrictEqual(yield* cluster.messages("%RETRY%cg"), [])
+      assert.deepStrictEqual(yield* cluster.halfMessages, [])
     }).pipe(onCluster())
   )
 
