@@ -41,6 +41,8 @@ export const MAX_HOLD_MILLIS = 30 * 60_000
 /** Milliseconds between two looks of a real broker at the pulls it holds. */
 const CHECK_INTERVAL_MILLIS = 5_000
 
+const nameOf = (topic: string, queueId: number): string => `${topic}@${queueId}`
+
 interface Waiter {
   readonly pull: HeldPull
   readonly wake: (how: PullWakeUp) => void
@@ -54,8 +56,6 @@ export const make = (): LongPolling => {
   const waiters = new Map<string, Set<Waiter>>()
   const owners = new Map<number, number>()
   let count = 0
-
-  const nameOf = (topic: string, queueId: number): string => `${topic}@${queueId}`
 
   const remove = (waiter: Waiter): void => {
     const name = nameOf(waiter.pull.topic, waiter.pull.queueId)

@@ -1,4 +1,6 @@
 import { DecodeError } from "../../protocol/DecodeError.ts"
+import { MQVersion } from "../../protocol/MQVersion.ts"
+import type { RemotingCommand, Response } from "../../protocol/RemotingCommand.ts"
 import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import * as GetEarliestMsgStoretime from "../../protocol/request/GetEarliestMsgStoretime.ts"
@@ -11,6 +13,9 @@ import type { Broker } from "./Broker.ts"
 import type { Handlers } from "../server/Handler.ts"
 import * as Reply from "../server/Reply.ts"
 
+/** There is no offset; the answer has a header, if only an empty one. */
+const none = (remark: string): Response => ({ code: ResponseCode.QUERY_NOT_FOUND, remark, extFields: {} })
+
 /**
  * Offsets of groups (14, 15) and of queues (29 to 32).
  *
@@ -18,6 +23,14 @@ import * as Reply from "../server/Reply.ts"
  */
 export const handlers = (broker: Broker): Handlers => {
   const { groups, offsets, store, topics } = broker.state
+  const legacy = broker.config.version < MQVersion.V5_0_0
+
+  /**
+   * A group that never committed reads a queue from the start while the queue has its first message; 4.x says so of queues
+   * without a message too, and does not know that a client may not want it.
+   */
+  const readsFromStart = (topic: string, queueId: number): boolean =>
+    legacy ? store.offsets(topic, queueId).min <= 0 : store.read(topic, queueId, 0) !== undefined
 
   const query = Reply.sync((request) => {
     const header = QueryConsumerOffset.decodeRequest(request)
@@ -25,31 +38,40 @@ export const handlers = (broker: Broker): Handlers => {
     const { consumerGroup, queueId, setZeroIfNotFound, topic } = header
     const offset = offsets.query(consumerGroup, topic, queueId)
     if (offset !== undefined) return QueryConsumerOffset.response({ offset })
-    if (setZeroIfNotFound === false) {
-      return {
-        code: ResponseCode.QUERY_NOT_FOUND,
-        remark: "Not found, do not set to zero, maybe this group boot first"
-      }
+    if (setZeroIfNotFound === false && !legacy) {
+      return none("Not found, do not set to zero, maybe this group boot first")
     }
-    // A queue that still has its first message is read from the start, whatever the group wants.
-    return store.offsets(topic, queueId).min <= 0
+    return readsFromStart(topic, queueId)
       ? QueryConsumerOffset.response({ offset: 0 })
-      : {
-          code: ResponseCode.QUERY_NOT_FOUND,
-          remark: "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first"
-        }
+      : none("Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first")
   })
+
+  /** Why 5.x does not take a commit; 4.x takes one for any group and topic. */
+  const refusal = (group: string, topic: string): Response | undefined => {
+    if (legacy) return undefined
+    if (groups.get(group) === undefined) {
+      return { code: ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, remark: `Group ${group} not exist!`, extFields: {} }
+    }
+    return topics.get(topic) === undefined
+      ? { code: ResponseCode.TOPIC_NOT_EXIST, remark: `Topic ${topic} not exist!`, extFields: {} }
+      : undefined
+  }
+
+  /** 5.x looks at the numbers last, and what is no number is none. */
+  const unreadable = (request: RemotingCommand, error: DecodeError): Response => {
+    const { consumerGroup = "null", topic } = request.extFields ?? {}
+    const what = error.field === "queueId" ? "QueueId" : error.field === "commitOffset" ? "Offset" : undefined
+    if (legacy || topic === undefined || what === undefined) return Reply.malformed(error)
+    const remark = `${what} is null, topic is ${topic}`
+    return refusal(consumerGroup, topic) ?? { code: ResponseCode.INVALID_PARAMETER, remark, extFields: {} }
+  }
 
   const update = Reply.sync((request) => {
     const header = UpdateConsumerOffset.decodeRequest(request)
-    if (header instanceof DecodeError) return Reply.malformed(header)
+    if (header instanceof DecodeError) return unreadable(request, header)
     const { commitOffset, consumerGroup, queueId, topic } = header
-    if (groups.get(consumerGroup) === undefined) {
-      return { code: ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, remark: `Group ${consumerGroup} not exist!` }
-    }
-    if (topics.get(topic) === undefined) {
-      return { code: ResponseCode.TOPIC_NOT_EXIST, remark: `Topic ${topic} not exist!` }
-    }
+    const refused = refusal(consumerGroup, topic)
+    if (refused !== undefined) return refused
     // What a consumer committed before it heard of a reset is out of date.
     if (offsets.pendingReset(consumerGroup, topic, queueId) !== undefined) {
       return { ...UpdateConsumerOffset.response(), remark: "Offset has been previously reset" }
@@ -61,7 +83,7 @@ export const handlers = (broker: Broker): Handlers => {
   const search = Reply.sync((request) => {
     const header = SearchOffsetByTimestamp.decodeRequest(request)
     if (header instanceof DecodeError) return Reply.malformed(header)
-    const boundary = header.boundaryType?.toUpperCase() === "UPPER" ? "UPPER" : "LOWER"
+    const boundary = legacy ? "NEAREST" : header.boundaryType?.toUpperCase() === "UPPER" ? "UPPER" : "LOWER"
     const offset = store.offsetByTime(header.topic, header.queueId, header.timestamp, boundary)
     return SearchOffsetByTimestamp.response({ offset })
   })

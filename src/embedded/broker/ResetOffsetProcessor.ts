@@ -52,22 +52,22 @@ export const handlers = (broker: Broker): Handlers => {
     if (broker.id !== MixAll.MASTER_ID) {
       return Reply.refuse(ResponseCode.SYSTEM_ERROR, "Can not reset offset in slave broker")
     }
-    const config = state.topics.get(topic)
-    if (config === undefined) return Reply.refuse(ResponseCode.TOPIC_NOT_EXIST, `Topic ${topic} does not exist`)
+    const topicConfig = state.topics.get(topic)
+    if (topicConfig === undefined) return Reply.refuse(ResponseCode.TOPIC_NOT_EXIST, `Topic ${topic} does not exist`)
     if (state.groups.get(group) === undefined) {
       return Reply.refuse(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, `Group ${group} does not exist`)
     }
-    const found = kept(header, config.readQueueNums)
+    const found = kept(header, topicConfig.readQueueNums)
     if ("code" in found) return found
     for (const [queue, offset] of found) offsets.reset(group, topic, queue.queueId, offset)
     return ResetOffset.response({ offsetTable: found })
   }
 
   /** The offsets that consumers are told: without force no group moves forward. Undefined for a group that never committed. */
-  const told = (header: ResetOffsetHeader, config: TopicConfig): Offsets | undefined => {
+  const told = (header: ResetOffsetHeader, topicConfig: TopicConfig): Offsets | undefined => {
     const { group, isForce, timestamp, topic } = header
     const found: Array<readonly [MessageQueue, Long]> = []
-    for (let id = 0; id < config.writeQueueNums; id++) {
+    for (let id = 0; id < topicConfig.writeQueueNums; id++) {
       const current = offsets.query(group, topic, id)
       if (current === undefined) return undefined
       const boundary = legacy ? "NEAREST" : "LOWER"
@@ -80,12 +80,12 @@ export const handlers = (broker: Broker): Handlers => {
 
   const tell = (header: ResetOffsetHeader): Effect.Effect<Response> => {
     const { group, timestamp, topic } = header
-    const config = state.topics.get(topic)
-    if (config === undefined) {
+    const topicConfig = state.topics.get(topic)
+    if (topicConfig === undefined) {
       const remark = `[reset-offset] reset offset failed, no topic in this broker. topic=${topic}`
       return Effect.succeed(Reply.refuse(legacy ? ResponseCode.SYSTEM_ERROR : ResponseCode.TOPIC_NOT_EXIST, remark))
     }
-    const found = told(header, config)
+    const found = told(header, topicConfig)
     if (found === undefined) {
       return Effect.succeed(Reply.refuse(ResponseCode.SYSTEM_ERROR, `THe consumer group <${group}> not exist`))
     }

@@ -68,7 +68,7 @@ export const handlers = (broker: Broker): Handlers => {
         return refuse(ResponseCode.SYSTEM_ERROR, Remarks.TIMER_NOT_ENABLED)
       case "WHEEL_TIMER_MSG_ILLEGAL":
         return refuse(ResponseCode.MESSAGE_ILLEGAL, Remarks.timerIllegal(config.timerMaxDelaySec))
-      case "DELAY_LEVEL_NO_NUMBER":
+      default:
         // An exception's answer has none of the fields that answers to sends have.
         return Reply.refuse(
           ResponseCode.SYSTEM_ERROR,

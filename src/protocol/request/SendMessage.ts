@@ -338,7 +338,7 @@ export const makeRequests = (sender: SenderFields): SendMessageRequests => {
 }
 
 /** Java's words. */
-const noNumber = (text: string): string => `For input string: ${JSON.stringify(text.slice(0, 40))}`
+const noNumber = (value: string): string => `For input string: ${JSON.stringify(value.slice(0, 40))}`
 
 /**
  * What a broker reads, in any of the five forms. The body stays in `cmd.body`. As in Java, a number that is none ends a form

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { EmbeddedCluster } from "../../../src/testing/index.ts"
 import * as MessageProperties from "../../../src/protocol/MessageProperties.ts"
+import { MQVersion } from "../../../src/protocol/MQVersion.ts"
 import type { RemotingCommand } from "../../../src/protocol/RemotingCommand.ts"
 import * as CreateTopic from "../../../src/protocol/request/CreateTopic.ts"
 import type { CreateTopicHeader } from "../../../src/protocol/request/CreateTopic.ts"
@@ -20,6 +21,9 @@ import * as ViewMessageById from "../../../src/protocol/request/ViewMessageById.
 import { brokerAddress, messagesOf, orThrow, rawClient, sendRequest, textOf, utf8 } from "../support.ts"
 
 const onCluster = Effect.provide(EmbeddedCluster.layerMemory({ topics: { orders: {} } }))
+const onLegacyCluster = Effect.provide(
+  EmbeddedCluster.layerMemory({ topics: { orders: {} }, version: MQVersion.V4_9_7 })
+)
 
 const setup = Effect.gen(function* () {
   const client = yield* rawClient()
@@ -83,13 +87,36 @@ describe("broker", () => {
     }).pipe(onCluster)
   )
 
+  it.effect("before 5.0 a time is that of the message whose time is nearest", () =>
+    Effect.gen(function* () {
+      const { call, send } = yield* setup
+      const search = (timestamp: number, boundaryType?: "LOWER" | "UPPER") =>
+        Effect.map(
+          call(SearchOffsetByTimestamp.request({ topic: "orders", queueId: 0, timestamp, boundaryType })),
+          offsetOf
+        )
+      assert.deepStrictEqual(yield* search(1_000), 0)
+      for (const text of ["a", "b", "c", "d"]) {
+        yield* TestClock.adjust(1_000)
+        yield* send(text)
+      }
+      const times = [-1, 0, 1_000, 1_500, 1_501, 2_000, 2_499, 2_501, 3_999, 4_000, 9_999, Number.MAX_SAFE_INTEGER]
+      const found: Array<unknown> = []
+      for (const time of times) found.push(yield* search(time, "UPPER"))
+      assert.deepStrictEqual(found, [0, 0, 0, 0, 1, 1, 1, 2, 3, 3, 3, 3])
+    }).pipe(onLegacyCluster)
+  )
+
   it.effect("offsets of a group, and why there is none", () =>
     Effect.gen(function* () {
       const { call, send } = yield* setup
       const cluster = yield* EmbeddedCluster
       const query = (more: Record<string, string> = {}) =>
         Effect.map(call({ code: 14, extFields: { consumerGroup: "cg", ...queueFields, ...more } }), offsetOf)
-      assert.deepStrictEqual(yield* query(), 0)
+      const bootFirst = [22, "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first"]
+      // A queue without a message, and a topic that is not there.
+      assert.deepStrictEqual(yield* query(), bootFirst)
+      assert.deepStrictEqual(yield* query({ topic: "nope" }), bootFirst)
       assert.deepStrictEqual(yield* query({ setZeroIfNotFound: "false" }), [
         22,
         "Not found, do not set to zero, maybe this group boot first"
@@ -106,11 +133,11 @@ describe("broker", () => {
       assert.deepStrictEqual(yield* query(), 5)
       yield* send("a")
       yield* send("b")
+      // While the queue has its first message, who never committed begins with it.
+      assert.deepStrictEqual(yield* query({ consumerGroup: "late" }), 0)
+      assert.deepStrictEqual(yield* query({ consumerGroup: "late", setZeroIfNotFound: "true" }), 0)
       cluster.brokers[0]?.store.trim("orders", 0, 1)
-      assert.deepStrictEqual(yield* query({ consumerGroup: "late" }), [
-        22,
-        "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first"
-      ])
+      assert.deepStrictEqual(yield* query({ consumerGroup: "late" }), bootFirst)
       const stats = orThrow(
         GetConsumeStats.decodeResponse(yield* call(GetConsumeStats.request({ consumerGroup: "cg", topic: "orders" })))
       )
@@ -123,6 +150,25 @@ describe("broker", () => {
       )
       assert.deepStrictEqual(none.offsetTable, [])
     }).pipe(onCluster)
+  )
+
+  it.effect("offsets of a group as 4.9.7 has them: 0 for an empty queue, and a commit for any group and topic", () =>
+    Effect.gen(function* () {
+      const { call, send } = yield* setup
+      const cluster = yield* EmbeddedCluster
+      const query = (more: Record<string, string> = {}) =>
+        Effect.map(call({ code: 14, extFields: { consumerGroup: "cg", ...queueFields, ...more } }), offsetOf)
+      assert.deepStrictEqual(yield* query(), 0)
+      assert.deepStrictEqual(yield* query({ topic: "nope" }), 0)
+      assert.deepStrictEqual(yield* query({ setZeroIfNotFound: "false" }), 0)
+      const queue = { consumerGroup: "nobody", topic: "nope", queueId: 9 }
+      assert.strictEqual((yield* call(UpdateConsumerOffset.request({ ...queue, commitOffset: 5 }))).code, 0)
+      assert.deepStrictEqual(yield* query({ consumerGroup: "nobody", topic: "nope", queueId: "9" }), 5)
+      yield* send("a")
+      yield* send("b")
+      cluster.brokers[0]?.store.trim("orders", 0, 1)
+      assert.deepStrictEqual(yield* query(), [22, "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first"])
+    }).pipe(onLegacyCluster)
   )
 
   it.effect("finds messages by the broker's id and by key", () =>
