@@ -3,10 +3,7 @@ import * as MessageCodec from "../../protocol/MessageCodec.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
 
 /** A message on its way into the log: all but the offsets. Source: RocketMQ `MessageExtBrokerInner`. */
-export type MessageInner = Omit<
-  MessageCodec.ExactFields,
-  "queueOffset" | "commitLogOffset" | "storeSize" | "bodyCRC"
->
+export type MessageInner = Omit<MessageCodec.ExactFields, "queueOffset" | "commitLogOffset" | "storeSize" | "bodyCRC">
 
 /** One message in the log: its bytes as a pull returns them, and what the indexes need. Source: RocketMQ `CommitLog`. */
 export interface StoredEntry {
