@@ -35,8 +35,11 @@ const FIXED_LENGTH = 75
 
 const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-/** What the log has of a message, with the time of birth, which its sender may fill with any 64-bit int, not rounded. */
-export type ExactFields = Omit<StoredFields, "bornTimestamp"> & { readonly bornTimestamp: Long }
+/** What the log has of a message, and nothing of it rounded. */
+export interface ExactFields extends Omit<StoredFields, "bornTimestamp"> {
+  /** As the sender filled it, with any 64-bit int: milliseconds since the epoch unless it counts in something else. */
+  readonly bornTimestamp: Long
+}
 
 /** CRC-32 of a body as it is stored: with the top bit cleared. */
 export const bodyCRC = (body: Uint8Array): number => crc32(body) & 0x7fff_ffff

@@ -220,7 +220,9 @@ const mentioned = (module: Module, node: Node): ReadonlyArray<string> => {
     if (isInternal(module, node.start)) return []
   }
   if (/^(?:BlockStatement|FunctionBody|ArrowFunctionExpression|FunctionExpression)$/.test(node.type)) {
-    return [...list(node, "params"), ...[field(node, "returnType")].filter((one) => one !== undefined)].flatMap((one) => mentioned(module, one))
+    return [...list(node, "params"), ...[field(node, "returnType")].filter((one) => one !== undefined)].flatMap((one) =>
+      mentioned(module, one)
+    )
   }
   if (node.type === "TSTypeReference" || node.type === "TSInterfaceHeritage" || node.type === "TSTypeQuery") {
     const name = nameIn(field(node, "typeName") ?? field(node, "expression") ?? field(node, "exprName"))
