@@ -93,8 +93,7 @@ export const make = (
   }
 
   const attach: TransactionChecks["attach"] = Effect.fnUntraced(function* (instance) {
-    const fibers = yield* FiberSet.make()
-    const fork = yield* FiberSet.runtime(fibers)()
+    const fork = yield* FiberSet.makeRuntime()
     const semaphore = Semaphore.makeUnsafe(checkConcurrency)
 
     const answer = (address: string, header: CheckTransactionStateHeader, message: MessageExt, ended: Ended) =>
