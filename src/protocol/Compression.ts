@@ -107,12 +107,20 @@ const unpackError = (
 
 /** Bodies up to so many bytes are packed at once: that takes less time than to hand them to another thread. */
 const INLINE_COMPRESS_BYTES = 32_768
-/** The same for unpacking, where a body may become a thousand times as long. */
+/** The same for unpacking: packed bodies up to so many bytes are tried at once. */
 const INLINE_DECOMPRESS_BYTES = 4_096
+/**
+ * What is unpacked at once may become so long, which takes a tenth of a millisecond. A body may become thirty thousand
+ * times as long as it is packed, so that what becomes longer begins again on another thread.
+ */
+export const INLINE_OUTPUT_BYTES = 65_536
+/** Piece by piece a large body is unpacked; each piece is a way to the other thread and back. */
+const MIN_CHUNK_BYTES = 16_384
+const MAX_CHUNK_BYTES = 262_144
 
 /**
- * Unpacks a stored body by its flags, LZ4 included; a body that is not packed comes back as it is. Large bodies are
- * unpacked off the main thread.
+ * Unpacks a stored body by its flags, LZ4 included; a body that is not packed comes back as it is. What is
+ * large, packed or unpacked ({@link INLINE_OUTPUT_BYTES}), is unpacked off the main thread.
  *
  * Fails with {@link CompressionUnavailable} for LZ4 without `lz4-napi`.
  *
@@ -132,9 +140,12 @@ export const decompressEffect = (
       return Effect.flatMap(Effect.flatten(Lz4Library), (codec) => unpackLz4(codec, body, maxOutputLength))
     }
     if (body.length <= INLINE_DECOMPRESS_BYTES) {
-      const out = decompress(body, sysFlag, options)
-      return out instanceof CompressionError ? Effect.fail(out) : Effect.succeed(out)
+      const limit = Math.min(maxOutputLength, INLINE_OUTPUT_BYTES)
+      const out = decompress(body, sysFlag, { maxOutputLength: limit })
+      if (!(out instanceof CompressionError)) return Effect.succeed(out)
+      if (out.kind !== "too-large" || limit === maxOutputLength) return Effect.fail(out)
     }
+    const chunkSize = Math.min(MAX_CHUNK_BYTES, Math.max(MIN_CHUNK_BYTES, maxOutputLength >>> 3))
     return Effect.callback((resume) => {
       const done = (cause: Error | null, out: Buffer) =>
         resume(
@@ -142,8 +153,8 @@ export const decompressEffect = (
             ? Effect.succeed(view(out))
             : Effect.fail(unpackError(compression, body, maxOutputLength, cause instanceof RangeError))
         )
-      if (compression === "ZLIB") Zlib.inflate(body, { maxOutputLength }, done)
-      else Zlib.zstdDecompress(body, { maxOutputLength }, done)
+      if (compression === "ZLIB") Zlib.inflate(body, { chunkSize, maxOutputLength }, done)
+      else Zlib.zstdDecompress(body, { chunkSize, maxOutputLength }, done)
     })
   })
 

@@ -47,6 +47,8 @@ export const Lz4Library: Context.Reference<Effect.Effect<Lz4Codec, CompressionUn
 
 const FRAME_MAGIC = 0x184d_2204
 const SKIPPABLE_MAGIC = 0x184d_2a50
+/** Producers write one frame. Each is a way to another thread and back, and a body has room for a million empty ones. */
+const MAX_FRAMES = 1_024
 
 /** One frame within some bytes, and how many bytes it unpacks to. */
 export interface Lz4Frame {
@@ -103,7 +105,7 @@ export const measure = (
     }
     at += (flags & 4) === 0 ? 0 : 4
     if (at > b.length) return "corrupt"
-    frames.push({ start, end: at, outputLength: total - frameStart })
+    if (frames.push({ start, end: at, outputLength: total - frameStart }) > MAX_FRAMES) return "corrupt"
   }
   return frames
 }

@@ -1,11 +1,13 @@
 /**
  * Bounds the requests in flight on one connection, by count and by bytes; a request that finds no place waits in line.
  */
-export interface InFlightLimit<W extends { readonly size: number }> {
+export interface InFlightLimit<W extends { size: number }> {
   /** Takes a place, or puts the request in line and returns false. */
   readonly enter: (request: W) => boolean
   /** Releases a place, which may admit the first waiter before this returns. */
   readonly leave: (request: W) => void
+  /** Changes how much a request that has a place takes up, which may admit the first waiter before this returns. */
+  readonly resize: (request: W, size: number) => void
   /** Releases places without admitting a waiter yet: follow with {@link InFlightLimit.admitWaiting}. */
   readonly leaveQuietly: (request: W) => void
   /** Admits as many waiters as fit now, in order. */
@@ -25,7 +27,7 @@ export interface InFlightLimit<W extends { readonly size: number }> {
  *
  * Source: RocketMQ `NettyRemotingAbstract.semaphoreAsync`, which counts requests only.
  */
-export const makeInFlightLimit = <W extends { readonly size: number }>(options: {
+export const makeInFlightLimit = <W extends { size: number }>(options: {
   readonly maxRequests: number
   readonly maxBytes: number
   readonly unwritten: () => number
@@ -69,6 +71,11 @@ export const makeInFlightLimit = <W extends { readonly size: number }>(options: 
     },
     leave: (request) => {
       leaveQuietly(request)
+      if (waiting.size > 0) admitWaiting()
+    },
+    resize: (request, size) => {
+      bytes += size - request.size
+      request.size = size
       if (waiting.size > 0) admitWaiting()
     },
     leaveQuietly,
