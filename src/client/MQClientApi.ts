@@ -25,6 +25,7 @@ import {
   UnreadableAnswer
 } from "./ClientError.ts"
 import type { NameServer } from "./NameServer.ts"
+import * as PullOutcomes from "./PullOutcome.ts"
 
 /** Reads the answer to a request; returns what is wrong with it where it cannot be read. */
 export type DecodeAnswer<A> = (response: RemotingCommand) => A | DecodeError
@@ -81,12 +82,12 @@ export interface MQClientApi {
     remark: string | undefined,
     timeoutMillis: number
   ) => Effect.Effect<void, RemotingError>
-  /** A pull. Every status of a pull is a success, also those without messages; `status` tells them apart. */
+  /** A pull; what was found is handed out as it is stored, and `PulledMessages` reads it. */
   readonly pullMessage: (
     address: string,
-    request: Request,
+    header: PullMessage.PullMessageHeader,
     timeoutMillis: number
-  ) => Effect.Effect<PullMessage.PullMessageAnswer, ApiError>
+  ) => Effect.Effect<PullOutcomes.PullOutcome<PullOutcomes.StoredMessages>, ApiError>
   /** A heartbeat; gives the broker's whole answer, whose `version` is the broker's release. */
   readonly sendHeartbeat: (
     address: string,
@@ -179,17 +180,21 @@ export const make = (remoting: RemotingClient, nameServer: NameServer): MQClient
     startSendMessageOneway: remoting.startOneway,
     endTransactionOneway: (address, header, remark, timeoutMillis) =>
       invokeOneway(remoting, address, { ...EndTransaction.request(header), remark }, timeoutMillis),
-    pullMessage: (address, request, timeoutMillis) =>
-      Effect.flatMap(
+    pullMessage: (address, header, timeoutMillis) => {
+      const request = PullMessage.request(header)
+      return Effect.flatMap(
         invoke(remoting, address, request, timeoutMillis),
-        (response): Effect.Effect<PullMessage.PullMessageAnswer, ApiError> => {
+        (response): ReturnType<MQClientApi["pullMessage"]> => {
           if (PullMessage.statusOf(response.code) === undefined) {
             return Effect.fail(rejected(address, request.code, response))
           }
           const answer = PullMessage.decodeResponse(response)
-          return isDecodeError(answer) ? Effect.fail(unreadable(address, request.code, answer)) : Effect.succeed(answer)
+          return isDecodeError(answer)
+            ? Effect.fail(unreadable(address, request.code, answer))
+            : Effect.succeed(PullOutcomes.ofAnswer(answer))
         }
-      ),
+      )
+    },
     sendHeartbeat: (address, data, timeoutMillis) =>
       call(address, HeartBeat.request(data), timeoutMillis, (response) => response),
     unregisterClient: (address, header, timeoutMillis) =>

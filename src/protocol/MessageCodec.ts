@@ -104,28 +104,32 @@ const writeLong = (out: Buffer, value: Long, at: number): number => {
 export interface DecodedMessages<A = MessageExt> {
   /** Those before the first that cannot be read, in their order. */
   readonly messages: ReadonlyArray<A>
-  /** Why reading ended; undefined when everything was read. */
+  /** What is wrong with the first that cannot be read; undefined when all that were wanted were read. */
   readonly error: DecodeError | undefined
+  /** Whether there are bytes behind the messages: what cannot be read, or more messages than were wanted. */
+  readonly more: boolean
 }
 
-/** Reads entries one behind the other, up to the first bad one. */
+/** Reads entries one behind the other, up to the first bad one, and no more than `max`. */
 const decodeEach = <A>(
   bytes: Uint8Array,
   code: number,
+  max: number,
   finish: (fields: ExactFields, buffer: Buffer, start: number) => A
 ): DecodedMessages<A> => {
   const buffer = bufferOf(bytes)
   const messages: Array<A> = []
   let at = 0
-  while (at < buffer.length) {
+  while (at < buffer.length && messages.length < max) {
     const fields = decodeAt(buffer, at)
     if (typeof fields === "string") {
-      return { messages, error: new DecodeError({ code, field: `message[${messages.length}]`, detail: fields }) }
+      const error = new DecodeError({ code, field: `message[${messages.length}]`, detail: fields })
+      return { messages, error, more: true }
     }
     messages.push(finish(fields, buffer, at))
     at += fields.storeSize
   }
-  return { messages, error: undefined }
+  return { messages, error: undefined, more: at < buffer.length }
 }
 
 const isPlain = (fields: ExactFields): fields is StoredFields => typeof fields.bornTimestamp === "number"
@@ -141,14 +145,15 @@ const messageAt = (fields: ExactFields, b: Buffer, start: number): MessageExt =>
 }
 
 /**
- * Reads stored messages one behind the other, up to the first bad entry. Bodies share memory with `bytes`. A time of birth
- * beyond 2^53 is rounded.
+ * Reads stored messages one behind the other, up to the first bad entry, and no more than `max`. Bodies share memory with
+ * `bytes`. A time of birth beyond 2^53 is rounded.
  */
-export const decodeAll = (bytes: Uint8Array, code = -1): DecodedMessages => decodeEach(bytes, code, messageAt)
+export const decodeAll = (bytes: Uint8Array, code = -1, max = Infinity): DecodedMessages =>
+  decodeEach(bytes, code, max, messageAt)
 
 /** The same with nothing rounded, and without what stands in other fields already. */
 export const decodeExact = (bytes: Uint8Array, code = -1): DecodedMessages<ExactFields> =>
-  decodeEach(bytes, code, (fields) => fields)
+  decodeEach(bytes, code, Infinity, (fields) => fields)
 
 /** Reads the entry at `start`, or says what is wrong with it. */
 const decodeAt = (b: Buffer, start: number): ExactFields | string => {

@@ -1,0 +1,128 @@
+import { Effect } from "effect"
+import * as ForeignText from "../message/ForeignText.ts"
+import type { MessageExt } from "../message/MessageExt.ts"
+import { clearCompressed } from "../protocol/Compression.ts"
+import * as MessageCodec from "../protocol/MessageCodec.ts"
+import type { PullMessageHeader } from "../protocol/request/PullMessage.ts"
+import { RequestCode, requestCodeName } from "../protocol/RequestCode.ts"
+import { type ApiError, UnreadableAnswer } from "./ClientError.ts"
+import type { InflateError, Inflater } from "./Inflater.ts"
+import type { MQClientApi } from "./MQClientApi.ts"
+import { unwrapMessage } from "./NamespaceRpcHook.ts"
+import type { PullOutcome, StoredMessages } from "./PullOutcome.ts"
+
+/** A pull, and what of its answer is wanted. */
+export interface PullRequest extends PullMessageHeader {
+  /**
+   * Tags of the messages that are wanted, all when absent or empty. Brokers compare hashes of tags, so that others come as
+   * well, which are left out here.
+   */
+  readonly tags?: ReadonlySet<string> | undefined
+}
+
+/**
+ * The one door for messages that brokers hold: to consumers and to whoever looks. Bodies stay packed until somebody wants
+ * one, and are unpacked within the instance's budget, off the main thread where they become long (see `Inflater`).
+ *
+ * The answer to a request resumes its caller inside the connection's read loop, and up to sixteen megabytes of messages
+ * are read here. So every call gives way first, and goes on in a turn of its own.
+ *
+ * Source: RocketMQ `PullAPIWrapper`.
+ */
+export interface PulledMessages {
+  /**
+   * Pulls. The messages have the queue and the offsets that were asked for, names without the namespace, and bodies as they
+   * are stored; there are `maxMsgNums` at most, whatever the broker sends. Behind the first entry that cannot be read
+   * `nextBeginOffset` is where that entry lies, so that nothing is passed over unseen; where it is the first, the pull
+   * fails with `UnreadableAnswer`.
+   */
+  readonly pull: (
+    address: string,
+    request: PullRequest,
+    timeoutMillis: number
+  ) => Effect.Effect<PullOutcome<{ readonly messages: ReadonlyArray<MessageExt> }>, ApiError>
+  /** The messages in the body of an answer to another request, `max` at most, read as those of a pull. */
+  readonly read: (
+    address: string,
+    requestCode: number,
+    body: Uint8Array,
+    max: number
+  ) => Effect.Effect<ReadonlyArray<MessageExt>, UnreadableAnswer>
+  /** The message with its body unpacked; the same when it is not packed. Waits for room, and may be called for many at once. */
+  readonly unpack: (message: MessageExt) => Effect.Effect<MessageExt, InflateError>
+  /**
+   * Unpacks a message and hands it over; until it is, its body counts among what the instance holds. So whoever gathers
+   * unpacked messages hands each over to where they are counted, a process queue for instance.
+   */
+  readonly handOver: <A, E, R>(
+    message: MessageExt,
+    to: (unpacked: MessageExt) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | InflateError, R>
+}
+
+/** Makes the door of one instance; `namespace` is what its topics and groups have in front on the wire. */
+export const make = (
+  api: Pick<MQClientApi, "pullMessage">,
+  inflater: Pick<Inflater, "inflate">,
+  namespace: string | undefined
+): PulledMessages => {
+  const unwrap = (message: MessageExt): MessageExt =>
+    namespace === undefined ? message : unwrapMessage(namespace, message)
+
+  /** Reads off the read loop; fails when not even the first message can be read. */
+  const decode = (address: string, requestCode: number, body: Uint8Array, max: number) =>
+    Effect.flatMap(Effect.yieldNow, () => {
+      const decoded = MessageCodec.decodeAll(body, requestCode, max)
+      return decoded.error !== undefined && decoded.messages.length === 0
+        ? Effect.fail(
+            new UnreadableAnswer({
+              address,
+              request: requestCodeName(requestCode),
+              detail: ForeignText.clean(decoded.error.message)
+            })
+          )
+        : Effect.succeed(decoded)
+    })
+
+  const wanted = ({ tags }: PullRequest, message: MessageExt): boolean =>
+    tags === undefined || tags.size === 0 || (message.tags !== undefined && tags.has(message.tags))
+
+  const found = (
+    address: string,
+    request: PullRequest,
+    outcome: Extract<PullOutcome<StoredMessages>, { readonly _tag: "Found" }>
+  ) => {
+    const { offsetDelta, stored, ...position } = outcome
+    return Effect.map(
+      decode(address, RequestCode.PULL_MESSAGE, stored, request.maxMsgNums),
+      ({ messages: all, more }) => {
+        const messages: Array<MessageExt> = []
+        for (const message of all) {
+          if (!wanted(request, message)) continue
+          const queueOffset = message.queueOffset + offsetDelta
+          messages.push({ ...unwrap(message), queueId: request.queueId, queueOffset })
+        }
+        const last = all.at(-1)
+        const nextBeginOffset =
+          more && last !== undefined ? last.queueOffset + offsetDelta + 1 : position.nextBeginOffset
+        return { ...position, nextBeginOffset, messages }
+      }
+    )
+  }
+
+  const handOver: PulledMessages["handOver"] = (message, to) =>
+    inflater.inflate(message.body, message.sysFlag, (body) =>
+      to(body === message.body ? message : { ...message, body, sysFlag: clearCompressed(message.sysFlag) })
+    )
+
+  return {
+    pull: (address, { tags, ...header }, timeoutMillis) =>
+      Effect.flatMap(api.pullMessage(address, header, timeoutMillis), (outcome): ReturnType<PulledMessages["pull"]> =>
+        outcome._tag === "Found" ? found(address, { ...header, tags }, outcome) : Effect.succeed(outcome)
+      ),
+    read: (address, requestCode, body, max) =>
+      Effect.map(decode(address, requestCode, body, max), ({ messages }) => messages.map(unwrap)),
+    unpack: (message) => handOver(message, Effect.succeed),
+    handOver
+  }
+}
