@@ -5,8 +5,6 @@ import type { NameServerApiError } from "../client/MQClientApi.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import { boundedBrokers, isName } from "../client/RouteBounds.ts"
 import type { RouteError } from "../client/TopicRoute.ts"
-import { unwrapMessage } from "../client/NamespaceRpcHook.ts"
-import type { MessageExt } from "../message/MessageExt.ts"
 import { MASTER_ID } from "../message/MixAll.ts"
 import * as Namespace from "../message/Namespace.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
@@ -53,7 +51,6 @@ export interface AdminContext {
   readonly unwrap: (name: string) => string
   /** Whether a topic or group of this name is to be shown. */
   readonly isOurs: (name: string) => boolean
-  readonly unwrapMessage: (message: MessageExt) => MessageExt
   readonly unwrapQueue: (queue: MessageQueue) => MessageQueue
   /** The route of a topic. An unknown topic fails with `RouteUnavailable`, `topic-absent`. */
   readonly routeOf: (topic: string) => Effect.Effect<TopicRouteData, NameServerApiError | RouteUnavailable>
@@ -182,7 +179,6 @@ export const make = (
     unwrap,
     isOurs: (name) =>
       namespace === undefined || Namespace.isWrapped(namespace, name) || Namespace.isSystemResource(name),
-    unwrapMessage: (message) => (namespace === undefined ? message : unwrapMessage(namespace, message)),
     unwrapQueue: (queue) => ({ ...queue, topic: unwrap(queue.topic) }),
     masters: Effect.fnUntraced(function* (wanted) {
       const info = yield* clusterInfo

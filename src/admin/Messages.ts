@@ -6,9 +6,6 @@ import * as MessageId from "../message/MessageId.ts"
 import * as MessageQueues from "../message/MessageQueue.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import { MASTER_ID } from "../message/MixAll.ts"
-import { SysFlag } from "../message/SysFlag.ts"
-import * as Compression from "../protocol/Compression.ts"
-import * as MessageCodec from "../protocol/MessageCodec.ts"
 import * as GetMaxOffset from "../protocol/request/GetMaxOffset.ts"
 import * as GetMinOffset from "../protocol/request/GetMinOffset.ts"
 import * as PullMessage from "../protocol/request/PullMessage.ts"
@@ -16,6 +13,7 @@ import * as ViewMessageById from "../protocol/request/ViewMessageById.ts"
 import { RequestCode, requestCodeName } from "../protocol/RequestCode.ts"
 import { type AdminContext, failing } from "./AdminContext.ts"
 import { type AdminError, InvalidMessageId } from "./AdminError.ts"
+import { type ReadOptions, unpackFirst, unpackOr } from "./Bodies.ts"
 
 /** What came of a pull. Source: RocketMQ `PullResult`. */
 export interface PullResult {
@@ -34,8 +32,9 @@ export interface PullResult {
 }
 
 /**
- * The calls about queues and what is in them. Bodies are unpacked, and their `SysFlag.COMPRESSED` is cleared then; a body
- * that cannot be unpacked (LZ4) stays as it is stored, with the flag set.
+ * The calls about queues and what is in them. Bodies are unpacked unless {@link ReadOptions} say otherwise, and their
+ * `SysFlag.COMPRESSED` is cleared then; a body that cannot be unpacked (it is damaged or too large, or LZ4 without
+ * `lz4-napi`) stays as it is stored, with the flag set.
  */
 export interface Messages {
   /** The queues of a topic that can be read, sorted by broker name and queue id. */
@@ -44,8 +43,18 @@ export interface Messages {
   readonly minOffset: (queue: MessageQueue) => Effect.Effect<number, AdminError>
   /** The offset that the next message of a queue will get. */
   readonly maxOffset: (queue: MessageQueue) => Effect.Effect<number, AdminError>
-  /** Up to `maxNums` messages of a queue from an offset on, without waiting for new ones. Brokers give 32 at most. */
-  readonly pull: (queue: MessageQueue, offset: number, maxNums: number) => Effect.Effect<PullResult, AdminError>
+  /**
+   * Up to `maxNums` messages of a queue from an offset on, without waiting for new ones. Brokers give 32 at most; there are
+   * fewer where more would not go into 64 MiB unpacked, and `nextBeginOffset` is where the rest begins.
+   */
+  readonly pull: (
+    queue: MessageQueue,
+    offset: number,
+    maxNums: number,
+    options?: ReadOptions
+  ) => Effect.Effect<PullResult, AdminError>
+  /** A message with its body unpacked; as it is stored, with `SysFlag.COMPRESSED` set, where that cannot be done. */
+  readonly unpack: (message: MessageExt) => Effect.Effect<MessageExt>
   /** The message with an offset message id, from the broker that the id names. */
   readonly viewMessage: (offsetMsgId: string) => Effect.Effect<MessageExt, AdminError>
 }
@@ -56,27 +65,29 @@ const TOOLS_CONSUMER_GROUP = "TOOLS_CONSUMER"
 /** How long a pull without waiting may take, in milliseconds (Java `consumerPullTimeoutMillis`). */
 const PULL_TIMEOUT_MILLIS = 10_000
 
-/** A message with its body unpacked, where this process has the codec. */
-export const unpack = (message: MessageExt): MessageExt => {
-  if (Compression.compressionOf(message.sysFlag) === undefined) return message
-  const body = Compression.decompress(message.body, message.sysFlag)
-  return body instanceof Compression.CompressionError
-    ? message
-    : { ...message, body, sysFlag: message.sysFlag & ~(SysFlag.COMPRESSED | SysFlag.COMPRESSION_MASK) }
-}
+const statuses = {
+  Found: "FOUND",
+  NoNewMessage: "NO_NEW_MSG",
+  NoMatchedMessage: "NO_MATCHED_MSG",
+  OffsetIllegal: "OFFSET_ILLEGAL"
+} as const
 
 /** Makes the calls about messages. Source: RocketMQ `MQAdminImpl`, `DefaultMQPullConsumerImpl`. */
-export const make = ({ addressOf, instance, dialled, timeoutMillis, unwrapMessage }: AdminContext): Messages => {
-  const { api, routes } = instance
-  const readable = (message: MessageExt) => unwrapMessage(unpack(message))
+export const make = ({ addressOf, instance, dialled, timeoutMillis }: AdminContext): Messages => {
+  const { api, pulled, routes } = instance
 
   const readRoute = (topic: string) => routes.updateTopicRouteInfoFromNameServer(topic, undefined)
 
-  const pull = Effect.fnUntraced(function* (queue: MessageQueue, from: number, maxNums: number) {
+  const pull = Effect.fnUntraced(function* (
+    queue: MessageQueue,
+    from: number,
+    maxNums: number,
+    options: ReadOptions | undefined
+  ) {
     const address = yield* addressOf(queue)
-    const answer = yield* api.pullMessage(
+    const outcome = yield* pulled.pull(
       address,
-      PullMessage.request({
+      {
         consumerGroup: TOOLS_CONSUMER_GROUP,
         topic: queue.topic,
         queueId: queue.queueId,
@@ -89,25 +100,34 @@ export const make = ({ addressOf, instance, dialled, timeoutMillis, unwrapMessag
         subVersion: 0,
         expressionType: "TAG",
         brokerName: queue.brokerName
-      }),
+      },
       PULL_TIMEOUT_MILLIS
     )
-    const { error, messages } = MessageCodec.decodeAll(answer.body, RequestCode.PULL_MESSAGE)
-    if (error !== undefined && messages.length === 0) {
-      return yield* new UnreadableAnswer({
-        address,
-        request: requestCodeName(RequestCode.PULL_MESSAGE),
-        detail: error.message
-      })
-    }
+    const found = outcome._tag === "Found" ? outcome.messages : []
+    const messages = options?.bodies === "stored" ? found : yield* unpackFirst(pulled, found)
     const result: PullResult = {
-      status: answer.status,
-      nextBeginOffset: answer.nextBeginOffset,
-      minOffset: answer.minOffset,
-      maxOffset: answer.maxOffset,
-      messages: messages.map(readable)
+      status: statuses[outcome._tag],
+      nextBeginOffset: found[messages.length]?.queueOffset ?? outcome.nextBeginOffset,
+      minOffset: outcome.minOffset,
+      maxOffset: outcome.maxOffset,
+      messages
     }
     return result
+  })
+
+  const view = Effect.fnUntraced(function* (address: string, offset: bigint) {
+    const stored = yield* api.call(
+      address,
+      ViewMessageById.request({ offset: Number(offset) }),
+      timeoutMillis,
+      (response) => response.body
+    )
+    const [message] = yield* pulled.read(address, RequestCode.VIEW_MESSAGE_BY_ID, stored, 1)
+    if (message === undefined) {
+      const request = requestCodeName(RequestCode.VIEW_MESSAGE_BY_ID)
+      return yield* new UnreadableAnswer({ address, request, detail: "it holds no message" })
+    }
+    return yield* unpackOr(pulled, message)
   })
 
   return {
@@ -132,8 +152,9 @@ export const make = ({ addressOf, instance, dialled, timeoutMillis, unwrapMessag
         Effect.map((answer) => answer.offset),
         failing(`read the greatest offset of ${MessageQueues.key(queue)}`)
       ),
-    pull: (queue, from, maxNums) =>
-      pull(queue, from, maxNums).pipe(failing(`pull from ${MessageQueues.key(queue)} at ${from}`)),
+    pull: (queue, from, maxNums, options) =>
+      pull(queue, from, maxNums, options).pipe(failing(`pull from ${MessageQueues.key(queue)} at ${from}`)),
+    unpack: (message) => unpackOr(pulled, message),
     viewMessage: (offsetMsgId) => {
       const id = MessageId.decodeOffsetMessageId(offsetMsgId)
       const operation = `view message ${offsetMsgId}`
@@ -141,15 +162,7 @@ export const make = ({ addressOf, instance, dialled, timeoutMillis, unwrapMessag
         ? Effect.fail(new InvalidMessageId({ msgId: offsetMsgId })).pipe(failing(operation))
         : // The id has the address that the broker knows of itself, and no broker name.
           dialled({ brokerName: "", brokerId: MASTER_ID, address: id.address }).pipe(
-            Effect.flatMap((address) =>
-              api.call(
-                address,
-                ViewMessageById.request({ offset: Number(id.offset) }),
-                timeoutMillis,
-                ViewMessageById.decodeResponse
-              )
-            ),
-            Effect.map(readable),
+            Effect.flatMap((address) => view(address, id.offset)),
             failing(operation)
           )
     }

@@ -1,22 +1,22 @@
 import { Clock, Effect, Result } from "effect"
-import { UnreadableAnswer } from "../client/ClientError.ts"
 import { boundedBrokers } from "../client/RouteBounds.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
 import * as MessageId from "../message/MessageId.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import { MASTER_ID } from "../message/MixAll.ts"
-import * as MessageCodec from "../protocol/MessageCodec.ts"
 import * as QueryMessage from "../protocol/request/QueryMessage.ts"
-import { RequestCode, requestCodeName } from "../protocol/RequestCode.ts"
+import { RequestCode } from "../protocol/RequestCode.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import * as Address from "../transport/Address.ts"
 import { absentOn, type AdminContext, type BrokerAddress, BROKERS_AT_ONCE, failing } from "./AdminContext.ts"
 import { type AdminError, MessageNotFound } from "./AdminError.ts"
-import { type Messages, unpack } from "./Messages.ts"
+import { type ReadOptions, unpackFirst } from "./Bodies.ts"
+import type { Messages } from "./Messages.ts"
 import type { Offsets } from "./Offsets.ts"
+import { readInOrder } from "./QueueReader.ts"
 
-/** A span of time and how much of it. */
-export interface QueryOptions {
+/** A span of time, how much of it, and how the bodies are handed out. */
+export interface QueryOptions extends ReadOptions {
   /** Milliseconds since the epoch; default everything. */
   readonly begin?: number | undefined
   /** Milliseconds since the epoch, included; default everything. */
@@ -31,7 +31,10 @@ export interface FoundMessage extends MessageExt {
   readonly brokerName: string
 }
 
-/** The calls that find messages; bodies are unpacked as in {@link Messages}. */
+/**
+ * The calls that find messages, oldest first. Bodies are unpacked as in {@link Messages}; those that would go beyond 64 MiB
+ * together stay as they are stored, with `SysFlag.COMPRESSED` set.
+ */
 export interface Queries {
   /** The messages of a topic with a key, oldest first; none is no failure. */
   readonly queryMessageByKey: (
@@ -56,8 +59,6 @@ const UNIQUE_QUERY_SPAN_MILLIS = 3 * 24 * 60 * 60 * 1_000
 const UNIQUE_QUERY_MAX = 32
 const DEFAULT_MAX = 64
 const NO_END = 9_223_372_036_854_775_807n
-/** Brokers give 32 messages to a pull at most. */
-const PULL_SIZE = 32
 
 const byStoreTime = (a: MessageExt, b: MessageExt) =>
   a.storeTimestamp - b.storeTimestamp || a.commitLogOffset - b.commitLogOffset
@@ -65,11 +66,14 @@ const byStoreTime = (a: MessageExt, b: MessageExt) =>
 /** Makes the calls that find messages. Source: RocketMQ `MQAdminImpl.queryMessage`, `PrintMessageSubCommand`. */
 export const make = (
   context: AdminContext,
-  messages: Pick<Messages, "fetchSubscribeMessageQueues" | "maxOffset" | "minOffset" | "pull" | "viewMessage">,
+  messages: Pick<
+    Messages,
+    "fetchSubscribeMessageQueues" | "maxOffset" | "minOffset" | "pull" | "unpack" | "viewMessage"
+  >,
   { searchOffset }: Pick<Offsets, "searchOffset">
 ): Queries => {
-  const { dialled, instance, routeOf, timeoutMillis, unwrapMessage } = context
-  const { api } = instance
+  const { dialled, instance, routeOf, timeoutMillis } = context
+  const { api, pulled } = instance
 
   /** One address of each broker of a topic: its master, or a slave where there is no master. */
   const brokersOf = Effect.fnUntraced(function* (topic: string) {
@@ -97,15 +101,15 @@ export const make = (
       .call(address, QueryMessage.request(header), timeoutMillis, QueryMessage.decodeResponse)
       .pipe(absentOn(ResponseCode.QUERY_NOT_FOUND))
     if (answer === undefined) return []
-    const { error, messages: found } = MessageCodec.decodeAll(answer.body, RequestCode.QUERY_MESSAGE)
-    if (error !== undefined && found.length === 0) {
-      return yield* new UnreadableAnswer({
-        address,
-        request: requestCodeName(RequestCode.QUERY_MESSAGE),
-        detail: error.message
-      })
-    }
-    return found.map((message): FoundMessage => ({ ...unwrapMessage(unpack(message)), brokerName }))
+    const found = yield* pulled.read(address, RequestCode.QUERY_MESSAGE, answer.body, header.maxNum)
+    return found.map((message): FoundMessage => ({ ...message, brokerName }))
+  })
+
+  /** With the bodies as they are asked for. */
+  const handedOut = Effect.fnUntraced(function* (found: ReadonlyArray<FoundMessage>, options: ReadOptions) {
+    if (options.bodies === "stored") return found
+    const unpacked = yield* unpackFirst(pulled, found)
+    return [...unpacked, ...found.slice(unpacked.length)]
   })
 
   /**
@@ -159,7 +163,7 @@ export const make = (
       (message) => message.msgId === msgId
     )
     const [first] = found
-    if (first !== undefined) return first
+    if (first !== undefined) return { ...first, ...(yield* messages.unpack(first)) }
     // A sender's id looks like a place in a log too, of an address that nobody should be sent to.
     const place = MessageId.decodeOffsetMessageId(msgId)
     const home = brokers.find(
@@ -178,41 +182,36 @@ export const make = (
     return yield* new MessageNotFound({ topic, msgId, brokers: brokers.map(({ brokerName }) => brokerName) })
   })
 
-  /** What of one queue was stored in a span of time, as much as is wanted. */
-  const span = Effect.fnUntraced(function* (queue: MessageQueue, { begin, end, maxNum = DEFAULT_MAX }: QueryOptions) {
+  /** The part of a queue in which the messages stored since `begin` lie. */
+  const since = Effect.fnUntraced(function* (queue: MessageQueue, begin: number | undefined) {
     const to = yield* messages.maxOffset(queue)
     // Brokers before 5.0 give the nearest message, and any of several of one time; the one before is never too late.
-    let offset = yield* begin === undefined ? messages.minOffset(queue) : searchOffset(queue, Math.max(0, begin - 1))
+    const from = yield* begin === undefined ? messages.minOffset(queue) : searchOffset(queue, Math.max(0, begin - 1))
+    return { queue, from, to }
+  })
+
+  const byTime = Effect.fnUntraced(function* (topic: string, options: QueryOptions) {
+    const { begin, end = Infinity, maxNum = DEFAULT_MAX } = options
+    const queues = yield* messages.fetchSubscribeMessageQueues(topic)
+    const ranges = yield* Effect.forEach(queues, (queue) => since(queue, begin), { concurrency: BROKERS_AT_ONCE })
     const found: Array<FoundMessage> = []
-    while (offset < to && found.length < maxNum) {
-      const answer = yield* messages.pull(queue, offset, PULL_SIZE)
-      for (const message of answer.messages) {
-        if (message.storeTimestamp >= (begin ?? 0) && (end === undefined || message.storeTimestamp <= end)) {
-          found.push({ ...message, brokerName: queue.brokerName })
-        }
-      }
-      const beyond = end !== undefined && answer.messages.some(({ storeTimestamp }) => storeTimestamp > end)
-      // An answer that leads nowhere ends the queue, or this would never end.
-      if (beyond || answer.nextBeginOffset <= offset) break
-      offset = answer.nextBeginOffset
-    }
-    return found
+    yield* readInOrder(messages, ranges, maxNum, ({ message, queue: { brokerName } }) =>
+      Effect.sync(() => {
+        if (message.storeTimestamp > end) return false
+        if (message.storeTimestamp >= (begin ?? 0)) found.push({ ...message, brokerName })
+        return found.length < maxNum
+      })
+    )
+    return yield* handedOut(found.toSorted(byStoreTime), options)
   })
 
   return {
     queryMessageByKey: (topic, key, options = {}) =>
       byKey(topic, key, options).pipe(
-        Effect.map(({ found }) => found),
+        Effect.flatMap(({ found }) => handedOut(found, options)),
         failing(`query topic ${topic} for messages with key ${key}`)
       ),
     queryMessageById: (topic, msgId) => byId(topic, msgId).pipe(failing(`query topic ${topic} for message ${msgId}`)),
-    queryMessageByTime: Effect.fnUntraced(function* (topic: string, options: QueryOptions = {}) {
-      const queues = yield* messages.fetchSubscribeMessageQueues(topic)
-      const found = yield* Effect.forEach(queues, (queue) => span(queue, options), { concurrency: BROKERS_AT_ONCE })
-      return found
-        .flat()
-        .toSorted(byStoreTime)
-        .slice(0, options.maxNum ?? DEFAULT_MAX)
-    })
+    queryMessageByTime: (topic, options = {}) => byTime(topic, options)
   }
 }

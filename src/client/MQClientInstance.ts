@@ -16,6 +16,8 @@ import { type InstanceState, viewOf } from "./InstanceState.ts"
 import * as InstanceTimers from "./InstanceTimers.ts"
 import * as Api from "./MQClientApi.ts"
 import * as NameServers from "./NameServer.ts"
+import * as Inflater from "./Inflater.ts"
+import * as PulledMessages from "./PulledMessages.ts"
 import * as PullMessage from "./PullMessageService.ts"
 import * as Rebalance from "./RebalanceService.ts"
 import * as ReplyPush from "./push/ReplyPush.ts"
@@ -58,6 +60,12 @@ export interface MQClientInstanceShape {
    * @internal
    */
   readonly heartbeat: Heartbeats.Heartbeat
+  /**
+   * The messages that brokers hold, for consumers and administrators.
+   *
+   * @internal
+   */
+  readonly pulled: PulledMessages.PulledMessages
   /**
    * The loops that pull messages.
    *
@@ -192,6 +200,8 @@ const acquire = Effect.fnUntraced(function* (
   yield* TransactionCheckPush.register(remoting, members.producerTable)
   const nameServer = yield* NameServers.make(addresses, initial, remoting)
   const api = Api.make(remoting, nameServer)
+  const inflater = Inflater.make()
+  const pulled = PulledMessages.make(api, inflater, config.namespace)
   const routes = yield* Routes.make({
     api,
     members,
@@ -280,6 +290,7 @@ const acquire = Effect.fnUntraced(function* (
     api,
     routes,
     heartbeat,
+    pulled,
     pullMessageService,
     rebalanceService,
     replies,

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import * as ForeignText from "../message/ForeignText.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
-import { clearCompressed } from "../protocol/Compression.ts"
+import { SysFlag } from "../message/SysFlag.ts"
 import * as MessageCodec from "../protocol/MessageCodec.ts"
 import type { PullMessageHeader } from "../protocol/request/PullMessage.ts"
 import { RequestCode, requestCodeName } from "../protocol/RequestCode.ts"
@@ -60,6 +60,9 @@ export interface PulledMessages {
   ) => Effect.Effect<A, E | InflateError, R>
 }
 
+/** What says in `sysFlag` that a body is packed, and how. */
+const PACKED = SysFlag.COMPRESSED | SysFlag.COMPRESSION_MASK
+
 /** Makes the door of one instance; `namespace` is what its topics and groups have in front on the wire. */
 export const make = (
   api: Pick<MQClientApi, "pullMessage">,
@@ -112,7 +115,7 @@ export const make = (
 
   const handOver: PulledMessages["handOver"] = (message, to) =>
     inflater.inflate(message.body, message.sysFlag, (body) =>
-      to(body === message.body ? message : { ...message, body, sysFlag: clearCompressed(message.sysFlag) })
+      to(body === message.body ? message : { ...message, body, sysFlag: message.sysFlag & ~PACKED })
     )
 
   return {

@@ -1,6 +1,7 @@
 import { Clock, Console, Effect } from "effect"
 import { MQAdmin } from "../../admin/MQAdmin.ts"
 import type { FoundMessage } from "../../admin/Queries.ts"
+import type { ReadMessage } from "../../admin/QueueReader.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting, UsageError } from "../Failure.ts"
 import { millisOf, type Moment } from "../Flags.ts"
@@ -26,7 +27,7 @@ export interface MessageQueryInput extends Connection {
   readonly json: boolean
 }
 
-const peeked = (message: FoundMessage): Peek.Peeked => ({
+const peeked = (message: FoundMessage): ReadMessage => ({
   message,
   queue: { topic: message.topic, brokerName: message.brokerName, queueId: message.queueId }
 })
@@ -82,14 +83,16 @@ export const query = (input: MessageQueryInput) =>
     const options = {
       begin: input.begin === undefined ? undefined : millisOf(input.begin, now),
       end: input.end === undefined ? undefined : millisOf(input.end, now),
-      maxNum
-    }
+      maxNum,
+      bodies: "stored"
+    } as const
     const admin = yield* MQAdmin
     const found = yield* key === undefined
       ? admin.queryMessageByTime(topic, options)
       : admin.queryMessageByKey(topic, key, options)
     const colors = palette((yield* Screen).stdout)
-    for (const message of found.slice(0, maxNum)) {
+    for (const stored of found.slice(0, maxNum)) {
+      const message = { ...stored, ...(yield* admin.unpack(stored)) }
       yield* Console.log(input.json ? json(toJson(message)) : Peek.toLine(peeked(message), colors))
     }
     if (found.length === 0) yield* Console.error(`no such message in topic ${topic}`)

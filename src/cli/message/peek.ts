@@ -1,6 +1,6 @@
 import { Console, Effect } from "effect"
-import { MQAdmin, type MQAdminShape } from "../../admin/MQAdmin.ts"
-import type { AdminError } from "../../admin/AdminError.ts"
+import { MQAdmin } from "../../admin/MQAdmin.ts"
+import { type QueueRange, type ReadMessage, readInOrder } from "../../admin/QueueReader.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import { compressionOf } from "../../protocol/Compression.ts"
@@ -24,80 +24,6 @@ export interface PeekInput extends Connection {
   readonly json: boolean
 }
 
-/** A message and the queue it was read from. */
-export interface Peeked {
-  readonly queue: MessageQueue
-  readonly message: MessageExt
-}
-
-/** Brokers give 32 messages to a pull at most. */
-const PULL_SIZE = 32
-
-/** A part of a queue: from an offset up to, not including, another. */
-interface Range {
-  readonly queue: MessageQueue
-  readonly from: number
-  readonly to: number
-}
-
-/** Reads a part of one queue in order, a pull at a time. */
-const reader = (admin: MQAdminShape, { from, queue, to }: Range) => {
-  let offset = from
-  let ended = from >= to
-  let buffer: ReadonlyArray<MessageExt> = []
-  const fill: Effect.Effect<void, AdminError> = Effect.suspend(() =>
-    buffer.length > 0 || ended
-      ? Effect.void
-      : Effect.flatMap(admin.pull(queue, offset, PULL_SIZE), (answer) => {
-          // An answer that leads nowhere ends the queue, or this would never end.
-          ended = answer.messages.length === 0 && (answer.status === "NO_NEW_MSG" || answer.nextBeginOffset <= offset)
-          offset = Math.max(answer.nextBeginOffset, offset)
-          ended ||= offset >= to
-          buffer = answer.messages.filter((message) => message.queueOffset < to)
-          return fill
-        })
-  )
-  return {
-    fill,
-    /** The message next in turn, after `fill`; undefined at the end of the queue. */
-    head: (): MessageExt | undefined => buffer[0],
-    take: (): void => {
-      buffer = buffer.slice(1)
-    },
-    queue
-  }
-}
-
-/** Whether `a` comes before `b`: by the broker's time, then by queue. */
-const before = (a: MessageExt, b: MessageExt) => a.storeTimestamp < b.storeTimestamp
-
-/**
- * Reads queues side by side in the order in which their messages were stored, and hands over up to `limit` of them. Only
- * one pull of each queue is held at a time.
- */
-const merged = Effect.fnUntraced(function* <E, R>(
-  admin: MQAdminShape,
-  ranges: ReadonlyArray<Range>,
-  limit: number,
-  emit: (peeked: Peeked) => Effect.Effect<void, E, R>
-) {
-  const readers = ranges.map((range) => reader(admin, range))
-  yield* Effect.forEach(readers, (r) => r.fill, { concurrency: 8, discard: true })
-  for (let n = 0; n < limit; n++) {
-    let next: (typeof readers)[number] | undefined
-    for (const candidate of readers) {
-      const head = candidate.head()
-      const best = next?.head()
-      if (head !== undefined && (best === undefined || before(head, best))) next = candidate
-    }
-    const message = next?.head()
-    if (next === undefined || message === undefined) return
-    next.take()
-    yield* emit({ queue: next.queue, message })
-    yield* next.fill
-  }
-})
-
 const selected = (queues: ReadonlyArray<MessageQueue>, wanted: string | undefined): ReadonlyArray<MessageQueue> => {
   if (wanted === undefined) return queues
   const colon = wanted.lastIndexOf(":")
@@ -106,12 +32,14 @@ const selected = (queues: ReadonlyArray<MessageQueue>, wanted: string | undefine
   return queues.filter((q) => q.queueId === id && (brokerName === undefined || q.brokerName === brokerName))
 }
 
-/** Reads messages as {@link run} does and hands them over one by one. */
+/** Reads messages as {@link run} does and hands them over one by one, each unpacked when its turn has come. */
 export const read = Effect.fnUntraced(function* <E, R>(
   input: Pick<PeekInput, "topic" | "queue" | "offset" | "count">,
-  emit: (peeked: Peeked) => Effect.Effect<void, E, R>
+  emit: (peeked: ReadMessage) => Effect.Effect<void, E, R>
 ) {
   const admin = yield* MQAdmin
+  const show = ({ message, queue }: ReadMessage) =>
+    Effect.flatMap(admin.unpack(message), (unpacked) => emit({ queue, message: unpacked }))
   const all = yield* admin.fetchSubscribeMessageQueues(input.topic)
   const queues = selected(all, input.queue)
   if (queues.length === 0 && input.queue !== undefined) {
@@ -125,35 +53,37 @@ export const read = Effect.fnUntraced(function* <E, R>(
     const ranges = yield* Effect.forEach(
       queues,
       (queue) =>
-        Effect.map(offset === "earliest" ? admin.minOffset(queue) : Effect.succeed(offset), (from): Range => ({
+        Effect.map(offset === "earliest" ? admin.minOffset(queue) : Effect.succeed(offset), (from): QueueRange => ({
           queue,
           from,
           to: Infinity
         })),
       { concurrency: 8 }
     )
-    yield* merged(admin, ranges, input.count, emit)
+    let shown = 0
+    yield* readInOrder(admin, ranges, input.count, (peeked) => Effect.map(show(peeked), () => ++shown < input.count))
     return
   }
   // The newest of all queues are among the newest of each; what is older falls off the front.
   const ranges = yield* Effect.forEach(
     queues,
     (queue) =>
-      Effect.map(Effect.all([admin.minOffset(queue), admin.maxOffset(queue)]), ([least, to]): Range => ({
+      Effect.map(Effect.all([admin.minOffset(queue), admin.maxOffset(queue)]), ([least, to]): QueueRange => ({
         queue,
         from: Math.max(least, to - input.count),
         to
       })),
     { concurrency: 8 }
   )
-  const newest: Array<Peeked> = []
-  yield* merged(admin, ranges, Infinity, (peeked) =>
+  const newest: Array<ReadMessage> = []
+  yield* readInOrder(admin, ranges, input.count, (peeked) =>
     Effect.sync(() => {
       newest.push(peeked)
       if (newest.length > input.count) newest.shift()
+      return true
     })
   )
-  yield* Effect.forEach(newest, emit, { discard: true })
+  yield* Effect.forEach(newest, show, { discard: true })
 })
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -170,7 +100,7 @@ const bodyOf = ({ body, sysFlag }: MessageExt): { readonly body: string; readonl
 }
 
 /** A message as `peek --json` prints it; the shape is frozen. */
-export const toJson = ({ message, queue }: Peeked) => {
+export const toJson = ({ message, queue }: ReadMessage) => {
   const { properties } = message
   return {
     topic: message.topic,
@@ -192,7 +122,7 @@ export const toJson = ({ message, queue }: Peeked) => {
 const SHOWN = 160
 
 /** A message as one line for people. */
-export const toLine = ({ message, queue }: Peeked, colors: Palette): string => {
+export const toLine = ({ message, queue }: ReadMessage, colors: Palette): string => {
   const { body, encoding } = bodyOf(message)
   const { keys, tags } = message
   const text = printable(encoding === "utf8" ? body.slice(0, SHOWN) : `base64 ${body.slice(0, SHOWN)}`)
@@ -216,6 +146,9 @@ export const run = (input: PeekInput) =>
       if (compressionOf(peeked.message.sysFlag) !== undefined) packed++
       return Console.log(input.json ? json(toJson(peeked)) : toLine(peeked, colors))
     })
-    if (packed > 0) yield* Console.error(`${count(packed, "body")} shown packed: Node has no codec for LZ4`)
+    if (packed > 0)
+      yield* Console.error(
+        `${count(packed, "body")} shown packed: damaged or too large, or LZ4 without the package lz4-napi`
+      )
     if (shown === 0) yield* Console.error(`no messages in topic ${input.topic}`)
   }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))

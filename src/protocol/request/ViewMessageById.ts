@@ -49,7 +49,7 @@ export const response = (stored: Uint8Array): Response => ({ code: ResponseCode.
 
 /** What a client reads of an answer with code 0; the body is as it was sent, so possibly compressed. */
 export const decodeResponse = (cmd: RemotingCommand): MessageExt | DecodeError => {
-  const { error, messages } = MessageCodec.decodeAll(cmd.body, RequestCode.VIEW_MESSAGE_BY_ID)
+  const { error, messages } = MessageCodec.decodeAll(cmd.body, RequestCode.VIEW_MESSAGE_BY_ID, 1)
   return (
     messages[0] ??
     error ??
