@@ -28,8 +28,8 @@ export interface MQProducerInner {
   /** Takes a route that was just read. */
   readonly updateTopicPublishInfo: (route: PublishedRoute) => void
   /**
-   * Takes a broker's question about a half message of the group, and waits for nothing; `address` is that broker's. Absent
-   * for a producer without transactions.
+   * Takes a broker's question about a half message of the group, whose body is as it was sent, and waits for nothing;
+   * `address` is that broker's. Absent for a producer without transactions.
    */
   readonly checkTransactionState?:
     ((address: string, header: CheckTransactionStateHeader, message: MessageExt) => Effect.Effect<void>) | undefined

@@ -196,11 +196,11 @@ const acquire = Effect.fnUntraced(function* (
   yield* remoting.onOpened(() => notify)
   yield* remoting.onClosed(() => notify)
   const replies = Replies.make()
-  yield* ReplyPush.register(remoting, replies)
+  const inflater = Inflater.make()
+  yield* ReplyPush.register(remoting, replies, inflater)
   yield* TransactionCheckPush.register(remoting, members.producerTable)
   const nameServer = yield* NameServers.make(addresses, initial, remoting)
   const api = Api.make(remoting, nameServer)
-  const inflater = Inflater.make()
   const pulled = PulledMessages.make(api, inflater, config.namespace)
   const routes = yield* Routes.make({
     api,

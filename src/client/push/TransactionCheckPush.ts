@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import type { Scope } from "effect"
-import { clearCompressed, decompressEffect } from "../../protocol/Compression.ts"
+import * as ForeignText from "../../message/ForeignText.ts"
 import { DecodeError } from "../../protocol/DecodeError.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
 import * as CheckTransactionState from "../../protocol/push/CheckTransactionState.ts"
@@ -28,19 +28,16 @@ const handler =
   (address, request) =>
     Effect.suspend(() => {
       const decoded = CheckTransactionState.decodeRequest(request)
-      if (decoded instanceof DecodeError) return dropped(address, decoded.message)
+      if (decoded instanceof DecodeError) return dropped(address, ForeignText.clean(decoded.message))
       const { header, message } = decoded
       const group = message.properties[MessageConst.PRODUCER_GROUP]
       const check = group === undefined ? undefined : producers.get(group)?.checkTransactionState
       if (check === undefined) {
         return Effect.logDebug(
-          `dropped a transaction check of ${address}: no transactional producer of group "${group ?? ""}" here`
+          `dropped a transaction check of ${address}: no transactional producer of group "${ForeignText.clean(group)}" here`
         )
       }
-      return Effect.matchEffect(decompressEffect(message.body, message.sysFlag), {
-        onFailure: (error) => dropped(address, error.message),
-        onSuccess: (body) => check(address, header, { ...message, body, sysFlag: clearCompressed(message.sysFlag) })
-      })
+      return check(address, header, message)
     }).pipe(Effect.as(taken))
 
 /** Hands the questions of brokers to the transactional producers in the table, for as long as the scope is open. */

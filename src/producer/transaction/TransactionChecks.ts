@@ -1,4 +1,5 @@
 import { type Cause, Effect, Exit, FiberSet, type Scope, Semaphore } from "effect"
+import * as ForeignText from "../../message/ForeignText.ts"
 import * as Millis from "../../message/Millis.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import type { MQProducerInner } from "../../client/ClientMembers.ts"
@@ -32,7 +33,7 @@ export interface CheckCounters {
   unknown: number
   /** Of those, the ones that took too long or failed. */
   failed: number
-  /** Those that were not run: too many at once, or the producer was ending. */
+  /** Those that were not run: too many at once, the producer was ending, or the body could not be unpacked. */
   dropped: number
 }
 
@@ -50,6 +51,9 @@ export interface TransactionChecks {
 
 /** Milliseconds that the answer may take to leave; Java has this fixed, too. */
 const ANSWER_TIMEOUT_MILLIS = 3_000
+
+/** Bytes of the half messages whose checks may run and wait; one beyond is dropped, and the broker asks again. */
+export const CHECK_HOLD_MAX_BYTES = 64 * 1024 * 1024
 
 /** How a check ended that gave no answer in time. */
 const TIMED_OUT = "timed-out"
@@ -74,6 +78,7 @@ export const make = (
   const { checkConcurrency, checkRequestHoldMax, checkTimeoutMillis, producerGroup } = options
   const counters: CheckCounters = { received: 0, committed: 0, rolledBack: 0, unknown: 0, failed: 0, dropped: 0 }
   const pending = Drain.make()
+  let heldBytes = 0
   let closing = false
 
   type Ended = Exit.Exit<Outcome, unknown>
@@ -101,6 +106,7 @@ export const make = (
         const { problem, state } = outcomeOf(ended)
         count(state, problem === undefined)
         const { msgId } = message
+        const shown = ForeignText.clean(msgId)
         const told = instance.api
           .endTransactionOneway(
             address,
@@ -119,33 +125,59 @@ export const make = (
             ANSWER_TIMEOUT_MILLIS
           )
           .pipe(
-            Effect.catch((error) => Effect.logWarning(`the answer to the check of ${msgId} is lost: ${error.message}`))
+            Effect.catch((error) => Effect.logWarning(`the answer to the check of ${shown} is lost: ${error.message}`))
           )
         return problem === undefined
           ? told
-          : Effect.andThen(Effect.logWarning(`the check of half message ${msgId} failed: ${problem}`), told)
+          : Effect.andThen(Effect.logWarning(`the check of half message ${shown} failed: ${problem}`), told)
       })
 
-    const check = (address: string, header: CheckTransactionStateHeader, message: MessageExt) =>
+    const run = (address: string, header: CheckTransactionStateHeader, message: MessageExt) =>
       Effect.suspend(() => checkLocalTransaction(message)).pipe(
         Effect.timeoutOrElse({ duration: checkTimeoutMillis, orElse: () => Effect.succeed<Outcome>(TIMED_OUT) }),
         Effect.exit,
-        Effect.flatMap((ended: Ended) => answer(address, header, message, ended)),
+        Effect.flatMap((ended: Ended) => answer(address, header, message, ended))
+      )
+
+    /** Waits for its turn with the body packed, as it came. */
+    const check = (address: string, header: CheckTransactionStateHeader, message: MessageExt) =>
+      Effect.matchEffect(instance.pulled.unpack(message), {
+        onFailure: (error) => {
+          counters.dropped++
+          return Effect.logWarning(`dropped a transaction check of ${address}: ${error.message}`)
+        },
+        onSuccess: (unpacked) => run(address, header, unpacked)
+      }).pipe(
         semaphore.withPermits(1),
+        Effect.ensuring(
+          Effect.sync(() => {
+            heldBytes -= message.storeSize
+          })
+        ),
         pending.track,
         Effect.annotateLogs({ group: producerGroup, broker: address })
       )
+
+    /** Why one more check cannot be taken; undefined when it can. */
+    const refusal = (message: MessageExt): string | undefined => {
+      if (closing) return "the producer is ending"
+      if (pending.count() >= checkRequestHoldMax) return `${checkRequestHoldMax} checks are waiting already`
+      return heldBytes > 0 && heldBytes + message.storeSize > CHECK_HOLD_MAX_BYTES
+        ? `${heldBytes} bytes of half messages are waiting already`
+        : undefined
+    }
 
     return {
       checkTransactionState: (address, header, message) =>
         Effect.suspend(() => {
           counters.received++
-          if (!closing && pending.count() < checkRequestHoldMax) {
+          const why = refusal(message)
+          if (why === undefined) {
+            heldBytes += message.storeSize
             fork(check(address, header, message))
             return Effect.void
           }
           counters.dropped++
-          const why = closing ? "the producer is ending" : `${checkRequestHoldMax} checks are waiting already`
           return Effect.logDebug(`dropped a transaction check of ${address} for group ${producerGroup}: ${why}`)
         })
     }
