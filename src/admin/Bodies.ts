@@ -21,7 +21,7 @@ export const MAX_UNPACKED_BYTES = INFLATE_BUDGET_BYTES
  * stored, with `SysFlag.COMPRESSED` set.
  */
 export const unpackOr = (pulled: PulledMessages, message: MessageExt): Effect.Effect<MessageExt> =>
-  Effect.catch(pulled.unpack(message), () => Effect.succeed(message))
+  pulled.unpack(message).pipe(Effect.catch(() => Effect.succeed(message)))
 
 /** Unpacks messages from the first on, as many as go into {@link MAX_UNPACKED_BYTES}, and one at least. */
 export const unpackFirst = Effect.fnUntraced(function* <M extends MessageExt>(

@@ -22,9 +22,19 @@ export interface PullPosition {
  *
  * Source: RocketMQ `PullStatus`, `PullResultExt`.
  */
-export type PullOutcome<A> =
-  | (PullPosition & { readonly _tag: "Found" } & A)
-  | (PullPosition & { readonly _tag: "NoNewMessage" | "NoMatchedMessage" | "OffsetIllegal" })
+export type PullOutcome<A> = (PullFound & A) | PullNothing
+
+/** An answer with messages. */
+export interface PullFound extends PullPosition {
+  /** Tells it from {@link PullNothing}. */
+  readonly _tag: "Found"
+}
+
+/** An answer without messages. */
+export interface PullNothing extends PullPosition {
+  /** Why there are none, see {@link PullOutcome}. */
+  readonly _tag: "NoNewMessage" | "NoMatchedMessage" | "OffsetIllegal"
+}
 
 /** What was found as it lies on the broker. */
 export interface StoredMessages {

@@ -9,7 +9,7 @@ import { type ApiError, UnreadableAnswer } from "./ClientError.ts"
 import type { InflateError, Inflater } from "./Inflater.ts"
 import type { MQClientApi } from "./MQClientApi.ts"
 import { unwrapMessage } from "./NamespaceRpcHook.ts"
-import type { PullOutcome, StoredMessages } from "./PullOutcome.ts"
+import type { PullFound, PullOutcome, StoredMessages } from "./PullOutcome.ts"
 
 /** A pull, and what of its answer is wanted. */
 export interface PullRequest extends PullMessageHeader {
@@ -63,6 +63,24 @@ export interface PulledMessages {
 /** What says in `sysFlag` that a body is packed, and how. */
 const PACKED = SysFlag.COMPRESSED | SysFlag.COMPRESSION_MASK
 
+/** Reads off the read loop; fails when not even the first message can be read. */
+const decode = (address: string, requestCode: number, body: Uint8Array, max: number) =>
+  Effect.flatMap(Effect.yieldNow, () => {
+    const decoded = MessageCodec.decodeAll(body, requestCode, max)
+    return decoded.error !== undefined && decoded.messages.length === 0
+      ? Effect.fail(
+          new UnreadableAnswer({
+            address,
+            request: requestCodeName(requestCode),
+            detail: ForeignText.clean(decoded.error.message)
+          })
+        )
+      : Effect.succeed(decoded)
+  })
+
+const wanted = ({ tags }: PullRequest, message: MessageExt): boolean =>
+  tags === undefined || tags.size === 0 || (message.tags !== undefined && tags.has(message.tags))
+
 /** Makes the door of one instance; `namespace` is what its topics and groups have in front on the wire. */
 export const make = (
   api: Pick<MQClientApi, "pullMessage">,
@@ -72,29 +90,7 @@ export const make = (
   const unwrap = (message: MessageExt): MessageExt =>
     namespace === undefined ? message : unwrapMessage(namespace, message)
 
-  /** Reads off the read loop; fails when not even the first message can be read. */
-  const decode = (address: string, requestCode: number, body: Uint8Array, max: number) =>
-    Effect.flatMap(Effect.yieldNow, () => {
-      const decoded = MessageCodec.decodeAll(body, requestCode, max)
-      return decoded.error !== undefined && decoded.messages.length === 0
-        ? Effect.fail(
-            new UnreadableAnswer({
-              address,
-              request: requestCodeName(requestCode),
-              detail: ForeignText.clean(decoded.error.message)
-            })
-          )
-        : Effect.succeed(decoded)
-    })
-
-  const wanted = ({ tags }: PullRequest, message: MessageExt): boolean =>
-    tags === undefined || tags.size === 0 || (message.tags !== undefined && tags.has(message.tags))
-
-  const found = (
-    address: string,
-    request: PullRequest,
-    outcome: Extract<PullOutcome<StoredMessages>, { readonly _tag: "Found" }>
-  ) => {
+  const found = (address: string, request: PullRequest, outcome: PullFound & StoredMessages) => {
     const { offsetDelta, stored, ...position } = outcome
     return Effect.map(
       decode(address, RequestCode.PULL_MESSAGE, stored, request.maxMsgNums),

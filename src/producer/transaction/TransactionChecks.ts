@@ -97,6 +97,15 @@ export const make = (
       : { state: ended.value, problem: undefined }
   }
 
+  /** Why one more check cannot be taken; undefined when it can. */
+  const refusal = (message: MessageExt): string | undefined => {
+    if (closing) return "the producer is ending"
+    if (pending.count() >= checkRequestHoldMax) return `${checkRequestHoldMax} checks are waiting already`
+    return heldBytes > 0 && heldBytes + message.storeSize > CHECK_HOLD_MAX_BYTES
+      ? `${heldBytes} bytes of half messages are waiting already`
+      : undefined
+  }
+
   const attach: TransactionChecks["attach"] = Effect.fnUntraced(function* (instance) {
     const fork = yield* FiberSet.makeRuntime()
     const semaphore = Semaphore.makeUnsafe(checkConcurrency)
@@ -157,15 +166,6 @@ export const make = (
         pending.track,
         Effect.annotateLogs({ group: producerGroup, broker: address })
       )
-
-    /** Why one more check cannot be taken; undefined when it can. */
-    const refusal = (message: MessageExt): string | undefined => {
-      if (closing) return "the producer is ending"
-      if (pending.count() >= checkRequestHoldMax) return `${checkRequestHoldMax} checks are waiting already`
-      return heldBytes > 0 && heldBytes + message.storeSize > CHECK_HOLD_MAX_BYTES
-        ? `${heldBytes} bytes of half messages are waiting already`
-        : undefined
-    }
 
     return {
       checkTransactionState: (address, header, message) =>
