@@ -1,4 +1,5 @@
 import { Cause, Clock, Effect, FiberMap, Schedule } from "effect"
+import { outlivesStep } from "./StartStep.ts"
 import * as Millis from "../message/Millis.ts"
 
 /** Milliseconds after which a pull loop that died is started again (Java `pullTimeDelayMillsWhenException`). */
@@ -50,7 +51,13 @@ export const start = Effect.gen(function* () {
     return Effect.suspend(() => {
       begin = now()
       return loop
-    }).pipe(Effect.sandbox, Effect.tapError(died), Effect.retry(Schedule.spaced(RESTART_PAUSE_MILLIS)), Effect.orDie)
+    }).pipe(
+      Effect.sandbox,
+      Effect.tapError(died),
+      Effect.retry(Schedule.spaced(RESTART_PAUSE_MILLIS)),
+      Effect.orDie,
+      outlivesStep
+    )
   }
 
   const self: PullMessageService = {

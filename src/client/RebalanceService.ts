@@ -3,6 +3,7 @@ import type { Handlers } from "../transport/Handlers.ts"
 import type { ClientMembers } from "./ClientMembers.ts"
 import * as ConsumerTasks from "./ConsumerTasks.ts"
 import * as ConsumerIdsPush from "./push/ConsumerIdsPush.ts"
+import { outlivesStep } from "./StartStep.ts"
 
 /** Milliseconds from one round to the next when nobody asks for one (Java `rocketmq.client.rebalance.waitInterval`). */
 const WAIT_INTERVAL_MILLIS = 20_000
@@ -58,6 +59,7 @@ export const start = Effect.fnUntraced(function* (members: ClientMembers, handle
         Effect.forever
       )
     ),
+    outlivesStep,
     Effect.forkScoped({ startImmediately: true })
   )
 

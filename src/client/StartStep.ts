@@ -1,4 +1,4 @@
-import { Clock, Context, Effect } from "effect"
+import { Clock, Context, Effect, Tracer } from "effect"
 import { StartError, type StartReason } from "./ClientError.ts"
 
 /** One step of the start-up, numbered as in docs/startup.md. */
@@ -81,3 +81,7 @@ export const runStep = Effect.fnUntraced(function* <A, R>(
       )
     )
 })
+
+/** For what a step begins and leaves running: the step's span has long ended then, and is no parent of what comes. */
+export const outlivesStep = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.updateContext(self, (context: Context.Context<never>) => Context.omit(Tracer.ParentSpan)(context))

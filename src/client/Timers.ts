@@ -1,5 +1,6 @@
-import { Cause, Clock, Context, Effect, Schedule, Tracer } from "effect"
+import { Cause, Clock, Effect, Schedule } from "effect"
 import * as Millis from "../message/Millis.ts"
+import { outlivesStep } from "./StartStep.ts"
 
 /** What a timer looks like from outside. All times are milliseconds since the epoch. */
 export interface TimerState {
@@ -55,8 +56,6 @@ const initialState = (spec: TimerSpec, now: number): TimerState => ({
  * than the next one, and 10 seconds at least, as a healthy run of a short period may meet one slow broker.
  */
 export const runLimitMillis = (periodMillis: number): number => Math.max(periodMillis, 10_000)
-
-const withoutSpan = (context: Context.Context<never>) => Context.omit(Tracer.ParentSpan)(context)
 
 const describe = (cause: Cause.Cause<Error>): string => {
   const error = Cause.squash(cause)
@@ -127,8 +126,7 @@ export const start = Effect.fnUntraced(function* (
     yield* once.pipe(
       Effect.repeat(Schedule.spaced(spec.periodMillis)),
       Effect.delay(spec.initialDelayMillis),
-      // The start's span has long ended when a timer runs, and is no parent of what the run does.
-      Effect.updateContext(withoutSpan),
+      outlivesStep,
       // Started at once, so that the first delay counts from the start-up and not from the next turn.
       Effect.forkScoped({ startImmediately: true })
     )

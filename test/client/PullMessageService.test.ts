@@ -130,6 +130,16 @@ describe("PullMessageService", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("a loop is no part of the span in which it was started", () =>
+    Effect.gen(function* () {
+      const parents: Array<string> = []
+      const service = yield* PullMessageService.start
+      const loop = Effect.map(Effect.exit(Effect.currentParentSpan), ({ _tag }) => void parents.push(_tag))
+      yield* Effect.withSpan(service.start("cg@q", loop), "a consumer's start")
+      assert.deepStrictEqual(parents, ["Failure"])
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("leaves no fiber when the scope closes", () =>
     Effect.gen(function* () {
       const fibers = countFibers()

@@ -96,6 +96,18 @@ describe("RebalanceService", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("a round is no part of the span in which the loop was started", () =>
+    Effect.gen(function* () {
+      const parents: Array<string> = []
+      const members = makeMembers()
+      const parent = Effect.map(Effect.exit(Effect.currentParentSpan), ({ _tag }) => void parents.push(_tag))
+      yield* member(members.consumerTable, "cg", parent)
+      yield* Effect.withSpan(RebalanceService.start(members, nobody), "rocketmq.start 3.6")
+      yield* TestClock.adjust(20_000)
+      assert.deepStrictEqual(parents, ["Failure"])
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("a consumer that leaves, or the end of the loop, interrupts what is under way", () =>
     Effect.gen(function* () {
       const ends: Array<string> = []
