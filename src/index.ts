@@ -33,7 +33,7 @@ export type { TopicConfig } from "./protocol/TopicConfig.ts"
 export type { BrokerData, QueueData, TopicQueueMappingInfo, TopicRouteData } from "./protocol/TopicRouteData.ts"
 
 export { AddressError, type Address } from "./transport/Address.ts"
-export type { ConnectionInfo, RemotingClientConfig, RemotingCounters } from "./transport/RemotingClient.ts"
+export type { ConnectionInfo, RemotingCounters } from "./transport/RemotingClient.ts"
 export {
   ClientClosed,
   ConnectFailed,
@@ -51,6 +51,8 @@ export { Wire, WireError, WireErrorKind } from "./transport/Wire.ts"
 
 export { AddressTranslator, type BrokerEndpoint } from "./client/AddressTranslator.ts"
 export type { ClientConfig, ClientOptions } from "./client/ClientConfig.ts"
+export type { ConfigName } from "./client/options/ConfigNames.ts"
+export type { BackoffOptions, RemotingOptions } from "./client/RemotingOptions.ts"
 export {
   AccessDenied,
   AccessProblem,
@@ -100,13 +102,6 @@ export { ServiceState } from "./client/ServiceState.ts"
 export { StartObserver, type StartStep, type StepRecord } from "./client/StartStep.ts"
 export type { TimerState } from "./client/Timers.ts"
 
-export {
-  type ConfigName,
-  configNames,
-  type ConfigOverrides,
-  fromConfig as producerOptionsFromConfig,
-  type TransactionOverrides
-} from "./producer/ConfigNames.ts"
 export { DefaultMQProducer, type DefaultMQProducerShape } from "./producer/DefaultMQProducer.ts"
 export {
   type CheckForbiddenHook,
@@ -118,7 +113,8 @@ export {
   type SendMessageOutcome
 } from "./producer/telemetry/Hooks.ts"
 export * as LocalTransactionState from "./producer/transaction/LocalTransactionState.ts"
-export type { ProducerConfig, ProducerOptions } from "./producer/ProducerConfig.ts"
+export * as ProducerConfig from "./producer/ProducerConfig.ts"
+export type { ProducerOptions } from "./producer/ProducerOptions.ts"
 export type { ProducerState } from "./producer/ProducerState.ts"
 export { NotARequest, ReplyFailure, RequestReplyClosed, RequestReplyTimeout } from "./producer/reply/ReplyError.ts"
 export { type ReplyInput, replyTopic, type RequestOptions } from "./producer/reply/RequestReply.ts"
@@ -156,7 +152,8 @@ export {
   type TransactionProducerOptions,
   type TransactionResult
 } from "./producer/TransactionMQProducer.ts"
-export type { TransactionSettings } from "./producer/TransactionConfig.ts"
+export type { Overrides as TransactionOverrides } from "./producer/TransactionConfig.ts"
+export type { TransactionSettings } from "./producer/TransactionSettings.ts"
 export type { MessageType } from "./client/telemetry/MessageType.ts"
 export type { TraceState } from "./client/telemetry/TraceDispatcher.ts"
 
@@ -178,7 +175,8 @@ export type { BrokerAddress, IfExists } from "./admin/AdminContext.ts"
 export type { ClientConnection, ConsumeProgress, ConsumerConnections, QueueProgress } from "./admin/Clients.ts"
 export type { CreatedGroup, CreateGroupOptions, DeleteGroupOptions, GroupInfo } from "./admin/Groups.ts"
 export type { PullResult } from "./admin/Messages.ts"
-export { type AdminConfig, type AdminOptions, MQAdmin, type MQAdminShape } from "./admin/MQAdmin.ts"
+export type { AdminConfig, AdminOptions, Overrides as AdminOverrides } from "./admin/AdminConfig.ts"
+export { MQAdmin, type MQAdminShape } from "./admin/MQAdmin.ts"
 export type { ResetOffsetOptions, ResetQueue } from "./admin/Offsets.ts"
 export type { FoundMessage, QueryOptions } from "./admin/Queries.ts"
 export type {

@@ -1,8 +1,9 @@
 import { Context, Effect, Layer, type Scope } from "effect"
-import * as ClientConfig from "../client/ClientConfig.ts"
-import { ConfigProblem, InvalidConfig, type StartError } from "../client/ClientError.ts"
+import { StartError } from "../client/ClientError.ts"
 import { MQClientManager } from "../client/MQClientManager.ts"
+import { accept, type Resolution } from "../client/options/OptionTable.ts"
 import * as ServiceLife from "../client/ServiceLife.ts"
+import { type AdminConfig, type AdminOptions, type Overrides, readConfig, resolve } from "./AdminConfig.ts"
 import * as Contexts from "./AdminContext.ts"
 import * as Brokers from "./Brokers.ts"
 import * as Clients from "./Clients.ts"
@@ -11,18 +12,6 @@ import * as Messages from "./Messages.ts"
 import * as Offsets from "./Offsets.ts"
 import * as Queries from "./Queries.ts"
 import * as Topics from "./Topics.ts"
-
-/** The options of an {@link MQAdmin}: those of a client, and one of its own. */
-export interface AdminConfig extends ClientConfig.ClientConfig {
-  /** Milliseconds that one administrative request may take; default 5,000 (Java `timeoutMillis` of `DefaultMQAdminExt`). */
-  readonly adminTimeoutMillis: number
-}
-
-/** What a user gives: any part of {@link AdminConfig}. */
-export type AdminOptions = { readonly [K in keyof AdminConfig]?: AdminConfig[K] | undefined }
-
-/** The defaults of {@link AdminConfig}. */
-export const defaults: AdminConfig = { ...ClientConfig.defaults, adminTimeoutMillis: 5_000 }
 
 /** What an administrator of a cluster can ask for. */
 export interface MQAdminShape
@@ -57,44 +46,47 @@ export class MQAdmin extends Context.Service<MQAdmin, MQAdminShape>()("effect-ro
   /** An administrator on the client instance of these options, shared with producers that have the same. */
   static readonly layer = (options: AdminOptions): Layer.Layer<MQAdmin, StartError, MQClientManager> =>
     Layer.effect(MQAdmin, make(options))
-}
 
-/** Every problem of an administrator's configuration, the client's part included. */
-const problems = (config: AdminConfig): ReadonlyArray<ConfigProblem> => {
-  const { adminTimeoutMillis } = config
-  const found = ClientConfig.problems(config)
-  if (Number.isFinite(adminTimeoutMillis) && adminTimeoutMillis > 0) return found
-  const problem = `must be a number of milliseconds above 0, is ${adminTimeoutMillis}`
-  return [...found, new ConfigProblem({ path: "adminTimeoutMillis", problem })]
+  /**
+   * {@link layer} with options from `Config`, under the names in docs/configuration.md (`ROCKETMQ_ADMIN_TIMEOUT`,
+   * `NAMESRV_ADDR`, ...). Options given here win; each may be a value or a `Config` of its own. Everything that cannot be
+   * used is told at once, by an `InvalidConfig`.
+   */
+  static readonly layerConfig = (options?: Overrides): Layer.Layer<MQAdmin, StartError, MQClientManager> =>
+    Layer.effect(
+      MQAdmin,
+      Effect.flatMap(readConfig(options), (resolution) => Effect.andThen(acceptRead(resolution), start(resolution)))
+    )
 }
-
-const check = (config: AdminConfig) =>
-  Effect.suspend(() => {
-    const found = problems(config)
-    return found.length === 0 ? Effect.void : Effect.fail(new InvalidConfig({ problems: found }))
-  })
 
 /** {@link MQAdmin.layer} in the current scope. */
-export const make = Effect.fnUntraced(function* (
-  options: AdminOptions
-): Effect.fn.Return<MQAdminShape, StartError, MQClientManager | Scope.Scope> {
-  const config = ClientConfig.withDefaults(defaults, options)
+export const make = (options: AdminOptions): Effect.Effect<MQAdminShape, StartError, MQClientManager | Scope.Scope> =>
+  Effect.suspend(() => start(resolve(options)))
+
+/** Refuses options that were read and cannot be used, as a start that names where each was found. */
+const acceptRead = (resolution: Resolution<AdminConfig>) =>
+  Effect.mapError(
+    accept(resolution),
+    (reason) => new StartError({ step: "4.2", name: "check the configuration", reason })
+  )
+
+const start = Effect.fnUntraced(function* (resolution: Resolution<AdminConfig>) {
   const manager = yield* MQClientManager
   const life = yield* ServiceLife.make<MQAdminShape>({
     subject: "administrator",
     number: "4",
-    acquire: (context) => acquire(config, manager, context)
+    acquire: (context) => acquire(resolution, manager, context)
   })
   return yield* life.startScoped
 })
 
 /** Steps 4.2 and 4.3 of docs/startup.md; what they acquire is held by the scope. */
 const acquire = Effect.fnUntraced(function* (
-  config: AdminConfig,
+  resolution: Resolution<AdminConfig>,
   manager: MQClientManager["Service"],
   { step }: ServiceLife.LifeContext
 ): Effect.fn.Return<MQAdminShape, StartError, Scope.Scope> {
-  yield* step("4.2", "check the configuration", check(config))
+  const config = yield* step("4.2", "check the configuration", accept(resolution))
   const instance = yield* step("4.3", "get or create MQClientInstance", manager.getOrCreateMQClientInstance(config))
   const context = Contexts.make(instance, {
     timeoutMillis: config.adminTimeoutMillis,

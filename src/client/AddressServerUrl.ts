@@ -1,6 +1,5 @@
 import * as ForeignText from "../message/ForeignText.ts"
 import * as Address from "../transport/Address.ts"
-import { ConfigProblem } from "./ClientError.ts"
 
 /** Where the HTTP address server is; see `ClientConfig`. */
 export interface AddressServerOptions {
@@ -35,7 +34,7 @@ export const url = ({ namesrvDomain, namesrvDomainSubgroup, unitName }: AddressS
   return `${origin}/rocketmq/${namesrvDomainSubgroup}${unit}`
 }
 
-const problemOf = (domain: string): string | undefined => {
+const problemOfDomain = (domain: string): string | undefined => {
   if (!isUrl(domain)) {
     const parsed = Address.parse(withPort(domain))
     return parsed instanceof Address.AddressError
@@ -52,9 +51,8 @@ const problemOf = (domain: string): string | undefined => {
     : "must not hold a user or password: provide an HttpClient that adds them to its requests"
 }
 
-/** What is wrong with the options that say where the address server is. */
-export const problems = ({ namesrvDomain }: AddressServerOptions): ReadonlyArray<ConfigProblem> => {
-  const domain = namesrvDomain?.trim() ?? ""
-  const problem = domain === "" ? undefined : problemOf(ForeignText.isClean(domain) ? domain : "")
-  return problem === undefined ? [] : [new ConfigProblem({ path: "namesrvDomain", problem })]
+/** What is wrong with the option `namesrvDomain`; nothing with a blank one, which counts as absent. */
+export const problemOf = (namesrvDomain: string): string | undefined => {
+  const domain = namesrvDomain.trim()
+  return domain === "" ? undefined : problemOfDomain(ForeignText.isClean(domain) ? domain : "")
 }

@@ -1,125 +1,173 @@
+import { type Duration, Effect } from "effect"
 import { AUTO_CREATE_TOPIC_KEY_TOPIC, DEFAULT_INSTANCE_NAME } from "../message/MixAll.ts"
-import type { RemotingClientConfig } from "../transport/RemotingClient.ts"
-import { ConfigProblem, InvalidConfig } from "./ClientError.ts"
 import * as AddressServerUrl from "./AddressServerUrl.ts"
+import type { InvalidConfig } from "./ClientError.ts"
 import * as ClientSecurity from "./ClientSecurity.ts"
 import { parseNamesrvAddr } from "./NameServerAddresses.ts"
+import { COMMON_PREFIX } from "./options/ConfigNames.ts"
+import { type Option, type Resolved, show, type TableOf } from "./options/Option.ts"
+import * as Kinds from "./options/OptionKinds.ts"
+import * as OptionTable from "./options/OptionTable.ts"
+import * as ReadOptions from "./options/ReadOptions.ts"
+import * as Remoting from "./RemotingOptions.ts"
 
 /**
- * The options of a client instance, with RocketMQ's words and defaults.
+ * The options of a client instance, with RocketMQ's words and defaults. A time is any `Duration.Input`; a bare number is
+ * milliseconds.
  *
  * Source: RocketMQ `ClientConfig`, `NettyClientConfig`.
  */
-export interface ClientConfig extends ClientSecurity.SecurityConfig {
+export interface InstanceOptions {
   /**
-   * The name servers, `host:port;host:port` or a list. Host names, IPv4 and `[IPv6]` are accepted. When absent, the
+   * The name servers, `host:port;host:port` or a list. Host names, IPv4 and `[IPv6]` are accepted. By default the
    * environment variable `NAMESRV_ADDR`, a `NameServerResolver` and {@link namesrvDomain} are asked, in this order.
    */
-  readonly namesrvAddr: string | ReadonlyArray<string> | undefined
+  readonly namesrvAddr?: string | ReadonlyArray<string> | undefined
   /**
    * Host of an HTTP address server, from which the name server list is read at start and every 2 minutes: Java's
-   * `rocketmq.namesrv.domain`. There is no default host. The URL is `http://<domain>:8080/rocketmq/<subgroup>`, without
+   * `rocketmq.namesrv.domain`. By default there is none. The URL is `http://<domain>:8080/rocketmq/<subgroup>`, without
    * `:8080` when the domain has a port of its own. A whole URL (`https://ns.example/list`) is asked as it is; one without a
    * path gets `/rocketmq/<subgroup>`.
    */
-  readonly namesrvDomain: string | undefined
+  readonly namesrvDomain?: string | undefined
   /** The last part of that URL; default `nsaddr` (Java `rocketmq.namesrv.domain.subgroup`). */
-  readonly namesrvDomainSubgroup: string
-  /** Default `DEFAULT`, which becomes `<pid>#<number>`; clients with equal names share one instance (Java `instanceName`). */
-  readonly instanceName: string
+  readonly namesrvDomainSubgroup?: string | undefined
+  /** Part of the client id; default `DEFAULT`, which becomes `<pid>#<number>`. Clients with equal names share one instance (Java `instanceName`). */
+  readonly instanceName?: string | undefined
   /** The client address to announce; by default one of this machine's own (Java `clientIP`). */
-  readonly clientIP: string | undefined
-  /** Part of the client id and of the address server's URL (Java `unitName`). */
-  readonly unitName: string | undefined
-  /** Milliseconds between route updates; default 30,000 (Java `pollNameServerInterval`). */
-  readonly pollNameServerInterval: number
-  /** Milliseconds between heartbeats; default 30,000 (Java `heartbeatBrokerInterval`). */
-  readonly heartbeatBrokerInterval: number
-  /** Milliseconds between offset commits of consumers; default 5,000 (Java `persistConsumerOffsetInterval`). */
-  readonly persistConsumerOffsetInterval: number
-  /** Milliseconds that a request to a name server, a heartbeat and the like may take; default 3,000 (Java `mqClientApiTimeout`). */
-  readonly mqClientApiTimeout: number
+  readonly clientIP?: string | undefined
+  /** Part of the client id and of the address server's URL; by default none (Java `unitName`). */
+  readonly unitName?: string | undefined
+  /** Time between route updates; default 30 seconds (Java `pollNameServerInterval`). */
+  readonly pollNameServerInterval?: Duration.Input | undefined
+  /** Time between heartbeats; default 30 seconds (Java `heartbeatBrokerInterval`). */
+  readonly heartbeatBrokerInterval?: Duration.Input | undefined
+  /** Time between offset commits of consumers; default 5 seconds (Java `persistConsumerOffsetInterval`). */
+  readonly persistConsumerOffsetInterval?: Duration.Input | undefined
+  /** How long a request to a name server, a heartbeat and the like may take; default 3 seconds (Java `mqClientApiTimeout`). */
+  readonly mqClientApiTimeout?: Duration.Input | undefined
   /**
    * The template topic: a topic that does not exist yet is sent over its route, and created by the broker from it. Default
    * `TBW102`, which brokers have while they let sends create topics. Another one must exist, with the third permission bit
    * (perm 7). It is in no namespace (Java `createTopicKey`; 5.x clients look up the route of `TBW102` whatever it says, 4.x
    * ones that of the option, as this client does).
    */
-  readonly createTopicKey: string
+  readonly createTopicKey?: string | undefined
   /** Whether there are metrics; default true. They cost a send about one part in twenty. */
-  readonly metrics: boolean
-  /** Options of the remoting client: connect timeout, caps on what is in flight, header form, hook. */
-  readonly remoting: Partial<RemotingClientConfig>
+  readonly metrics?: boolean | undefined
+  /** How connections are opened, held and used, header form, hook; each part has its own default. */
+  readonly remoting?: Remoting.RemotingOptions | undefined
 }
+
+/** What a user gives: any of a client's options; an absent or undefined option means its default. */
+export interface ClientOptions extends InstanceOptions, ClientSecurity.SecurityOptions {}
+
+const isTexts = (value: unknown): value is string | ReadonlyArray<string> =>
+  typeof value === "string" || (Array.isArray(value) && value.every((item) => typeof item === "string"))
+
+const addresses = Kinds.entry<string | ReadonlyArray<string>>(
+  {
+    name: "name-server",
+    also: ["namesrv.addr"],
+    bareNames: ["namesrv-addr"],
+    common: true,
+    java: "the same",
+    absent: "a resolver, else `namesrvDomain`"
+  },
+  ({ items, text }) => Effect.succeed(items ?? text),
+  { isList: true }
+)
+
+const namesrvAddr: Option<string | ReadonlyArray<string> | undefined, string | ReadonlyArray<string>> = {
+  default: undefined,
+  check: (given, report) => {
+    if (!isTexts(given)) {
+      report(`must be a text or a list of texts, is ${show(given)}`)
+      return undefined
+    }
+    const { problems } = parseNamesrvAddr(given)
+    for (const { path, problem } of problems) report(problem, path.replace("namesrvAddr", ""))
+    return problems.length === 0 ? given : undefined
+  },
+  entries: [addresses],
+  read: (find) => find(addresses)
+}
+
+/** The table of {@link InstanceOptions}. */
+const instanceTable = {
+  namesrvAddr,
+  namesrvDomain: Kinds.text({
+    name: "namesrv.domain",
+    common: true,
+    java: "`rocketmq.namesrv.domain`; no default host",
+    absent: "none",
+    default: undefined,
+    check: AddressServerUrl.problemOf
+  }),
+  namesrvDomainSubgroup: Kinds.text({
+    name: "namesrv.domain.subgroup",
+    common: true,
+    java: "`rocketmq.namesrv.domain.subgroup`",
+    default: "nsaddr"
+  }),
+  instanceName: Kinds.text({
+    name: "instance-name",
+    java: "the same",
+    default: DEFAULT_INSTANCE_NAME,
+    blank: "refused"
+  }),
+  clientIP: Kinds.text({
+    name: "client-ip",
+    java: "the same",
+    absent: "an address of this machine",
+    default: undefined
+  }),
+  unitName: Kinds.text({ name: "unit-name", java: "the same", absent: "none", default: undefined }),
+  pollNameServerInterval: Kinds.time({
+    name: "poll-name-server-interval",
+    java: "the same",
+    default: 30_000,
+    least: 1
+  }),
+  heartbeatBrokerInterval: Kinds.time({
+    name: "heartbeat-broker-interval",
+    java: "the same",
+    default: 30_000,
+    least: 1
+  }),
+  persistConsumerOffsetInterval: Kinds.time({
+    name: "persist-consumer-offset-interval",
+    java: "the same",
+    default: 5_000,
+    least: 1
+  }),
+  mqClientApiTimeout: Kinds.time({ name: "mq-client-api-timeout", java: "the same", default: 3_000, least: 1 }),
+  createTopicKey: Kinds.text({
+    name: "create-topic-key",
+    java: "the same",
+    default: AUTO_CREATE_TOPIC_KEY_TOPIC,
+    blank: "refused"
+  }),
+  metrics: Kinds.boolean({ name: "metrics", java: "none", default: true }),
+  remoting: Remoting.definition
+} satisfies TableOf<InstanceOptions>
+
+/** The table of {@link ClientOptions}, with what belongs to the client instance of every kind of client. */
+export const table = { ...instanceTable, ...ClientSecurity.table }
+
+/** {@link ClientOptions} with a value for each of them, times in milliseconds. */
+export interface ClientConfig extends Resolved<typeof instanceTable>, ClientSecurity.SecurityConfig {}
 
 /** The defaults of {@link ClientConfig}. */
-export const defaults: ClientConfig = {
-  ...ClientSecurity.defaults,
-  namesrvAddr: undefined,
-  namesrvDomain: undefined,
-  namesrvDomainSubgroup: "nsaddr",
-  instanceName: DEFAULT_INSTANCE_NAME,
-  clientIP: undefined,
-  unitName: undefined,
-  pollNameServerInterval: 30_000,
-  heartbeatBrokerInterval: 30_000,
-  persistConsumerOffsetInterval: 5_000,
-  mqClientApiTimeout: 3_000,
-  createTopicKey: AUTO_CREATE_TOPIC_KEY_TOPIC,
-  metrics: true,
-  remoting: {}
-}
+export const defaults: ClientConfig = OptionTable.defaultsOf<ClientConfig>(table)
 
-/** What a user gives: any part of {@link ClientConfig}; an absent or undefined option means its default. */
-export type ClientOptions = { readonly [K in keyof ClientConfig]?: ClientConfig[K] | undefined }
+/** Fills options up with the defaults, and tells everything that cannot be used. */
+export const resolve = (options: ClientOptions): OptionTable.Resolution<ClientConfig> =>
+  OptionTable.resolve<ClientConfig>(table, options)
 
-/** Fills `options` up with the defaults that are `given`; undefined counts as absent. */
-export const withDefaults = <C extends object>(
-  given: C,
-  options: { readonly [K in keyof C]?: C[K] | undefined }
-): C => {
-  const merged = { ...given }
-  for (const key in given) {
-    const value = options[key]
-    if (value !== undefined) merged[key] = value
-  }
-  return merged
-}
-
-const positive: ReadonlyArray<keyof ClientConfig> = [
-  "pollNameServerInterval",
-  "heartbeatBrokerInterval",
-  "persistConsumerOffsetInterval",
-  "mqClientApiTimeout"
-]
-
-/** Every problem of a configuration, none when it is usable. */
-export const problems = (config: ClientConfig): ReadonlyArray<ConfigProblem> => {
-  const found: Array<ConfigProblem> = []
-  if (config.namesrvAddr !== undefined) found.push(...parseNamesrvAddr(config.namesrvAddr).problems)
-  for (const key of positive) {
-    const value = config[key]
-    if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
-      found.push(
-        new ConfigProblem({
-          path: key,
-          problem: `must be a number of milliseconds above 0, is ${JSON.stringify(value) ?? "undefined"}`
-        })
-      )
-    }
-  }
-  if (config.instanceName.trim() === "") found.push(new ConfigProblem({ path: "instanceName", problem: "is blank" }))
-  if (config.createTopicKey.trim() === "")
-    found.push(new ConfigProblem({ path: "createTopicKey", problem: "is blank" }))
-  for (const problem of [...AddressServerUrl.problems(config), ...ClientSecurity.problems(config)]) found.push(problem)
-  return found
-}
-
-/** {@link problems} as an error, or undefined. */
-export const check = (config: ClientConfig): InvalidConfig | undefined => {
-  const found = problems(config)
-  return found.length === 0 ? undefined : new InvalidConfig({ problems: found })
-}
+/** The options as a checked configuration; fails with an `InvalidConfig` that lists every problem. */
+export const check = (options: ClientOptions): Effect.Effect<OptionTable.Checked<ClientConfig>, InvalidConfig> =>
+  OptionTable.accept(resolve(options))
 
 /**
  * Which clients share one instance: those with equal keys. It holds everything that must not be mixed (the name servers
@@ -135,3 +183,16 @@ export const sharingKey = (config: ClientConfig): string =>
     config.unitName ?? null,
     ...ClientSecurity.sharingKey(config)
   ])
+
+/**
+ * Reads the options that all clients of a process have in common out of the current `ConfigProvider`, below `rocketmq`, and
+ * checks them together with those that are given, which win. Fails with an `InvalidConfig` that lists every problem.
+ */
+export const fromConfig = Effect.fnUntraced(function* (given: ReadOptions.OverridesOrConfig<ClientOptions>) {
+  const { options, ...resolution } = yield* ReadOptions.read<ClientOptions, ClientConfig>(
+    { prefix: undefined, parts: [{ table, prefixes: [COMMON_PREFIX] }], resolve },
+    given
+  )
+  yield* OptionTable.accept(resolution)
+  return options
+})

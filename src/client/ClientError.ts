@@ -5,11 +5,13 @@ import { TlsReason } from "../transport/Tls.ts"
 import { AccessDenied } from "./AccessDenied.ts"
 import { AddressRefused } from "./AddressRefused.ts"
 import { MAX_QUEUES } from "./RouteQueues.ts"
+import { InvalidConfig } from "./options/InvalidConfig.ts"
 import { RouteProblem, routeRemedy } from "./RouteProblem.ts"
 import { ServiceState } from "./ServiceState.ts"
 
 export { AccessDenied, AccessProblem } from "./AccessDenied.ts"
 export { AddressProblem, AddressRefused } from "./AddressRefused.ts"
+export { ConfigProblem, InvalidConfig } from "./options/InvalidConfig.ts"
 export { RouteProblem } from "./RouteProblem.ts"
 
 /** A call that the service state does not allow: a second start, a send before the start or after the shutdown. */
@@ -50,26 +52,6 @@ export class InvalidGroup extends Schema.TaggedError<InvalidGroup>()("InvalidGro
 }) {
   override get message() {
     return `The group "${this.group}" is not usable: ${this.detail}.`
-  }
-}
-
-/** One option that has no usable value. */
-export class ConfigProblem extends Schema.Class<ConfigProblem>("ConfigProblem")({
-  /** The option, or the name under which a `ConfigProvider` has it. */
-  path: Schema.String,
-  /** What is wrong with its value, in words. */
-  problem: Schema.String
-}) {}
-
-/** Options that cannot be used; all of them are listed at once. */
-export class InvalidConfig extends Schema.TaggedError<InvalidConfig>()("InvalidConfig", {
-  /** All of them, at least one. */
-  problems: Schema.Array(ConfigProblem)
-}) {
-  override get message() {
-    return `The configuration has ${this.problems.length} problem(s): ${this.problems
-      .map((p) => `${p.path}: ${p.problem}`)
-      .join("; ")}.`
   }
 }
 

@@ -23,7 +23,7 @@ import * as Rebalance from "./RebalanceService.ts"
 import * as ReplyPush from "./push/ReplyPush.ts"
 import * as Replies from "./push/ReplyTable.ts"
 import * as TransactionCheckPush from "./push/TransactionCheckPush.ts"
-import { resolve } from "./ResolveConfig.ts"
+import { complete } from "./ResolveConfig.ts"
 import * as ServiceLife from "./ServiceLife.ts"
 import * as Routes from "./TopicRoute.ts"
 
@@ -129,7 +129,7 @@ export class MQClientInstance extends Context.Service<MQClientInstance, MQClient
    */
   static readonly layer = (options: ClientConfig.ClientOptions): Layer.Layer<MQClientInstance, StartError, Wire> =>
     Layer.unwrap(
-      resolve(ClientConfig.withDefaults(ClientConfig.defaults, options)).pipe(
+      Effect.suspend(() => complete(ClientConfig.resolve(options))).pipe(
         Effect.mapError((reason) => new StartError({ step: "3.0", name: "check the configuration", reason })),
         Effect.map(MQClientInstance.layerResolved)
       )

@@ -8,6 +8,7 @@ import type { InvalidConfig, StartError } from "./ClientError.ts"
 import { MQClientInstance, type MQClientInstanceShape } from "./MQClientInstance.ts"
 import * as ClientSecurity from "./ClientSecurity.ts"
 import { NameServerResolver } from "./NameServerResolver.ts"
+import type { Checked } from "./options/OptionTable.ts"
 import { resolve } from "./ResolveConfig.ts"
 import { RpcHooks } from "./RpcHooks.ts"
 
@@ -63,12 +64,12 @@ export class MQClientManager extends Context.Service<
   MQClientManager,
   {
     /**
-     * The running instance for a configuration, held for as long as the scope is open. Name servers come from the
+     * The running instance for a checked configuration, held for as long as the scope is open. Name servers come from the
      * configuration, else from `NAMESRV_ADDR`, else from the resolver or the address server. Fails with `InvalidConfig`
      * before the instance's own start, and with the `StartError` of that.
      */
     readonly getOrCreateMQClientInstance: (
-      config: ClientConfig
+      config: Checked<ClientConfig>
     ) => Effect.Effect<MQClientInstanceShape, StartError | InvalidConfig, Scope.Scope>
     /** How many instances there are. */
     readonly size: Effect.Effect<number>
@@ -83,7 +84,7 @@ export class MQClientManager extends Context.Service<
           Effect.map(Layer.build(MQClientInstance.layerResolved(config)), Context.get(MQClientInstance))
       })
       return MQClientManager.of({
-        getOrCreateMQClientInstance: Effect.fnUntraced(function* (config: ClientConfig) {
+        getOrCreateMQClientInstance: Effect.fnUntraced(function* (config: Checked<ClientConfig>) {
           const resolved = yield* resolve(config)
           const resolver = yield* Effect.serviceOption(NameServerResolver)
           const services = [

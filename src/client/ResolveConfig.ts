@@ -1,10 +1,10 @@
 import { Config, Effect, Option } from "effect"
 import type { ClientConfig } from "./ClientConfig.ts"
-import { problems as problemsOf } from "./ClientConfig.ts"
 import { ConfigProblem, InvalidConfig } from "./ClientError.ts"
 import { parseNamesrvAddr } from "./NameServerAddresses.ts"
+import type { Checked, Resolution } from "./options/OptionTable.ts"
 import * as RpcHooks from "./RpcHooks.ts"
-import { SessionCredentials } from "./SessionCredentials.ts"
+import * as SessionCredentials from "./SessionCredentials.ts"
 
 /** The name servers of the environment variable `NAMESRV_ADDR`, through `Config`, or what is wrong with them. */
 const namesrvFromEnvironment = Config.option(Config.String("NAMESRV_ADDR")).pipe(
@@ -24,20 +24,41 @@ const namesrvFromEnvironment = Config.option(Config.String("NAMESRV_ADDR")).pipe
   )
 )
 
+/** The credentials of the service `SessionCredentials`, where it is provided, or what is wrong with them. */
+const providedCredentials = Effect.map(Effect.serviceOption(SessionCredentials.SessionCredentials), (found) => {
+  const provided = Option.getOrUndefined(found)
+  const problem = provided === undefined ? undefined : SessionCredentials.problemOf(provided)
+  return problem === undefined
+    ? { credentials: provided, problems: [] }
+    : { credentials: undefined, problems: [new ConfigProblem({ path: "SessionCredentials", problem })] }
+})
+
 /**
- * Fills in what a configuration leaves open, name servers from `NAMESRV_ADDR`, credentials from the service
- * `SessionCredentials`, hooks from `RpcHooks`, and checks the whole of it. Fails with an `InvalidConfig` that lists
+ * Fills in what a checked configuration leaves open: name servers from `NAMESRV_ADDR`, credentials from the service
+ * `SessionCredentials`, hooks from `RpcHooks`; and checks what it takes from there. Fails with an `InvalidConfig` that lists
  * every problem; the caller knows which step of a start it is.
  */
-export const resolve = Effect.fnUntraced(function* (config: ClientConfig) {
-  const provided = yield* Effect.serviceOption(SessionCredentials)
-  const credentials = config.credentials ?? Option.getOrUndefined(provided)
+export const resolve = (config: Checked<ClientConfig>): Effect.Effect<ClientConfig, InvalidConfig> =>
+  complete({ config, problems: [] })
+
+/** {@link resolve} for options that were only just checked: their problems and those of what is filled in, all at once. */
+export const complete = Effect.fnUntraced(function* ({
+  config,
+  problems: found
+}: Resolution<ClientConfig>): Effect.fn.Return<ClientConfig, InvalidConfig> {
   const { remoting } = config
   const hooks = yield* RpcHooks.RpcHooks
   const rpcHook = RpcHooks.combine(remoting.rpcHook === undefined ? hooks : [remoting.rpcHook, ...hooks])
-  const { namesrvAddr, problems: ofEnvironment } =
+  const nameServers =
     config.namesrvAddr === undefined ? yield* namesrvFromEnvironment : { namesrvAddr: config.namesrvAddr, problems: [] }
-  const resolved: ClientConfig = { ...config, namesrvAddr, credentials, remoting: { ...remoting, rpcHook } }
-  const problems = [...ofEnvironment, ...problemsOf(resolved)]
-  return problems.length === 0 ? resolved : yield* new InvalidConfig({ problems })
+  const access =
+    config.credentials === undefined ? yield* providedCredentials : { credentials: config.credentials, problems: [] }
+  const problems = [...nameServers.problems, ...access.problems, ...found]
+  if (problems.length > 0) return yield* new InvalidConfig({ problems })
+  return {
+    ...config,
+    namesrvAddr: nameServers.namesrvAddr,
+    credentials: access.credentials,
+    remoting: { ...remoting, rpcHook }
+  }
 })

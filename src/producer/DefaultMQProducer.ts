@@ -1,11 +1,12 @@
 import { Context, Effect, Layer, Random, Stream } from "effect"
-import { withDefaults } from "../client/ClientConfig.ts"
 import { StartError } from "../client/ClientError.ts"
 import { MQClientManager } from "../client/MQClientManager.ts"
+import { accept, type Resolution } from "../client/options/OptionTable.ts"
 import * as ServiceLife from "../client/ServiceLife.ts"
 import type { ServiceState } from "../client/ServiceState.ts"
-import * as ConfigNames from "./ConfigNames.ts"
-import * as ProducerConfig from "./ProducerConfig.ts"
+import type * as ProducerConfig from "./ProducerConfig.ts"
+import { resolve } from "./ProducerOptions.ts"
+import { readConfig } from "./ReadProducerConfig.ts"
 import * as ProducerSends from "./ProducerSends.ts"
 import { type ProducerState, viewOf } from "./ProducerState.ts"
 import * as TopicPublishInfoTable from "./queue/TopicPublishInfoTable.ts"
@@ -78,7 +79,11 @@ export class DefaultMQProducer extends Context.Service<DefaultMQProducer, Defaul
   /** A started producer for as long as the layer's scope is open; closing it is the shutdown. */
   static readonly layer = (
     options: ProducerConfig.ProducerOptions
-  ): Layer.Layer<DefaultMQProducer, StartError, MQClientManager> => Layer.effect(DefaultMQProducer, started(options))
+  ): Layer.Layer<DefaultMQProducer, StartError, MQClientManager> =>
+    Layer.effect(
+      DefaultMQProducer,
+      Effect.suspend(() => started(resolve(options)))
+    )
 
   /**
    * {@link layer} with options from `Config`, under the names in docs/configuration.md (`ROCKETMQ_PRODUCER_GROUP`,
@@ -86,36 +91,41 @@ export class DefaultMQProducer extends Context.Service<DefaultMQProducer, Defaul
    * used is told at once, by an `InvalidConfig`.
    */
   static readonly layerConfig = (
-    options?: ConfigNames.ConfigOverrides
+    options?: ProducerConfig.Overrides
   ): Layer.Layer<DefaultMQProducer, StartError, MQClientManager> =>
     Layer.effect(
       DefaultMQProducer,
-      ConfigNames.fromConfig(options).pipe(
-        Effect.mapError(
-          (reason) => new StartError({ step: "2.2", name: "check the configuration and the group", reason })
-        ),
-        Effect.flatMap(started)
-      )
+      Effect.flatMap(readConfig(options), (resolution) => Effect.andThen(acceptRead(resolution), started(resolution)))
     )
 }
 
-const started = Effect.fnUntraced(function* (options: ProducerConfig.ProducerOptions) {
-  const producer = yield* make(options)
+/** Refuses options that were read and cannot be used, as a start that names where each was found. */
+export const acceptRead = <C>(resolution: Resolution<C>): Effect.Effect<void, StartError> =>
+  Effect.asVoid(accept(resolution)).pipe(
+    Effect.mapError((reason) => new StartError({ step: "2.2", name: "check the configuration and the group", reason }))
+  )
+
+const started = Effect.fnUntraced(function* (resolution: Resolution<ProducerConfig.ProducerConfig>) {
+  const { producer } = yield* makeExtended(resolution)
   // Before the start: it does nothing where nothing runs.
   yield* Effect.addFinalizer(() => producer.shutdown)
   yield* producer.start
   return DefaultMQProducer.of(producer)
 })
 
-const make = (options: ProducerConfig.ProducerOptions) => Effect.map(makeExtended(options), ({ producer }) => producer)
+const make = (options: ProducerConfig.ProducerOptions) =>
+  Effect.map(
+    Effect.suspend(() => makeExtended(resolve(options))),
+    ({ producer }) => producer
+  )
 
 /** {@link DefaultMQProducer.make}, and what another kind of producer is built with. */
 export const makeExtended = Effect.fnUntraced(function* (
-  options: ProducerConfig.ProducerOptions,
+  resolution: Resolution<ProducerConfig.ProducerConfig>,
   extension?: Extension
 ) {
   const manager = yield* MQClientManager
-  const config = ProducerConfig.withoutNamespace(withDefaults(ProducerConfig.defaults, options))
+  const { config } = resolution
   const { producerGroup } = config
   const table = TopicPublishInfoTable.make(yield* firstTurn)
 
@@ -123,7 +133,7 @@ export const makeExtended = Effect.fnUntraced(function* (
     subject: `producer ${producerGroup}`,
     number: "2",
     startTimeoutMillis: config.startTimeoutMillis,
-    acquire: (context) => acquire({ config, manager, table, extension }, context),
+    acquire: (context) => acquire({ resolution, manager, table, extension }, context),
     isStartableAfter: (reason) => reason._tag === "DuplicateProducerGroup",
     afterRunning: ({ instance }, { step }) =>
       step("2.7", "heartbeat to all brokers", instance.heartbeat.sendHeartbeatToAllBroker),

@@ -1,16 +1,17 @@
 import { Effect, Random, type Scope, Stream } from "effect"
-import { type ConfigProblem, InvalidConfig, type StartError, type StartReason } from "../client/ClientError.ts"
+import type { StartError, StartReason } from "../client/ClientError.ts"
 import { HostInfo } from "../client/ClientId.ts"
 import type { MQProducerInner } from "../client/ClientMembers.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import type { MQClientManager } from "../client/MQClientManager.ts"
 import { checkGroup } from "../client/Names.ts"
 import { awaitReadiness } from "../client/Readiness.ts"
+import { accept, type Checked, type Resolution } from "../client/options/OptionTable.ts"
 import type { LifeContext, ServiceLife } from "../client/ServiceLife.ts"
 import { makeUniqueIds } from "../message/MessageId.ts"
 import { RESERVED_PRODUCER_GROUPS } from "../message/MixAll.ts"
 import { borrowOf } from "../client/TopicRoute.ts"
-import * as ProducerConfig from "./ProducerConfig.ts"
+import type { ProducerConfig } from "./ProducerConfig.ts"
 import * as ProducerSends from "./ProducerSends.ts"
 import type { TopicPublishInfoTable } from "./queue/TopicPublishInfoTable.ts"
 import * as RequestReply from "./reply/RequestReply.ts"
@@ -25,8 +26,6 @@ export interface Running extends ProducerSends.SendParts {
 
 /** What a kind of producer adds to the plain one. */
 export interface Extension {
-  /** What is wrong with its own options. */
-  readonly problems: ReadonlyArray<ConfigProblem>
   /** What the client instance gets to know of it besides; held until the producer has ended. */
   readonly attach: (instance: MQClientInstanceShape) => Effect.Effect<Partial<MQProducerInner>, never, Scope.Scope>
   /** Waits for its own work under way, for so many milliseconds at most; gives how much is left. */
@@ -35,34 +34,33 @@ export interface Extension {
 
 /** What a producer is made of before it has acquired anything. */
 export interface ProducerParts {
-  readonly config: ProducerConfig.ProducerConfig
+  readonly resolution: Resolution<ProducerConfig>
   readonly manager: MQClientManager["Service"]
   readonly table: TopicPublishInfoTable
   readonly extension: Extension | undefined
 }
 
 /** Checks all options and the group's name: the first problem of the name, or every problem of the options at once. */
-const check = ({ config, extension }: ProducerParts) =>
-  Effect.suspend((): Effect.Effect<void, StartReason> => {
-    const group = checkGroup(config.producerGroup, RESERVED_PRODUCER_GROUPS)
-    if (group !== undefined) return Effect.fail(group)
-    const problems = [...ProducerConfig.problems(config), ...(extension?.problems ?? [])]
-    return problems.length === 0 ? Effect.void : Effect.fail(new InvalidConfig({ problems }))
+const check = ({ resolution }: ProducerParts) =>
+  Effect.suspend((): Effect.Effect<Checked<ProducerConfig>, StartReason> => {
+    const { config, problems } = resolution
+    const isNoName = problems.some(({ path }) => path === "producerGroup")
+    const group = isNoName ? undefined : checkGroup(config.producerGroup, RESERVED_PRODUCER_GROUPS)
+    return group === undefined ? accept(resolution) : Effect.fail(group)
   })
 
 /** The topics that a start waits for: those it was told, else the template topic, which stands in for any. */
-const topicsOf = ({ createTopicKey, topics }: ProducerConfig.ProducerConfig) =>
-  topics.length === 0 ? [createTopicKey] : topics
+const topicsOf = ({ createTopicKey, topics }: ProducerConfig) => (topics.length === 0 ? [createTopicKey] : topics)
 
 /** Steps 2.2 to 2.6 of docs/startup.md; what they acquire is held by the scope. */
 export const acquire = Effect.fnUntraced(function* (
   parts: ProducerParts,
   life: LifeContext
 ): Effect.fn.Return<Running, StartError, Scope.Scope> {
-  const { config, extension, manager, table } = parts
+  const { extension, manager, table } = parts
   const { step } = life
+  const config = yield* step("2.2", "check the configuration and the group", check(parts))
   const { producerGroup } = config
-  yield* step("2.2", "check the configuration and the group", check(parts))
   const instance = yield* step("2.3", "get or create MQClientInstance", manager.getOrCreateMQClientInstance(config))
   const more = yield* extension?.attach(instance) ?? Effect.succeed({})
   yield* step(

@@ -1,34 +1,50 @@
-import { ConfigProblem } from "../client/ClientError.ts"
+import { Effect } from "effect"
+import * as ClientConfig from "../client/ClientConfig.ts"
+import { InvalidConfig } from "../client/ClientError.ts"
+import * as OptionTable from "../client/options/OptionTable.ts"
+import { type OverridesOrConfig, read, type ReadableKind } from "../client/options/ReadOptions.ts"
+import * as Options from "./ProducerOptions.ts"
+import * as Reading from "./ReadProducerConfig.ts"
+import * as Settings from "./TransactionSettings.ts"
 
-/** What a transactional producer can be told beside the options of every producer. */
-export interface TransactionSettings {
-  /** Checks that run at once; default 8 (Java `checkThreadPoolMaxSize`, 1 there). */
-  readonly checkConcurrency?: number | undefined
-  /** Checks that may run and wait; default 2,000 (Java `checkRequestHoldMax`). Those beyond are asked again by the broker. */
-  readonly checkRequestHoldMax?: number | undefined
-  /** Milliseconds that a check may take before the answer is UNKNOW; default 10,000. */
-  readonly checkTimeoutMillis?: number | undefined
-  /** Milliseconds that a local transaction may take before it is interrupted; by default as long as it likes. */
-  readonly transactionTimeoutMillis?: number | undefined
+/** The options of a transactional producer that can come from a `Config`: those of a producer, and its own. */
+export interface TransactionConfigOptions extends Options.ProducerOptions, Settings.TransactionSettings {}
+
+/** {@link TransactionConfigOptions} with a value for each of them, times in milliseconds. */
+export interface TransactionConfig extends Options.ProducerConfig, Settings.ResolvedTransactionSettings {}
+
+/** Options of which each may be a `Config` of its own, or one `Config` of any of them. */
+export type Overrides = OverridesOrConfig<TransactionConfigOptions>
+
+const table = { ...Options.table, ...Settings.table }
+
+/** Fills options up with the defaults, and tells everything that cannot be used. */
+export const resolve = (options: Partial<TransactionConfigOptions>): OptionTable.Resolution<TransactionConfig> => {
+  const single = OptionTable.resolve<TransactionConfig>(table, options)
+  const { config } = single
+  // The brokers then know it before it has sent anything, so that they can ask about messages of an earlier run.
+  const readiness = options.readiness === undefined && config.topics.length > 0 ? "registered" : config.readiness
+  return Options.complete({ ...single, config: { ...config, readiness } })
 }
 
-/** The defaults of {@link TransactionSettings}; a local transaction may take as long as it likes. */
-export const defaults = { checkConcurrency: 8, checkRequestHoldMax: 2_000, checkTimeoutMillis: 10_000 }
-
-/** Every problem of the settings. */
-export const problems = (settings: TransactionSettings): ReadonlyArray<ConfigProblem> => {
-  const found: Array<ConfigProblem> = []
-  for (const path of ["checkConcurrency", "checkRequestHoldMax"] as const) {
-    const value = settings[path]
-    if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {
-      found.push(new ConfigProblem({ path, problem: `must be a whole number of at least 1, is ${value}` }))
-    }
-  }
-  for (const path of ["checkTimeoutMillis", "transactionTimeoutMillis"] as const) {
-    const value = settings[path]
-    if (value !== undefined && !(Number.isFinite(value) && value > 0)) {
-      found.push(new ConfigProblem({ path, problem: `must be a number of milliseconds above 0, is ${value}` }))
-    }
-  }
-  return found
+const kind: ReadableKind<TransactionConfigOptions, TransactionConfig> = {
+  prefix: Reading.PREFIX,
+  parts: [
+    { table: { ...Options.ownTable, ...Settings.table }, prefixes: Reading.ownPrefixes },
+    { table: ClientConfig.table, prefixes: Reading.sharedPrefixes }
+  ],
+  resolve: Reading.withGroup(resolve)
 }
+
+/** Reads and checks the options of a transactional producer, as `readConfig` of ReadProducerConfig.ts does. */
+export const readConfig = (given: Overrides = {}) => read(kind, given)
+
+/** `ProducerConfig.fromConfig` for a transactional producer. */
+export const fromConfig = Effect.fnUntraced(function* (
+  given: Overrides = {}
+): Effect.fn.Return<TransactionConfigOptions, InvalidConfig> {
+  const { options, problems } = yield* readConfig(given)
+  const { producerGroup } = options
+  if (problems.length > 0 || producerGroup === undefined) return yield* new InvalidConfig({ problems })
+  return { ...options, producerGroup }
+})

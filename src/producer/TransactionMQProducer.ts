@@ -1,28 +1,25 @@
 import { Context, Effect, Exit, Layer } from "effect"
-import { StartError } from "../client/ClientError.ts"
+import { ConfigProblem, type StartError } from "../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import type { MQClientManager } from "../client/MQClientManager.ts"
+import type { Resolution } from "../client/options/OptionTable.ts"
 import type { Message } from "../message/Message.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
 import { decodeOffsetMessageId } from "../message/MessageId.ts"
-import * as Namespace from "../message/Namespace.ts"
 import type { SendResult } from "../message/SendResult.ts"
 import { SysFlag } from "../message/SysFlag.ts"
 import type { EncodeOptions, Topic } from "../message/Topic.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
 import * as MessageProperties from "../protocol/MessageProperties.ts"
-import * as ConfigNames from "./ConfigNames.ts"
-import { DefaultMQProducer, type DefaultMQProducerShape, makeExtended } from "./DefaultMQProducer.ts"
+import { acceptRead, DefaultMQProducer, type DefaultMQProducerShape, makeExtended } from "./DefaultMQProducer.ts"
 import { commitOrRollback, remarkOf } from "./transaction/EndOfTransaction.ts"
 import { type LocalTransactionState, ofExit } from "./transaction/LocalTransactionState.ts"
 import type { Outgoing } from "./send/Outgoing.ts"
 import { withProperties } from "./send/OutgoingProperties.ts"
-import type { ProducerOptions } from "./ProducerConfig.ts"
 import { InvalidMessage, type SendError } from "./send/SendError.ts"
 import type { SendOptions } from "./send/SendOptions.ts"
 import { encode } from "./TypedSends.ts"
 import * as TransactionConfig from "./TransactionConfig.ts"
-import type { TransactionSettings } from "./TransactionConfig.ts"
 import * as TransactionChecks from "./transaction/TransactionChecks.ts"
 import { LocalTransactionTimeout, TransactionNotRun } from "./transaction/TransactionError.ts"
 import * as Drain from "../client/Drain.ts"
@@ -31,7 +28,7 @@ import * as Drain from "../client/Drain.ts"
  * The options of a transactional producer. With `topics` the readiness is `registered` unless another one is given: the
  * brokers then know the producer before it has sent anything, so that they can ask about messages of an earlier run.
  */
-export interface TransactionProducerOptions<R> extends ProducerOptions, TransactionSettings {
+export interface TransactionProducerOptions<R> extends TransactionConfig.TransactionConfigOptions {
   /**
    * Says what has become of the local transaction of a half message that is still undecided; a broker asks. A failure, a
    * defect and running out of time count as UNKNOW: the broker asks again, 15 times in all unless it is configured
@@ -139,7 +136,8 @@ export class TransactionMQProducer extends Context.Service<TransactionMQProducer
   /** A producer in Java's shape, with `start` and `shutdown` of its own. It acquires nothing. */
   static readonly make = <R = never>(
     options: TransactionProducerOptions<R>
-  ): Effect.Effect<TransactionMQProducerShape, never, MQClientManager | R> => make(options)
+  ): Effect.Effect<TransactionMQProducerShape, never, MQClientManager | R> =>
+    Effect.suspend(() => make(TransactionConfig.resolve(options), options.checkLocalTransaction))
 
   /** A started producer for as long as the layer's scope is open; closing it is the shutdown. */
   static readonly layer = <R = never>(
@@ -162,20 +160,26 @@ export class TransactionMQProducer extends Context.Service<TransactionMQProducer
    */
   static readonly layerConfig = <R = never>(
     checkLocalTransaction: TransactionProducerOptions<R>["checkLocalTransaction"],
-    options?: ConfigNames.TransactionOverrides
+    options?: TransactionConfig.Overrides
   ): Layer.Layer<TransactionMQProducer, StartError, MQClientManager | R> =>
     Layer.effect(TransactionMQProducer, startedConfig(checkLocalTransaction, options))
 
   /** {@link layerConfig}, and the same producer as `DefaultMQProducer`: see {@link layerWithProducer}. */
   static readonly layerConfigWithProducer = <R = never>(
     checkLocalTransaction: TransactionProducerOptions<R>["checkLocalTransaction"],
-    options?: ConfigNames.TransactionOverrides
+    options?: TransactionConfig.Overrides
   ): Layer.Layer<TransactionMQProducer | DefaultMQProducer, StartError, MQClientManager | R> =>
     Layer.effectContext(Effect.map(startedConfig(checkLocalTransaction, options), both))
 }
 
-const started = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions<R>) {
-  const producer = yield* make(options)
+const started = <R>(options: TransactionProducerOptions<R>) =>
+  Effect.suspend(() => startedFrom(TransactionConfig.resolve(options), options.checkLocalTransaction))
+
+const startedFrom = Effect.fnUntraced(function* <R>(
+  resolution: Resolution<TransactionConfig.TransactionConfig>,
+  checkLocalTransaction: TransactionProducerOptions<R>["checkLocalTransaction"]
+) {
+  const producer = yield* make(resolution, checkLocalTransaction)
   // Before the start: it does nothing where nothing runs.
   yield* Effect.addFinalizer(() => producer.shutdown)
   yield* producer.start
@@ -184,11 +188,10 @@ const started = Effect.fnUntraced(function* <R>(options: TransactionProducerOpti
 
 const startedConfig = <R>(
   checkLocalTransaction: TransactionProducerOptions<R>["checkLocalTransaction"],
-  options: ConfigNames.TransactionOverrides | undefined
+  options: TransactionConfig.Overrides | undefined
 ) =>
-  ConfigNames.transactionFromConfig(options).pipe(
-    Effect.mapError((reason) => new StartError({ step: "2.2", name: "check the configuration and the group", reason })),
-    Effect.flatMap((settings) => started({ ...settings, checkLocalTransaction }))
+  Effect.flatMap(TransactionConfig.readConfig(options), (resolution) =>
+    Effect.andThen(acceptRead(resolution), startedFrom(resolution, checkLocalTransaction))
   )
 
 /** One producer as both services. */
@@ -218,36 +221,36 @@ const asHalf =
     return "sysFlag" in half ? { ...half, sysFlag: half.sysFlag | SysFlag.TRANSACTION_PREPARED } : half
   }
 
-const make = Effect.fnUntraced(function* <R>(options: TransactionProducerOptions<R>) {
+/** Whoever writes no types could leave the check out. */
+const withCheck = <C>({ config, problems }: Resolution<C>, check: unknown): Resolution<C> =>
+  typeof check === "function"
+    ? { config, problems }
+    : {
+        config,
+        problems: [...problems, new ConfigProblem({ path: "checkLocalTransaction", problem: "must be a function" })]
+      }
+
+const make = Effect.fnUntraced(function* <R>(
+  resolution: Resolution<TransactionConfig.TransactionConfig>,
+  checkLocalTransaction: TransactionProducerOptions<R>["checkLocalTransaction"]
+) {
   const context = yield* Effect.context<R>()
-  const { checkLocalTransaction, transactionTimeoutMillis } = options
+  const { transactionTimeoutMillis } = resolution.config
   // A check names the group as users do, whichever way it was given.
-  const producerGroup = Namespace.unwrap(options.namespace, options.producerGroup)
-  const checks = TransactionChecks.make(
-    {
-      producerGroup,
-      checkConcurrency: options.checkConcurrency ?? TransactionConfig.defaults.checkConcurrency,
-      checkRequestHoldMax: options.checkRequestHoldMax ?? TransactionConfig.defaults.checkRequestHoldMax,
-      checkTimeoutMillis: options.checkTimeoutMillis ?? TransactionConfig.defaults.checkTimeoutMillis
-    },
-    (message) => Effect.provideContext(checkLocalTransaction(message), context)
+  const checks = TransactionChecks.make(resolution.config, (message) =>
+    Effect.provideContext(checkLocalTransaction(message), context)
   )
   const pending = Drain.make()
   const counters = { begun: 0, committed: 0, rolledBack: 0, unknown: 0, endsLost: 0 }
-  const readiness = options.readiness ?? ((options.topics ?? []).length > 0 ? "registered" : undefined)
 
-  const { config, producer, running } = yield* makeExtended(
-    { ...options, readiness },
-    {
-      problems: TransactionConfig.problems(options),
-      attach: checks.attach,
-      drain: (timeoutMillis) =>
-        Effect.map(
-          Effect.all([pending.drain(timeoutMillis), checks.drain(timeoutMillis)], { concurrency: "unbounded" }),
-          ([transactions, asked]) => transactions + asked
-        )
-    }
-  )
+  const { config, producer, running } = yield* makeExtended(withCheck(resolution, checkLocalTransaction), {
+    attach: checks.attach,
+    drain: (timeoutMillis) =>
+      Effect.map(
+        Effect.all([pending.drain(timeoutMillis), checks.drain(timeoutMillis)], { concurrency: "unbounded" }),
+        ([transactions, asked]) => transactions + asked
+      )
+  })
   const ready = asHalf(config.producerGroup)
 
   /** Tells the broker; it asks when this gets lost. */

@@ -12,7 +12,7 @@ import {
   type TransactionMQProducerShape,
   type TransactionResult
 } from "../producer/TransactionMQProducer.ts"
-import type { TransactionSettings } from "../producer/TransactionConfig.ts"
+import type { TransactionSettings } from "../producer/TransactionSettings.ts"
 import { calls, type DefaultMQProducer } from "./DefaultMQProducer.ts"
 import { managerLayer, type PlainOptions, redact } from "./Options.ts"
 import { build, type CallOptions, type Run, runWith } from "./Run.ts"

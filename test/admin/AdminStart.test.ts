@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Exit, Layer } from "effect"
+import type { AdminOptions } from "../../src/admin/AdminConfig.ts"
 import { MQAdmin } from "../../src/admin/MQAdmin.ts"
-import type { AdminOptions } from "../../src/admin/MQAdmin.ts"
 import { InvalidConfig } from "../../src/client/ClientError.ts"
 import { MQClientInstance } from "../../src/client/MQClientInstance.ts"
 import type { StartStep } from "../../src/client/StartStep.ts"

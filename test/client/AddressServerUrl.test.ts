@@ -4,10 +4,8 @@ import * as AddressServerUrl from "../../src/client/AddressServerUrl.ts"
 import * as ClientConfig from "../../src/client/ClientConfig.ts"
 import { failureOf, makeProducer, onMemory, timed } from "../support/rig.ts"
 
-const { defaults, withDefaults } = ClientConfig
-
-const urlOf = (options: ClientConfig.ClientOptions) => AddressServerUrl.url(withDefaults(defaults, options))
-const problemsOf = (namesrvDomain: string) => ClientConfig.problems(withDefaults(defaults, { namesrvDomain }))
+const urlOf = (options: ClientConfig.ClientOptions) => AddressServerUrl.url(ClientConfig.resolve(options).config)
+const problemsOf = (namesrvDomain: string) => ClientConfig.resolve({ namesrvDomain }).problems
 
 describe("the URL of the address server", () => {
   it("is built as RocketMQ builds it", () => {

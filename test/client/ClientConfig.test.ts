@@ -4,11 +4,11 @@ import type * as os from "node:os"
 import * as ClientConfig from "../../src/client/ClientConfig.ts"
 import { buildMQClientId, changeInstanceNameToPID, HostInfo, localAddress } from "../../src/client/ClientId.ts"
 import type { Readiness } from "../../src/client/Readiness.ts"
-import * as ProducerConfig from "../../src/producer/ProducerConfig.ts"
+import { resolve as resolveProducer } from "../../src/producer/ProducerOptions.ts"
 
-const { defaults, sharingKey, withDefaults } = ClientConfig
+const { defaults, resolve, sharingKey } = ClientConfig
 
-const keyOf = (options: ClientConfig.ClientOptions) => sharingKey(withDefaults(defaults, options))
+const keyOf = (options: ClientConfig.ClientOptions) => sharingKey(resolve(options).config)
 
 const face = (address: string, family: "IPv4" | "IPv6", internal = false): os.NetworkInterfaceInfo => {
   const rest = { address, internal, netmask: "", mac: "", cidr: null }
@@ -17,13 +17,13 @@ const face = (address: string, family: "IPv4" | "IPv6", internal = false): os.Ne
 
 describe("options", () => {
   it("fill up with the defaults; undefined counts as absent", () => {
-    const config = withDefaults(defaults, { namesrvAddr: "a:1", unitName: undefined, mqClientApiTimeout: undefined })
+    const { config } = resolve({ namesrvAddr: "a:1", unitName: undefined, mqClientApiTimeout: undefined })
     assert.strictEqual(config.mqClientApiTimeout, 3_000)
     assert.deepStrictEqual({ ...config, namesrvAddr: undefined }, defaults)
   })
 
   it("report all problems at once, each with its path", () => {
-    const config = withDefaults(ProducerConfig.defaults, {
+    const { problems } = resolveProducer({
       producerGroup: "pg",
       namesrvAddr: "nope",
       pollNameServerInterval: 0,
@@ -40,39 +40,34 @@ describe("options", () => {
       drainTimeoutMillis: -1,
       sendMsgMaxTimeoutPerRequest: 0
     })
-    assert.deepStrictEqual(
-      ProducerConfig.problems(config)
-        .map((p) => p.path)
-        .toSorted(),
-      [
-        "createTopicKey",
-        "defaultTopicQueueNums",
-        "drainTimeoutMillis",
-        "heartbeatBrokerInterval",
-        "instanceName",
-        "maxMessageSize",
-        "mqClientApiTimeout",
-        "namesrvAddr[0]",
-        "persistConsumerOffsetInterval",
-        "pollNameServerInterval",
-        "retryTimesWhenSendFailed",
-        "sendMsgMaxTimeoutPerRequest",
-        "sendMsgTimeout",
-        "startTimeoutMillis"
-      ]
-    )
-    assert.deepStrictEqual(ProducerConfig.problems({ ...ProducerConfig.defaults, producerGroup: "pg" }), [])
+    assert.deepStrictEqual(problems.map((p) => p.path).toSorted(), [
+      "createTopicKey",
+      "defaultTopicQueueNums",
+      "drainTimeoutMillis",
+      "heartbeatBrokerInterval",
+      "instanceName",
+      "maxMessageSize",
+      "mqClientApiTimeout",
+      "namesrvAddr[0]",
+      "persistConsumerOffsetInterval",
+      "pollNameServerInterval",
+      "retryTimesWhenSendFailed",
+      "sendMsgMaxTimeoutPerRequest",
+      "sendMsgTimeout",
+      "startTimeoutMillis"
+    ])
+    assert.deepStrictEqual(resolveProducer({ producerGroup: "pg" }).problems, [])
   })
 
   it("of topics to resolve and of the readiness are checked too", () => {
-    const options = { ...ProducerConfig.defaults, producerGroup: "pg", topics: ["ok", "a b", ""] }
+    const options = { producerGroup: "pg", topics: ["ok", "a b", ""] }
     assert.deepStrictEqual(
-      ProducerConfig.problems(options).map((p) => p.path),
+      resolveProducer(options).problems.map((p) => p.path),
       ["topics[1]", "topics[2]"]
     )
     const readiness: { readonly readiness: Readiness } = JSON.parse('{"readiness":"soon"}')
     assert.deepStrictEqual(
-      ProducerConfig.problems({ ...ProducerConfig.defaults, producerGroup: "pg", ...readiness }).map((p) => p.path),
+      resolveProducer({ producerGroup: "pg", ...readiness }).problems.map((p) => p.path),
       ["readiness"]
     )
   })

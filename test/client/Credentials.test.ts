@@ -281,7 +281,7 @@ const start = (credentials: ProducerOptions["credentials"], producerGroup: strin
   startProducer({ credentials, producerGroup, instanceName: "one", readiness: "lazy" })
 
 const problems = (credentials: Credentials) =>
-  ClientConfig.problems({ ...ClientConfig.defaults, credentials }).map((p) => `${p.path} ${p.problem}`)
+  ClientConfig.resolve({ credentials }).problems.map((p) => `${p.path} ${p.problem}`)
 
 describe("instances and credentials", () => {
   it.effect("are shared by equal credentials only", () =>

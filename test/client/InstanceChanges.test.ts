@@ -3,7 +3,7 @@ import { Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { InstanceState } from "../../src/client/InstanceState.ts"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
-import { defaults, withDefaults } from "../../src/client/ClientConfig.ts"
+import { check } from "../../src/client/ClientConfig.ts"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { consumer, producer } from "../support/members.ts"
 import { onMemory, ownScope, settle } from "../support/rig.ts"
@@ -12,7 +12,7 @@ import { onMemory, ownScope, settle } from "../support/rig.ts"
 const instance = Effect.gen(function* () {
   const { namesrvAddr } = yield* EmbeddedCluster
   const manager = yield* MQClientManager
-  const client = yield* manager.getOrCreateMQClientInstance(withDefaults(defaults, { namesrvAddr }))
+  const client = yield* manager.getOrCreateMQClientInstance(yield* check({ namesrvAddr }))
   yield* TestClock.adjust(2_000)
   return client
 })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Latch, Layer, Ref } from "effect"
-import { defaults, withDefaults } from "../../src/client/ClientConfig.ts"
+import { check } from "../../src/client/ClientConfig.ts"
 import { type InvalidConfig, NameServerResolveError, type StartError } from "../../src/client/ClientError.ts"
 import { MQClientInstance } from "../../src/client/MQClientInstance.ts"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
@@ -13,7 +13,7 @@ import { failureOf, held, nothing, onMemory, ownScope, settle } from "../support
 const get = (instanceName = "it") =>
   Effect.gen(function* () {
     const manager = yield* MQClientManager
-    return yield* manager.getOrCreateMQClientInstance(withDefaults(defaults, { instanceName }))
+    return yield* manager.getOrCreateMQClientInstance(yield* check({ instanceName }))
   })
 
 /** A resolver that does what is given, one after the other, and gives the cluster's name servers from then on. */
@@ -117,7 +117,7 @@ describe("MQClientManager", () => {
       const options = { namesrvAddr, instanceName: "it" }
       const manager = yield* MQClientManager
       const alone = Effect.map(Layer.build(MQClientInstance.layer(options)), Context.get(MQClientInstance))
-      const shared = manager.getOrCreateMQClientInstance(withDefaults(defaults, options))
+      const shared = Effect.flatMap(check(options), manager.getOrCreateMQClientInstance)
       const observed = yield* Effect.forEach([alone, shared], (start) => {
         const steps: Array<string> = []
         let hooked = 0

@@ -40,7 +40,7 @@ const start = (producerGroup: string, given: Partial<ClientConfig.ClientConfig>)
   startProducer({ producerGroup, instanceName: "one", readiness: "lazy", ...given })
 
 const problems = (given: Partial<ClientConfig.ClientConfig>) =>
-  ClientConfig.problems({ ...ClientConfig.defaults, ...given }).map(({ path }) => path)
+  ClientConfig.resolve(given).problems.map(({ path }) => path)
 
 describe("namespace", () => {
   it("a send becomes the recorded one of the Java client", () => {

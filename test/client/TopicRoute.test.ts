@@ -11,9 +11,7 @@ const instance = (given: ClientConfig.ClientOptions = {}) =>
   Effect.gen(function* () {
     const { namesrvAddr } = yield* EmbeddedCluster
     const manager = yield* MQClientManager
-    return yield* manager.getOrCreateMQClientInstance(
-      ClientConfig.withDefaults(ClientConfig.defaults, { namesrvAddr, ...given })
-    )
+    return yield* manager.getOrCreateMQClientInstance(yield* ClientConfig.check({ namesrvAddr, ...given }))
   })
 
 /** Answers every look-up of a topic with this route. */

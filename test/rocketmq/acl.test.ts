@@ -75,11 +75,9 @@ const administer = (request: Request) =>
   Effect.gen(function* () {
     const { brokers, namesrvAddr } = yield* RocketMQ
     const manager = yield* MQClientManager
-    const { api } = yield* manager.getOrCreateMQClientInstance({
-      ...ClientConfig.defaults,
-      namesrvAddr,
-      credentials: admin
-    })
+    const { api } = yield* manager.getOrCreateMQClientInstance(
+      yield* ClientConfig.check({ namesrvAddr, credentials: admin })
+    )
     yield* api.call(brokers[0]?.address ?? "", request, 5_000, (response) => response)
   }).pipe(Effect.scoped)
 

@@ -3,7 +3,6 @@ import * as AddressPolicies from "../../client/AddressPolicy.ts"
 import { AddressTranslator } from "../../client/AddressTranslator.ts"
 import { boundedBrokers } from "../../client/RouteBounds.ts"
 import * as ClientConfig from "../../client/ClientConfig.ts"
-import { withDefaults } from "../../client/ClientConfig.ts"
 import { parseNamesrvAddr } from "../../client/NameServerAddresses.ts"
 import { HostInfo } from "../../client/ClientId.ts"
 import * as InstanceRemoting from "../../client/InstanceRemoting.ts"
@@ -279,10 +278,7 @@ export const run = Effect.fnUntraced(function* (input: DoctorInput) {
   yield* Effect.gen(function* () {
     const options = yield* accessOptions(input.access)
     const remoting = yield* InstanceRemoting.make(
-      withDefaults(ClientConfig.defaults, {
-        ...options,
-        remoting: { connectTimeoutMillis: Checks.TIMEOUT_MILLIS }
-      }),
+      { ...ClientConfig.defaults, ...options, remoting: { connectTimeoutMillis: Checks.TIMEOUT_MILLIS } },
       () => true
     )
     const answering = yield* nameServers(report, remoting, input.namesrv, options.tls)

@@ -3,8 +3,15 @@ import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import * as GetMaxOffset from "../../protocol/request/GetMaxOffset.ts"
 import * as LatencyFaultTolerance from "./LatencyFaultTolerance.ts"
-import type { ProducerConfig } from "../ProducerConfig.ts"
 import { brokerNameOf, type TopicPublishInfo } from "./TopicPublishInfo.ts"
+
+/** What a producer's options say of it; times in milliseconds. */
+export interface FaultOptions {
+  readonly sendLatencyEnable: boolean
+  readonly startDetectorEnable: boolean
+  readonly detectInterval: number
+  readonly detectTimeout: number
+}
 
 /** What is held against a broker, as it shows in the producer's state. */
 export interface FaultState {
@@ -74,7 +81,7 @@ const withoutMemory: FaultStrategy = {
  * `now` is the monotonic clock in milliseconds.
  */
 export const make = Effect.fnUntraced(function* (
-  config: ProducerConfig,
+  config: FaultOptions,
   instance: MQClientInstanceShape,
   now: () => number,
   topics: () => Iterable<string>
@@ -116,7 +123,7 @@ const PROBES_AT_ONCE = 64
 
 /** One round of probes: a request that any broker answers, to each that is due. */
 const detect = (
-  config: ProducerConfig,
+  config: FaultOptions,
   instance: MQClientInstanceShape,
   tolerance: LatencyFaultTolerance.LatencyFaultTolerance,
   topics: () => Iterable<string>

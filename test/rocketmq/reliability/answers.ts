@@ -171,11 +171,9 @@ export const tests = (test: Methods): void => {
         const producer = yield* startProducer({ instanceName })
         yield* warm(producer, topic)
         const manager = yield* MQClientManager
-        const instance = yield* manager.getOrCreateMQClientInstance({
-          ...ClientConfig.defaults,
-          namesrvAddr,
-          instanceName
-        })
+        const instance = yield* manager.getOrCreateMQClientInstance(
+          yield* ClientConfig.check({ namesrvAddr, instanceName })
+        )
         const consumerGroup = uniqueName("consumers")
         yield* instance.registerConsumer({
           consumerGroup,

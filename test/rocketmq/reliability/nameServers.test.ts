@@ -226,7 +226,7 @@ layer(cluster, { excludeTestServices: true, timeout: "10 minutes" })("RocketMQ 5
         const producer = yield* startProducer({ namesrvAddr: undefined, ...options })
         const manager = yield* MQClientManager
         // Timer 1 asks every two minutes; the test asks when it likes.
-        const { nameServer } = yield* manager.getOrCreateMQClientInstance({ ...ClientConfig.defaults, ...options })
+        const { nameServer } = yield* manager.getOrCreateMQClientInstance(yield* ClientConfig.check(options))
         const known = Effect.map(producer.state, ({ instance }) => instance?.nameServers.addresses)
         const load = yield* startLoad(producer, topic)
         yield* load.acknowledged(100)

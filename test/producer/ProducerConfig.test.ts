@@ -4,8 +4,14 @@ import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { InvalidConfig } from "../../src/client/ClientError.ts"
-import { configNames, fromConfig, inCodeOnly, transactionFromConfig } from "../../src/producer/ConfigNames.ts"
-import { defaults } from "../../src/producer/ProducerConfig.ts"
+import { defaults, fromConfig, names as configNames } from "../../src/producer/ProducerConfig.ts"
+import { table } from "../../src/producer/ProducerOptions.ts"
+import { fromConfig as transactionFromConfig } from "../../src/producer/TransactionConfig.ts"
+
+/** Options of which nothing stands in a `Config`. */
+const inCodeOnly = new Set(
+  Object.entries(table).flatMap(([key, { entries }]) => (entries.every(({ words }) => words.length === 0) ? [key] : []))
+)
 
 type Given = Parameters<typeof fromConfig>[0]
 
