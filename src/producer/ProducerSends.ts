@@ -58,8 +58,8 @@ export interface ProducerSends extends TypedSends.TypedSends {
   readonly recallMessage: Recall.Recall
   /**
    * Sends a message and waits until a consumer has replied to it. Fails with a `SendError` when the message could not be
-   * sent, with `RequestReplyTimeout` when no reply came in time (of the request as a whole), and with
-   * `RequestReplyClosed` when the producer was shut down meanwhile.
+   * sent, with `RequestReplyTimeout` when no reply came in time (of the request as a whole, a bare number is milliseconds),
+   * and with `RequestReplyClosed` when the producer was shut down meanwhile.
    */
   readonly request: RequestReply.RequestReply["request"]
   /**
@@ -129,8 +129,8 @@ export const facade = (
       Effect.suspend(() => running()?.sends.sendOneway(message, options) ?? refuse(message.topic)),
     sendBatch: (messages, options) =>
       Effect.suspend(() => running()?.messages.sendBatch(messages, options) ?? refuse(messages[0]?.topic ?? "")),
-    request: (message, timeoutMillis, options) =>
-      Effect.suspend(() => running()?.requests.request(message, timeoutMillis, options) ?? refuse(message.topic))
+    request: (message, timeout, options) =>
+      Effect.suspend(() => running()?.requests.request(message, timeout, options) ?? refuse(message.topic))
   }
   return {
     ...forms,

@@ -1,4 +1,4 @@
-import { Effect, Schema } from "effect"
+import { type Duration, Effect, Schema } from "effect"
 import * as Millis from "../message/Millis.ts"
 import { ApiError, BrokerNotExist, IllegalServiceState, RouteUnavailable } from "../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
@@ -9,6 +9,7 @@ import * as RecallHandle from "../message/RecallHandle.ts"
 import * as RecallMessage from "../protocol/request/RecallMessage.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
 import { InvalidMessage } from "./send/SendError.ts"
+import { badTimeout, isTimeout, timeoutOf } from "./send/SendOptions.ts"
 import type { TopicPublishInfoTable } from "./queue/TopicPublishInfoTable.ts"
 import { checkTopic } from "./send/Validators.ts"
 
@@ -85,8 +86,8 @@ export class RecallError extends Schema.TaggedError<RecallError>()("RecallError"
 
 /** Options of one recall. */
 export interface RecallOptions {
-  /** Milliseconds that it may take; default `sendMsgTimeout`. */
-  readonly timeoutMillis?: number | undefined
+  /** How long it may take; default `sendMsgTimeout`. A bare number is milliseconds. */
+  readonly timeoutMillis?: Duration.Input | undefined
 }
 
 /** Takes back a message that waits for its time; gives the message's unique id. */
@@ -164,11 +165,8 @@ export const make = (
       if (handle === undefined) {
         return Effect.fail(new InvalidRecallHandle({ topic, recallHandle: recallHandle.slice(0, SHOWN) }))
       }
-      const timeoutMillis = options?.timeoutMillis ?? config.sendMsgTimeout
-      if (!(timeoutMillis > 0)) {
-        const problem = `must be above 0, is ${timeoutMillis}`
-        return Effect.fail(new InvalidMessage({ topic, field: "timeoutMillis", problem }))
-      }
+      const timeoutMillis = timeoutOf(config, options)
+      if (!isTimeout(timeoutMillis)) return Effect.fail(badTimeout(topic, options?.timeoutMillis))
       const known = table.getOrPut(topic).queues.length > 0
       const ask = recall(topic, recallHandle, handle, timeoutMillis)
       if (known) return ask

@@ -1,4 +1,4 @@
-import { Effect, Stream } from "effect"
+import { type Duration, Effect, Stream } from "effect"
 import type { Message } from "../message/Message.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
 import type { SendResult } from "../message/SendResult.ts"
@@ -65,7 +65,7 @@ export interface TypedSends {
   readonly requestTo: <A, RD, RE>(
     topic: Topic<A, RD, RE>,
     value: A,
-    timeoutMillis: number,
+    timeout: Duration.Input,
     options?: RequestOptions & EncodeOptions
   ) => Effect.Effect<MessageExt, SendError | RequestReplyTimeout | RequestReplyClosed, RE>
 }
@@ -112,7 +112,7 @@ export const make = (forms: MessageForms): TypedSends => {
         }),
         concurrency
       ),
-    requestTo: (topic, value, timeoutMillis, options) =>
-      Effect.flatMap(encode(topic, value, options), (message) => forms.request(message, timeoutMillis, options))
+    requestTo: (topic, value, timeout, options) =>
+      Effect.flatMap(encode(topic, value, options), (message) => forms.request(message, timeout, options))
   }
 }

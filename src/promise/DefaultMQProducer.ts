@@ -1,4 +1,4 @@
-import { Context, type Effect, Layer, Stream } from "effect"
+import { Context, type Duration, type Effect, Layer, Stream } from "effect"
 import type { ServiceState } from "../client/ServiceState.ts"
 import * as Message from "../message/Message.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
@@ -99,15 +99,18 @@ export interface DefaultMQProducer extends AsyncDisposable {
   readonly requestTo: <A, RD>(
     topic: Topic<A, RD>,
     value: A,
-    timeoutMillis: number,
+    timeout: Duration.Input,
     options?: RequestOptions & EncodeOptions & CallOptions
   ) => Promise<MessageExt>
   /** Sends a message that nobody acknowledges; done when its bytes have been handed to the socket. */
   readonly sendOneway: (message: Message.MessageInput, options?: SendOptions & CallOptions) => Promise<void>
-  /** Sends a message and waits until a consumer has replied. Rejected with a `SendError` or a `RequestReplyTimeout`. */
+  /**
+   * Sends a message and waits until a consumer has replied, for so long in all (a bare number is milliseconds). Rejected with
+   * a `SendError` or a `RequestReplyTimeout`.
+   */
   readonly request: (
     message: Message.MessageInput,
-    timeoutMillis: number,
+    timeout: Duration.Input,
     options?: RequestOptions & CallOptions
   ) => Promise<MessageExt>
   /** Replies to a request that was consumed. Rejected with a `SendError` or `NotARequest`. */
@@ -168,11 +171,11 @@ export const calls = (
   sendQueuedTo: (topic, value, options) => queued(run, producer.sendQueuedTo(topic, value, options), options),
   sendAllTo: (topic, values, options) =>
     Stream.toAsyncIterableWith(producer.sendAllTo(topic, streamOf(values), options), context),
-  requestTo: (topic, value, timeoutMillis, options) =>
-    run(producer.requestTo(topic, value, timeoutMillis, options), options?.signal),
+  requestTo: (topic, value, timeout, options) =>
+    run(producer.requestTo(topic, value, timeout, options), options?.signal),
   sendOneway: (message, options) => run(producer.sendOneway(Message.make(message), options), options?.signal),
-  request: (message, timeoutMillis, options) =>
-    run(producer.request(Message.make(message), timeoutMillis, options), options?.signal),
+  request: (message, timeout, options) =>
+    run(producer.request(Message.make(message), timeout, options), options?.signal),
   reply: (request, reply, options) => run(producer.reply(request, reply, options), options?.signal),
   fetchPublishMessageQueues: (topic, options) => run(producer.fetchPublishMessageQueues(topic), options?.signal),
   serviceState: () => run(producer.serviceState, undefined),

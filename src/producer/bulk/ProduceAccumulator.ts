@@ -10,7 +10,7 @@ import type { Fork } from "./Fork.ts"
 import * as SendBatch from "./SendBatch.ts"
 import { isInvalid } from "../send/SendState.ts"
 import type { SendError } from "../send/SendError.ts"
-import type { SendOptions } from "../send/SendOptions.ts"
+import { isTimeout, type SendOptions, timeoutOf } from "../send/SendOptions.ts"
 import type { Sends } from "../send/Sends.ts"
 import * as OutgoingContext from "../telemetry/OutgoingContext.ts"
 
@@ -163,9 +163,9 @@ export const make = Effect.fnUntraced(function* (
 
   const send: Sends["send"] = (message, options) =>
     Effect.withFiber((fiber) => {
-      const timeoutMillis = options?.timeoutMillis ?? config.sendMsgTimeout
+      const timeoutMillis = timeoutOf(config, options)
       // One that waits for others must have time left when it leaves; what is wrong with the options, the send will say.
-      if (closed || options?.selector !== undefined || !(timeoutMillis > batchMaxDelayMs)) {
+      if (closed || options?.selector !== undefined || !(timeoutMillis > batchMaxDelayMs && isTimeout(timeoutMillis))) {
         return sends.send(message, options)
       }
       const part = sends.prepare(message, options)

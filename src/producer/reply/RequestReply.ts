@@ -1,8 +1,9 @@
-import { Clock, Deferred, Effect, Random } from "effect"
+import { Clock, Deferred, type Duration, Effect, Random } from "effect"
 import { HEARTBEATS_AT_ONCE } from "../../client/Heartbeat.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import * as Message from "../../message/Message.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
+import * as Millis from "../../message/Millis.ts"
 import { MASTER_ID } from "../../message/MixAll.ts"
 import type { SendResult } from "../../message/SendResult.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
@@ -11,7 +12,7 @@ import type { ProducerConfig } from "../ProducerConfig.ts"
 import { NotARequest, RequestReplyClosed, RequestReplyTimeout } from "./ReplyError.ts"
 import type { Sends } from "../send/SendEngine.ts"
 import type { SendError } from "../send/SendError.ts"
-import type { SendOptions } from "../send/SendOptions.ts"
+import { isTimeout, type SendOptions, timeoutOf } from "../send/SendOptions.ts"
 import type { TopicPublishInfoTable } from "../queue/TopicPublishInfoTable.ts"
 import * as Drain from "../../client/Drain.ts"
 
@@ -26,7 +27,7 @@ export interface RequestReply {
   /** Sends a message and waits for the reply to it. */
   readonly request: (
     message: Message.Message,
-    timeoutMillis: number,
+    timeout: Duration.Input,
     options?: RequestOptions
   ) => Effect.Effect<MessageExt, SendError | RequestReplyTimeout | RequestReplyClosed>
   /** Sends a reply to a message that a `request` sent. */
@@ -136,9 +137,11 @@ export const make = Effect.fnUntraced(function* (
     yield* Effect.forEach(strangers(topic), greet, { concurrency: HEARTBEATS_AT_ONCE, discard: true })
   })
 
-  const request: RequestReply["request"] = (message, timeoutMillis, options) =>
+  const request: RequestReply["request"] = (message, timeout, options) =>
     Effect.suspend(() => {
       const { topic } = message
+      const timeoutMillis = Millis.of(timeout)
+      const usable = isTimeout(timeoutMillis)
       const correlationId = uuid()
       const deadline = now() + timeoutMillis
       const left = () => Math.max(0, deadline - now())
@@ -149,9 +152,9 @@ export const make = Effect.fnUntraced(function* (
             withProperties(outgoing, {
               [MessageConst.CORRELATION_ID]: correlationId,
               [MessageConst.MESSAGE_REPLY_TO_CLIENT]: clientId,
-              [MessageConst.MESSAGE_TTL]: String(timeoutMillis)
+              [MessageConst.MESSAGE_TTL]: String(Math.ceil(timeoutMillis))
             }),
-          { ...options, timeoutMillis: timeoutMillis > 0 ? Math.max(1, left()) : timeoutMillis }
+          { ...options, timeoutMillis: usable ? Math.max(1, left()) : timeout }
         )
       )
       const silence = ({ msgId }: SendResult) =>
@@ -164,7 +167,7 @@ export const make = Effect.fnUntraced(function* (
         Effect.raceFirst(reply, Effect.raceFirst(Effect.flatMap(send, silence), end))
       )
       const introduced = introduce(topic, Math.min(timeoutMillis, INTRODUCTION_MILLIS))
-      return pending.track(timeoutMillis > 0 ? Effect.andThen(introduced, exchange) : exchange)
+      return pending.track(usable ? Effect.andThen(introduced, exchange) : exchange)
     })
 
   const reply: RequestReply["reply"] = (to, input, options) =>
@@ -183,7 +186,7 @@ export const make = Effect.fnUntraced(function* (
         const value = properties[name]
         if (value !== undefined) marks[name] = value
       }
-      const deadline = now() + (options?.timeoutMillis ?? config.sendMsgTimeout)
+      const deadline = now() + timeoutOf(config, options)
       const send = (more: SendOptions) =>
         sends.sendAs(
           message,

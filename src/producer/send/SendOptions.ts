@@ -1,4 +1,7 @@
+import type { Duration } from "effect"
+import { show } from "../../client/options/Option.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
+import * as Millis from "../../message/Millis.ts"
 import type { Key } from "../queue/KeyHash.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
 import * as QueueSelector from "../queue/QueueSelector.ts"
@@ -9,8 +12,8 @@ import { InvalidMessage } from "./SendError.ts"
  * settled once, and attempts that failed are repeated at the same queue.
  */
 export interface SendOptions {
-  /** Milliseconds that this send may take in all; default `sendMsgTimeout`. */
-  readonly timeoutMillis?: number | undefined
+  /** How long this send may take in all; default `sendMsgTimeout`. A bare number is milliseconds. */
+  readonly timeoutMillis?: Duration.Input | undefined
   /** The queue to send to. The message goes there or nowhere. */
   readonly queue?: MessageQueue | undefined
   /** Chooses the queue among those of the route that can be written. */
@@ -29,6 +32,19 @@ export interface CheckedOptions {
   readonly selector: QueueSelector.QueueSelector | undefined
   readonly timeoutMillis: number
 }
+
+/** The milliseconds that a call may take, by its own options or the producer's; NaN when it was given what is no time. */
+export const timeoutOf = (
+  config: Pick<ProducerConfig, "sendMsgTimeout">,
+  options: { readonly timeoutMillis?: Duration.Input | undefined } | undefined
+): number => (options?.timeoutMillis === undefined ? config.sendMsgTimeout : Millis.of(options.timeoutMillis))
+
+/** Whether a call may take so many milliseconds. */
+export const isTimeout = (millis: number): boolean => millis > 0 && millis < Infinity
+
+/** What is wrong with a timeout that {@link isTimeout} refuses. */
+export const badTimeout = (topic: string, given: unknown): InvalidMessage =>
+  new InvalidMessage({ topic, field: "timeoutMillis", problem: `must be a time above 0, is ${show(given)}` })
 
 /** What is wrong with a queue for messages of a topic, to stand behind "queue"; undefined when nothing is. */
 export const problemOfQueue = (topic: string, queue: MessageQueue): string | undefined => {
@@ -50,13 +66,14 @@ export const check = (
   options: SendOptions | undefined
 ): CheckedOptions | InvalidMessage => {
   if (options === undefined) return { queue: undefined, selector: undefined, timeoutMillis: config.sendMsgTimeout }
-  const { orderingKey, queue, timeoutMillis = config.sendMsgTimeout } = options
+  const { orderingKey, queue } = options
+  const timeoutMillis = timeoutOf(config, options)
   const bad = (field: string, problem: string) => new InvalidMessage({ topic, field, problem })
   const given = [queue, options.selector, orderingKey].filter((choice) => choice !== undefined).length
   if (given > 1) return bad("queue", "is chosen twice: give one of queue, selector and orderingKey")
   const problem = queue === undefined ? undefined : problemOfQueue(topic, queue)
   if (problem !== undefined) return bad("queue", problem)
-  if (!(timeoutMillis > 0)) return bad("timeoutMillis", `must be above 0, is ${timeoutMillis}`)
+  if (!isTimeout(timeoutMillis)) return badTimeout(topic, options.timeoutMillis)
   const selector =
     orderingKey === undefined ? options.selector : QueueSelector.byKey(orderingKey, { hash: config.orderingHash })
   return { queue, selector, timeoutMillis }
