@@ -1,4 +1,4 @@
-import { Cause, Clock, Deferred, Effect, Exit, Scope, Stream, SubscriptionRef } from "effect"
+import { Cause, Clock, Context, Deferred, Effect, Exit, Fiber, Scope, Stream, SubscriptionRef } from "effect"
 import * as Millis from "../message/Millis.ts"
 import * as Changes from "./Changes.ts"
 import { IllegalServiceState, StartError, StartInterrupted, type StartReason, StartTimeout } from "./ClientError.ts"
@@ -68,7 +68,7 @@ export interface ServiceLife<A, R = never> {
   readonly startScoped: Effect.Effect<A, StartError, R | Scope.Scope>
   /**
    * Drains and releases. In any state but RUNNING it does nothing, but while a start or another shutdown is under way it
-   * waits for that.
+   * waits for that. It cannot be interrupted, but where a fiber that itself belongs to the life asks for it.
    */
   readonly shutdown: Effect.Effect<void>
   readonly serviceState: Effect.Effect<ServiceState>
@@ -105,6 +105,14 @@ type Phase<A> =
   | { readonly _tag: "Stopping"; readonly parts: A; readonly done: Deferred.Deferred<void> }
   | { readonly _tag: "Ended"; readonly parts: A }
   | { readonly _tag: "Failed" }
+
+/**
+ * The lives whose scope a fiber belongs to, each by a token. A life that ends waits for those fibers: one of them must not
+ * wait for that end in turn, where nothing can interrupt it.
+ */
+const Inside = Context.Reference<ReadonlyArray<object>>("effect-rocketmq/client/ServiceLife/Inside", {
+  defaultValue: (): ReadonlyArray<object> => []
+})
 
 /** What Java calls each phase. While something is held the state is RUNNING. */
 const stateOf = {
@@ -203,8 +211,9 @@ export const make = Effect.fnUntraced(function* <A, R = never>(
   ): Effect.fn.Return<A, StartError, Exclude<R, Scope.Scope>> {
     journal.records.length = 0
     const scope = yield* Scope.make()
+    const inside = Effect.provideService(Inside, [...(yield* Inside), phase])
     const acquired = Scope.provide(bounded(Effect.andThen(guard, options.acquire(context))), scope)
-    const exit = yield* Effect.exit(restore(acquired))
+    const exit = yield* Effect.exit(restore(inside(acquired)))
     if (Exit.isFailure(exit)) {
       yield* release(scope, exit)
       const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")
@@ -216,7 +225,8 @@ export const make = Effect.fnUntraced(function* <A, R = never>(
     yield* move(() => ({ _tag: "Running", parts, scope }))
     yield* Effect.annotateLogs(Effect.logDebug(`${subject} is RUNNING`), options.annotations?.(parts) ?? {})
     if (options.afterRunning !== undefined) {
-      yield* Effect.forkIn(Effect.ignore(options.afterRunning(parts, context)), scope, { startImmediately: true })
+      const after = inside(Effect.ignore(options.afterRunning(parts, context)))
+      yield* Effect.forkIn(after, scope, { startImmediately: true })
     }
     return parts
   })
@@ -235,7 +245,7 @@ export const make = Effect.fnUntraced(function* <A, R = never>(
         ? run(restore)
         : Effect.withSpan(run(restore), "rocketmq.start", { attributes: { ...spanAttributes } }),
     interrupted: () => new StartError({ step: number, name: "start", reason: new StartInterrupted({ subject }) }),
-    undo: Effect.suspend(() => shutdown)
+    undo: Effect.suspend(() => end)
   })
 
   const drain = Effect.fnUntraced(function* (parts: A) {
@@ -270,13 +280,13 @@ export const make = Effect.fnUntraced(function* <A, R = never>(
       Effect.annotateLogs(options.annotations?.(parts) ?? {})
     )
 
-  const shutdown: Effect.Effect<void> = Effect.uninterruptible(
+  const end: Effect.Effect<void> = Effect.uninterruptible(
     Effect.suspend(() => {
       const starting = shared.underWay()
       if (starting !== undefined) {
         return Effect.andThen(
           starting,
-          Effect.suspend(() => shutdown)
+          Effect.suspend(() => end)
         )
       }
       const done = Deferred.makeUnsafe<void>()
@@ -288,6 +298,15 @@ export const make = Effect.fnUntraced(function* <A, R = never>(
         }
       )
     })
+  )
+
+  /** Whoever is inside has a fiber of nobody's do it, and waits until that ends what it is inside of, itself included. */
+  const shutdown = Effect.flatMap(Inside, (lives) =>
+    lives.includes(phase)
+      ? Effect.flatMap(Effect.forkDetach(end, { startImmediately: true }), (fiber) =>
+          Effect.asVoid(Effect.exit(Effect.interruptible(Fiber.join(fiber))))
+        )
+      : end
   )
 
   const self: ServiceLife<A, Exclude<R, Scope.Scope>> = {
@@ -310,7 +329,8 @@ export const make = Effect.fnUntraced(function* <A, R = never>(
     },
     parts: () => {
       const found = now()
-      return "parts" in found ? found.parts : undefined
+      // Asked at every send of a producer: what runs is found first.
+      return found._tag === "Running" || found._tag === "Stopping" || found._tag === "Ended" ? found.parts : undefined
     },
     illegal,
     refusal: context.refusal,

@@ -214,6 +214,81 @@ describe("a shutdown", () => {
   )
 })
 
+describe("a shutdown from inside", () => {
+  it.effect("by a fiber of its own, or one below it, ends the life and not the program", () =>
+    Effect.gen(function* () {
+      for (const callers of [1, 2]) {
+        let life: ServiceLife.ServiceLife<string> | undefined
+        const gate = yield* Deferred.make<void>()
+        const worker = Effect.andThen(
+          Deferred.await(gate),
+          Effect.suspend(() => Effect.all(Array.from({ length: callers }, () => life?.shutdown ?? Effect.void)))
+        )
+        // A child of the worker, as a handler that a user wrote would run.
+        const working = Effect.all([worker, Effect.never], { concurrency: "unbounded" })
+        life = yield* makeLife({
+          acquire: () => Effect.as(Effect.forkScoped(working, { startImmediately: true }), "parts"),
+          drains: (_, bound) => [Effect.as(Effect.sleep(bound), 1)],
+          drainTimeoutMillis: 100
+        })
+        yield* life.start
+        yield* Deferred.succeed(gate, undefined)
+        yield* settle
+        // Somebody from outside waits for the same end.
+        const { exit, millis } = yield* timed(life.shutdown, 1_000)
+        assert.isTrue(Exit.isSuccess(exit))
+        assert.strictEqual(millis, 100)
+        assert.strictEqual(yield* life.serviceState, "SHUTDOWN_ALREADY")
+      }
+    })
+  )
+
+  it.effect("by a release of another life that its own fiber ends", () =>
+    Effect.gen(function* () {
+      // As a timer of a client instance would, that ends the last producer which holds the instance.
+      const begin = yield* Deferred.make<void>()
+      const ended: Array<string> = []
+      let outer: ServiceLife.ServiceLife<string> | undefined
+      const worker = Effect.andThen(
+        Deferred.await(begin),
+        Effect.suspend(() => outer?.shutdown ?? Effect.void)
+      )
+      const inner = yield* makeLife({
+        acquire: () => Effect.as(Effect.forkScoped(worker, { startImmediately: true }), "parts"),
+        released: () => void ended.push("inner")
+      })
+      outer = yield* makeLife({ acquire: () => inner.startScoped, released: () => void ended.push("outer") })
+      yield* outer.start
+      yield* Deferred.succeed(begin, undefined)
+      yield* settle
+      assert.sameMembers(ended, ["inner", "outer"])
+      assert.strictEqual(yield* inner.serviceState, "SHUTDOWN_ALREADY")
+      assert.strictEqual(yield* outer.serviceState, "SHUTDOWN_ALREADY")
+    })
+  )
+
+  it.effect("by a step of the start is what the start's deadline ends", () =>
+    Effect.gen(function* () {
+      let life: ServiceLife.ServiceLife<string> | undefined
+      life = yield* makeLife({
+        startTimeoutMillis: 100,
+        acquire: ({ step }) =>
+          step(
+            "9.2",
+            "shut down",
+            Effect.as(
+              Effect.suspend(() => life?.shutdown ?? Effect.void),
+              "parts"
+            )
+          )
+      })
+      const { exit, millis } = yield* timed(life.start, 1_000)
+      assert.deepStrictEqual([failureOf(exit).step, millis], ["9.2", 100])
+      assert.strictEqual(yield* life.serviceState, "START_FAILED")
+    })
+  )
+})
+
 describe("changes", () => {
   it.effect(
     "are told now and after each, none is lost between the first look and the next, and they end with the life",

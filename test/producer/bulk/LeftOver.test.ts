@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import type { ProducerOptions } from "../../../src/producer/ProducerConfig.ts"
 import type { SendError } from "../../../src/producer/send/SendError.ts"
+import { SendMessageHooks } from "../../../src/producer/telemetry/Hooks.ts"
 import { RequestCode } from "../../../src/protocol/RequestCode.ts"
 import { EmbeddedCluster, FaultScript } from "../../../src/testing/index.ts"
 import {
@@ -9,6 +10,8 @@ import {
   canSend,
   countFibers,
   failureOf,
+  held,
+  nothing,
   onMemory,
   settle,
   startProducer,
@@ -145,5 +148,23 @@ describe("SHUTDOWN_ALREADY holds nothing", () => {
         assert.strictEqual(summary(exits[0] ?? Exit.void).outcome, "unknown")
       })
     )
+  )
+
+  it.effect("of a hook that shuts its own producer down, in a fiber of the producer's", () =>
+    Effect.gen(function* () {
+      let leave: Effect.Effect<void> = Effect.void
+      const hook = { hookName: "leaver", before: () => Effect.suspend(() => leave) }
+      const producer = yield* startProducer({ drainTimeoutMillis: DRAIN }).pipe(
+        Effect.provideService(SendMessageHooks, [hook])
+      )
+      leave = producer.shutdown
+      const acknowledged = yield* producer.sendQueued(text("orders"))
+      const { millis } = yield* timed(producer.shutdown)
+      assert.isAtMost(millis, DRAIN + 10)
+      assert.strictEqual(yield* producer.serviceState, "SHUTDOWN_ALREADY")
+      assert.strictEqual(failureOf(yield* Effect.exit(acknowledged)).reason._tag, "IllegalServiceState")
+      yield* settle
+      assert.deepStrictEqual(yield* held, nothing)
+    }).pipe(onMemory({ topics }))
   )
 })
