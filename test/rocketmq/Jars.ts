@@ -1,26 +1,18 @@
 /** Fetches the jars of one RocketMQ version with Maven and compiles the Java programs of this folder against them. */
-import { Effect, Semaphore } from "effect"
-import { createHash } from "node:crypto"
-import { existsSync } from "node:fs"
+import { Effect } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
-import { fileURLToPath } from "node:url"
-import { run, temporaryFolder } from "./Processes.ts"
-import { RigError, tail } from "./RigError.ts"
+import { alone, buildOnce, command, digest, here } from "./Builds.ts"
+import type { RigError } from "./RigError.ts"
 
 /** The RocketMQ versions the rig can start; each has a pom and a dependency set of its own, never mixed. */
 export type RocketMQVersion = "5.5.0" | "4.9.7"
-
-const here = fileURLToPath(new URL(".", import.meta.url))
 
 /** `java`, `javac` of JAVA_HOME, or of the path when JAVA_HOME is not set. */
 export const javaTool = (name: "java" | "javac"): string => {
   const home = process.env["JAVA_HOME"]
   return home === undefined || home === "" ? name : Path.join(home, "bin", name)
 }
-
-// One build at a time in this process; between processes the rename below decides.
-const building = Semaphore.makeUnsafe(1)
 
 /**
  * The class path of a version: its jars and the compiled programs. What is already there is used as it is (no Maven, no
@@ -49,38 +41,7 @@ export const classPath = (version: RocketMQVersion): Effect.Effect<string, RigEr
       compile(version, sources, jarPath, folder)
     )
     return `${classes}${Path.delimiter}${jarPath}`
-  }).pipe(building.withPermits(1))
-
-const digest = (...texts: ReadonlyArray<string>): string => {
-  const hash = createHash("sha256")
-  for (const text of texts) hash.update(text).update("\0")
-  return hash.digest("hex").slice(0, 12)
-}
-
-/** Builds into a folder of its own and renames it when whole, so that nobody ever sees half a result. */
-const buildOnce = (
-  parent: string,
-  name: string,
-  build: (folder: string) => Effect.Effect<void, RigError>
-): Effect.Effect<string, RigError> => {
-  const ready = Path.join(parent, name)
-  if (existsSync(ready)) return Effect.succeed(ready)
-  return Effect.scoped(
-    Effect.gen(function* () {
-      const folder = yield* temporaryFolder(`building-${name}-`, parent)
-      const result = Path.join(folder, "result")
-      yield* Effect.promise(() => Fs.mkdir(result))
-      yield* build(result)
-      yield* Effect.promise(() =>
-        Fs.rename(result, ready).catch((error: unknown) => {
-          // Another process was first; its result is as good.
-          if (!existsSync(ready)) throw error
-        })
-      )
-      return ready
-    })
-  )
-}
+  }).pipe(alone)
 
 const fetchJars = (version: RocketMQVersion, pom: string, folder: string) =>
   command(`fetch the jars of RocketMQ ${version}`, "mvn", Path.dirname(folder), [
@@ -108,18 +69,3 @@ const compile = (version: RocketMQVersion, sources: ReadonlyArray<string>, jarPa
     folder,
     ...sources
   ])
-
-const command = (operation: string, program: string, folder: string, args: ReadonlyArray<string>) =>
-  Effect.flatMap(run(operation, program, args, { folder }), (result) =>
-    result.exitCode === 0
-      ? Effect.void
-      : Effect.fail(
-          new RigError({
-            operation,
-            detail: `${program} ended with ${result.exitCode ?? result.signal}; the command was: ${program} ${args
-              .map((arg) => (arg.length > 200 ? "..." : arg))
-              .join(" ")}`,
-            output: tail(`${result.stdout}\n${result.stderr}`)
-          })
-        )
-  )

@@ -4,6 +4,7 @@ import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { MQVersion } from "../../src/protocol/MQVersion.ts"
 import * as CreateTopic from "../../src/protocol/request/CreateTopic.ts"
 import { producerHeartbeat, rawClient } from "../embedded/support.ts"
+import * as GoClient from "./GoClient.ts"
 import * as JavaClient from "./JavaClient.ts"
 import type { RocketMQVersion } from "./Jars.ts"
 import { request } from "./RawRemoting.ts"
@@ -82,16 +83,16 @@ const seen = (lines: ReadonlyArray<JavaClient.JavaObservation>, scenario: string
     .toSorted()
     .map((text): unknown => JSON.parse(text))
 
-const createTopics = (address: string, version: RocketMQVersion) =>
-  Effect.forEach(scenarios[version], (topic) =>
+const createTopics = (address: string, topics: ReadonlyArray<string>, queues: number) =>
+  Effect.forEach(topics, (topic) =>
     Effect.map(
       request(
         address,
         CreateTopic.request({
           topic,
           defaultTopic: "TBW102",
-          readQueueNums: 1,
-          writeQueueNums: 1,
+          readQueueNums: queues,
+          writeQueueNums: queues,
           perm: 6,
           topicFilterType: "SINGLE_TAG",
           topicSysFlag: 0,
@@ -127,7 +128,7 @@ describe.each([
         const [theirs, ours] = yield* Effect.forEach(
           servers,
           Effect.fnUntraced(function* ({ brokers, namesrvAddr }) {
-            yield* createTopics(brokers[0]?.address ?? "", version)
+            yield* createTopics(brokers[0]?.address ?? "", scenarios[version], 1)
             return yield* JavaClient.scenarios({
               namesrvAddr,
               version,
@@ -158,6 +159,26 @@ describe.each([
             assert.isBelow(millis, (atLeast[text] ?? 0) + 5_000, text)
           }
         }
+      })
+    )
+
+    test.effect("the Go client sees the same: push consumers of every kind, transactions, dead letters, polls", () =>
+      Effect.gen(function* () {
+        const servers = [yield* RocketMQ, yield* EmbeddedCluster]
+        const [theirs, ours] = yield* Effect.forEach(
+          servers,
+          Effect.fnUntraced(function* ({ brokers, namesrvAddr }) {
+            const address = brokers[0]?.address ?? ""
+            yield* createTopics(address, GoClient.topics, 2)
+            yield* createTopics(address, GoClient.retryTopics, 1)
+            const lines = yield* GoClient.scenarios({ namesrvAddr })
+            return lines.map((line) => JSON.stringify(line)).toSorted()
+          }),
+          { concurrency: 2 }
+        )
+        assert.isDefined(theirs)
+        assert.deepStrictEqual(ours, theirs)
+        assert.strictEqual(ours?.length, 18)
       })
     )
   })
