@@ -136,7 +136,7 @@ export {
 } from "./producer/send/SendError.ts"
 export type { SendOptions } from "./producer/send/SendOptions.ts"
 export type { SendQueued } from "./producer/bulk/QueuedSend.ts"
-export type { SendCounters } from "./producer/send/Sends.ts"
+export type { SendCounters } from "./producer/send/SendCounters.ts"
 export type { SendAllOptions } from "./producer/bulk/SendStream.ts"
 export type { SendAllToOptions, TypedSendOptions, TypedSends } from "./producer/TypedSends.ts"
 export {

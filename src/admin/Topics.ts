@@ -13,6 +13,7 @@ import * as GetTopicStats from "../protocol/request/GetTopicStats.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { TopicConfig } from "../protocol/TopicConfig.ts"
 import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
+import { monotonicMillis } from "../transport/Deadline.ts"
 import {
   absentOn,
   type AdminContext,
@@ -136,7 +137,7 @@ export const make = (context: AdminContext): Topics => {
   /** Waits until the route names all brokers, for as long as a request may take. Brokers register a new topic at once. */
   const awaitRoute = Effect.fnUntraced(function* (topic: string, brokers: ReadonlyArray<string>) {
     const clock = yield* Clock.Clock
-    const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    const now = monotonicMillis(clock)
     const deadline = now() + timeoutMillis
     for (;;) {
       const answer = yield* Effect.option(api.getTopicRouteInfo(topic, timeoutMillis))

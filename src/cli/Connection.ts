@@ -1,5 +1,6 @@
 import { Console, Effect, Layer, Option, Redacted } from "effect"
 import { readFile } from "node:fs/promises"
+import * as ForeignText from "../message/ForeignText.ts"
 import { MQAdmin } from "../admin/MQAdmin.ts"
 import type { ClientOptions } from "../client/ClientConfig.ts"
 import type { StartError } from "../client/ClientError.ts"
@@ -24,7 +25,7 @@ const read = (flag: string, path: Option.Option<string>) =>
         try: () => readFile(file, "utf8"),
         catch: (error) =>
           new UsageError({
-            problem: `--${flag} ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+            problem: `--${flag} ${file} cannot be read: ${ForeignText.ofThrown(error)}`,
             remedy: "Name a PEM file that you may read."
           })
       })

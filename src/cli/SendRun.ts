@@ -3,6 +3,7 @@ import type { Message } from "../message/Message.ts"
 import type { SendResult } from "../message/SendResult.ts"
 import type { DefaultMQProducerShape } from "../producer/DefaultMQProducer.ts"
 import type { SendError } from "../producer/send/SendError.ts"
+import { monotonicMillis } from "../transport/Deadline.ts"
 
 /** Where the messages of a run come from: the next one, or undefined at the end. */
 export type NextMessage<E = never> = Effect.Effect<Message | undefined, E>
@@ -65,7 +66,7 @@ export const sendAll = Effect.fnUntraced(function* <E>(
   }
 ) {
   const clock = yield* Clock.Clock
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const now = monotonicMillis(clock)
   const begin = now()
   let stopped = false
 

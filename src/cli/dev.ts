@@ -6,6 +6,7 @@ import { reporting, UsageError } from "./Failure.ts"
 import { isLoopback, isUnspecified } from "../client/HostKind.ts"
 import { palette, Screen } from "./Screen.ts"
 import { duration, json, table } from "./Text.ts"
+import { monotonicMillis } from "../transport/Deadline.ts"
 
 /** What `dev` is asked. */
 export interface DevInput {
@@ -78,8 +79,9 @@ export const run = (input: DevInput) =>
       })
     }
     const clock = yield* Clock.Clock
-    const begin = clock.monotonicTimeNanosUnsafe()
-    return yield* Effect.suspend(() => announce(input, Number(clock.monotonicTimeNanosUnsafe() - begin) / 1e6)).pipe(
+    const now = monotonicMillis(clock)
+    const begin = now()
+    return yield* Effect.suspend(() => announce(input, now() - begin)).pipe(
       Effect.andThen(Effect.never),
       Effect.provide(start(input))
     )

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import * as ForeignText from "../message/ForeignText.ts"
 import * as Millis from "../message/Millis.ts"
 import { RemotingError } from "../transport/RemotingError.ts"
 import { TlsReason } from "../transport/Tls.ts"
@@ -270,7 +271,7 @@ export class NameServerResolveError extends Schema.TaggedError<NameServerResolve
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `The name server resolver "${this.resolver}" failed: ${String(this.cause)}. The last good list, if any, stays in use.`
+    return `The name server resolver "${this.resolver}" failed: ${ForeignText.ofThrownWithName(this.cause)}. The last good list, if any, stays in use.`
   }
 }
 

@@ -38,8 +38,7 @@ export interface ConsumerTasks {
 
 const describe = (cause: Cause.Cause<never>): string => {
   if (Cause.hasInterruptsOnly(cause)) return "it interrupted itself"
-  const error = Cause.squash(cause)
-  return ForeignText.clean(error instanceof Error ? `${error.name}: ${error.message}` : String(error))
+  return ForeignText.ofThrownWithName(Cause.squash(cause))
 }
 
 /**

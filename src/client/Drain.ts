@@ -12,9 +12,9 @@ export interface Drain {
   readonly drain: (timeoutMillis: number) => Effect.Effect<number>
 }
 
-/** Nothing under way. */
-export const make = (): Drain => {
-  let count = 0
+/** Makes a drain; `begun` pieces of work are under way already. */
+export const make = (begun = 0): Drain => {
+  let count = begun
   const waiting = new Set<() => void>()
   const enter = () => {
     count++

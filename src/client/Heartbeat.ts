@@ -10,6 +10,7 @@ import { type ClientMembers, consumerData } from "./ClientMembers.ts"
 import { type MQClientApi, rejected } from "./MQClientApi.ts"
 import type { NameServer } from "./NameServer.ts"
 import type { TopicRoute } from "./TopicRoute.ts"
+import { monotonicMillis } from "../transport/Deadline.ts"
 
 /** What the last heartbeat to a broker address came to. Times are milliseconds since the epoch. */
 export interface HeartbeatState {
@@ -87,7 +88,7 @@ export const make = Effect.fnUntraced(function* (options: {
     options
   const clock = yield* Clock.Clock
   const fork = yield* FiberSet.makeRuntime()
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const now = monotonicMillis(clock)
   const table = new Map<string, HeartbeatState>()
   /** The addresses that did not answer the last farewell, and no heartbeat since. */
   const silent = new Set<string>()

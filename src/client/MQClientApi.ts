@@ -1,12 +1,15 @@
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import * as ForeignText from "../message/ForeignText.ts"
+import type { MessageQueue } from "../message/MessageQueue.ts"
 import { DecodeError } from "../protocol/DecodeError.ts"
 import type { HeartbeatData } from "../protocol/HeartbeatData.ts"
 import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
 import * as EndTransaction from "../protocol/request/EndTransaction.ts"
 import * as GetRouteInfoByTopic from "../protocol/request/GetRouteInfoByTopic.ts"
+import * as GetMaxOffset from "../protocol/request/GetMaxOffset.ts"
 import * as HeartBeat from "../protocol/request/HeartBeat.ts"
 import * as PullMessage from "../protocol/request/PullMessage.ts"
+import * as RecallMessage from "../protocol/request/RecallMessage.ts"
 import * as SendMessage from "../protocol/request/SendMessage.ts"
 import * as UnregisterClient from "../protocol/request/UnregisterClient.ts"
 import { requestCodeName } from "../protocol/RequestCode.ts"
@@ -15,7 +18,7 @@ import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
 import type { RemotingClient } from "../transport/RemotingClient.ts"
 import type { RemotingError } from "../transport/RemotingError.ts"
 import { invoke, invokeOneway } from "../transport/Requests.ts"
-import type { Requests } from "../transport/Requests.ts"
+import type { CancelHandle, Resume } from "../transport/Requests.ts"
 import { type AccessDenied, accessDenied } from "./AccessDenied.ts"
 import {
   type ApiError,
@@ -27,8 +30,54 @@ import {
 import type { NameServer } from "./NameServer.ts"
 import * as PullOutcomes from "./PullOutcome.ts"
 
+export { awaited, type CancelHandle } from "../transport/Requests.ts"
+
 /** Reads the answer to a request; returns what is wrong with it where it cannot be read. */
 export type DecodeAnswer<A> = (response: RemotingCommand) => A | DecodeError
+
+/** The answer to a request: most of the time an `Exit`, so that nothing is left to run, else what there is to wait for. */
+export type Answer<A, E> = Exit.Exit<A, E> | Effect.Effect<A, E>
+
+/**
+ * What follows an answer: at once, on the stack of whoever brings it, when it is there already; else when it comes, be it
+ * by an interruption. `onExit` is given `c` and `d`, so that no closure has to be made for each request.
+ */
+export const conclude = <A, E, B, E2, C, D>(
+  answer: Answer<A, E>,
+  onExit: (exit: Exit.Exit<A, E>, c: C, d: D) => Answer<B, E2>,
+  c: C,
+  d: D
+): Answer<B, E2> =>
+  Exit.isExit(answer)
+    ? onExit(answer, c, d)
+    : Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(Effect.exit(restore(answer)), (exit) => restore(onExit(exit, c, d)))
+      )
+
+/** Sends messages in the dialect of `Requests`, and reads what brokers answer. */
+export interface MessageSender {
+  /**
+   * Begins a send. "Stored, but" answers (FLUSH_DISK_TIMEOUT and so on) are successes; `status` tells them apart.
+   * `bornTimestamp` is in milliseconds since the epoch.
+   */
+  readonly start: (
+    address: string,
+    message: SendMessage.SentMessage,
+    queue: Pick<MessageQueue, "brokerName" | "queueId">,
+    bornTimestamp: number,
+    timeoutMillis: number,
+    resume: Resume<SendMessage.StoredAnswer, ApiError>
+  ) => CancelHandle | undefined
+  /** Begins a send that nobody answers. */
+  readonly startOneway: (
+    address: string,
+    message: SendMessage.SentMessage,
+    queue: Pick<MessageQueue, "brokerName" | "queueId">,
+    bornTimestamp: number,
+    timeoutMillis: number,
+    resume: Resume<void, ApiError>
+  ) => CancelHandle | undefined
+}
 
 /** A request to a name server failed, or it answered with an error. */
 export type NameServerApiError = NoNameServer | NameServerUnavailable | AccessDenied | BrokerRejected | UnreadableAnswer
@@ -62,19 +111,20 @@ export interface MQClientApi {
     topic: string,
     timeoutMillis: number
   ) => Effect.Effect<TopicRouteData | undefined, NameServerApiError>
-  /** Begins a send; what the answer says, {@link MQClientApi.readStored} tells. */
-  readonly startSendMessage: Requests["start"]
-  /**
-   * Reads the answer to a send. "Stored, but" answers (FLUSH_DISK_TIMEOUT and so on) are successes; the answer's `code`
-   * tells them apart.
-   */
-  readonly readStored: (
+  /** The sends of one producer; `fields` are those that all of them have. */
+  readonly messageSender: (fields: SendMessage.SenderFields) => MessageSender
+  /** Takes back a message that waits for its exact time; gives the message's unique id. */
+  readonly recallMessage: (
     address: string,
-    request: Request,
-    response: RemotingCommand
-  ) => SendMessage.SendMessageAnswer | AccessDenied | BrokerRejected | UnreadableAnswer
-  /** Begins a send that nobody answers. */
-  readonly startSendMessageOneway: Requests["startOneway"]
+    header: RecallMessage.RecallMessageHeader,
+    timeoutMillis: number
+  ) => Effect.Effect<string, ApiError>
+  /** The offset that the next message of a queue will get. */
+  readonly getMaxOffset: (
+    address: string,
+    header: GetMaxOffset.GetMaxOffsetHeader,
+    timeoutMillis: number
+  ) => Effect.Effect<number, ApiError>
   /** What became of a half message; nobody answers. The remark says why, where there is something to say. */
   readonly endTransactionOneway: (
     address: string,
@@ -122,11 +172,18 @@ const unreadable = (address: string, requestCode: number, error: DecodeError) =>
 
 const isDecodeError = (value: unknown): value is DecodeError => value instanceof DecodeError
 
-const isStored = (code: number) =>
-  code === ResponseCode.SUCCESS ||
-  code === ResponseCode.FLUSH_DISK_TIMEOUT ||
-  code === ResponseCode.SLAVE_NOT_AVAILABLE ||
-  code === ResponseCode.FLUSH_SLAVE_TIMEOUT
+/** What a broker answered to a send. */
+const stored = (
+  exit: Exit.Exit<RemotingCommand, RemotingError>,
+  address: string,
+  requestCode: number
+): Exit.Exit<SendMessage.StoredAnswer, ApiError> => {
+  if (Exit.isFailure(exit)) return Exit.failCause(exit.cause)
+  const response = exit.value
+  if (SendMessage.statusOf(response.code) === undefined) return Exit.fail(rejected(address, requestCode, response))
+  const answer = SendMessage.decodeResponse(response)
+  return isDecodeError(answer) ? Exit.fail(unreadable(address, requestCode, answer)) : Exit.succeed(answer)
+}
 
 const read = <A>(
   address: string,
@@ -171,13 +228,29 @@ export const make = (remoting: RemotingClient, nameServer: NameServer): MQClient
           () => Effect.succeed(undefined)
         )
       ),
-    startSendMessage: remoting.start,
-    readStored: (address, request, response) => {
-      if (!isStored(response.code)) return rejected(address, request.code, response)
-      const answer = SendMessage.decodeResponse(response)
-      return isDecodeError(answer) ? unreadable(address, request.code, answer) : answer
+    messageSender: (fields) => {
+      const requestOf = SendMessage.makeRequests(fields)
+      return {
+        start: (address, message, queue, bornTimestamp, timeoutMillis, resume) => {
+          const request = requestOf(message, queue, bornTimestamp)
+          return remoting.start(address, request, timeoutMillis, (answer) =>
+            resume(conclude(answer, stored, address, request.code))
+          )
+        },
+        startOneway: (address, message, queue, bornTimestamp, timeoutMillis, resume) =>
+          remoting.startOneway(address, requestOf(message, queue, bornTimestamp), timeoutMillis, resume)
+      }
     },
-    startSendMessageOneway: remoting.startOneway,
+    recallMessage: (address, header, timeoutMillis) =>
+      Effect.map(
+        call(address, RecallMessage.request(header), timeoutMillis, RecallMessage.decodeResponse),
+        ({ msgId }) => msgId
+      ),
+    getMaxOffset: (address, header, timeoutMillis) =>
+      Effect.map(
+        call(address, GetMaxOffset.request(header), timeoutMillis, GetMaxOffset.decodeResponse),
+        ({ offset }) => offset
+      ),
     endTransactionOneway: (address, header, remark, timeoutMillis) =>
       invokeOneway(remoting, address, { ...EndTransaction.request(header), remark }, timeoutMillis),
     pullMessage: (address, header, timeoutMillis) => {

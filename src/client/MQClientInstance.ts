@@ -26,6 +26,7 @@ import * as TransactionCheckPush from "./push/TransactionCheckPush.ts"
 import { complete } from "./ResolveConfig.ts"
 import * as ServiceLife from "./ServiceLife.ts"
 import * as Routes from "./TopicRoute.ts"
+import { monotonicMillis } from "../transport/Deadline.ts"
 
 /**
  * A running client instance. What is internal serves the producers, consumers and administrators that share it, and is
@@ -276,7 +277,7 @@ const acquire = Effect.fnUntraced(function* (
       timers: timers.states,
       phase: serviceStateNow,
       nowMillis: () => clock.currentTimeMillisUnsafe(),
-      monotonicMillis: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+      monotonicMillis: monotonicMillis(clock)
     })
   }
   // The first thing that a shutdown does, so that no heartbeat follows the unregistration.

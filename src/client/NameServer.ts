@@ -22,6 +22,7 @@ import * as Address from "../transport/Address.ts"
 import { everyAddress } from "./HostLookup.ts"
 import { parseNamesrvAddr } from "./NameServerAddresses.ts"
 import { NameServerResolver } from "./NameServerResolver.ts"
+import { monotonicMillis } from "../transport/Deadline.ts"
 
 /** Which name servers there are, which one is in use, and requests to them. */
 export interface NameServer {
@@ -157,7 +158,7 @@ export const make = Effect.fnUntraced(function* (
   remoting: RemotingClient
 ) {
   const clock = yield* Clock.Clock
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const now = monotonicMillis(clock)
   let list: ReadonlyArray<string> = yield* Random.shuffle(initial)
   let index = 0
 

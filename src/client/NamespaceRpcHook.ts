@@ -53,20 +53,16 @@ const rename = (fields: ExtFields, names: ReadonlyArray<string>, to: (name: stri
   return renamed ?? fields
 }
 
-const NAME = "\u0001"
-const END = "\u0002"
-
 /** A message's properties as they leave: with the namespace, and with the group in it if one is named. */
 const wrapProperties = (namespace: string, text: string): string => {
-  const joint = text === "" || text.endsWith(END) ? "" : END
-  const marked = text.includes(`${MessageConst.INSTANCE_ID}${NAME}`)
-    ? text
-    : `${text}${joint}${MessageConst.INSTANCE_ID}${NAME}${namespace}${END}`
-  const group = MessageConst.PRODUCER_GROUP
-  if (!marked.includes(`${group}${NAME}`)) return marked
+  const marked =
+    MessageProperties.valueIn(text, MessageConst.INSTANCE_ID) === undefined
+      ? MessageProperties.append(text, MessageConst.INSTANCE_ID, namespace)
+      : text
+  const group = MessageProperties.valueIn(marked, MessageConst.PRODUCER_GROUP) ?? ""
+  if (group === "") return marked
   const properties = MessageProperties.decode(marked)
-  const before = properties[group]
-  return before === undefined ? marked : MessageProperties.encode({ ...properties, [group]: wrap(namespace, before) })
+  return MessageProperties.encode({ ...properties, [MessageConst.PRODUCER_GROUP]: wrap(namespace, group) })
 }
 
 /** A message as its reader knows it: topic, group and properties without the namespace. */

@@ -1,6 +1,8 @@
 import { Cause, Clock, Effect, FiberMap, Schedule } from "effect"
 import { outlivesStep } from "./StartStep.ts"
+import * as ForeignText from "../message/ForeignText.ts"
 import * as Millis from "../message/Millis.ts"
+import { monotonicMillis } from "../transport/Deadline.ts"
 
 /** Milliseconds after which a pull loop that died is started again (Java `pullTimeDelayMillsWhenException`). */
 const RESTART_PAUSE_MILLIS = 3_000
@@ -30,14 +32,14 @@ export interface PullMessageService {
 export const start = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const loops = yield* FiberMap.make<string, void, never>()
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const now = monotonicMillis(clock)
 
   const supervised = (key: string, loop: Effect.Effect<void>) => {
     let begin = now()
     let told: string | undefined
     const died = (cause: Cause.Cause<never>) =>
       Effect.suspend(() => {
-        const text = String(Cause.squash(cause))
+        const text = ForeignText.ofThrownWithName(Cause.squash(cause))
         if (text === told && now() - begin < TOLD_AGAIN_AFTER_MILLIS) return Effect.void
         told = text
         return Effect.annotateLogs(

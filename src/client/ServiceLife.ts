@@ -5,6 +5,7 @@ import { IllegalServiceState, StartError, StartInterrupted, type StartReason, St
 import type { ServiceState } from "./ServiceState.ts"
 import * as SharedStart from "./SharedStart.ts"
 import { makeJournal, runStep, type StepRecord } from "./StartStep.ts"
+import { monotonicMillis } from "../transport/Deadline.ts"
 
 /** Runs one step of a start under its number and name: see `runStep`. */
 export type RunStep = <A, R>(
@@ -250,7 +251,8 @@ export const make = Effect.fnUntraced(function* <A, R = never>(
 
   const drain = Effect.fnUntraced(function* (parts: A) {
     const clock = yield* Clock.Clock
-    const begin = clock.monotonicTimeNanosUnsafe()
+    const millis = monotonicMillis(clock)
+    const begin = millis()
     const lefts = yield* Effect.all(
       (options.drains?.(parts, drainTimeoutMillis) ?? []).map((one) => contained("a drain", 0, one)),
       { concurrency: "unbounded" }
@@ -262,8 +264,7 @@ export const make = Effect.fnUntraced(function* <A, R = never>(
       )
     }
     if (options.flush !== undefined) {
-      const spent = Number(clock.monotonicTimeNanosUnsafe() - begin) / 1e6
-      yield* options.flush(parts, drainTimeoutMillis - spent)
+      yield* options.flush(parts, drainTimeoutMillis - (millis() - begin))
     }
   })
 

@@ -1,5 +1,6 @@
 import { Clock, Context, Effect, Tracer } from "effect"
 import { StartError, type StartReason } from "./ClientError.ts"
+import { monotonicMillis } from "../transport/Deadline.ts"
 
 /** One step of the start-up, numbered as in docs/startup.md. */
 export interface StartStep {
@@ -51,7 +52,8 @@ export const runStep = Effect.fnUntraced(function* <A, R>(
   const observer = yield* StartObserver
   const clock = yield* Clock.Clock
   const step: StartStep = { id, name }
-  const begin = clock.monotonicTimeNanosUnsafe()
+  const now = monotonicMillis(clock)
+  const begin = now()
   const outer = journal.current
   journal.current = step
   return yield* observer
@@ -69,7 +71,7 @@ export const runStep = Effect.fnUntraced(function* <A, R>(
           journal.records.push({
             id,
             name,
-            millis: Number(clock.monotonicTimeNanosUnsafe() - begin) / 1e6,
+            millis: now() - begin,
             outcome:
               exit._tag === "Success"
                 ? "done"

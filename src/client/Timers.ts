@@ -1,4 +1,5 @@
 import { Cause, Clock, Effect, Schedule } from "effect"
+import * as ForeignText from "../message/ForeignText.ts"
 import * as Millis from "../message/Millis.ts"
 import { outlivesStep } from "./StartStep.ts"
 
@@ -57,11 +58,6 @@ const initialState = (spec: TimerSpec, now: number): TimerState => ({
  */
 export const runLimitMillis = (periodMillis: number): number => Math.max(periodMillis, 10_000)
 
-const describe = (cause: Cause.Cause<Error>): string => {
-  const error = Cause.squash(cause)
-  return error instanceof Error ? error.message : String(error)
-}
-
 const nameOf = (cause: Cause.Cause<Error>): string => {
   const error = Cause.squash(cause)
   return error instanceof Error ? error.name : typeof error
@@ -118,7 +114,7 @@ export const start = Effect.fnUntraced(function* (
         done._tag === "None" ? failed(`gave up after ${Millis.text(limit)}`, "Timeout") : succeeded
       ),
       // A run that was interrupted from within has failed; when the timer itself is interrupted, nothing here runs on.
-      Effect.catchCause((cause) => failed(describe(cause), nameOf(cause))),
+      Effect.catchCause((cause) => failed(ForeignText.ofThrown(Cause.squash(cause)), nameOf(cause))),
       Effect.andThen(
         Effect.suspend(() => set({ runs: state.runs + 1, lastEnd: now(), next: now() + spec.periodMillis }))
       )

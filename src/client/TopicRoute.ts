@@ -2,6 +2,7 @@ import { Clock, Effect, Fiber, FiberMap, Option } from "effect"
 import { AUTO_CREATE_TOPIC_KEY_TOPIC, isRetryTopic, MASTER_ID } from "../message/MixAll.ts"
 import * as MessageQueue from "../message/MessageQueue.ts"
 import type { BrokerData, TopicRouteData } from "../protocol/TopicRouteData.ts"
+import { monotonicMillis } from "../transport/Deadline.ts"
 import { ClientClosed } from "../transport/RemotingError.ts"
 import type { AccessDenied } from "./AccessDenied.ts"
 import type { AddressPolicy } from "./AddressPolicy.ts"
@@ -135,7 +136,7 @@ const problemOfRefused = (refused: ReadonlyArray<AddressRefused>): RouteProblem 
  */
 export const make = Effect.fnUntraced(function* (options: TopicRouteOptions) {
   const { api, brokers, changed, members, policy, timeoutMillis } = options
-  const clock = yield* Clock.Clock
+  const now = monotonicMillis(yield* Clock.Clock)
   const lookups = yield* FiberMap.make<string, PublishedRoute, RouteError>()
   const fork = yield* FiberMap.runtime(lookups)()
   const topicRouteTable = new Map<string, PublishedRoute>()
@@ -268,7 +269,7 @@ export const make = Effect.fnUntraced(function* (options: TopicRouteOptions) {
   const run = (topic: string, borrow: Borrow | undefined) =>
     lookup(topic, borrow).pipe(
       Effect.tap(() => {
-        readAt.set(topic, Number(clock.monotonicTimeNanosUnsafe()) / 1e6)
+        readAt.set(topic, now())
         return noteOutcome(topic, undefined)
       }),
       Effect.tapError((error) => {

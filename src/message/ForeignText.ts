@@ -1,3 +1,5 @@
+import { Formatter } from "effect"
+
 /**
  * Text that a peer wrote, made fit for an error, a log line, a state or a terminal. Servers put stack traces and client
  * addresses into remarks, brokers relay properties that any client can write, and a route names brokers as it likes.
@@ -42,6 +44,19 @@ export const clean = (text: string | undefined, max: number = DEFAULT_MAX_LENGTH
     .trim()
   return line.length > max ? `${head(line, max)}...` : line
 }
+
+/** Characters that {@link ofThrown} leaves: an error of ours may list everything that was tried. */
+const MAX_THROWN_LENGTH = 1_000
+
+const textOf = (thrown: unknown): string => (typeof thrown === "string" ? thrown : Formatter.format(thrown))
+
+/** Whatever was thrown, on one line: the message of an error, else the value as it is printed. */
+export const ofThrown = (thrown: unknown, max: number = MAX_THROWN_LENGTH): string =>
+  clean(thrown instanceof Error ? thrown.message : textOf(thrown), max)
+
+/** {@link ofThrown} with the error's name before its message, as Java words an exception. */
+export const ofThrownWithName = (thrown: unknown, max: number = DEFAULT_MAX_LENGTH): string =>
+  clean(thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : textOf(thrown), max)
 
 const escape = (character: string): string =>
   Array.from(

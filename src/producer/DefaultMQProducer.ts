@@ -9,8 +9,8 @@ import { resolve } from "./ProducerOptions.ts"
 import { readConfig } from "./ReadProducerConfig.ts"
 import * as ProducerSends from "./ProducerSends.ts"
 import { type ProducerState, viewOf } from "./ProducerState.ts"
-import * as TopicPublishInfoTable from "./queue/TopicPublishInfoTable.ts"
-import { acquire, changesOf, type Extension, type Running } from "./RunningProducer.ts"
+import * as TopicPublishInfo from "./queue/TopicPublishInfo.ts"
+import { acquire, changesOf, type ProducerExtension, type RunningProducer } from "./RunningProducer.ts"
 import { notSent, type SendError } from "./send/SendError.ts"
 
 /** A producer: what `DefaultMQProducer.make` and the layers give. */
@@ -122,14 +122,14 @@ const make = (options: ProducerConfig.ProducerOptions) =>
 /** {@link DefaultMQProducer.make}, and what another kind of producer is built with. */
 export const makeExtended = Effect.fnUntraced(function* (
   resolution: Resolution<ProducerConfig.ProducerConfig>,
-  extension?: Extension
+  extension?: ProducerExtension
 ) {
   const manager = yield* MQClientManager
   const { config } = resolution
   const { producerGroup } = config
-  const table = TopicPublishInfoTable.make(yield* firstTurn)
+  const table = TopicPublishInfo.makeTable(yield* firstTurn)
 
-  const life: ServiceLife.ServiceLife<Running> = yield* ServiceLife.make<Running>({
+  const life: ServiceLife.ServiceLife<RunningProducer> = yield* ServiceLife.make<RunningProducer>({
     subject: `producer ${producerGroup}`,
     number: "2",
     startTimeoutMillis: config.startTimeoutMillis,
@@ -139,10 +139,10 @@ export const makeExtended = Effect.fnUntraced(function* (
       step("2.7", "heartbeat to all brokers", instance.heartbeat.sendHeartbeatToAllBroker),
     drainTimeoutMillis: config.drainTimeoutMillis,
     work: "send(s)",
-    drains: ({ messages, requests, sends }, bound) => {
-      messages.close()
+    drains: ({ engine, requests, sends }, bound) => {
+      sends.close()
       return [
-        sends.drain(bound, () => life.illegal("send")),
+        engine.drain(bound, () => life.illegal("send")),
         requests.drain(bound),
         extension?.drain(bound) ?? Effect.succeed(0)
       ]
@@ -173,7 +173,7 @@ export const makeExtended = Effect.fnUntraced(function* (
     stateChanges: Stream.mapEffect(changesOf(life), () => state)
   }
   const running = (topic: string) =>
-    Effect.suspend((): Effect.Effect<Running, SendError> => {
+    Effect.suspend((): Effect.Effect<RunningProducer, SendError> => {
       const parts = life.parts()
       return parts === undefined ? Effect.fail(notSent(topic, life.illegal("send"))) : Effect.succeed(parts)
     })

@@ -17,9 +17,9 @@ import { notSent, type SendError } from "./send/SendError.ts"
 import type { SendOptions } from "./send/SendOptions.ts"
 import * as QueuedSend from "./bulk/QueuedSend.ts"
 import * as SendStream from "./bulk/SendStream.ts"
-import type { Sends } from "./send/Sends.ts"
+import type { SendEngine } from "./send/SendEngine.ts"
 import * as TypedSends from "./TypedSends.ts"
-import type { TopicPublishInfoTable } from "./queue/TopicPublishInfoTable.ts"
+import type { TopicPublishInfoTable } from "./queue/TopicPublishInfo.ts"
 
 /** The ways in which a producer sends messages, and takes them back. */
 export interface ProducerSends extends TypedSends.TypedSends {
@@ -79,8 +79,8 @@ export interface RunningSends extends Pick<ProducerSends, "send" | "sendBatch" |
 
 /** The parts of a running producer that send. */
 export interface SendParts {
-  readonly sends: Sends
-  readonly messages: RunningSends
+  readonly engine: SendEngine
+  readonly sends: RunningSends
   readonly requests: RequestReply.RequestReply
 }
 
@@ -90,18 +90,18 @@ export const make = Effect.fnUntraced(function* (
   instance: MQClientInstanceShape,
   table: TopicPublishInfoTable,
   uniqueIds: UniqueIds,
-  sends: Sends,
+  engine: SendEngine,
   { illegal, refusal }: Pick<LifeContext, "illegal" | "refusal">
 ): Effect.fn.Return<RunningSends, never, Scope.Scope> {
   const clock = yield* Clock.Clock
   const newId = () => uniqueIds(Math.floor(clock.currentTimeMillisUnsafe()))
   const fork = yield* Fork.make
   const end = () => illegal("send")
-  const accumulator = config.autoBatch ? yield* ProduceAccumulator.make(config, sends, newId, fork, end) : undefined
+  const accumulator = config.autoBatch ? yield* ProduceAccumulator.make(config, engine, newId, fork, end) : undefined
   return {
-    send: accumulator?.send ?? sends.send,
-    sendBatch: SendBatch.make(config, sends, newId),
-    sendQueued: yield* QueuedSend.make(config, sends, table, newId, fork, end),
+    send: accumulator?.send ?? engine.send,
+    sendBatch: SendBatch.make(config, engine, newId),
+    sendQueued: yield* QueuedSend.make(config, engine, table, newId, fork, end),
     recallMessage: Recall.make(config, instance, table, () => refusal("recall")),
     close: () => accumulator?.close()
   }
@@ -109,26 +109,29 @@ export const make = Effect.fnUntraced(function* (
 
 /** The ways to send of a producer that may not be running: asked at every send, and refused while it is not. */
 export const facade = (
-  running: () => SendParts | undefined,
+  parts: () => SendParts | undefined,
   illegal: (action: string) => IllegalServiceState,
   namespace: string | undefined
 ): ProducerSends => {
   const refuse = (topic: string) => Effect.fail(notSent(topic, illegal("send")))
+  // What a producer holds stays the same from its start on: it need not be looked up for every message.
+  let known: SendParts | undefined
+  const running = () => (known ??= parts())
   const send: ProducerSends["send"] = (message, options) => {
     const now = running()
     return now === undefined
-      ? Effect.suspend(() => running()?.messages.send(message, options) ?? refuse(message.topic))
-      : now.messages.send(message, options)
+      ? Effect.suspend(() => running()?.sends.send(message, options) ?? refuse(message.topic))
+      : now.sends.send(message, options)
   }
   const sendQueued: ProducerSends["sendQueued"] = (message, options) =>
-    Effect.suspend(() => running()?.messages.sendQueued(message, options) ?? refuse(message.topic))
+    Effect.suspend(() => running()?.sends.sendQueued(message, options) ?? refuse(message.topic))
   const forms: TypedSends.MessageForms = {
     send,
     sendQueued,
     sendOneway: (message, options) =>
-      Effect.suspend(() => running()?.sends.sendOneway(message, options) ?? refuse(message.topic)),
+      Effect.suspend(() => running()?.engine.sendOneway(message, options) ?? refuse(message.topic)),
     sendBatch: (messages, options) =>
-      Effect.suspend(() => running()?.messages.sendBatch(messages, options) ?? refuse(messages[0]?.topic ?? "")),
+      Effect.suspend(() => running()?.sends.sendBatch(messages, options) ?? refuse(messages[0]?.topic ?? "")),
     request: (message, timeout, options) =>
       Effect.suspend(() => running()?.requests.request(message, timeout, options) ?? refuse(message.topic))
   }
@@ -139,14 +142,14 @@ export const facade = (
     recallMessage: (topic, recallHandle, options) =>
       Effect.suspend(
         () =>
-          running()?.messages.recallMessage(topic, recallHandle, options) ??
+          running()?.sends.recallMessage(topic, recallHandle, options) ??
           Effect.fail(new Recall.RecallError({ topic, reason: illegal("recall") }))
       ),
     reply: (request, input, options) =>
       Effect.suspend(() => running()?.requests.reply(request, input, options) ?? refuse(request.topic)),
     fetchPublishMessageQueues: (topic) =>
       Effect.suspend(
-        () => running()?.sends.fetchPublishMessageQueues(Namespace.unwrap(namespace, topic)) ?? refuse(topic)
+        () => running()?.engine.fetchPublishMessageQueues(Namespace.unwrap(namespace, topic)) ?? refuse(topic)
       )
   }
 }

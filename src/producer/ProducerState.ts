@@ -1,10 +1,11 @@
 import type { InstanceState } from "../client/InstanceState.ts"
 import type { ServiceState } from "../client/ServiceState.ts"
 import type { StepRecord } from "../client/StartStep.ts"
-import type { Running } from "./RunningProducer.ts"
+import type { RunningProducer } from "./RunningProducer.ts"
 import type { FaultState } from "./queue/FaultStrategy.ts"
 import type { HookCounters } from "./telemetry/Hooks.ts"
-import type { SendCounters } from "./send/Sends.ts"
+import * as Counters from "./send/SendCounters.ts"
+import type { SendCounters } from "./send/SendCounters.ts"
 import type { TraceState } from "../client/telemetry/TraceDispatcher.ts"
 
 /** Everything there is to see of a producer, in one value that can be printed as JSON. */
@@ -31,17 +32,15 @@ export interface ProducerState {
   readonly instance: InstanceState | undefined
 }
 
-const noCounters: SendCounters = { sends: 0, acknowledged: 0, failed: 0, unknown: 0, retries: 0 }
-
 /** The state of a producer: what is the same whether it runs or not, and what is read of it while it runs. */
 export const viewOf = (
   always: Pick<ProducerState, "producerGroup" | "serviceState" | "steps" | "topics" | "instance">,
-  running: Running | undefined
+  running: RunningProducer | undefined
 ): ProducerState => ({
   ...always,
-  inFlight: running?.sends.inFlight() ?? 0,
-  faults: running?.sends.faults() ?? [],
-  counters: { ...(running?.sends.counters ?? noCounters) },
+  inFlight: running?.engine.inFlight() ?? 0,
+  faults: running?.engine.faults() ?? [],
+  counters: { ...(running?.engine.counters ?? Counters.make()) },
   hooks: { ...(running?.telemetry.hooks ?? { failures: 0, refused: 0 }) },
   trace: running?.telemetry.trace?.state()
 })

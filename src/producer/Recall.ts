@@ -6,12 +6,11 @@ import { borrowOf } from "../client/TopicRoute.ts"
 import { DLQ_GROUP_TOPIC_PREFIX, isRetryTopic, MASTER_ID } from "../message/MixAll.ts"
 import * as Namespace from "../message/Namespace.ts"
 import * as RecallHandle from "../message/RecallHandle.ts"
-import * as RecallMessage from "../protocol/request/RecallMessage.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
 import { InvalidMessage } from "./send/SendError.ts"
 import { badTimeout, isTimeout, timeoutOf } from "./send/SendOptions.ts"
-import type { TopicPublishInfoTable } from "./queue/TopicPublishInfoTable.ts"
-import { checkTopic } from "./send/Validators.ts"
+import type { TopicPublishInfoTable } from "./queue/TopicPublishInfo.ts"
+import { checkTopic } from "./send/PreparedMessage.ts"
 
 /** The text is no recall handle; nothing was asked of anybody. */
 export class InvalidRecallHandle extends Schema.TaggedError<InvalidRecallHandle>()("InvalidRecallHandle", {
@@ -145,15 +144,7 @@ export const make = (
         return Effect.fail(new BrokerNotExist({ topic, brokerName, refused }))
       }
       const { producerGroup } = config
-      return Effect.map(
-        api.call(
-          address,
-          RecallMessage.request({ producerGroup, topic, recallHandle, brokerName }),
-          timeoutMillis,
-          RecallMessage.decodeResponse
-        ),
-        ({ msgId }) => msgId
-      )
+      return api.recallMessage(address, { producerGroup, topic, recallHandle, brokerName }, timeoutMillis)
     })
 
   return (given, recallHandle, options) => {

@@ -13,19 +13,19 @@ import { RESERVED_PRODUCER_GROUPS } from "../message/MixAll.ts"
 import { borrowOf } from "../client/TopicRoute.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
 import * as ProducerSends from "./ProducerSends.ts"
-import type { TopicPublishInfoTable } from "./queue/TopicPublishInfoTable.ts"
+import type { TopicPublishInfoTable } from "./queue/TopicPublishInfo.ts"
 import * as RequestReply from "./reply/RequestReply.ts"
 import * as SendEngine from "./send/SendEngine.ts"
 import * as Telemetry from "./telemetry/Telemetry.ts"
 
 /** What a producer holds while it runs. */
-export interface Running extends ProducerSends.SendParts {
+export interface RunningProducer extends ProducerSends.SendParts {
   readonly instance: MQClientInstanceShape
   readonly telemetry: Telemetry.Telemetry
 }
 
 /** What a kind of producer adds to the plain one. */
-export interface Extension {
+export interface ProducerExtension {
   /** What the client instance gets to know of it besides; held until the producer has ended. */
   readonly attach: (instance: MQClientInstanceShape) => Effect.Effect<Partial<MQProducerInner>, never, Scope.Scope>
   /** Waits for its own work under way, for so many milliseconds at most; gives how much is left. */
@@ -37,7 +37,7 @@ export interface ProducerParts {
   readonly resolution: Resolution<ProducerConfig>
   readonly manager: MQClientManager["Service"]
   readonly table: TopicPublishInfoTable
-  readonly extension: Extension | undefined
+  readonly extension: ProducerExtension | undefined
 }
 
 /** Checks all options and the group's name: the first problem of the name, or every problem of the options at once. */
@@ -56,7 +56,7 @@ const topicsOf = ({ createTopicKey, topics }: ProducerConfig) => (topics.length 
 export const acquire = Effect.fnUntraced(function* (
   parts: ProducerParts,
   life: LifeContext
-): Effect.fn.Return<Running, StartError, Scope.Scope> {
+): Effect.fn.Return<RunningProducer, StartError, Scope.Scope> {
   const { extension, manager, table } = parts
   const { step } = life
   const config = yield* step("2.2", "check the configuration and the group", check(parts))
@@ -86,10 +86,10 @@ export const acquire = Effect.fnUntraced(function* (
   )
   const uniqueIds = makeUniqueIds({ ...(yield* HostInfo), random: yield* Random.nextIntBetween(0, 0xffff_ffff) })
   const telemetry = yield* Telemetry.make(config, instance, table, uniqueIds)
-  const sends = yield* SendEngine.make(config, instance, table, uniqueIds, telemetry.observer)
-  const messages = yield* ProducerSends.make(config, instance, table, uniqueIds, sends, life)
-  const requests = yield* RequestReply.make(config, instance, table, sends)
-  yield* telemetry.watch(sends)
+  const engine = yield* SendEngine.make(config, instance, table, uniqueIds, telemetry.observer)
+  const sends = yield* ProducerSends.make(config, instance, table, uniqueIds, engine, life)
+  const requests = yield* RequestReply.make(config, instance, table, engine)
+  yield* telemetry.watch(engine)
   yield* step(
     "2.5",
     `instance is running, ready: ${config.readiness}`,
@@ -100,14 +100,14 @@ export const acquire = Effect.fnUntraced(function* (
     })
   )
   yield* step("2.6", "everything is held", Effect.void)
-  return { instance, sends, messages, requests, telemetry }
+  return { instance, engine, sends, requests, telemetry }
 })
 
 /**
  * An element now and after each change that a producer's state shows: of its service state and steps, and of the client
  * instance under it. A slow reader gets one for several; none is lost. It ends with the last, when the life is over.
  */
-export const changesOf = (life: ServiceLife<Running>): Stream.Stream<void> => {
+export const changesOf = (life: ServiceLife<RunningProducer>): Stream.Stream<void> => {
   const ofInstance = Stream.switchMap(life.serviceStateChanges, (state): Stream.Stream<unknown> =>
     state === "RUNNING" ? (life.parts()?.instance.changes ?? Stream.empty) : Stream.empty
   )

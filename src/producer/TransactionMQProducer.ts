@@ -14,8 +14,7 @@ import * as MessageProperties from "../protocol/MessageProperties.ts"
 import { acceptRead, DefaultMQProducer, type DefaultMQProducerShape, makeExtended } from "./DefaultMQProducer.ts"
 import { commitOrRollback, remarkOf } from "./transaction/EndOfTransaction.ts"
 import { type LocalTransactionState, ofExit } from "./transaction/LocalTransactionState.ts"
-import type { Outgoing } from "./send/Outgoing.ts"
-import { withProperties } from "./send/OutgoingProperties.ts"
+import { type PreparedMessage, withProperties } from "./send/PreparedMessage.ts"
 import { InvalidMessage, type SendError } from "./send/SendError.ts"
 import type { SendOptions } from "./send/SendOptions.ts"
 import { encode } from "./TypedSends.ts"
@@ -208,13 +207,13 @@ const delayProperties = [
 /** A message made ready as a half message. */
 const asHalf =
   (producerGroup: string) =>
-  (outgoing: Outgoing): Outgoing | InvalidMessage => {
-    const properties = MessageProperties.decode(outgoing.properties)
+  (prepared: PreparedMessage): PreparedMessage | InvalidMessage => {
+    const properties = MessageProperties.decode(prepared.properties)
     if (delayProperties.some((name) => properties[name] !== undefined)) {
       const problem = "is not possible for a message of a transaction; leave it out"
-      return new InvalidMessage({ topic: outgoing.topic, field: "delay", problem })
+      return new InvalidMessage({ topic: prepared.topic, field: "delay", problem })
     }
-    const half = withProperties(outgoing, {
+    const half = withProperties(prepared, {
       [MessageConst.TRANSACTION_PREPARED]: "true",
       [MessageConst.PRODUCER_GROUP]: producerGroup
     })
@@ -315,7 +314,7 @@ const make = Effect.fnUntraced(function* <R>(
       Effect.gen(function* () {
         counters.begun++
         const parts = yield* running(message.topic)
-        const sendResult = yield* restore(parts.sends.sendAs(message, ready, transactionOptions))
+        const sendResult = yield* restore(parts.engine.sendAs(message, ready, transactionOptions))
         const { msgId, status } = sendResult
         const { topic } = sendResult.queue
         if (status !== "SEND_OK") {

@@ -10,7 +10,7 @@ import type { RequestReplyClosed, RequestReplyTimeout } from "./reply/ReplyError
 import type { RequestOptions, RequestReply } from "./reply/RequestReply.ts"
 import { notSent, type SendError } from "./send/SendError.ts"
 import type { SendOptions } from "./send/SendOptions.ts"
-import type { Sends } from "./send/Sends.ts"
+import type { SendEngine } from "./send/SendEngine.ts"
 
 /** The options of a typed send: those of a send, and what a message has that does not come from its value. */
 export type TypedSendOptions = SendOptions & EncodeOptions
@@ -71,7 +71,7 @@ export interface TypedSends {
 }
 
 /** The forms of a message's send that typed ones are made of. */
-export interface MessageForms extends Pick<Sends, "send" | "sendOneway">, Pick<RequestReply, "request"> {
+export interface MessageForms extends Pick<SendEngine, "send" | "sendOneway">, Pick<RequestReply, "request"> {
   readonly sendQueued: SendQueued
   readonly sendBatch: (
     messages: ReadonlyArray<Message>,

@@ -57,7 +57,7 @@ const source = (given: NonNullable<PlainOptions["credentials"]>): CredentialsSou
           try: async () => credentials(await given()),
           catch: (error) =>
             new CredentialsUnavailable({
-              detail: `the function of the option credentials failed: ${ForeignText.clean(error instanceof Error ? error.message : String(error), 200)}`
+              detail: `the function of the option credentials failed: ${ForeignText.ofThrown(error, 200)}`
             })
         })
       }

@@ -1,3 +1,5 @@
+import type { Message } from "../message/Message.ts"
+
 /** Names of message properties that RocketMQ gives a meaning. Source: RocketMQ `MessageConst`. */
 export const MessageConst = {
   KEYS: "KEYS",
@@ -88,8 +90,48 @@ const reserved: ReadonlySet<string> = new Set(Object.values(MessageConst).filter
 /** Whether only RocketMQ itself may set the property. Source: RocketMQ `MessageConst.STRING_HASH_SET`. */
 export const isReserved = (name: string): boolean => reserved.has(name)
 
-const NAME_END = "\u0001"
-const VALUE_END = "\u0002"
+/** What stands behind a property's name in a property text, and behind a field of a message trace. */
+export const NAME_END = "\u0001"
+/** What stands behind a property's value in a property text, and behind a record of a message trace. */
+export const VALUE_END = "\u0002"
+
+/** Whether a text contains one of the two characters that separate properties. */
+export const hasSeparator = (text: string): boolean => text.includes(NAME_END) || text.includes(VALUE_END)
+
+/** One property as it stands in a property text. */
+export const property = (name: string, value: string): string => `${name}${NAME_END}${value}${VALUE_END}`
+
+/** A property text with one property more. */
+export const append = (text: string, name: string, value: string): string =>
+  `${text}${text === "" || text.endsWith(VALUE_END) ? "" : VALUE_END}${property(name, value)}`
+
+/** The value of one property in a property text; undefined when it is not there. */
+export const valueIn = (text: string, name: string): string | undefined => {
+  const mark = `${name}${NAME_END}`
+  const found = text.startsWith(mark) ? 0 : text.indexOf(`${VALUE_END}${mark}`)
+  if (found < 0) return undefined
+  const from = text.indexOf(NAME_END, found) + 1
+  const end = text.indexOf(VALUE_END, from)
+  return text.slice(from, end < 0 ? text.length : end)
+}
+
+/**
+ * The property text of a message that leaves: the unique id, `WAIT`, the tag, the keys, and what the user set. Written
+ * piece by piece and not by way of a record, because every send does it.
+ */
+export const ofMessage = (message: Message, msgId: string): string => {
+  let text = `${MessageConst.UNIQ_KEY}${NAME_END}${msgId}${VALUE_END}${MessageConst.WAIT_STORE_MSG_OK}${NAME_END}${message.waitStoreMsgOK ?? true}${VALUE_END}`
+  if (message.tags !== undefined) text += `${MessageConst.TAGS}${NAME_END}${message.tags}${VALUE_END}`
+  if (message.keys !== undefined && message.keys.length > 0) {
+    text += `${MessageConst.KEYS}${NAME_END}${message.keys.join(" ")}${VALUE_END}`
+  }
+  if (message.properties !== undefined) {
+    for (const name of Object.keys(message.properties)) {
+      text += `${name}${NAME_END}${message.properties[name]}${VALUE_END}`
+    }
+  }
+  return text
+}
 
 /**
  * Writes properties as one text: name U+0001 value U+0002, repeated. Names and values must not contain the two

@@ -1,4 +1,5 @@
 import { DecodeError } from "./DecodeError.ts"
+import { NAME_END as FIELD_END, VALUE_END as RECORD_END } from "./MessageProperties.ts"
 
 /**
  * Message traces: what clients tell about messages they sent or consumed, as text in messages to a topic of their own.
@@ -151,8 +152,6 @@ export interface TraceRecall {
 /** One record of a trace. */
 export type TraceRecord = TracePub | TraceSubBefore | TraceSubAfter | TraceEndTransaction | TraceRecall
 
-const FIELD_END = "\u0001"
-const RECORD_END = "\u0002"
 const NULL = "null"
 
 type Value = string | number | boolean | undefined

@@ -5,6 +5,7 @@ import { WireError } from "../transport/Wire.ts"
 import * as DeafPort from "./DeafPort.ts"
 import * as ProxyLink from "./ProxyLink.ts"
 import type { Direction, Toxic } from "./Toxic.ts"
+import { monotonicMillis } from "../transport/Deadline.ts"
 
 export type { PassingFrame } from "./FrameCutter.ts"
 export { bandwidth, blackHole, corrupt, corruptAt, frames, halfOpen, latency, limit, slicer } from "./Toxic.ts"
@@ -134,7 +135,7 @@ export const make = (options: FaultProxyOptions): Effect.Effect<FaultProxy, Wire
     let target = yield* parse(options.target)
     const wanted = yield* parse(options.listen ?? "127.0.0.1:0")
     const clock = yield* Clock.Clock
-    const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    const now = monotonicMillis(clock)
     const permits = yield* Semaphore.make(1)
     const toxics: Record<Direction, ReadonlyArray<ProxyLink.ActiveToxic>> = { upstream: [], downstream: [] }
     const connections = new Set<ProxiedConnection>()

@@ -10,6 +10,7 @@ import { EmbeddedCluster } from "../embedded/EmbeddedCluster.ts"
 import * as StoredMessage from "../embedded/store/StoredMessage.ts"
 import type { FailedSend, RecordOptions } from "./Recording.ts"
 import * as Recording from "./Recording.ts"
+import { monotonicMillis } from "../transport/Deadline.ts"
 
 export type { FailedSend, RecordOptions } from "./Recording.ts"
 
@@ -149,10 +150,11 @@ export const make = (): Ledger => {
     end: (exit: Exit.Exit<A, E>, error: E | undefined) => void
   ): Effect.Effect<A, E, R> =>
     Effect.flatMap(Clock.Clock, (clock) => {
-      const begin = clock.monotonicTimeNanosUnsafe()
+      const now = monotonicMillis(clock)
+      const begin = now()
       return Effect.onExit(send, (exit) =>
         Effect.sync(() => {
-          const took = Number(clock.monotonicTimeNanosUnsafe() - begin) / 1e6
+          const took = now() - begin
           const [first] = entered
           const name = first === undefined ? "an empty batch" : nameOf(first.message)
           if (options.timeoutMillis !== undefined && took > options.timeoutMillis + TICK_MILLIS) {

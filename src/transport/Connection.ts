@@ -1,7 +1,7 @@
 import { Cause, Effect, Exit } from "effect"
 import * as Millis from "../message/Millis.ts"
 import { encode, FrameError, makeFrameDecoder, makeRequestEncoder } from "../protocol/Frame.ts"
-import { emptyBody, isResponse, ONEWAY_FLAG, RESPONSE_FLAG } from "../protocol/RemotingCommand.ts"
+import { emptyBody, ONEWAY_FLAG, RESPONSE_FLAG } from "../protocol/RemotingCommand.ts"
 import type { RemotingCommand, Request, Response, SerializeType } from "../protocol/RemotingCommand.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { MutableCounters } from "./Counters.ts"
@@ -246,7 +246,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
       for (const command of commands) {
         // A resumed caller may have closed this connection.
         if (ended !== undefined) return Effect.void
-        if (isResponse(command)) onResponse(command)
+        if ((command.flag & RESPONSE_FLAG) !== 0) onResponse(command)
         else options.onRequest(connection, command)
       }
       if (error !== undefined) {

@@ -1,5 +1,8 @@
 import { Effect } from "effect"
-import type { Fiber } from "effect"
+import type { Clock, Fiber } from "effect"
+
+/** The monotonic clock in milliseconds, fractions included: what every deadline, latency and age is measured by. */
+export const monotonicMillis = (clock: Clock.Clock) => (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
 /** Starts an effect in a fiber that ends with its owner's scope. */
 export type Run = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>

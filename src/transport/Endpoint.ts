@@ -1,4 +1,5 @@
 import { Effect, Fiber } from "effect"
+import * as ForeignText from "../message/ForeignText.ts"
 import { FrameError } from "../protocol/FrameError.ts"
 import type { Connection } from "./Connection.ts"
 import type { Run } from "./Deadline.ts"
@@ -10,8 +11,8 @@ import { WireError } from "./Wire.ts"
 /** One address of a client: its connection, or the dial for it, or the pause before the next dial. */
 export interface Endpoint {
   readonly address: string
-  /** The open connection, if there is one: every send looks here first. */
-  readonly connection: () => Connection | undefined
+  /** The open connection, if there is one: every send looks here first, so that it is a property. */
+  readonly connection: Connection | undefined
   readonly state: () => "connecting" | "open" | "backing-off" | "idle"
   /** The open connection, dialled if need be; fails at once in the pause after a failed dial. */
   readonly awaitConnection: Effect.Effect<Connection, RemotingError>
@@ -31,8 +32,6 @@ export interface Endpoint {
   readonly lastFailure: () => string | undefined
   readonly localAddress: () => string | undefined
 }
-
-const describe = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
 /**
  * Makes the state of one address. `dial` opens a connection and works until it ends; it is started at most once at a
@@ -54,7 +53,6 @@ export const makeEndpoint = (options: {
   readonly dial: (endpoint: Endpoint) => Effect.Effect<void>
 }): Endpoint => {
   const { address, backoffMillis, now, random, run } = options
-  let current: Connection | undefined
   let dialledConnection: Connection | undefined
   let fiber: Fiber.Fiber<void> | undefined
   let connecting = false
@@ -109,13 +107,13 @@ export const makeEndpoint = (options: {
     fiber = run(options.dial(endpoint))
   }
 
-  const endpoint: Endpoint = {
+  const endpoint: Omit<Endpoint, "connection"> & { connection: Connection | undefined } = {
     address,
-    connection: () => current,
+    connection: undefined,
     state: () =>
-      current !== undefined ? "open" : connecting ? "connecting" : now() < retryAt ? "backing-off" : "idle",
+      endpoint.connection !== undefined ? "open" : connecting ? "connecting" : now() < retryAt ? "backing-off" : "idle",
     awaitConnection: Effect.callback((resume) => {
-      if (current !== undefined) return resume(Effect.succeed(current))
+      if (endpoint.connection !== undefined) return resume(Effect.succeed(endpoint.connection))
       if (!connecting && lastError !== undefined && now() < retryAt) return resume(Effect.fail(refusal(lastError)))
       waiting.add(resume)
       if (!connecting) startDial()
@@ -131,23 +129,23 @@ export const makeEndpoint = (options: {
       localAddress = connection.localAddress
     },
     opened: (connection) => {
-      if (dialledConnection !== connection || current === connection) return
+      if (dialledConnection !== connection || endpoint.connection === connection) return
       connecting = false
-      current = connection
+      endpoint.connection = connection
       wake(Effect.succeed(connection))
     },
     dialFailed: (error) => {
       rest(error, failures++)
       connecting = false
-      lastFailure = describe(error)
+      lastFailure = ForeignText.ofThrown(error)
       if (waiting.size > 0) wake(Effect.fail(refusal(error)))
     },
     lost: (connection, cause) => {
       if (dialledConnection !== connection) return
-      lastFailure = describe(cause)
+      lastFailure = ForeignText.ofThrown(cause)
       noteEnd(connection, cause)
       dialledConnection = undefined
-      current = undefined
+      endpoint.connection = undefined
       if (!connecting) return
       connecting = false
       failWaiting((sent) => new ConnectionClosed({ address, sent, cause }))

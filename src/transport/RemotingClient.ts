@@ -6,6 +6,7 @@ import { makeConnection } from "./Connection.ts"
 import type { Connection } from "./Connection.ts"
 import { makeCounters } from "./Counters.ts"
 import type { RemotingCounters } from "./Counters.ts"
+import { monotonicMillis } from "./Deadline.ts"
 import { makeEndpoint } from "./Endpoint.ts"
 import type { Endpoint } from "./Endpoint.ts"
 import { makeHandlers } from "./Handlers.ts"
@@ -83,7 +84,7 @@ export const make = Effect.fnUntraced(function* (
   const wire = yield* Wire
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const now = monotonicMillis(clock)
   const counters = makeCounters()
   const endpoints = new Map<string, Endpoint>()
   const live = new Set<Connection>()
@@ -168,7 +169,7 @@ export const make = Effect.fnUntraced(function* (
       if (open) return
       open = true
       endpoint.opened(connection)
-      if (endpoint.connection() === connection) tell(handlers.openedListeners(), address)
+      if (endpoint.connection === connection) tell(handlers.openedListeners(), address)
       // `retain` gave the address up while it was being dialled: serve those who wait, and close.
       if (endpoints.get(address) !== endpoint) connection.retire()
     }
@@ -242,7 +243,7 @@ export const make = Effect.fnUntraced(function* (
 
   // The hot path: a Map hit, then the connection registers the request and encodes its frame.
   const start: Requests["start"] = (address, request, timeoutMillis, resume) => {
-    const open = endpoints.get(address)?.connection()
+    const open = endpoints.get(address)?.connection
     if (open !== undefined) return open.start(request, timeoutMillis, true, resume)
     resume(
       onceOpen(address, request.code, timeoutMillis, (connection, left, resumed) =>
@@ -253,7 +254,7 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const startOneway: Requests["startOneway"] = (address, request, timeoutMillis, resume) => {
-    const open = endpoints.get(address)?.connection()
+    const open = endpoints.get(address)?.connection
     if (open !== undefined) return open.startOneway(request, timeoutMillis, resume)
     resume(
       onceOpen(address, request.code, timeoutMillis, (connection, left, resumed) =>
@@ -283,7 +284,7 @@ export const make = Effect.fnUntraced(function* (
     retire: (address) =>
       Effect.sync(() => {
         const endpoint = endpoints.get(address)
-        const connection = endpoint?.connection()
+        const connection = endpoint?.connection
         if (endpoint === undefined || connection === undefined) return
         endpoint.lost(connection, new Error("dropped by this client"))
         connection.retire()
@@ -293,7 +294,7 @@ export const make = Effect.fnUntraced(function* (
         for (const [address, endpoint] of endpoints) {
           if (addresses.has(address)) continue
           endpoints.delete(address)
-          const connection = endpoint.connection()
+          const connection = endpoint.connection
           if (connection !== undefined) connection.retire()
         }
       }),
@@ -313,7 +314,7 @@ const watched = (handler: () => Effect.Effect<void>): Effect.Effect<void> =>
 const info = (endpoint: Endpoint): ReadonlyArray<ConnectionInfo> => {
   const state = endpoint.state()
   if (state === "idle") return []
-  const connection = endpoint.connection()
+  const connection = endpoint.connection
   return [
     {
       address: endpoint.address,

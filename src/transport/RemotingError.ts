@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import * as ForeignText from "../message/ForeignText.ts"
 import * as Millis from "../message/Millis.ts"
 import { requestCodeName } from "../protocol/RequestCode.ts"
 import { tlsHints, TlsReason } from "./Tls.ts"
@@ -97,7 +98,7 @@ export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>()("Co
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    const reason = this.cause instanceof Error ? this.cause.message : String(this.cause)
+    const reason = ForeignText.ofThrown(this.cause)
     return `The connection to ${this.address} ended before the answer came: ${reason}. ${sentence(this.sent)}`
   }
   /** `unknown` when it was sent. */

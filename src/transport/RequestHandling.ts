@@ -1,4 +1,5 @@
 import { Cause, Effect } from "effect"
+import * as ForeignText from "../message/ForeignText.ts"
 import type { Response } from "../protocol/RemotingCommand.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 
@@ -12,9 +13,8 @@ export const unsupported = (code: number): Response => ({
 
 /** The answer to a request whose handler died. Source: RocketMQ `NettyRemotingAbstract.buildProcessRequestHandler`. */
 const systemError = (cause: Cause.Cause<never>): Response => {
-  const defect = Cause.squash(cause)
-  const text = defect instanceof Error ? `${defect.name}: ${defect.message}` : String(defect)
-  return { code: ResponseCode.SYSTEM_ERROR, remark: text.slice(0, MAX_REMARK) }
+  const remark = ForeignText.ofThrownWithName(Cause.squash(cause), MAX_REMARK)
+  return { code: ResponseCode.SYSTEM_ERROR, remark }
 }
 
 /**

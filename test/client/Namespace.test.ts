@@ -68,6 +68,12 @@ describe("namespace", () => {
     })
   })
 
+  it("a property whose name only ends like RocketMQ's own is none of it", () => {
+    const properties = "MY_INSTANCE_ID\u0001mine\u0002"
+    const { extFields } = NamespaceRpcHook.wrapRequest(namespace, { code: 310, extFields: { b: "t", i: properties } })
+    assert.strictEqual(extFields?.["i"], `${properties}INSTANCE_ID\u0001${namespace}\u0002`)
+  })
+
   it("the group in a half message's properties has it, what is RocketMQ's own has it not", () => {
     const properties = "TRAN_MSG\u0001true\u0002PGROUP\u0001pg\u0002"
     const half = NamespaceRpcHook.wrapRequest(namespace, { code: 310, extFields: { a: "pg", b: "t", i: properties } })

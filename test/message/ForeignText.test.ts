@@ -49,6 +49,25 @@ describe("foreign text", () => {
     assert.isTrue(ForeignText.clean("\u{1f600}".repeat(300)).isWellFormed())
   })
 
+  it("whatever was thrown becomes one line, also what cannot be made into text", () => {
+    const circular: Record<string, unknown> = Object.create(null)
+    circular["self"] = circular
+    const deaf = {
+      toString: () => {
+        throw new Error("no text")
+      }
+    }
+    for (const thrown of [circular, deaf, Symbol("s"), 7n, () => 7, null, undefined, new Error(""), "two\nlines"]) {
+      for (const text of [ForeignText.ofThrown(thrown), ForeignText.ofThrownWithName(thrown)]) {
+        assert.isTrue(ForeignText.isClean(text), text)
+      }
+    }
+    assert.strictEqual(ForeignText.ofThrown("two\nlines"), "two lines")
+    assert.strictEqual(ForeignText.ofThrown(new TypeError("a\u001bb")), "a b")
+    assert.strictEqual(ForeignText.ofThrownWithName(new TypeError("a\u001bb")), "TypeError: a b")
+    assert.strictEqual(ForeignText.ofThrownWithName(new Error("x".repeat(300)), 20), `Error: ${"x".repeat(13)}...`)
+  })
+
   it("leaves a terminal's columns where they were", () => {
     assert.strictEqual(ForeignText.printable("  a\tb\u001bc"), "  a b c")
   })

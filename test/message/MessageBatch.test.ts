@@ -3,7 +3,7 @@ import { Arbitrary, Schema } from "effect"
 import type { Message } from "../../src/message/Message.ts"
 import * as MessageBatch from "../../src/message/MessageBatch.ts"
 import * as MessageDelay from "../../src/message/MessageDelay.ts"
-import * as SendRequest from "../../src/producer/send/SendRequest.ts"
+import * as MessageProperties from "../../src/protocol/MessageProperties.ts"
 import * as MessageCodec from "../../src/protocol/MessageCodec.ts"
 import { bytes, text } from "../protocol/arbitraries.ts"
 
@@ -36,7 +36,7 @@ const encoded = (list: ReadonlyArray<Message>, idLength: number) =>
     list.map((item) => ({
       flag: item.flag ?? 0,
       body: item.body,
-      properties: SendRequest.properties(item, "F".repeat(idLength))
+      properties: MessageProperties.ofMessage(item, "F".repeat(idLength))
     }))
   )
 

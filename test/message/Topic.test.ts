@@ -3,7 +3,7 @@ import { Context, Effect, Option, Schema, SchemaGetter } from "effect"
 import type { Message } from "../../src/message/Message.ts"
 import { SysFlag } from "../../src/message/SysFlag.ts"
 import * as Topic from "../../src/message/Topic.ts"
-import { checkMessage } from "../../src/producer/send/Validators.ts"
+import { checkMessage } from "../../src/producer/send/PreparedMessage.ts"
 import { isReserved } from "../../src/protocol/MessageProperties.ts"
 
 const Order = Schema.Struct({

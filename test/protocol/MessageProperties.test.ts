@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect } from "effect"
-import { decode, encode, isReserved, MessageConst } from "../../src/protocol/MessageProperties.ts"
+import { append, decode, encode, isReserved, MessageConst, valueIn } from "../../src/protocol/MessageProperties.ts"
 import { fieldName, record, text } from "./arbitraries.ts"
 
 const clean = (value: string): string => value.replaceAll("\u0001", "-").replaceAll("\u0002", "-")
@@ -28,6 +28,30 @@ describe("MessageProperties", () => {
     assert.strictEqual(read("c\u00013\u00014\u0002"), stringify({ c: "3\u00014" }))
     assert.strictEqual(read("a\u00011\u0002\u0002\u0002b\u00012"), '{"a":"1","b":"2"}')
     assert.strictEqual(read(""), "{}")
+  })
+
+  it.effect.prop(
+    "finds what decode finds, and appends what encode writes",
+    { entries: Arbitrary.array(Arbitrary.all([fieldName, text] as const), { maxLength: 6 }) },
+    ({ entries }) =>
+      Effect.sync(() => {
+        const properties = record(entries.map(([name, value]) => [`${clean(name)}_`, `${clean(value)}_`]))
+        const names = Object.keys(properties)
+        const written = names.reduce((before, name) => append(before, name, properties[name] ?? ""), "")
+        assert.strictEqual(written, encode(properties))
+        for (const name of names) assert.strictEqual(valueIn(written, name), properties[name])
+        for (const name of ["_", "", "nobody"]) {
+          assert.strictEqual(valueIn(written, name), name === "_" ? properties["_"] : undefined)
+        }
+      })
+  )
+
+  it("finds a property by its whole name, with and without the last separator", () => {
+    const written = encode({ MY_INSTANCE_ID: "mine", INSTANCE_ID: "ns" })
+    assert.strictEqual(valueIn(written, "INSTANCE_ID"), "ns")
+    assert.strictEqual(valueIn(written.slice(0, -1), "INSTANCE_ID"), "ns")
+    assert.strictEqual(valueIn(encode({ MY_INSTANCE_ID: "mine" }), "INSTANCE_ID"), undefined)
+    assert.strictEqual(append(written.slice(0, -1), "a", "b"), `${written}a\u0001b\u0002`)
   })
 
   it("has no prototype to reach", () => {

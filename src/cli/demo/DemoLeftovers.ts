@@ -1,4 +1,5 @@
 import { Clock, Effect, type Metric } from "effect"
+import { monotonicMillis } from "../../transport/Deadline.ts"
 
 /** What a process holds, as far as it can be counted. */
 export interface Holdings {
@@ -34,7 +35,7 @@ export const leftovers = Effect.fnUntraced(function* (before: Holdings) {
     }
   }
   const clock = yield* Clock.Clock
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const now = monotonicMillis(clock)
   const deadline = now() + PATIENCE_MILLIS
   for (;;) {
     const left = more()

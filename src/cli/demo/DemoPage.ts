@@ -1,6 +1,7 @@
 import { Clock, Console, Effect } from "effect"
 import { type Palette, palette, Screen } from "../Screen.ts"
 import { duration } from "../Text.ts"
+import { monotonicMillis } from "../../transport/Deadline.ts"
 
 /** How the demo writes: headings, lines below them, facts in two columns. */
 export interface Page {
@@ -22,7 +23,7 @@ const line: Page["line"] = (text) => Console.log(`  ${text.trimEnd()}`)
 export const make = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const colors = palette((yield* Screen).stdout)
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const now = monotonicMillis(clock)
   const fact: Page["fact"] = (label, value) => line(`${label.padEnd(LABEL_WIDTH)}  ${value}`)
   const page: Page = {
     colors,

@@ -2,6 +2,7 @@ import { Clock, Console, Context, Effect } from "effect"
 import type { StartObserver, StartStep } from "../../client/StartStep.ts"
 import { type Palette } from "../Screen.ts"
 import { duration } from "../Text.ts"
+import { monotonicMillis } from "../../transport/Deadline.ts"
 
 /** Prints the start-up steps of a producer, in their order, each with its number, state and time. */
 export interface StepPrinter {
@@ -46,9 +47,10 @@ export const make = Effect.fnUntraced(function* (colors: Palette) {
       Effect.suspend(() => {
         const line: Line = { step, state: "running", millis: 0 }
         lines.push(line)
-        const begin = clock.monotonicTimeNanosUnsafe()
+        const now = monotonicMillis(clock)
+        const begin = now()
         return Effect.onExit(self, (exit) => {
-          line.millis = Number(clock.monotonicTimeNanosUnsafe() - begin) / 1e6
+          line.millis = now() - begin
           line.state =
             exit._tag === "Success"
               ? "done"

@@ -2,6 +2,7 @@ import { Clock, Console, Effect } from "effect"
 import type { ExitCode } from "../Failure.ts"
 import { type Palette, palette, Screen } from "../Screen.ts"
 import { duration, printable } from "../Text.ts"
+import { monotonicMillis } from "../../transport/Deadline.ts"
 
 /** What a check found. `warn` means that it works, but is worth a look. */
 export type Verdict = "ok" | "warn" | "failed" | "skipped"
@@ -64,9 +65,10 @@ export const make = Effect.fnUntraced(function* (options: { readonly quiet: bool
     failure: () => steps.find((step) => step.verdict === "failed"),
     check: (number, name, finding) =>
       Effect.suspend(() => {
-        const begin = clock.monotonicTimeNanosUnsafe()
+        const now = monotonicMillis(clock)
+        const begin = now()
         return Effect.tap(finding, (found) => {
-          const millis = Number(clock.monotonicTimeNanosUnsafe() - begin) / 1e6
+          const millis = now() - begin
           const step: Step = { step: number, name, millis, ...found }
           steps.push(step)
           return options.quiet ? Effect.void : Console.log(toLine(step, colors))

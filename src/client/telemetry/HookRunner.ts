@@ -11,11 +11,6 @@ export interface HookRunner {
   readonly run: (name: string, hook: () => Effect.Effect<void, unknown>, limitMillis: number) => Effect.Effect<void>
 }
 
-const describe = (cause: Cause.Cause<unknown>): string => {
-  const error = Cause.squash(cause)
-  return ForeignText.clean(error instanceof Error ? error.message : String(error))
-}
-
 /** Makes a runner of hooks. */
 export const make = (options: {
   /** Whose hooks they are, in the log. */
@@ -49,7 +44,7 @@ export const make = (options: {
         Effect.flatMap((done) =>
           done._tag === "Some" ? succeeded(name) : failed(name, `gave up after ${Millis.text(limitMillis)}`)
         ),
-        Effect.catchCause((cause) => failed(name, describe(cause)))
+        Effect.catchCause((cause) => failed(name, ForeignText.ofThrown(Cause.squash(cause))))
       )
   }
 }

@@ -88,14 +88,30 @@ const register = (
   return counts
 }
 
-/** Records that an operation on so many messages of a topic has ended; `error` is what went wrong, in one word of a small set. */
-export type RecordOperation = (topic: string, error: string | undefined, millis: number, messages: number) => void
+/** Records the ends of operations on so many messages of a topic, which took so many milliseconds. */
+export interface OperationRecorder {
+  readonly succeeded: (topic: string, millis: number, messages: number) => void
+  /** `error` is what went wrong, in one word of a small set. */
+  readonly failed: (topic: string, error: string, millis: number, messages: number) => void
+}
+
+const add = (counts: Counts, millis: number, messages: number) => {
+  const seconds = millis / 1_000
+  let at = 0
+  while (at < DURATION_BOUNDARIES.length && seconds > (DURATION_BOUNDARIES[at] ?? 0)) at++
+  counts.buckets[at] = (counts.buckets[at] ?? 0) + 1
+  counts.count++
+  counts.sum += seconds
+  if (seconds < counts.min) counts.min = seconds
+  if (seconds > counts.max) counts.max = seconds
+  counts.messages += messages
+}
 
 /**
  * Makes the recorder of an operation. A series is made for the first operation of its topic and outcome and kept for as long
  * as its registry; an update then is one look-up and a few additions.
  */
-export const make = (context: Context.Context<never>, operation: Operation): RecordOperation => {
+export const make = (context: Context.Context<never>, operation: Operation): OperationRecorder => {
   const registry = Context.get(context, Metric.MetricRegistry)
   const shared = registered.get(registry) ?? new Map<string, Counts>()
   registered.set(registry, shared)
@@ -126,16 +142,8 @@ export const make = (context: Context.Context<never>, operation: Operation): Rec
     return counts
   }
 
-  return (topic, error, millis, messages) => {
-    const counts = error === undefined ? (succeeded.get(topic) ?? successOf(topic)) : failureOf(topic, error)
-    const seconds = millis / 1_000
-    let at = 0
-    while (at < DURATION_BOUNDARIES.length && seconds > (DURATION_BOUNDARIES[at] ?? 0)) at++
-    counts.buckets[at] = (counts.buckets[at] ?? 0) + 1
-    counts.count++
-    counts.sum += seconds
-    if (seconds < counts.min) counts.min = seconds
-    if (seconds > counts.max) counts.max = seconds
-    counts.messages += messages
+  return {
+    succeeded: (topic, millis, messages) => add(succeeded.get(topic) ?? successOf(topic), millis, messages),
+    failed: (topic, error, millis, messages) => add(failureOf(topic, error), millis, messages)
   }
 }

@@ -1,13 +1,11 @@
 import { type Fiber, Tracer } from "effect"
 import { MAX_PROPERTIES_LENGTH } from "../../message/MixAll.ts"
+import * as MessageProperties from "../../protocol/MessageProperties.ts"
 
 /** The W3C context that goes with a message, in a user property of its own. A context that is there already stays. */
 
 /** The property that carries the context, as W3C Trace Context writes it. */
 export const TRACEPARENT = "traceparent"
-
-const NAME = "\u0001"
-const END = "\u0002"
 
 /**
  * Whether a fiber's spans go anywhere. Effect's own tracer keeps them in memory and shows them to nobody, so that a span
@@ -36,18 +34,11 @@ export const parseTraceparent = (text: string): Tracer.ExternalSpan | undefined 
 const BROKER_PROPERTIES = 512
 
 /** The context in a property text; undefined when there is none. */
-export const contextIn = (properties: string): string | undefined => {
-  const text = `${END}${properties}`
-  const mark = `${END}${TRACEPARENT}${NAME}`
-  const at = text.indexOf(mark)
-  return at < 0 ? undefined : text.slice(at + mark.length).split(END, 1)[0]
-}
+export const contextIn = (properties: string): string | undefined => MessageProperties.valueIn(properties, TRACEPARENT)
 
 /** A property text with a context, unless it has one already or would become too long. */
 export const add = (properties: string, traceparent: string): string => {
   if (contextIn(properties) !== undefined) return properties
-  const entry = `${TRACEPARENT}${NAME}${traceparent}${END}`
-  return Buffer.byteLength(properties) + entry.length > MAX_PROPERTIES_LENGTH - BROKER_PROPERTIES
-    ? properties
-    : `${properties}${properties === "" || properties.endsWith(END) ? "" : END}${entry}`
+  const added = MessageProperties.append(properties, TRACEPARENT, traceparent)
+  return Buffer.byteLength(added) > MAX_PROPERTIES_LENGTH - BROKER_PROPERTIES ? properties : added
 }

@@ -16,6 +16,7 @@ import type { TlsServerOptions } from "../../transport/Tls.ts"
 import { answer } from "../../transport/RequestHandling.ts"
 import { Wire } from "../../transport/Wire.ts"
 import type { ByteStream, WireError } from "../../transport/Wire.ts"
+import { monotonicMillis } from "../../transport/Deadline.ts"
 
 export type { FaultAction } from "./FaultAction.ts"
 
@@ -81,7 +82,7 @@ export const listen = (options: RemotingServerOptions): Effect.Effect<RemotingSe
   Effect.gen(function* () {
     const wire = yield* Wire
     const clock = yield* Clock.Clock
-    const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    const now = monotonicMillis(clock)
     const counters = makeCounters()
     const channels = new Map<number, Channel>()
     let lastId = 0

@@ -4,15 +4,15 @@ import { isRetryTopic } from "../../message/MixAll.ts"
 import type { Message } from "../../message/Message.ts"
 import * as MessageQueue from "../../message/MessageQueue.ts"
 import type { SendResult } from "../../message/SendResult.ts"
-import { type Outgoing, wantsPacking } from "../send/Outgoing.ts"
+import { isInvalid, type PreparedMessage, wantsCompression } from "../send/PreparedMessage.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
 import type { Fork } from "./Fork.ts"
 import * as SendBatch from "./SendBatch.ts"
-import { isInvalid } from "../send/SendState.ts"
 import type { SendError } from "../send/SendError.ts"
 import { isTimeout, type SendOptions, timeoutOf } from "../send/SendOptions.ts"
-import type { Sends } from "../send/Sends.ts"
-import * as OutgoingContext from "../telemetry/OutgoingContext.ts"
+import type { SendEngine } from "../send/SendEngine.ts"
+import * as ContextPropagation from "../telemetry/ContextPropagation.ts"
+import { monotonicMillis } from "../../transport/Deadline.ts"
 
 /**
  * Sends that come at about the same time leave together. A group of messages leaves when the next one would make it too
@@ -21,14 +21,14 @@ import * as OutgoingContext from "../telemetry/OutgoingContext.ts"
  * Source: RocketMQ `ProduceAccumulator`, which looks twice per delay whether a group's time has come.
  */
 export interface ProduceAccumulator {
-  readonly send: Sends["send"]
+  readonly send: SendEngine["send"]
   /** Sends at once what waits; from now on nothing waits. */
   readonly close: () => void
 }
 
 /** A message that waits for its group to leave, or for the answer. */
 interface Entry {
-  readonly part: Outgoing
+  readonly part: PreparedMessage
   readonly length: number
   /** Undefined when the caller was interrupted. */
   resume: ((exit: Effect.Effect<SendResult, SendError>) => void) | undefined
@@ -46,8 +46,8 @@ interface Group {
 }
 
 /** Whether a message may be in a batch that nobody asked for, as far as itself is concerned. */
-export const mayJoin = (config: ProducerConfig, part: Outgoing): boolean =>
-  part.message.delay === undefined && !isRetryTopic(part.topic) && !wantsPacking(config, part)
+export const mayJoin = (config: ProducerConfig, part: PreparedMessage): boolean =>
+  part.message.delay === undefined && !isRetryTopic(part.topic) && !wantsCompression(config, part)
 
 const keyOf = ({ tags, topic, waitStoreMsgOK = true }: Message, options: SendOptions | undefined, timeout: number) => {
   const { orderingKey, queue } = options ?? {}
@@ -69,13 +69,13 @@ const keyOf = ({ tags, topic, waitStoreMsgOK = true }: Message, options: SendOpt
  */
 export const make = Effect.fnUntraced(function* (
   config: ProducerConfig,
-  sends: Sends,
+  engine: SendEngine,
   newId: () => string,
   fork: Fork,
   illegal: () => IllegalServiceState
 ): Effect.fn.Return<ProduceAccumulator, never, Scope.Scope> {
   const clock = yield* Clock.Clock
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const now = monotonicMillis(clock)
   /** In the order in which they were opened, which is that in which they are due. */
   const groups = new Map<string, Group>()
   const waiting = Latch.makeUnsafe(false)
@@ -85,7 +85,7 @@ export const make = Effect.fnUntraced(function* (
 
   const end = ({ length, resume }: Entry, exit: Effect.Effect<SendResult, SendError>) => {
     held -= length
-    sends.settle()
+    engine.settle()
     resume?.(exit)
   }
 
@@ -94,7 +94,7 @@ export const make = Effect.fnUntraced(function* (
     const timeoutMillis = Math.max(1, group.timeoutMillis - (now() - group.openedAt))
     const options = { ...group.options, timeoutMillis, accepted: true }
     const parts = entries.map((entry) => entry.part)
-    const send = sends.dispatch(
+    const send = engine.dispatch(
       entries.length === 1 ? first.part : SendBatch.join([first.part, ...parts.slice(1)], newId()),
       options
     )
@@ -138,7 +138,7 @@ export const make = Effect.fnUntraced(function* (
   }
 
   /** Takes the message of a caller who gave up out of its group, if it has not left. */
-  const giveUp = (key: string, group: Group, entry: Entry) => {
+  const cancel = (key: string, group: Group, entry: Entry) => {
     entry.resume = undefined
     if (groups.get(key) !== group) return
     group.entries = group.entries.filter((other) => other !== entry)
@@ -146,7 +146,7 @@ export const make = Effect.fnUntraced(function* (
     end(entry, Effect.interrupt)
   }
 
-  const join = (part: Outgoing, length: number, options: SendOptions | undefined, timeoutMillis: number) =>
+  const join = (part: PreparedMessage, length: number, options: SendOptions | undefined, timeoutMillis: number) =>
     Effect.callback<SendResult, SendError>((resume) => {
       const entry: Entry = { part, length, resume }
       const key = keyOf(part.message, options, timeoutMillis)
@@ -158,23 +158,23 @@ export const make = Effect.fnUntraced(function* (
       if (group.length >= batchMaxBytes) flush(group)
       // Only now, as the fiber runs on at once: on a machine that stood still meanwhile the group is due already.
       else waiting.openUnsafe()
-      return Effect.sync(() => giveUp(key, group, entry))
+      return Effect.sync(() => cancel(key, group, entry))
     })
 
-  const send: Sends["send"] = (message, options) =>
+  const send: SendEngine["send"] = (message, options) =>
     Effect.withFiber((fiber) => {
       const timeoutMillis = timeoutOf(config, options)
       // One that waits for others must have time left when it leaves; what is wrong with the options, the send will say.
       if (closed || options?.selector !== undefined || !(timeoutMillis > batchMaxDelayMs && isTimeout(timeoutMillis))) {
-        return sends.send(message, options)
+        return engine.send(message, options)
       }
-      const part = sends.prepare(message, options)
-      if (isInvalid(part) || !mayJoin(config, part)) return sends.dispatch(part, options)
+      const part = engine.prepare(message, options)
+      if (isInvalid(part) || !mayJoin(config, part)) return engine.dispatch(part, options)
       const length = SendBatch.partLength(part)
-      if (length > batchMaxBytes || held + length > totalBatchMaxBytes || sends.accept() !== undefined) {
-        return sends.dispatch(part, options)
+      if (length > batchMaxBytes || held + length > totalBatchMaxBytes || engine.accept() !== undefined) {
+        return engine.dispatch(part, options)
       }
-      return join(OutgoingContext.ofCaller(part, fiber), length, options, timeoutMillis)
+      return join(ContextPropagation.ofCaller(part, fiber), length, options, timeoutMillis)
     })
 
   const tick = Effect.suspend(() => {

@@ -4,18 +4,18 @@ import type { Message } from "../../message/Message.ts"
 import * as MessageQueue from "../../message/MessageQueue.ts"
 import type { SendResult } from "../../message/SendResult.ts"
 import { selectOneMessageQueue } from "../queue/FaultStrategy.ts"
-import type { Outgoing } from "../send/Outgoing.ts"
+import { isInvalid, type PreparedMessage } from "../send/PreparedMessage.ts"
 import type { Fork } from "./Fork.ts"
 import { mayJoin } from "./ProduceAccumulator.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
-import { choose } from "../send/QueueChoice.ts"
 import * as SendBatch from "./SendBatch.ts"
-import { isInvalid } from "../send/SendState.ts"
 import { notSent, type SendError, type SendReason, SendTimeout } from "../send/SendError.ts"
-import { check, type SendOptions } from "../send/SendOptions.ts"
-import type { Sends } from "../send/Sends.ts"
-import type { TopicPublishInfoTable } from "../queue/TopicPublishInfoTable.ts"
-import * as OutgoingContext from "../telemetry/OutgoingContext.ts"
+import { check, type CheckedOptions, type SendOptions } from "../send/SendOptions.ts"
+import { choose } from "../send/SendTarget.ts"
+import type { SendEngine } from "../send/SendEngine.ts"
+import type { TopicPublishInfoTable } from "../queue/TopicPublishInfo.ts"
+import * as ContextPropagation from "../telemetry/ContextPropagation.ts"
+import { monotonicMillis } from "../../transport/Deadline.ts"
 
 /**
  * A send in two steps. The outer effect ends when the message has its place in the order of its queue; it waits while too
@@ -32,7 +32,7 @@ export type SendQueued = (
 
 /** A message that has its place. */
 interface Queued {
-  readonly part: Outgoing
+  readonly part: PreparedMessage
   readonly queue: MessageQueue.MessageQueue
   /** Whether it may go to no other queue. */
   readonly pinned: boolean
@@ -58,7 +58,7 @@ const timeout = (topic: string, timeoutMillis: number, during: string) =>
  */
 export const make = Effect.fnUntraced(function* (
   config: ProducerConfig,
-  sends: Sends,
+  engine: SendEngine,
   table: TopicPublishInfoTable,
   newId: () => string,
   fork: Fork,
@@ -66,7 +66,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<SendQueued> {
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const now = monotonicMillis(clock)
   const chance = () => random.nextDoubleUnsafe()
   const places = Semaphore.makeUnsafe(config.maxQueuedSends)
   /** What waits at each queue; a queue with an entry has a fiber. */
@@ -94,25 +94,25 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const end = ({ done }: Queued, exit: Effect.Effect<SendResult, SendError>) => {
-    sends.settle()
+    engine.settle()
     Deferred.doneUnsafe(done, exit)
   }
 
   const transmit = (lane: Lane, batch: ReadonlyArray<Queued>, first: Queued): Effect.Effect<void> => {
     lane.sending = batch
     const parts = batch.map(({ part }) => part)
-    const outgoing = batch.length === 1 ? first.part : SendBatch.join([first.part, ...parts.slice(1)], newId())
+    const prepared = batch.length === 1 ? first.part : SendBatch.join([first.part, ...parts.slice(1)], newId())
     // The nearest deadline: with a common one, that of the first.
-    const timeoutMillis = Math.min(...batch.map(({ deadline }) => deadline)) - now()
+    const timeoutMillis = batch.reduce((least, { deadline }) => Math.min(least, deadline), Infinity) - now()
     const { pinned, queue } = first
     const send: Effect.Effect<SendResult, SendError> =
       timeoutMillis > 0
-        ? sends.dispatch(outgoing, { queue, unpinned: !pinned, timeoutMillis, accepted: true })
+        ? engine.dispatch(prepared, { queue, unpinned: !pinned, timeoutMillis, accepted: true })
         : Effect.fail(
             notSent(
-              outgoing.topic,
-              timeout(outgoing.topic, first.timeoutMillis, "the messages before it"),
-              outgoing.msgId
+              prepared.topic,
+              timeout(prepared.topic, first.timeoutMillis, "the messages before it"),
+              prepared.msgId
             )
           )
     const settled = Effect.matchCause(send, {
@@ -165,14 +165,8 @@ export const make = Effect.fnUntraced(function* (
   }
 
   /** Gives the message its place in the order, in one step. */
-  const admit = (
-    part: Outgoing,
-    options: SendOptions | undefined,
-    timeoutMillis: number,
-    deadline: number
-  ): Queued | SendReason => {
-    const checked = check(config, part.topic, options)
-    if (isInvalid(checked)) return checked
+  const admit = (part: PreparedMessage, checked: CheckedOptions, deadline: number): Queued | SendReason => {
+    const { timeoutMillis } = checked
     const info = table.getOrPut(part.topic)
     const queue =
       checked.queue ??
@@ -189,16 +183,16 @@ export const make = Effect.fnUntraced(function* (
   return (message, options) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.withFiber((fiber) => {
-        const prepared = sends.prepare(message, options)
-        const part = isInvalid(prepared) ? prepared : OutgoingContext.ofCaller(prepared, fiber)
-        const checked = isInvalid(part) ? part : check(config, part.topic, options)
+        const ready = engine.prepare(message, options)
+        const part = isInvalid(ready) ? ready : ContextPropagation.ofCaller(ready, fiber)
+        const checked = isInvalid(part) ? part : check(config, part.topic, options ?? {})
         // What is refused is counted as any send that is.
-        if (isInvalid(part) || isInvalid(checked)) return Effect.as(sends.dispatch(part, options), Effect.never)
+        if (isInvalid(part) || isInvalid(checked)) return Effect.as(engine.dispatch(part, options), Effect.never)
         const { topic } = part
         const { timeoutMillis } = checked
         const deadline = now() + timeoutMillis
         const known = checked.queue !== undefined || (table.get(topic)?.queues.length ?? 0) > 0
-        const route = known ? Effect.void : Effect.asVoid(sends.fetchPublishMessageQueues(topic))
+        const route = known ? Effect.void : Effect.asVoid(engine.fetchPublishMessageQueues(topic))
         const slow = Effect.suspend(() => {
           queueing++
           return Effect.ensuring(Effect.andThen(route, places.take(1)), leaveQueue)
@@ -215,9 +209,9 @@ export const make = Effect.fnUntraced(function* (
             : slow
         return Effect.flatMap(restore(wait), () => {
           // The producer may have been shut down while the message waited for its place.
-          const refusal = sends.accept()
-          const queued = refusal ?? admit(part, options, timeoutMillis, deadline)
-          if ("_tag" in queued && refusal === undefined) sends.settle()
+          const refusal = engine.accept()
+          const queued = refusal ?? admit(part, checked, deadline)
+          if ("_tag" in queued && refusal === undefined) engine.settle()
           if ("_tag" in queued) return Effect.andThen(places.release(1), Effect.fail(notSent(topic, queued)))
           enqueue(queued)
           return Effect.succeed(Deferred.await(queued.done))

@@ -5,14 +5,12 @@ import type { Message } from "../../message/Message.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import type { SendResult, SendStatus } from "../../message/SendResult.ts"
 import * as MessageCodec from "../../protocol/MessageCodec.ts"
-import { MessageConst } from "../../protocol/MessageProperties.ts"
-import type { Outgoing } from "../send/Outgoing.ts"
+import { MessageConst, property } from "../../protocol/MessageProperties.ts"
+import { isInvalid, type PreparedMessage } from "../send/PreparedMessage.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
-import { isInvalid } from "../send/SendState.ts"
 import { InvalidMessage, SendError, type SendOutcome } from "../send/SendError.ts"
 import type { SendOptions } from "../send/SendOptions.ts"
-import * as SendRequest from "../send/SendRequest.ts"
-import type { Sends } from "../send/Sends.ts"
+import type { SendEngine } from "../send/SendEngine.ts"
 
 /**
  * Several messages in one send, stored one behind the other in one queue. The broker opens the batch when it arrives, so
@@ -43,7 +41,7 @@ export interface SendBatchResult {
 const PART_FIXED_LENGTH = 22
 
 /** Bytes that a message takes in the body of a batch. */
-export const partLength = (part: Outgoing): number =>
+export const partLength = (part: PreparedMessage): number =>
   PART_FIXED_LENGTH + part.body.length + Buffer.byteLength(part.properties)
 
 const waits = (message: Message): boolean => message.waitStoreMsgOK ?? true
@@ -56,14 +54,15 @@ export const goTogether = (a: Message, b: Message): boolean => waits(a) === wait
  * a broker needs for a topic whose batches are stored whole (attribute `queue.type` = `BatchCQ`). A broker before 5.0 must
  * not see it: it would write it over the ids of the messages.
  */
-export const join = (parts: readonly [Outgoing, ...Array<Outgoing>], batchId: string): Outgoing => {
+export const join = (
+  parts: readonly [PreparedMessage, ...Array<PreparedMessage>],
+  batchId: string
+): PreparedMessage => {
   const [{ message, topic }] = parts
   const { tags } = message
-  const wait = SendRequest.property(MessageConst.WAIT_STORE_MSG_OK, `${waits(message)}`)
+  const wait = property(MessageConst.WAIT_STORE_MSG_OK, `${waits(message)}`)
   const tag =
-    tags !== undefined && parts.every((part) => part.message.tags === tags)
-      ? SendRequest.property(MessageConst.TAGS, tags)
-      : ""
+    tags !== undefined && parts.every((part) => part.message.tags === tags) ? property(MessageConst.TAGS, tags) : ""
   return {
     message,
     topic,
@@ -71,14 +70,15 @@ export const join = (parts: readonly [Outgoing, ...Array<Outgoing>], batchId: st
     sysFlag: 0,
     flag: 0,
     msgId: parts.map((part) => part.msgId).join(","),
-    properties: `${SendRequest.property(MessageConst.UNIQ_KEY, batchId)}${wait}${tag}`,
+    count: parts.length,
+    properties: `${property(MessageConst.UNIQ_KEY, batchId)}${wait}${tag}`,
     legacyProperties: wait,
     form: "BATCH"
   }
 }
 
 /** The result of each message of a batch. A batch that is stored whole has one offset message id for all. */
-export const split = (result: SendResult, parts: ReadonlyArray<Outgoing>): ReadonlyArray<SendResult> => {
+export const split = (result: SendResult, parts: ReadonlyArray<PreparedMessage>): ReadonlyArray<SendResult> => {
   const offsetMsgIds = result.offsetMsgId.split(",")
   const each = offsetMsgIds.length === parts.length
   return parts.map(({ msgId }, index) => ({
@@ -91,30 +91,33 @@ export const split = (result: SendResult, parts: ReadonlyArray<Outgoing>): Reado
 }
 
 /** The failure of a batch as that of one of its messages. */
-export const errorOf = ({ attempts, outcome, reason, topic }: SendError, part: Outgoing): SendError =>
+export const errorOf = ({ attempts, outcome, reason, topic }: SendError, part: PreparedMessage): SendError =>
   new SendError({ topic, msgId: part.msgId, outcome, attempts, reason })
 
 /** The end of a message that a shutdown left over, in a fiber that belongs to no caller. */
-export const leftOver = ({ msgId, topic }: Outgoing, outcome: SendOutcome, reason: IllegalServiceState): SendError =>
-  new SendError({ topic, msgId, outcome, attempts: [], reason })
+export const leftOver = (
+  { msgId, topic }: PreparedMessage,
+  outcome: SendOutcome,
+  reason: IllegalServiceState
+): SendError => new SendError({ topic, msgId, outcome, attempts: [], reason })
 
 const isSome = <A>(list: ReadonlyArray<A>): list is readonly [A, ...Array<A>] => list.length > 0
 
 /** A batch made ready, or what is wrong with it or one of its messages; sizes are added up before anything is encoded. */
 const prepare = (
   config: ProducerConfig,
-  sends: Sends,
+  engine: SendEngine,
   newId: () => string,
   messages: ReadonlyArray<Message>,
   options: SendOptions | undefined
-): InvalidMessage | { readonly outgoing: Outgoing; readonly parts: ReadonlyArray<Outgoing> } => {
+): InvalidMessage | { readonly prepared: PreparedMessage; readonly parts: ReadonlyArray<PreparedMessage> } => {
   const bad = (problem: string) => new InvalidMessage({ topic: messages[0]?.topic ?? "", field: "batch", problem })
   const problem = MessageBatch.check(messages)
   if (problem !== undefined) return bad(problem.detail)
-  const parts: Array<Outgoing> = []
+  const parts: Array<PreparedMessage> = []
   let length = 0
   for (const [index, message] of messages.entries()) {
-    const part = sends.prepare(message, options)
+    const part = engine.prepare(message, options)
     if (isInvalid(part)) {
       const { field, problem: wrong, topic } = part
       return new InvalidMessage({ topic, field: `batch[${index}].${field}`, problem: wrong })
@@ -127,17 +130,17 @@ const prepare = (
       `takes ${length} bytes, at most ${config.maxMessageSize} are allowed (maxMessageSize); MessageBatch.split cuts it`
     )
   }
-  return isSome(parts) ? { outgoing: join(parts, newId()), parts } : bad("has no messages")
+  return isSome(parts) ? { prepared: join(parts, newId()), parts } : bad("has no messages")
 }
 
 /** Makes the batch sends of a producer. */
 export const make =
-  (config: ProducerConfig, sends: Sends, newId: () => string) =>
+  (config: ProducerConfig, engine: SendEngine, newId: () => string) =>
   (messages: ReadonlyArray<Message>, options?: SendOptions): Effect.Effect<SendBatchResult, SendError> =>
     Effect.suspend(() => {
-      const prepared = prepare(config, sends, newId, messages, options)
-      const { outgoing, parts } = isInvalid(prepared) ? { outgoing: prepared, parts: [] } : prepared
-      return Effect.map(sends.dispatch(outgoing, options), (result) => ({
+      const batch = prepare(config, engine, newId, messages, options)
+      const { prepared, parts } = isInvalid(batch) ? { prepared: batch, parts: [] } : batch
+      return Effect.map(engine.dispatch(prepared, options), (result) => ({
         status: result.status,
         results: split(result, parts),
         queue: result.queue,

@@ -4,7 +4,7 @@ import type { SendResult } from "../../message/SendResult.ts"
 import type { SendError } from "../send/SendError.ts"
 import { type SendOptions, settlesQueue } from "../send/SendOptions.ts"
 import type { SendQueued } from "./QueuedSend.ts"
-import type { Sends } from "../send/Sends.ts"
+import type { SendEngine } from "../send/SendEngine.ts"
 
 /** Options of {@link SendStreams.sendAll}. */
 export interface SendAllOptions {
@@ -32,7 +32,7 @@ const CONCURRENCY = 64
 
 /** Sends messages of which each has options of its own, in the order of the stream where those settle the queue. */
 export const sendEach =
-  (send: Sends["send"], sendQueued: SendQueued) =>
+  (send: SendEngine["send"], sendQueued: SendQueued) =>
   <E, R>(
     messages: Stream.Stream<readonly [message: Message, options: SendOptions], E, R>,
     concurrency: number = CONCURRENCY
@@ -45,7 +45,7 @@ export const sendEach =
     )
 
 /** Makes the sends of streams of a producer out of its single ones. */
-export const make = (send: Sends["send"], sendQueued: SendQueued): SendStreams => {
+export const make = (send: SendEngine["send"], sendQueued: SendQueued): SendStreams => {
   const each = sendEach(send, sendQueued)
   const sendAll: SendStreams["sendAll"] = (messages, { concurrency = CONCURRENCY, options } = {}) =>
     options === undefined

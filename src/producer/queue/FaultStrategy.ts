@@ -1,15 +1,18 @@
 import { Effect, Schedule, type Scope } from "effect"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
-import * as GetMaxOffset from "../../protocol/request/GetMaxOffset.ts"
 import * as LatencyFaultTolerance from "./LatencyFaultTolerance.ts"
 import { brokerNameOf, type TopicPublishInfo } from "./TopicPublishInfo.ts"
 
-/** What a producer's options say of it; times in milliseconds. */
+/** The options of the choice of queues. */
 export interface FaultOptions {
+  /** Whether brokers that were slow or failed are passed over for a while; default false (Java `sendLatencyEnable`). */
   readonly sendLatencyEnable: boolean
+  /** Whether a broker that failed comes back only when a probe reached it; default false (Java `startDetectorEnable`). */
   readonly startDetectorEnable: boolean
+  /** Milliseconds between two probes of a broker; default 2,000 (Java `detectInterval`). */
   readonly detectInterval: number
+  /** Milliseconds that a probe may take; default 200 (Java `detectTimeout`). */
   readonly detectTimeout: number
 }
 
@@ -81,15 +84,15 @@ const withoutMemory: FaultStrategy = {
  * `now` is the monotonic clock in milliseconds.
  */
 export const make = Effect.fnUntraced(function* (
-  config: FaultOptions,
+  options: FaultOptions,
   instance: MQClientInstanceShape,
   now: () => number,
   topics: () => Iterable<string>
 ): Effect.fn.Return<FaultStrategy, never, Scope.Scope> {
-  if (!config.sendLatencyEnable) return withoutMemory
+  if (!options.sendLatencyEnable) return withoutMemory
   const tolerance = LatencyFaultTolerance.make(now)
-  if (config.startDetectorEnable) {
-    yield* detect(config, instance, tolerance, topics).pipe(
+  if (options.startDetectorEnable) {
+    yield* detect(options, instance, tolerance, topics).pipe(
       Effect.repeat(Schedule.spaced(DETECTOR_PERIOD_MILLIS)),
       Effect.delay(DETECTOR_PERIOD_MILLIS),
       Effect.forkScoped
@@ -107,7 +110,7 @@ export const make = Effect.fnUntraced(function* (
     answered: (brokerName, begin) => tolerance.updateFaultItem(brokerName, now() - begin, false, true),
     // Without a detector nobody would find out that the broker can be reached again.
     failed: (brokerName, latencyMillis, heard) =>
-      tolerance.updateFaultItem(brokerName, latencyMillis, true, heard || !config.startDetectorEnable),
+      tolerance.updateFaultItem(brokerName, latencyMillis, true, heard || !options.startDetectorEnable),
     state: () =>
       tolerance.items().map(({ brokerName, latencyMillis, notAvailableUntil, reachable }) => ({
         brokerName,
@@ -123,7 +126,7 @@ const PROBES_AT_ONCE = 64
 
 /** One round of probes: a request that any broker answers, to each that is due. */
 const detect = (
-  config: FaultOptions,
+  options: FaultOptions,
   instance: MQClientInstanceShape,
   tolerance: LatencyFaultTolerance.LatencyFaultTolerance,
   topics: () => Iterable<string>
@@ -131,24 +134,21 @@ const detect = (
   Effect.suspend(() => {
     const [topic] = topics()
     if (topic === undefined) return Effect.void
-    const request = GetMaxOffset.request({ topic, queueId: 0 })
     return Effect.forEach(
-      tolerance.takeDue(config.detectInterval),
+      tolerance.takeDue(options.detectInterval),
       ({ brokerName }) => {
         const address = instance.routes.findBrokerAddressInPublish(brokerName)
         if (address === undefined) return Effect.sync(() => tolerance.remove(brokerName))
-        return instance.api
-          .call(address, request, config.detectTimeout, () => undefined)
-          .pipe(
-            Effect.matchEffect({
-              onSuccess: () => Effect.sync(() => tolerance.setReachable(brokerName, true)),
-              // An answer, whatever it says, has reached us.
-              onFailure: (error) =>
-                Effect.sync(() => {
-                  if (error._tag === "BrokerRejected") tolerance.setReachable(brokerName, true)
-                })
-            })
-          )
+        return instance.api.getMaxOffset(address, { topic, queueId: 0 }, options.detectTimeout).pipe(
+          Effect.matchEffect({
+            onSuccess: () => Effect.sync(() => tolerance.setReachable(brokerName, true)),
+            // An answer, whatever it says, has reached us.
+            onFailure: (error) =>
+              Effect.sync(() => {
+                if (error._tag === "BrokerRejected") tolerance.setReachable(brokerName, true)
+              })
+          })
+        )
       },
       { concurrency: PROBES_AT_ONCE, discard: true }
     )

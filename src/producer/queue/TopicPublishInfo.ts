@@ -44,6 +44,12 @@ export const empty = (topic: string, start: number): TopicPublishInfo => ({
 export const brokerNameOf = (info: TopicPublishInfo, queue: MessageQueue.MessageQueue): string =>
   info.leaders === undefined ? queue.brokerName : (info.leaders.get(MessageQueue.key(queue)) ?? queue.brokerName)
 
+/** What an attempt is made at: for a logical queue, the broker that has it. */
+export const placeOf = (info: TopicPublishInfo, queue: MessageQueue.MessageQueue): MessageQueue.MessageQueue => {
+  const brokerName = brokerNameOf(info, queue)
+  return brokerName === queue.brokerName ? queue : { ...queue, brokerName }
+}
+
 /** What a route allows to write, in place of what was known before. */
 export const fromRoute = (before: TopicPublishInfo, route: PublishedRoute): TopicPublishInfo => {
   const { borrowed, data, topic } = route
@@ -58,5 +64,40 @@ export const fromRoute = (before: TopicPublishInfo, route: PublishedRoute): Topi
     route,
     turn: before.turn,
     leaders
+  }
+}
+
+/**
+ * What a producer knows of the topics it sends to (Java `topicPublishInfoTable`). A topic is in it from the first look-up
+ * on, so that timer 2 keeps its route fresh.
+ */
+export interface TopicPublishInfoTable {
+  readonly get: (topic: string) => TopicPublishInfo | undefined
+  /** The entry of a topic, an empty one when it is new. */
+  readonly getOrPut: (topic: string) => TopicPublishInfo
+  /** Takes a route for a topic that is in the table; others are not this producer's business. */
+  readonly update: (route: PublishedRoute) => void
+  readonly topics: () => Iterable<string>
+  readonly clear: () => void
+}
+
+/** An empty table; `firstTurn` says where the round robin of a new topic begins. */
+export const makeTable = (firstTurn: () => number): TopicPublishInfoTable => {
+  const table = new Map<string, TopicPublishInfo>()
+  return {
+    get: (topic) => table.get(topic),
+    getOrPut: (topic) => {
+      const known = table.get(topic)
+      if (known !== undefined) return known
+      const fresh = empty(topic, firstTurn())
+      table.set(topic, fresh)
+      return fresh
+    },
+    update: (route) => {
+      const known = table.get(route.topic)
+      if (known !== undefined) table.set(route.topic, fromRoute(known, route))
+    },
+    topics: () => table.keys(),
+    clear: () => table.clear()
   }
 }

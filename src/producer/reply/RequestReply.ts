@@ -7,14 +7,15 @@ import * as Millis from "../../message/Millis.ts"
 import { MASTER_ID } from "../../message/MixAll.ts"
 import type { SendResult } from "../../message/SendResult.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
-import { withProperties } from "../send/OutgoingProperties.ts"
+import { withProperties } from "../send/PreparedMessage.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
 import { NotARequest, RequestReplyClosed, RequestReplyTimeout } from "./ReplyError.ts"
-import type { Sends } from "../send/SendEngine.ts"
+import type { SendEngine } from "../send/SendEngine.ts"
 import type { SendError } from "../send/SendError.ts"
 import { isTimeout, type SendOptions, timeoutOf } from "../send/SendOptions.ts"
-import type { TopicPublishInfoTable } from "../queue/TopicPublishInfoTable.ts"
+import type { TopicPublishInfoTable } from "../queue/TopicPublishInfo.ts"
 import * as Drain from "../../client/Drain.ts"
+import { monotonicMillis } from "../../transport/Deadline.ts"
 
 /** Options of a request: those of its send; the time is a parameter of its own. */
 export type RequestOptions = Omit<SendOptions, "timeoutMillis">
@@ -71,12 +72,12 @@ export const make = Effect.fnUntraced(function* (
   config: ProducerConfig,
   instance: MQClientInstanceShape,
   table: TopicPublishInfoTable,
-  sends: Sends
+  engine: SendEngine
 ) {
   const clock = yield* Clock.Clock
   const uuid = makeUuids(yield* Random.Random)
   const { clientId, heartbeat, replies, routes } = instance
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const now = monotonicMillis(clock)
   const pending = Drain.make()
   const closed = Deferred.makeUnsafe<void>()
 
@@ -129,7 +130,7 @@ export const make = Effect.fnUntraced(function* (
     heartbeat.sendHeartbeat(address).pipe(Effect.ignore, Effect.ensuring(Effect.sync(() => tried.add(address))))
 
   const introduction = Effect.fnUntraced(function* (topic: string) {
-    yield* sends.fetchPublishMessageQueues(topic)
+    yield* engine.fetchPublishMessageQueues(topic)
     yield* Effect.forEach(replyTopicsOf(topic), (one) => Effect.ignore(lookUp(one)), {
       concurrency: "unbounded",
       discard: true
@@ -146,10 +147,10 @@ export const make = Effect.fnUntraced(function* (
       const deadline = now() + timeoutMillis
       const left = () => Math.max(0, deadline - now())
       const send = Effect.suspend(() =>
-        sends.sendAs(
+        engine.sendAs(
           message,
-          (outgoing) =>
-            withProperties(outgoing, {
+          (prepared) =>
+            withProperties(prepared, {
               [MessageConst.CORRELATION_ID]: correlationId,
               [MessageConst.MESSAGE_REPLY_TO_CLIENT]: clientId,
               [MessageConst.MESSAGE_TTL]: String(Math.ceil(timeoutMillis))
@@ -188,17 +189,17 @@ export const make = Effect.fnUntraced(function* (
       }
       const deadline = now() + timeoutOf(config, options)
       const send = (more: SendOptions) =>
-        sends.sendAs(
+        engine.sendAs(
           message,
-          (outgoing) => {
-            const marked = withProperties(outgoing, marks)
+          (prepared) => {
+            const marked = withProperties(prepared, marks)
             return "form" in marked ? { ...marked, form: "REPLY_V2" } : marked
           },
           { ...options, ...more }
         )
       if (options?.queue !== undefined) return send({})
       // The broker that has the request is the one that surely knows the requester.
-      return Effect.flatMap(sends.fetchPublishMessageQueues(message.topic), (queues) => {
+      return Effect.flatMap(engine.fetchPublishMessageQueues(message.topic), (queues) => {
         const queue = queues.find((one) => routes.findBrokerAddressInPublish(one.brokerName) === storeHost)
         if (queue === undefined) return send({})
         const elsewhere = (error: SendError) => {

@@ -1,13 +1,13 @@
-import type { Effect, Exit, Fiber } from "effect"
+import type { Cause, Effect, Fiber } from "effect"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import type { SendResult } from "../../message/SendResult.ts"
-import type { Outgoing } from "./Outgoing.ts"
+import type { PreparedMessage } from "./PreparedMessage.ts"
 import type { SendError, SendReason } from "./SendError.ts"
 
 /** One send as its observer sees it, before the first attempt. */
 export interface ObservedSend {
   readonly fiber: Fiber.Fiber<unknown, unknown>
-  readonly outgoing: Outgoing
+  readonly prepared: PreparedMessage
   /** Whether nobody will acknowledge it. */
   readonly oneway: boolean
   /** The queue that was asked for. */
@@ -18,6 +18,12 @@ export interface ObservedSend {
   readonly refuse: (reason: SendReason) => Effect.Effect<never, SendError>
 }
 
+/** Counts the sends that have ended, by topic; a send may hold several messages. */
+export interface SendRecorder {
+  readonly succeeded: (topic: string, millis: number, messages: number) => void
+  readonly failed: (topic: string, cause: Cause.Cause<SendError>, millis: number, messages: number) => void
+}
+
 /** Watches the sends of a producer: spans, hooks, traces and metrics hang here, and the send knows none of them. */
 export interface SendObserver {
   /** Whether a send of this fiber wants {@link around}; asked for every send, so it must cost next to nothing. */
@@ -25,8 +31,8 @@ export interface SendObserver {
   /** Wraps a send that wants it; `run` sends what it is given, which may carry further properties. */
   readonly around: <A extends SendResult | void>(
     send: ObservedSend,
-    run: (outgoing: Outgoing) => Effect.Effect<A, SendError>
+    run: (prepared: PreparedMessage) => Effect.Effect<A, SendError>
   ) => Effect.Effect<A, SendError>
   /** Is told of the end of every send that was begun; undefined when nobody counts. */
-  readonly ended: ((outgoing: Outgoing, exit: Exit.Exit<unknown, SendError>, millis: number) => void) | undefined
+  readonly recorder: SendRecorder | undefined
 }

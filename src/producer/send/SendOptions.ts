@@ -60,12 +60,7 @@ export const settlesQueue = (options: SendOptions | undefined): boolean =>
   (options.queue !== undefined || options.selector !== undefined || options.orderingKey !== undefined)
 
 /** Checks the options of a send to a topic. */
-export const check = (
-  config: ProducerConfig,
-  topic: string,
-  options: SendOptions | undefined
-): CheckedOptions | InvalidMessage => {
-  if (options === undefined) return { queue: undefined, selector: undefined, timeoutMillis: config.sendMsgTimeout }
+export const check = (config: ProducerConfig, topic: string, options: SendOptions): CheckedOptions | InvalidMessage => {
   const { orderingKey, queue } = options
   const timeoutMillis = timeoutOf(config, options)
   const bad = (field: string, problem: string) => new InvalidMessage({ topic, field, problem })

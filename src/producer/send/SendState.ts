@@ -1,23 +1,33 @@
-import { type Effect, Exit } from "effect"
+import type { Effect } from "effect"
 import type { ApiError } from "../../client/ClientError.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
-import type { SendResult, SendStatus } from "../../message/SendResult.ts"
-import type { SendMessageAnswer } from "../../protocol/request/SendMessage.ts"
-import { ResponseCode } from "../../protocol/ResponseCode.ts"
-import type { Outgoing } from "./Outgoing.ts"
+import type { SendResult } from "../../message/SendResult.ts"
+import type { StoredAnswer } from "../../protocol/request/SendMessage.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
 import type { QueueSelector } from "../queue/QueueSelector.ts"
+import type { PreparedMessage } from "./PreparedMessage.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
-import { InvalidMessage, SendAttempt, type SendOutcome, SendTimeout } from "./SendError.ts"
-import { check } from "./SendOptions.ts"
-import type { SendPlace } from "./SendLimit.ts"
-import type { DispatchOptions } from "./Sends.ts"
-import { brokerNameOf, type TopicPublishInfo } from "../queue/TopicPublishInfo.ts"
+import { InvalidMessage, SendAttempt, type SendError, type SendOutcome, SendTimeout } from "./SendError.ts"
+import { check, type SendOptions } from "./SendOptions.ts"
 
-/** One send under way, over all its attempts; its own place among those in flight. */
-export interface Call extends SendPlace {
-  /** What is sent; changed before the first attempt at most, by who watches the send and by packing. */
-  outgoing: Outgoing
+/** Options of a send inside the client. */
+export interface DispatchOptions extends SendOptions {
+  /** Whether `queue` is only where the first attempt goes, and others may follow elsewhere. */
+  readonly unpinned?: boolean | undefined
+  /** Whether it was accepted before: it is counted already, and goes on while the producer shuts down. */
+  readonly accepted?: boolean | undefined
+}
+
+/** One send, over all its attempts; its own place among those in flight. */
+export interface SendState {
+  /** What is sent; changed before the first attempt at most, by who watches the send and by compression. */
+  prepared: PreparedMessage
+  /** What it counts against the bytes in flight. */
+  readonly size: number
+  /** Whether it has a place in flight; false while it waits for one. */
+  admitted: boolean
+  /** What to do when it gets the place that it waits for. */
+  onAdmitted: (() => void) | undefined
   /** Where the next attempt goes, if that is settled. */
   fixedQueue: MessageQueue | undefined
   /** Settles it, once. */
@@ -25,7 +35,7 @@ export interface Call extends SendPlace {
   /** Whether all attempts go to one queue. */
   readonly pinned: boolean
   readonly timeoutMillis: number
-  /** Whether it was accepted and counted before; see `DispatchOptions`. */
+  /** See {@link DispatchOptions}. */
   readonly accepted: boolean
   /** On the monotonic clock, in milliseconds. */
   readonly startedAt: number
@@ -35,77 +45,40 @@ export interface Call extends SendPlace {
   attempts: number
   /** Attempts that count towards the limit: all but those that met a busy broker. */
   counted: number
+  /** Attempts that met a busy broker. */
   busy: number
   lastBroker: string | undefined
+  /** The worst of what is known of the message after the attempts that failed. */
   outcome: SendOutcome
   failures: Array<SendAttempt>
+  /** Whether its caller was given the result, or what there is still to do for it. */
+  resumed: boolean
 }
 
-/** Whether an effect is a result already, so that nothing is left to run. */
-export const isEnded = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Exit<A, E> => Exit.isExit(effect)
-
-/** Whether something was refused before it could be sent. */
-export const isInvalid = (value: object): value is InvalidMessage => value instanceof InvalidMessage
-
-const statusOf = (code: number): SendStatus => {
-  switch (code) {
-    case ResponseCode.FLUSH_DISK_TIMEOUT:
-      return "FLUSH_DISK_TIMEOUT"
-    case ResponseCode.FLUSH_SLAVE_TIMEOUT:
-      return "FLUSH_SLAVE_TIMEOUT"
-    case ResponseCode.SLAVE_NOT_AVAILABLE:
-      return "SLAVE_NOT_AVAILABLE"
-    default:
-      return "SEND_OK"
-  }
+/** A send whose caller waits for it. */
+export interface AwaitedSend<A> extends SendState {
+  /** Gives the caller the result, or what there is still to do for it. */
+  readonly resume: (result: Effect.Effect<A, SendError>) => void
 }
-
-/** What an attempt is made at: for a logical queue, the broker that has it. */
-export const placeOf = (info: TopicPublishInfo, queue: MessageQueue): MessageQueue => {
-  const brokerName = brokerNameOf(info, queue)
-  return brokerName === queue.brokerName ? queue : { ...queue, brokerName }
-}
-
-/** Writes a failed attempt down. */
-export const noteFailure = (
-  call: Call,
-  { address, place }: { readonly address: string; readonly place: MessageQueue },
-  error: ApiError,
-  elapsedMillis: number
-): void => {
-  const { outcome } = RetryPolicy.meaningOf(error)
-  call.outcome = RetryPolicy.worst(call.outcome, outcome)
-  call.failures.push(
-    new SendAttempt({
-      brokerName: place.brokerName,
-      queueId: place.queueId,
-      address,
-      elapsedMillis,
-      outcome,
-      cause: error
-    })
-  )
-}
-
-/** The error of a send whose deadline has passed. */
-export const timeout = (call: Call, during: string) =>
-  new SendTimeout({ topic: call.outgoing.topic, timeoutMillis: call.timeoutMillis, during })
 
 /** A send that begins now (on the monotonic clock, in milliseconds), or what is wrong with its options. */
-export const callOf = (
+export const begin = <A>(
   config: ProducerConfig,
-  outgoing: Outgoing,
+  prepared: PreparedMessage,
   options: DispatchOptions | undefined,
-  now: number
-): Call | InvalidMessage => {
-  const checked = check(config, outgoing.topic, options)
-  if (isInvalid(checked)) return checked
-  const { queue, selector, timeoutMillis } = checked
+  now: number,
+  resume: AwaitedSend<A>["resume"]
+): AwaitedSend<A> | InvalidMessage => {
+  const checked = options === undefined ? undefined : check(config, prepared.topic, options)
+  if (checked instanceof InvalidMessage) return checked
+  const timeoutMillis = checked?.timeoutMillis ?? config.sendMsgTimeout
+  const queue = checked?.queue
+  const selector = checked?.selector
   return {
-    size: outgoing.body.length,
+    prepared,
+    size: prepared.body.length,
     admitted: false,
-    resume: undefined,
-    outgoing,
+    onAdmitted: undefined,
     fixedQueue: queue,
     selector,
     pinned: options?.unpinned !== true && (queue !== undefined || selector !== undefined),
@@ -118,27 +91,44 @@ export const callOf = (
     busy: 0,
     lastBroker: undefined,
     outcome: "not-sent",
-    failures: []
+    failures: [],
+    resumed: false,
+    resume
   }
 }
 
+/** Writes a failed attempt down. */
+export const noteFailure = (
+  send: SendState,
+  { address, place }: { readonly address: string; readonly place: MessageQueue },
+  error: ApiError,
+  elapsedMillis: number
+): void => {
+  const { outcome } = RetryPolicy.meaningOf(error)
+  const { brokerName, queueId } = place
+  send.outcome = RetryPolicy.worst(send.outcome, outcome)
+  send.failures.push(new SendAttempt({ brokerName, queueId, address, elapsedMillis, outcome, cause: error }))
+}
+
+/** The error of a send whose deadline has passed. */
+export const timeout = ({ prepared, timeoutMillis }: SendState, during: string) =>
+  new SendTimeout({ topic: prepared.topic, timeoutMillis, during })
+
 /** What a broker's answer means for whoever sent. `asked` is the queue as the route has it. */
 export const resultOf = (
-  call: Call,
+  { attempts, prepared: { msgId, topic } }: SendState,
   asked: MessageQueue,
-  code: number,
-  answer: SendMessageAnswer,
-  borrowed: boolean
+  answer: StoredAnswer,
+  borrowedRoute: boolean
 ): SendResult => {
-  const { topic } = call.outgoing
   const result: SendResult = {
-    status: statusOf(code),
-    msgId: call.outgoing.msgId,
+    status: answer.status,
+    msgId,
     offsetMsgId: answer.msgId,
     queue: answer.queueId === asked.queueId ? asked : { topic, brokerName: asked.brokerName, queueId: answer.queueId },
     queueOffset: answer.queueOffset,
-    attempts: call.attempts,
-    borrowedRoute: borrowed,
+    attempts,
+    borrowedRoute,
     regionId: answer.regionId ?? "DefaultRegion",
     traceOn: answer.traceOn,
     transactionId: answer.transactionId

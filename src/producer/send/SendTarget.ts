@@ -3,14 +3,17 @@ import { BrokerNotExist, RouteUnavailable } from "../../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import { problemOf } from "../../client/RouteQueues.ts"
 import { borrowOf } from "../../client/TopicRoute.ts"
+import * as ForeignText from "../../message/ForeignText.ts"
+import type { Message } from "../../message/Message.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
+import { MASTER_ID } from "../../message/MixAll.ts"
 import type { FaultStrategy } from "../queue/FaultStrategy.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
-import { choose } from "./QueueChoice.ts"
-import { type Call, placeOf, timeout } from "./SendState.ts"
-import type { QueueSelectorFailed, SendReason } from "./SendError.ts"
-import type { TopicPublishInfo } from "../queue/TopicPublishInfo.ts"
-import type { TopicPublishInfoTable } from "../queue/TopicPublishInfoTable.ts"
+import type { QueueSelector } from "../queue/QueueSelector.ts"
+import { placeOf, type TopicPublishInfo, type TopicPublishInfoTable } from "../queue/TopicPublishInfo.ts"
+import { QueueSelectorFailed, type SendReason } from "./SendError.ts"
+import { problemOfQueue } from "./SendOptions.ts"
+import { type SendState, timeout } from "./SendState.ts"
 
 /** Where an attempt goes. */
 export interface Target {
@@ -33,33 +36,54 @@ export interface WithoutMaster {
 
 /** Where attempts can go, and the routes that say so. */
 export interface SendTargets {
-  /** What is known of the call's topic; undefined when that is not enough for an attempt. */
-  readonly infoOf: (call: Call) => TopicPublishInfo | undefined
+  /** What is known of the send's topic; undefined when that is not enough for an attempt. */
+  readonly infoOf: (send: SendState) => TopicPublishInfo | undefined
   /** Where an attempt that begins now goes; undefined when there is no queue for it. */
   readonly of: (
-    call: Call,
+    send: SendState,
     info: TopicPublishInfo,
     begin: number
   ) => Target | WithoutMaster | QueueSelectorFailed | undefined
   /** The route of a topic that has no usable entry; fails with what is wrong with it. */
   readonly lookup: (topic: string) => Effect.Effect<TopicPublishInfo, SendReason>
   /** The same for one send, in the time that it has left. However many wait for a topic, it is looked up once. */
-  readonly lookupFor: (call: Call, remainingMillis: number) => Effect.Effect<TopicPublishInfo, SendReason>
+  readonly lookupFor: (send: SendState, remainingMillis: number) => Effect.Effect<TopicPublishInfo, SendReason>
   /** Reads the route again, unless that was done since the attempt began. Whatever comes of it, the send goes on. */
-  readonly refresh: (call: Call, since: number) => Effect.Effect<void>
+  readonly refresh: (send: SendState, since: number) => Effect.Effect<void>
   /** Asks for the route to be read again; waits for nothing. */
-  readonly requestUpdate: (call: Call) => Effect.Effect<void>
-  readonly notExist: (call: Call, brokerName: string) => BrokerNotExist
-  /** How many brokers have queues of the call's topic. */
-  readonly brokerCount: (call: Call) => number
+  readonly requestUpdate: (send: SendState) => Effect.Effect<void>
+  readonly notExist: (send: SendState, brokerName: string) => BrokerNotExist
+  /** How many brokers have queues of the send's topic. */
+  readonly brokerCount: (send: SendState) => number
 }
 
 /** A route is not read anew for a failed attempt more than so long, in milliseconds. */
 const REFRESH_LIMIT_MILLIS = 1_000
 
 /** How long a send may wait for news of a route or a broker before its next attempt. */
-export const refreshLimit = (call: Call, now: number): number =>
-  Math.max(0, Math.min(REFRESH_LIMIT_MILLIS, call.deadline - now))
+export const refreshLimit = (send: SendState, now: number): number =>
+  Math.max(0, Math.min(REFRESH_LIMIT_MILLIS, send.deadline - now))
+
+/** The queue that a selector chooses for a message; whatever goes wrong in the selector is a typed failure. */
+export const choose = (
+  selector: QueueSelector,
+  queues: ReadonlyArray<MessageQueue>,
+  topic: string,
+  message: Message,
+  chance: () => number
+): MessageQueue | QueueSelectorFailed => {
+  const bad = (problem: QueueSelectorFailed["problem"], detail: string, cause?: unknown) =>
+    new QueueSelectorFailed({ topic, problem, detail, cause })
+  let queue: MessageQueue | undefined
+  try {
+    queue = selector(queues, message, chance)
+  } catch (cause) {
+    return bad("threw", `it threw ${ForeignText.ofThrown(cause)}`, cause)
+  }
+  if (queue === undefined) return bad("no-queue", `it chose none of the ${queues.length} queues`)
+  const problem = problemOfQueue(topic, queue)
+  return problem === undefined ? queue : bad("wrong-queue", `the queue that it gave ${problem}`)
+}
 
 /** Makes the choice of targets of a producer; `now` is the monotonic clock in milliseconds. */
 export const make = (
@@ -72,11 +96,11 @@ export const make = (
 ): SendTargets => {
   const borrow = borrowOf(config)
 
-  const queueOf = (call: Call, info: TopicPublishInfo): MessageQueue | QueueSelectorFailed | undefined => {
-    if (call.fixedQueue !== undefined) return call.fixedQueue
-    if (call.selector === undefined) return faults.selectOneMessageQueue(info, call.lastBroker)
-    const chosen = choose(call.selector, info.queues, info.topic, call.outgoing.message, chance)
-    if (!("_tag" in chosen)) call.fixedQueue = chosen
+  const queueOf = (send: SendState, info: TopicPublishInfo): MessageQueue | QueueSelectorFailed | undefined => {
+    if (send.fixedQueue !== undefined) return send.fixedQueue
+    if (send.selector === undefined) return faults.selectOneMessageQueue(info, send.lastBroker)
+    const chosen = choose(send.selector, info.queues, info.topic, send.prepared.message, chance)
+    if (!("_tag" in chosen)) send.fixedQueue = chosen
     return chosen
   }
 
@@ -94,36 +118,36 @@ export const make = (
     )
 
   return {
-    infoOf: (call) => {
-      const info = table.get(call.outgoing.topic)
-      return info === undefined || (info.queues.length === 0 && call.fixedQueue === undefined) ? undefined : info
+    infoOf: (send) => {
+      const info = table.get(send.prepared.topic)
+      return info === undefined || (info.queues.length === 0 && send.fixedQueue === undefined) ? undefined : info
     },
-    of: (call, info, begin) => {
-      const queue = queueOf(call, info)
+    of: (send, info, begin) => {
+      const queue = queueOf(send, info)
       if (queue === undefined || "_tag" in queue) return queue
       const place = placeOf(info, queue)
-      const address = routes.findBrokerAddressInPublish(place.brokerName)
+      const address = routes.brokerAddrTable.get(place.brokerName)?.get(MASTER_ID)
       return address === undefined
         ? { _tag: "WithoutMaster", place }
         : { _tag: "Target", info, queue, place, address, begin }
     },
     lookup,
-    lookupFor: (call, remainingMillis) =>
-      Effect.timeoutOrElse(lookup(call.outgoing.topic), {
+    lookupFor: (send, remainingMillis) =>
+      Effect.timeoutOrElse(lookup(send.prepared.topic), {
         duration: remainingMillis,
-        orElse: () => Effect.fail(timeout(call, "the route look-up"))
+        orElse: () => Effect.fail(timeout(send, "the route look-up"))
       }),
-    refresh: (call, since) => {
-      const { topic } = call.outgoing
+    refresh: (send, since) => {
+      const { topic } = send.prepared
       const readAt = routes.readAt(topic)
       if (readAt !== undefined && readAt > since) return Effect.void
       return Effect.ignore(
-        Effect.timeoutOption(routes.updateTopicRouteInfoFromNameServer(topic, borrow), refreshLimit(call, now()))
+        Effect.timeoutOption(routes.updateTopicRouteInfoFromNameServer(topic, borrow), refreshLimit(send, now()))
       )
     },
-    requestUpdate: (call) => routes.requestUpdate(call.outgoing.topic, borrow),
-    brokerCount: (call) => table.get(call.outgoing.topic)?.brokerCount ?? 0,
-    notExist: ({ outgoing: { topic } }, brokerName) =>
+    requestUpdate: (send) => routes.requestUpdate(send.prepared.topic, borrow),
+    brokerCount: (send) => table.get(send.prepared.topic)?.brokerCount ?? 0,
+    notExist: ({ prepared: { topic } }, brokerName) =>
       new BrokerNotExist({ topic, brokerName, refused: routes.refusedMaster(brokerName) })
   }
 }

@@ -1,9 +1,10 @@
 import { Clock, Context, Effect, Exit } from "effect"
+import { monotonicMillis } from "../../transport/Deadline.ts"
 import * as HookRunner from "../../client/telemetry/HookRunner.ts"
 import type { MessageType } from "../../client/telemetry/MessageType.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import type { SendResult } from "../../message/SendResult.ts"
-import type { Outgoing } from "../send/Outgoing.ts"
+import type { PreparedMessage } from "../send/PreparedMessage.ts"
 import type { SendError, SendForbidden } from "../send/SendError.ts"
 import type { ObservedSend } from "../send/SendObserver.ts"
 import type { MessageFacts } from "./TelemetryFacts.ts"
@@ -89,7 +90,7 @@ export interface SendHooks {
   readonly around: <A extends SendResult | void>(
     send: ObservedSend,
     facts: MessageFacts,
-    run: (outgoing: Outgoing) => Effect.Effect<A, SendError>
+    run: (prepared: PreparedMessage) => Effect.Effect<A, SendError>
   ) => Effect.Effect<A, SendError>
 }
 
@@ -105,7 +106,7 @@ export const make = Effect.fnUntraced(function* (producerGroup: string): Effect.
   const checks = yield* CheckForbiddenHooks
   if (hooks.length === 0 && checks.length === 0) return undefined
   const clock = yield* Clock.Clock
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const now = monotonicMillis(clock)
   const counters: HookCounters = { failures: 0, refused: 0 }
   const runner = HookRunner.make({
     group: producerGroup,
@@ -135,13 +136,13 @@ export const make = Effect.fnUntraced(function* (producerGroup: string): Effect.
     const deadline = now() + send.timeoutMillis
     const context: SendMessageContext = {
       producerGroup,
-      topic: send.outgoing.topic,
-      msgId: send.outgoing.msgId,
+      topic: send.prepared.topic,
+      msgId: send.prepared.msgId,
       messageType: facts.type,
       tags: facts.tags,
       keys: facts.keys,
       properties: facts.properties,
-      body: send.outgoing.body,
+      body: send.prepared.body,
       oneway: send.oneway,
       queue: send.queue
     }
@@ -174,7 +175,7 @@ export const make = Effect.fnUntraced(function* (producerGroup: string): Effect.
         counters.refused++
         return send.refuse(forbidden)
       }
-      return Effect.onExit(run(send.outgoing), (exit) => after(outcomeOf(exit)))
+      return Effect.onExit(run(send.prepared), (exit) => after(outcomeOf(exit)))
     })
   }
   return { counters, around }

@@ -11,16 +11,16 @@ import {
   type TracePub,
   type TraceRecall
 } from "../../protocol/TraceData.ts"
-import type { Outgoing } from "../send/Outgoing.ts"
+import type { PreparedMessage } from "../send/PreparedMessage.ts"
 import * as Hooks from "./Hooks.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
-import * as Send from "../send/SendEngine.ts"
+import * as SendEngine from "../send/SendEngine.ts"
 import type { SendError } from "../send/SendError.ts"
 import type { SendObserver } from "../send/SendObserver.ts"
 import * as SendMetrics from "./SendMetrics.ts"
 import { factsOf, type MessageFacts } from "./TelemetryFacts.ts"
 import * as TelemetrySpans from "./TelemetrySpans.ts"
-import type { TopicPublishInfoTable } from "../queue/TopicPublishInfoTable.ts"
+import type { TopicPublishInfoTable } from "../queue/TopicPublishInfo.ts"
 
 /** What a producer tells in message traces. */
 export type ProducerTraces = TraceDispatcher.TraceDispatcher<TracePub | TraceEndTransaction | TraceRecall>
@@ -32,7 +32,7 @@ export interface Telemetry {
   readonly trace: ProducerTraces | undefined
   readonly hooks: Readonly<Hooks.HookCounters>
   /** Shows the counters of the sends as metrics for as long as the scope is open. */
-  readonly watch: (sends: Send.Sends) => Effect.Effect<void, never, Scope.Scope>
+  readonly watch: (engine: SendEngine.SendEngine) => Effect.Effect<void, never, Scope.Scope>
 }
 
 /** How a trace tells kinds of messages; Java never says "order" either. */
@@ -70,7 +70,7 @@ export const make = Effect.fnUntraced(function* (
 
   /** Records the trace of a send that a broker answered. */
   const traced = <A extends SendResult | void>(
-    outgoing: Outgoing,
+    prepared: PreparedMessage,
     facts: MessageFacts,
     dispatcher: ProducerTraces,
     run: Effect.Effect<A, SendError>
@@ -78,18 +78,18 @@ export const make = Effect.fnUntraced(function* (
     Effect.suspend(() => {
       const begin = nowMillis()
       return Effect.map(run, (result) => {
-        if (typeof result === "object" && result.traceOn && !outgoing.topic.startsWith(config.traceTopic)) {
+        if (typeof result === "object" && result.traceOn && !prepared.topic.startsWith(config.traceTopic)) {
           dispatcher.append({
             type: "Pub",
             timeStamp: begin,
             regionId: result.regionId,
             groupName: producerGroup,
-            topic: outgoing.topic,
+            topic: prepared.topic,
             msgId: result.msgId,
             tags: facts.tags,
             keys: facts.keys.length === 0 ? undefined : facts.keys.join(" "),
             storeHost: addressOf(result.queue.brokerName) ?? "",
-            bodyLength: outgoing.body.length,
+            bodyLength: prepared.body.length,
             costTime: nowMillis() - begin,
             msgType: traceTypes[facts.type],
             offsetMsgId: result.offsetMsgId,
@@ -101,20 +101,22 @@ export const make = Effect.fnUntraced(function* (
     })
 
   const observer: SendObserver = {
-    active: (fiber) => hooks !== undefined || trace !== undefined || isTraced(fiber),
+    active: hooks === undefined && trace === undefined ? isTraced : () => true,
     around: (send, run) => {
-      const facts = factsOf(send.outgoing)
-      const inner = <A extends SendResult | void>(sendIt: (outgoing: Outgoing) => Effect.Effect<A, SendError>) =>
-        trace === undefined ? sendIt : (outgoing: Outgoing) => traced(outgoing, facts, trace, sendIt(outgoing))
-      const hooked = (outgoing: Outgoing) =>
-        hooks === undefined ? inner(run)(outgoing) : hooks.around({ ...send, outgoing }, facts, inner(run))
-      return isTraced(send.fiber) ? TelemetrySpans.around(source, send, facts, hooked) : hooked(send.outgoing)
+      const facts = factsOf(send.prepared)
+      const inner = <A extends SendResult | void>(
+        sendIt: (prepared: PreparedMessage) => Effect.Effect<A, SendError>
+      ) =>
+        trace === undefined ? sendIt : (prepared: PreparedMessage) => traced(prepared, facts, trace, sendIt(prepared))
+      const hooked = (prepared: PreparedMessage) =>
+        hooks === undefined ? inner(run)(prepared) : hooks.around({ ...send, prepared }, facts, inner(run))
+      return isTraced(send.fiber) ? TelemetrySpans.around(source, send, facts, hooked) : hooked(send.prepared)
     },
-    ended: config.metrics ? SendMetrics.make(context) : undefined
+    recorder: config.metrics ? SendMetrics.make(context) : undefined
   }
   const hookCounters = hooks?.counters ?? { failures: 0, refused: 0 }
 
-  const watch: Telemetry["watch"] = (sends) => {
+  const watch: Telemetry["watch"] = (engine) => {
     if (!config.metrics) return Effect.void
     return ObservedMetrics.observe(
       {
@@ -122,7 +124,7 @@ export const make = Effect.fnUntraced(function* (
         "messaging.client.id": instance.clientId,
         "messaging.rocketmq.producer.group": producerGroup
       },
-      producerSeries(sends, hookCounters, trace)
+      producerSeries(engine, hookCounters, trace)
     )
   }
   return { observer, trace, hooks: hookCounters, watch }
@@ -130,7 +132,7 @@ export const make = Effect.fnUntraced(function* (
 
 /** The series of a producer, read from what it counts anyway. */
 const producerSeries = (
-  sends: Send.Sends,
+  engine: SendEngine.SendEngine,
   hooks: Readonly<Hooks.HookCounters>,
   trace: ProducerTraces | undefined
 ): ReadonlyArray<ObservedMetrics.ObservedSeries> => [
@@ -139,21 +141,21 @@ const producerSeries = (
     name: "rocketmq.client.sends",
     description: "Sends under way",
     unit: "{send}",
-    read: sends.inFlight
+    read: engine.inFlight
   },
   {
     kind: "counter",
     name: "rocketmq.client.retries",
     description: "Attempts of sends beyond the first",
     unit: "{attempt}",
-    read: () => sends.counters.retries
+    read: () => engine.counters.retries
   },
   {
     kind: "counter",
     name: "rocketmq.client.send.unknown_outcome",
     description: "Sends that failed and whose message may be stored all the same",
     unit: "{send}",
-    read: () => sends.counters.unknown
+    read: () => engine.counters.unknown
   },
   {
     kind: "counter",
@@ -186,7 +188,7 @@ const makeTrace = Effect.fnUntraced(function* (
   uniqueIds: UniqueIds
 ) {
   const { producerGroup, traceTopic } = config
-  const sends = yield* Send.make(
+  const engine = yield* SendEngine.make(
     { ...config, producerGroup: `_INNER_TRACE_PRODUCER-${producerGroup}-PRODUCE-0` },
     instance,
     table,
@@ -195,6 +197,6 @@ const makeTrace = Effect.fnUntraced(function* (
   return yield* TraceDispatcher.make<TracePub | TraceEndTransaction | TraceRecall>({
     topic: traceTopic,
     group: producerGroup,
-    send: (message, timeoutMillis) => sends.send(message, { timeoutMillis })
+    send: (message, timeoutMillis) => engine.send(message, { timeoutMillis })
   })
 })

@@ -2,11 +2,11 @@ import { Effect, type Exit } from "effect"
 import { serverAttributes } from "../../client/telemetry/SpanAttributes.ts"
 import type { SendResult } from "../../message/SendResult.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
-import type { Outgoing } from "../send/Outgoing.ts"
+import type { PreparedMessage } from "../send/PreparedMessage.ts"
 import type { SendError } from "../send/SendError.ts"
 import type { ObservedSend } from "../send/SendObserver.ts"
 import { errorType, type MessageFacts } from "./TelemetryFacts.ts"
-import * as OutgoingContext from "./OutgoingContext.ts"
+import * as ContextPropagation from "./ContextPropagation.ts"
 
 /**
  * The send spans of OpenTelemetry's messaging conventions.
@@ -33,13 +33,13 @@ const startAttributes = (source: SpanSource, send: ObservedSend, facts: MessageF
     "messaging.system": "rocketmq",
     "messaging.operation.name": "send",
     "messaging.operation.type": "send",
-    "messaging.destination.name": send.outgoing.topic,
+    "messaging.destination.name": send.prepared.topic,
     "messaging.rocketmq.namespace": source.namespace,
     "messaging.rocketmq.message.type": facts.type,
     "messaging.client.id": source.clientId
   }
   if (facts.count > 1) attributes["messaging.batch.message_count"] = facts.count
-  else attributes["messaging.message.id"] = send.outgoing.msgId
+  else attributes["messaging.message.id"] = send.prepared.msgId
   if (facts.tags !== undefined) attributes["messaging.rocketmq.message.tag"] = facts.tags
   if (facts.keys.length > 0) attributes["messaging.rocketmq.message.keys"] = facts.keys
   const group = facts.properties[MessageConst.SHARDING_KEY]
@@ -71,7 +71,7 @@ const endAttributes = (source: SpanSource, exit: Exit.Exit<SendResult | void, Se
   const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
   const last = failure?.attempts.at(-1)
   return {
-    "error.type": errorType(exit),
+    "error.type": errorType(exit.cause),
     ...(failure === undefined ? {} : { "messaging.rocketmq.send.outcome": failure.outcome }),
     ...(last === undefined ? {} : { "messaging.destination.partition.id": String(last.queueId) }),
     ...serverAttributes(last?.address)
@@ -86,18 +86,18 @@ export const around = <A extends SendResult | void>(
   source: SpanSource,
   send: ObservedSend,
   facts: MessageFacts,
-  run: (outgoing: Outgoing) => Effect.Effect<A, SendError>
+  run: (prepared: PreparedMessage) => Effect.Effect<A, SendError>
 ): Effect.Effect<A, SendError> =>
   Effect.useSpan(
-    `send ${send.outgoing.topic}`,
+    `send ${send.prepared.topic}`,
     {
       kind: facts.count > 1 ? "client" : "producer",
       attributes: startAttributes(source, send, facts),
-      links: OutgoingContext.contextsOf(send.outgoing).map((span) => ({ span, attributes: {} }))
+      links: ContextPropagation.contextsOf(send.prepared).map((span) => ({ span, attributes: {} }))
     },
     (span) =>
       Effect.onExitPrimitive(
-        Effect.withParentSpan(run(OutgoingContext.inject(send.outgoing, span, source.maxMessageSize)), span, {
+        Effect.withParentSpan(run(ContextPropagation.inject(send.prepared, span, source.maxMessageSize)), span, {
           captureStackTrace: false
         }),
         (exit) => {

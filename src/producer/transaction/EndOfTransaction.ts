@@ -1,4 +1,4 @@
-import { type Cause, Formatter } from "effect"
+import type { Cause } from "effect"
 import * as ForeignText from "../../message/ForeignText.ts"
 import { SysFlag } from "../../message/SysFlag.ts"
 import type { LocalTransactionState } from "./LocalTransactionState.ts"
@@ -14,15 +14,5 @@ export const commitOrRollback: { readonly [K in LocalTransactionState]: number }
 export const remarkOf = (prefix: string, cause: Cause.Cause<unknown>): string | undefined => {
   if (cause.reasons.every((reason) => reason._tag === "Fail")) return undefined
   const died = cause.reasons.find((reason) => reason._tag === "Die")
-  return prefix + (died === undefined ? "interrupted" : describe(died.defect))
+  return prefix + (died === undefined ? "interrupted" : ForeignText.ofThrownWithName(died.defect))
 }
-
-/** Whatever was thrown, as one short line. */
-export const describe = (thrown: unknown): string =>
-  ForeignText.clean(
-    thrown instanceof Error
-      ? `${thrown.name}: ${thrown.message}`
-      : typeof thrown === "string"
-        ? thrown
-        : Formatter.format(thrown)
-  )

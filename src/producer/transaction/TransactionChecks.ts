@@ -5,7 +5,7 @@ import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import type { MQProducerInner } from "../../client/ClientMembers.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
 import type { CheckTransactionStateHeader } from "../../protocol/push/CheckTransactionState.ts"
-import { commitOrRollback, describe, remarkOf } from "./EndOfTransaction.ts"
+import { commitOrRollback, remarkOf } from "./EndOfTransaction.ts"
 import type { LocalTransactionState } from "./LocalTransactionState.ts"
 import * as Drain from "../../client/Drain.ts"
 
@@ -62,7 +62,7 @@ type Outcome = LocalTransactionState | typeof TIMED_OUT
 
 const problemOf = (cause: Cause.Cause<unknown>): string => {
   const failure = cause.reasons.find((reason) => reason._tag === "Fail")
-  return remarkOf("", cause) ?? describe(failure?.error)
+  return remarkOf("", cause) ?? ForeignText.ofThrownWithName(failure?.error)
 }
 
 /**

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Logger, Metric, Option, References, Tracer } from "effect"
+import { Cause, Deferred, Effect, Fiber, Logger, Metric, Option, References, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { EmbeddedCluster } from "../../../src/testing/index.ts"
 import * as Message from "../../../src/message/Message.ts"
@@ -7,7 +7,6 @@ import * as SendMetrics from "../../../src/producer/telemetry/SendMetrics.ts"
 import { SendMessageHooks } from "../../../src/producer/telemetry/Hooks.ts"
 import { DURATION_BOUNDARIES, MAX_TOPICS } from "../../../src/client/telemetry/OperationMetrics.ts"
 import { parseTraceparent, traceparentOf } from "../../../src/client/telemetry/TraceContext.ts"
-import type { Outgoing } from "../../../src/producer/send/Outgoing.ts"
 import { ResponseCode } from "../../../src/protocol/ResponseCode.ts"
 import { advance, makeProducer, onMemory, settle, startProducer, text, timed } from "../../support/rig.ts"
 
@@ -351,10 +350,10 @@ describe("metrics of sends", () => {
     Effect.gen(function* () {
       const registry: Metric.MetricRegistry = new Map()
       yield* Effect.gen(function* () {
-        const record = SendMetrics.make(yield* Effect.context())
+        const metrics = SendMetrics.make(yield* Effect.context())
         for (let i = 0; i < MAX_TOPICS + 500; i++) {
-          record(outgoing(`topic-${i}`), Exit.void, 1)
-          record(outgoing(`topic-${i}`), Exit.die(new Error("no")), 1)
+          metrics.succeeded(`topic-${i}`, 1, 1)
+          metrics.failed(`topic-${i}`, Cause.die(new Error("no")), 1, 1)
         }
         const sent = yield* snapshotOf("messaging.client.sent.messages")
         assert.isAtMost(sent.length, 2 * (MAX_TOPICS + 1))
@@ -401,15 +400,4 @@ describe("log lines", () => {
       }).pipe(Effect.provide(Logger.layer([logger])), Effect.provideService(References.MinimumLogLevel, "All"))
     }).pipe(onMemory(cluster))
   )
-})
-
-const outgoing = (topic: string): Outgoing => ({
-  message: Message.make({ topic, body: "7" }),
-  topic,
-  body: new Uint8Array(1),
-  sysFlag: 0,
-  flag: 0,
-  msgId: "id",
-  properties: "",
-  form: "V2"
 })

@@ -4,8 +4,7 @@ import { Arbitraries } from "../../../src/testing/index.ts"
 import * as Message from "../../../src/message/Message.ts"
 import * as MixAll from "../../../src/message/MixAll.ts"
 import * as MessageProperties from "../../../src/protocol/MessageProperties.ts"
-import * as SendRequest from "../../../src/producer/send/SendRequest.ts"
-import { checkMessage } from "../../../src/producer/send/Validators.ts"
+import { checkMessage, checkPropertyText } from "../../../src/producer/send/PreparedMessage.ts"
 import { runs } from "../../support/rig.ts"
 
 const int = (minimum: number, maximum: number) =>
@@ -15,7 +14,7 @@ const MAX = MixAll.MAX_MESSAGE_SIZE
 const untyped = (text: string): Message.Message => JSON.parse(text)
 
 const propertyText = (value: string) =>
-  SendRequest.properties({ topic: "t", body: Uint8Array.of(1), properties: { n: value } }, "0".repeat(32))
+  MessageProperties.ofMessage({ topic: "t", body: Uint8Array.of(1), properties: { n: value } }, "0".repeat(32))
 
 /** The field that a message is refused for, or undefined. */
 const refused = (change: Partial<Message.Message>, max = MAX) =>
@@ -75,13 +74,13 @@ describe("checkMessage", () => {
 
   it("counts the bytes of keys, tags and properties together, as the broker does", () => {
     const room = MixAll.MAX_PROPERTIES_LENGTH - Buffer.byteLength(propertyText(""))
-    assert.strictEqual(SendRequest.checkProperties("t", propertyText("x".repeat(room))), undefined)
-    const tooLong = SendRequest.checkProperties("t", propertyText("x".repeat(room + 1)))
+    assert.strictEqual(checkPropertyText("t", propertyText("x".repeat(room))), undefined)
+    const tooLong = checkPropertyText("t", propertyText("x".repeat(room + 1)))
     assert.strictEqual(tooLong?.field, "properties")
     assert.include(tooLong?.problem ?? "", "32768")
     // Bytes, not characters.
-    assert.strictEqual(SendRequest.checkProperties("t", propertyText("é".repeat(room)))?.field, "properties")
-    assert.strictEqual(SendRequest.checkProperties("t", propertyText("中".repeat(Math.floor(room / 3)))), undefined)
+    assert.strictEqual(checkPropertyText("t", propertyText("é".repeat(room)))?.field, "properties")
+    assert.strictEqual(checkPropertyText("t", propertyText("中".repeat(Math.floor(room / 3)))), undefined)
   })
 
   const anyText = Arbitrary.map(
@@ -133,8 +132,8 @@ describe("checkMessage", () => {
           return
         }
         const id = "0".repeat(32)
-        const text = SendRequest.properties(message, id)
-        if (SendRequest.checkProperties(message.topic, text) !== undefined) return
+        const text = MessageProperties.ofMessage(message, id)
+        if (checkPropertyText(message.topic, text) !== undefined) return
         assert.isAtMost(Buffer.byteLength(text), MixAll.MAX_PROPERTIES_LENGTH)
         const read = MessageProperties.decode(text)
         assert.deepStrictEqual(
