@@ -35,6 +35,7 @@ export type { BrokerData, QueueData, TopicQueueMappingInfo, TopicRouteData } fro
 export { AddressError, type Address } from "./transport/Address.ts"
 export type { ConnectionInfo, RemotingCounters } from "./transport/RemotingClient.ts"
 export {
+  AnswersNotRead,
   ClientClosed,
   ConnectFailed,
   ConnectionClosed,

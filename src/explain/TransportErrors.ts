@@ -1,13 +1,13 @@
 import * as Millis from "../message/Millis.ts"
 import { requestCodeName } from "../protocol/RequestCode.ts"
 import type { AddressError } from "../transport/Address.ts"
-import type { RemotingError } from "../transport/RemotingError.ts"
+import type { AnswersNotRead, RemotingError } from "../transport/RemotingError.ts"
 import { tlsHints } from "../transport/Tls.ts"
 import { type WireError, wireErrorHints } from "../transport/Wire.ts"
 import { causeOf, DOCTOR, type Explainers } from "./Explanation.ts"
 
 /** What a connection, or a request on it, can fail with. */
-export type TransportReason = RemotingError | WireError | AddressError
+export type TransportReason = RemotingError | AnswersNotRead | WireError | AddressError
 
 const sentFact = (sent: boolean) => (sent ? "the request had been sent" : "the request had not been sent")
 
@@ -36,6 +36,11 @@ export const transportExplainers: Explainers<TransportReason> = {
     remedy: e.sent
       ? "The request may have been handled: mind the outcome before repeating it. See the server's log for why it closed."
       : "It is safe to repeat. See the server's log for why it closed."
+  }),
+  AnswersNotRead: (e) => ({
+    cause: "the server sends requests and does not read the answers",
+    evidence: [`address: ${e.address}`, `bytes of answers unread: ${e.unreadBytes}`],
+    remedy: "Check who answers at the address, and look at the server's log; the next request opens a new connection."
   }),
   RequestTimeout: (e) => ({
     cause: e.sent ? "no answer came in time" : "there was no connection in time",

@@ -63,6 +63,7 @@ export {
 } from "../producer/transaction/TransactionError.ts"
 export type { TransactionCounters, TransactionResult } from "../producer/TransactionMQProducer.ts"
 export {
+  AnswersNotRead,
   ClientClosed,
   ConnectFailed,
   ConnectionClosed,

@@ -4,12 +4,13 @@ import { encode, FrameError, makeFrameDecoder, makeRequestEncoder } from "../pro
 import { emptyBody, ONEWAY_FLAG, RESPONSE_FLAG } from "../protocol/RemotingCommand.ts"
 import type { RemotingCommand, Request, Response, SerializeType } from "../protocol/RemotingCommand.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
+import { makeAnswerLimit } from "./AnswerLimit.ts"
 import type { MutableCounters } from "./Counters.ts"
 import { dueAt, makeDeadline } from "./Deadline.ts"
 import type { Run } from "./Deadline.ts"
 import { makeFrameWriter } from "./FrameWriter.ts"
 import { makeInFlightLimit } from "./InFlightLimit.ts"
-import { ConnectionClosed, RequestTimeout, TooManyRequests } from "./RemotingError.ts"
+import { AnswersNotRead, ConnectionClosed, RequestTimeout, TooManyRequests } from "./RemotingError.ts"
 import type { RemotingError } from "./RemotingError.ts"
 import type { CancelHandle, Resume } from "./Requests.ts"
 import { makeResponseTable, Pending } from "./ResponseTable.ts"
@@ -38,6 +39,11 @@ export interface ConnectionOptions {
    * sends and never reads; a client must not have it, or the two could wait for each other.
    */
   readonly pauseReadingAbove: number
+  /**
+   * Bytes of answers the peer has not taken, above which the connection ends with {@link AnswersNotRead}. A client needs
+   * this against a server that asks and never reads; a server pauses reading instead.
+   */
+  readonly maxUnreadAnswerBytes: number
   /** Called for each request of the peer, in arrival order. Must not throw and must not take long. */
   readonly onRequest: (connection: Connection, command: RemotingCommand) => void
   /** What a call waits for when the peer answered GO_AWAY; `undefined` passes that answer on. */
@@ -109,10 +115,13 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     encodeRequest: makeRequestEncoder(options),
     onWritten: (handOver) => {
       lastWriteAt = now()
+      answers.written(handOver)
       if (unwrittenOneways.length > 0) endOneways(handOver)
       if (limit.waiting().size > 0) limit.admitWaiting()
     }
   })
+
+  const answers = makeAnswerLimit(options.maxUnreadAnswerBytes)
 
   const transmit = (pending: PendingRequest) => {
     table.add(pending)
@@ -150,10 +159,9 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
 
   const closed = (cause: unknown) => (sent: boolean) => new ConnectionClosed({ address, sent, cause })
 
-  const end = (reason: string) => {
-    const cause = new Error(reason)
-    shutdown(closed(cause), cause)
-  }
+  const endWith = (cause: Error) => shutdown(closed(cause), cause)
+
+  const end = (reason: string) => endWith(new Error(reason))
 
   const register = (pending: PendingRequest) => {
     if (ended !== undefined) {
@@ -319,10 +327,17 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
         body: response.body ?? emptyBody,
         serializeType
       }
-      if (!corrupt) return writer.append(command)
-      const bytes = encode(command)
-      bytes[SERIALIZE_TYPE_AT] = 0x7f
-      writer.appendBytes(bytes)
+      const handOver = writer.handOver()
+      const before = writer.unwritten()
+      if (corrupt) {
+        const bytes = encode(command)
+        bytes[SERIALIZE_TYPE_AT] = 0x7f
+        writer.appendBytes(bytes)
+      } else {
+        writer.append(command)
+      }
+      if (answers.add(handOver, writer.unwritten() - before)) return
+      endWith(new AnswersNotRead({ address, unreadBytes: answers.unread() }))
     },
     retire: (reroute) => {
       retired = true

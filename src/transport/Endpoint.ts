@@ -3,7 +3,7 @@ import * as ForeignText from "../message/ForeignText.ts"
 import { FrameError } from "../protocol/FrameError.ts"
 import type { Connection } from "./Connection.ts"
 import type { Run } from "./Deadline.ts"
-import { ConnectFailed, ConnectionClosed, TlsFailed } from "./RemotingError.ts"
+import { AnswersNotRead, ConnectFailed, ConnectionClosed, TlsFailed } from "./RemotingError.ts"
 import type { RemotingError } from "./RemotingError.ts"
 import type { Resume } from "./Requests.ts"
 import { WireError } from "./Wire.ts"
@@ -95,7 +95,8 @@ export const makeEndpoint = (options: {
     }
     // A connection that this client closed itself, for instance after a timeout, says nothing about how the peer takes
     // dials.
-    if (!(cause instanceof WireError || cause instanceof FrameError) || failures++ === 0) return
+    const peers = cause instanceof WireError || cause instanceof FrameError || cause instanceof AnswersNotRead
+    if (!peers || failures++ === 0) return
     rest(
       cause instanceof WireError ? cause : new WireError({ address, operation: "read", kind: "closed", cause }),
       failures - 2

@@ -2,6 +2,7 @@ import { Cause, Clock, Effect, FiberSet, Random } from "effect"
 import type { Scope } from "effect"
 import { isOneway } from "../protocol/RemotingCommand.ts"
 import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
+import { MAX_UNREAD_ANSWER_BYTES } from "./AnswerLimit.ts"
 import { makeConnection } from "./Connection.ts"
 import type { Connection } from "./Connection.ts"
 import { makeCounters } from "./Counters.ts"
@@ -12,7 +13,7 @@ import type { Endpoint } from "./Endpoint.ts"
 import { makeHandlers } from "./Handlers.ts"
 import type { ConnectionListener, Handlers } from "./Handlers.ts"
 import { makeHookedRequests } from "./HookedRequests.ts"
-import { ClientClosed, ConnectionClosed, RequestTimeout } from "./RemotingError.ts"
+import { AnswersNotRead, ClientClosed, ConnectionClosed, RequestTimeout } from "./RemotingError.ts"
 import type { RemotingError } from "./RemotingError.ts"
 import { defaultConfig } from "./RemotingClientConfig.ts"
 import type { RemotingClientConfig } from "./RemotingClientConfig.ts"
@@ -138,12 +139,14 @@ export const make = Effect.fnUntraced(function* (
         run,
         counters,
         pauseReadingAbove: Infinity,
+        maxUnreadAnswerBytes: MAX_UNREAD_ANSWER_BYTES,
         onRequest,
         onGoAway,
         onUnmatched,
         onEnd: (ended, cause) => {
           live.delete(ended)
           endpoint.lost(ended, cause)
+          if (cause instanceof AnswersNotRead) run(Effect.logWarning(`closed a connection: ${cause.message}`))
           if (!closed) tell(handlers.closedListeners(), address)
         }
       })

@@ -85,6 +85,23 @@ export class RpcHookFailed extends Schema.TaggedError<RpcHookFailed>()("RpcHookF
 }
 
 /**
+ * This client closed the connection, because the server sends requests and does not read the answers. It is the `cause`
+ * of a {@link ConnectionClosed}.
+ *
+ * Source: RocketMQ `NettyServerConfig.writeBufferHighWaterMark`, by which brokers refuse to gather answers.
+ */
+export class AnswersNotRead extends Schema.TaggedError<AnswersNotRead>()("AnswersNotRead", {
+  /** `host:port` of the server. */
+  address: Schema.String,
+  /** Bytes of answers that the server had not taken. */
+  unreadBytes: Schema.Number
+}) {
+  override get message(): string {
+    return `${this.address} sends requests and does not read the answers, of which ${this.unreadBytes} bytes were waiting; look at the server, or at who answers at its address`
+  }
+}
+
+/**
  * The connection ended before the answer came: the peer closed or reset it, sent no readable frame, or went silent.
  *
  * Source: RocketMQ `RemotingSendRequestException`, and the fail-fast of `NettyRemotingAbstract`.

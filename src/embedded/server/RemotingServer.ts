@@ -107,6 +107,7 @@ export const listen = (options: RemotingServerOptions): Effect.Effect<RemotingSe
         idleTimeoutMillis: options.idleTimeoutMillis ?? DEFAULT_IDLE_MILLIS,
         silentTimeoutsBeforeClose: Infinity,
         pauseReadingAbove: PAUSE_READING_ABOVE,
+        maxUnreadAnswerBytes: Infinity,
         onRequest: (_, command) => handle(command, connection, channel),
         onGoAway: () => undefined,
         onEnd: () => channels.delete(channel.id)

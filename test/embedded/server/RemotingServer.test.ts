@@ -38,6 +38,36 @@ describe.each(wires)("RemotingServer on $name", ({ layer }) => {
     }).pipe(Effect.provide(layer))
   )
 
+  it.live("a client that asks without end and does not read is not read either, until it reads", () =>
+    Effect.gen(function* () {
+      const wire = yield* Wire
+      let handled = 0
+      const server = yield* RemotingServer.listen({
+        address,
+        handler: () =>
+          Effect.sync(() => {
+            handled++
+            return { code: 0, body: new Uint8Array(1_000) }
+          })
+      })
+      const stream = yield* wire.connect(server.address, { connectTimeoutMillis: 5_000 })
+      const flood = Buffer.concat(Array.from({ length: 1_000 }, (_, n) => requestFrame(n, 1)))
+      let asked = 0
+      const asking = yield* forked(
+        Effect.forever(Effect.tap(stream.write(flood), () => Effect.sync(() => (asked += 1_000))))
+      )
+      // 8 MiB of answers, and then no more: were the requests read on, the second loop would not end.
+      while (handled < 8_000) yield* Effect.sleep(5)
+      for (let before = -1; before !== handled; yield* Effect.sleep(200)) before = handled
+      assert.isBelow(handled, 40_000)
+      yield* Fiber.interrupt(asking)
+      const wanted = handled + 1
+      yield* Effect.forkChild(Effect.ignore(Effect.forever(stream.pull)))
+      while (handled < wanted) yield* Effect.sleep(5)
+      assert.isAbove(asked, handled - 2_000)
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+
   it.live("no answer for undefined and for one-way requests; code 1 for a handler that dies", () =>
     Effect.gen(function* () {
       const seen = yield* Queue.unbounded<number>()
