@@ -1,9 +1,11 @@
 /** Routes that are well-formed and cannot be meant: sums without end, addresses that are none, names of megabytes. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { make as makeAdmin } from "../../src/admin/MQAdmin.ts"
 import { HEARTBEATS_AT_ONCE } from "../../src/client/Heartbeat.ts"
 import { MAX_BROKERS } from "../../src/client/RouteBounds.ts"
 import { MAX_QUEUES } from "../../src/client/RouteQueues.ts"
+import { decodeOffsetMessageId } from "../../src/message/MessageId.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import type { BrokerData, QueueData, TopicRouteData } from "../../src/protocol/TopicRouteData.ts"
 import * as Routes from "../../src/protocol/TopicRouteData.ts"
@@ -349,4 +351,72 @@ describe("names that no one can use", () => {
       })
     ).pipe(log.provide)
   })
+})
+
+describe("a broker that announces its IPv6 address as 5.5.0 does", () => {
+  const v6 = { topics: { orders: {} }, listen: { host: "::1", namesrvPort: 9_876, brokerPort: 10_911 } }
+  /** The route as such a name server has it. */
+  const announced = Effect.gen(function* () {
+    const address = yield* alive
+    assert.strictEqual(address, "[::1]:10911")
+    yield* answering({ queueDatas: [queues("broker-a", 1)], brokerDatas: [broker("broker-a", "::1:10911")] })
+    return address
+  })
+
+  it.effect("A8: sends, heartbeats, errors and the state have its one form", () => {
+    const { dials, onMemory: watched } = watchDials()
+    return leavesNothing(
+      Effect.gen(function* () {
+        const address = yield* announced
+        const producer = yield* startProducer({
+          namesrvAddr: "::1:9876",
+          readiness: "registered",
+          topics: ["orders"],
+          createTopicKey: "orders"
+        })
+        const { offsetMsgId } = yield* producer.send(text("orders"))
+        assert.strictEqual(decodeOffsetMessageId(offsetMsgId)?.address, address)
+        const { instance } = yield* producer.state
+        assert.deepStrictEqual(instance?.nameServers.addresses, ["[::1]:9876"])
+        assert.deepStrictEqual(
+          instance?.brokers.map((one) => [one.address, one.failures]),
+          [[address, 0]]
+        )
+        assert.deepStrictEqual(new Set(dials.map((dial) => dial.address)), new Set(["[::1]:9876", address]))
+        yield* (yield* EmbeddedCluster).stopBroker("broker-a")
+        const { message } = failureOf((yield* timed(producer.send(text("orders")))).exit)
+        assert.include(message, address)
+      })
+    ).pipe(watched(v6))
+  })
+
+  it.effect("A8: the VIP channel is two ports below", () => {
+    const { onMemory: watched, to } = watchDials()
+    return leavesNothing(
+      Effect.gen(function* () {
+        yield* announced
+        const producer = yield* startProducer({ readiness: "lazy", vipChannelEnabled: true, sendMsgTimeout: 500 })
+        yield* timed(producer.send(text("orders")))
+        assert.isAbove(to("[::1]:10909").length, 0)
+      })
+    ).pipe(watched(v6))
+  })
+
+  it.effect("A8: an administrator asks it by name, by address, and by the id of a message", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        yield* announced
+        const { namesrvAddr } = yield* EmbeddedCluster
+        const producer = yield* startProducer()
+        const { offsetMsgId } = yield* producer.send(text("orders", "v6"))
+        const admin = yield* makeAdmin({ namesrvAddr })
+        const { body } = yield* admin.viewMessage(offsetMsgId)
+        assert.strictEqual(Buffer.from(body).toString(), "v6")
+        assert.strictEqual((yield* admin.queryMessageById("orders", offsetMsgId)).brokerName, "broker-a")
+        const config = yield* admin.getBrokerConfig("broker-a")
+        assert.deepStrictEqual(yield* admin.getBrokerConfig("::1:10911"), config)
+        assert.deepStrictEqual(yield* admin.getBrokerConfig("[::1]:10911"), config)
+      })
+    ).pipe(onMemory(v6))
+  )
 })
