@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import * as Remedies from "../../../src/cli/doctor/DoctorRemedies.ts"
 import { type HostKind, hostKind } from "../../../src/client/HostKind.ts"
 import { EmbeddedCluster, FaultScript } from "../../../src/testing/index.ts"
+import * as ClusterInfo from "../../../src/protocol/ClusterInfo.ts"
 import * as GetBrokerConfig from "../../../src/protocol/request/GetBrokerConfig.ts"
 import * as GetBrokerRuntimeInfo from "../../../src/protocol/request/GetBrokerRuntimeInfo.ts"
 import * as GetTopicConfig from "../../../src/protocol/request/GetTopicConfig.ts"
@@ -130,6 +131,33 @@ describe("doctor", () => {
         /step 8, master reachable[^]*:10911: refused[^]*brokerIP1[^]*AddressTranslator/
       )
       assert.notMatch(call.out.join("\n"), /producer start/)
+    }).pipe(cluster())
+  )
+
+  it.effect.each([
+    ["127.0.0.1 :10911", "is no host:port (there is a space in it)", "brokerIP1"],
+    ["/127.0.0.1:10911", "is no host:port (it begins with a slash)", "brokerIP1"],
+    ["", "is no host:port (it is empty)", "AddressTranslator"],
+    ["169.254.1.1:10911", "is a link-local address", "brokerIP1"],
+    ["0.0.0.0:10911", "is the unspecified address", "brokerIP1"]
+  ] as const)("says what is wrong with a master at %j, in a sentence", ([address, words, remedy]) =>
+    Effect.gen(function* () {
+      const { faults } = yield* EmbeddedCluster
+      const brokerData = { brokerName: "broker-a", cluster: "c", brokerAddrs: new Map([[0, address]]) }
+      const body = ClusterInfo.encode({
+        brokerAddrTable: new Map([["broker-a", brokerData]]),
+        clusterAddrTable: new Map([["c", ["broker-a"]]])
+      })
+      yield* faults.add({
+        match: { code: RequestCode.GET_BROKER_CLUSTER_INFO },
+        actions: [{ _tag: "Answer", response: { code: 0, body } }]
+      })
+      const call = yield* onCluster(["doctor"])
+      assert.strictEqual(call.exitCode, 3)
+      const said = last(call).join("\n")
+      assert.match(said, /step 8, master reachable/)
+      assert.include(said, `The address "${address}" of broker broker-a ${words}`)
+      assert.match(said, new RegExp(`remedy .*${remedy}`))
     }).pipe(cluster())
   )
 
