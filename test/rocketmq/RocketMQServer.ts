@@ -121,7 +121,10 @@ const startCluster = Effect.fnUntraced(function* (options: RocketMQOptions) {
           namesrvAddr,
           ...own
         }),
-        missing: (address) => unregisteredAt(addresses, clusterName, broker.name, brokerId, address)
+        missing: (address) => {
+          const announced = own["brokerIP1"] === undefined ? address : `${own["brokerIP1"]}:${address.split(":")[1]}`
+          return unregisteredAt(addresses, clusterName, broker.name, brokerId, { address, announced })
+        }
       })
     },
     { concurrency: "unbounded" }
@@ -202,7 +205,7 @@ const brokerDefaults = (port: number, folder: string): Record<string, string> =>
 
 /**
  * A broker is registered when every name server's route of the topic that is named like the cluster (each broker
- * creates it) has its address. The broker itself must answer as well: after a kill -9 a name server may still have the
+ * creates it) has the address that it announces. The broker itself must answer as well: after a kill -9 a name server may still have the
  * old entry for a moment.
  */
 const unregisteredAt = (
@@ -210,7 +213,7 @@ const unregisteredAt = (
   clusterName: string,
   brokerName: string,
   brokerId: string,
-  address: string
+  { address, announced }: { readonly address: string; readonly announced: string }
 ): Effect.Effect<string | undefined> =>
   Effect.gen(function* () {
     // GET_MAX_OFFSET; any answer will do. (GET_BROKER_RUNTIME_INFO throws in a broker younger than a second.)
@@ -220,9 +223,11 @@ const unregisteredAt = (
       const brokers = yield* routeBrokers(nameServer, clusterName)
       const registered = brokers.some(
         (broker) =>
-          broker.cluster === clusterName && broker.brokerName === brokerName && broker.brokerAddrs[brokerId] === address
+          broker.cluster === clusterName &&
+          broker.brokerName === brokerName &&
+          broker.brokerAddrs[brokerId] === announced
       )
-      if (!registered) return `${brokerName} (${address}) is not registered at name server ${nameServer}`
+      if (!registered) return `${brokerName} (${announced}) is not registered at name server ${nameServer}`
     }
     return undefined
   })
