@@ -99,7 +99,7 @@ const instanceTable = {
   namesrvDomain: Kinds.text({
     name: "namesrv.domain",
     common: true,
-    java: "`rocketmq.namesrv.domain`; no default host",
+    java: "`rocketmq.namesrv.domain`, a host; here also a URL",
     absent: "none",
     default: undefined,
     check: AddressServerUrl.problemOf
@@ -144,7 +144,7 @@ const instanceTable = {
   mqClientApiTimeout: Kinds.time({ name: "mq-client-api-timeout", java: "the same", default: 3_000, least: 1 }),
   createTopicKey: Kinds.text({
     name: "create-topic-key",
-    java: "the same",
+    java: "the same; its route is borrowed, as by 4.x clients",
     default: AUTO_CREATE_TOPIC_KEY_TOPIC,
     blank: "refused"
   }),

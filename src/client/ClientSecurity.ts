@@ -15,7 +15,10 @@ export interface SecurityOptions {
   readonly credentials?: CredentialsSource | undefined
   /** Speaks TLS with name servers and brokers; by default plain text (Java `useTLS`, `tls.enable`). */
   readonly tls?: TlsOptions | undefined
-  /** Prefix of all topics and groups on the wire, which users never see; by default none (Java `namespace`). */
+  /**
+   * Prefix of all topics and groups on the wire, which users never see. By default the one that the name servers stand for
+   * (`http://MQ_INST_1_x.ons.example:8080`), else none (Java `namespace`).
+   */
   readonly namespace?: string | undefined
   /** Says with every request for which namespace it is; names stay as they are. By default none (Java `namespaceV2`). */
   readonly namespaceV2?: string | undefined
@@ -24,8 +27,9 @@ export interface SecurityOptions {
   /** Whether sends go to the brokers' second listener, at their port - 2; default false (Java `vipChannelEnabled`). */
   readonly vipChannelEnabled?: boolean | undefined
   /**
-   * Which broker addresses may be dialled, after translation; by default all that a route names. A name server that
-   * nobody guards could otherwise send the client, and its signed requests, anywhere.
+   * Which broker addresses may be dialled, after translation; by default all that a route names, but for link-local,
+   * unspecified, multicast and broadcast ones. A name server that nobody guards could otherwise send the client, and its
+   * signed requests, anywhere.
    */
   readonly allowAddress?: ((address: string) => boolean) | undefined
 }
@@ -145,11 +149,11 @@ const tls: Option<TlsOptions | undefined, TlsOptions> = {
 /** A namespace becomes part of names; `%` separates it from them. */
 const validNamespace = /^[a-zA-Z0-9_-]{1,100}$/
 
-const namespace = (name: string) =>
+const namespace = (name: string, absent: string) =>
   Kinds.text({
     name,
     java: "the same",
-    absent: "none",
+    absent,
     default: undefined,
     check: (value) => (validNamespace.test(value) ? undefined : `must be 1 to 100 letters, digits, "_" and "-"`)
   })
@@ -158,8 +162,8 @@ const namespace = (name: string) =>
 export const table = {
   credentials,
   tls,
-  namespace: namespace("namespace"),
-  namespaceV2: namespace("namespace-v2"),
+  namespace: namespace("namespace", "that of a `http://MQ_INST_…` name server, else none"),
+  namespaceV2: namespace("namespace-v2", "none"),
   unitMode: Kinds.boolean({ name: "unit-mode", java: "the same", default: false }),
   vipChannelEnabled: Kinds.boolean({
     name: "vip-channel-enabled",
@@ -168,7 +172,7 @@ export const table = {
   }),
   allowAddress: Kinds.callable<(address: string) => boolean>({
     java: "none",
-    absent: "every address that a route names"
+    absent: "every address but link-local ones and the like"
   })
 } satisfies TableOf<SecurityOptions>
 

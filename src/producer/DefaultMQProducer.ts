@@ -5,7 +5,7 @@ import { accept, type Resolution } from "../client/options/OptionTable.ts"
 import * as ServiceLife from "../client/ServiceLife.ts"
 import type { ServiceState } from "../client/ServiceState.ts"
 import type * as ProducerConfig from "./ProducerConfig.ts"
-import { resolve } from "./ProducerOptions.ts"
+import { inEndpointNamespace, resolve } from "./ProducerOptions.ts"
 import { readConfig } from "./ReadProducerConfig.ts"
 import * as ProducerSends from "./ProducerSends.ts"
 import { type ProducerState, viewOf } from "./ProducerState.ts"
@@ -121,10 +121,11 @@ const make = (options: ProducerConfig.ProducerOptions) =>
 
 /** {@link DefaultMQProducer.make}, and what another kind of producer is built with. */
 export const makeExtended = Effect.fnUntraced(function* (
-  resolution: Resolution<ProducerConfig.ProducerConfig>,
+  given: Resolution<ProducerConfig.ProducerConfig>,
   extension?: ProducerExtension
 ) {
   const manager = yield* MQClientManager
+  const resolution = yield* inEndpointNamespace(given)
   const { config } = resolution
   const { producerGroup } = config
   const table = TopicPublishInfo.makeTable(yield* firstTurn)

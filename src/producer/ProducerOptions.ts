@@ -1,8 +1,9 @@
-import type { Duration } from "effect"
+import { type Duration, Effect } from "effect"
 import * as ClientConfig from "../client/ClientConfig.ts"
 import { type ApiError, ConfigProblem } from "../client/ClientError.ts"
 import { type Resolved, show, type TableOf } from "../client/options/Option.ts"
 import type { Readiness } from "../client/Readiness.ts"
+import { withEndpointNamespace } from "../client/ResolveConfig.ts"
 import * as Kinds from "../client/options/OptionKinds.ts"
 import * as OptionTable from "../client/options/OptionTable.ts"
 import { LEVELS, MAX_TIMER_DELAY_MILLIS } from "../message/MessageDelay.ts"
@@ -254,6 +255,14 @@ export const complete = <C extends ProducerConfig>(single: OptionTable.Resolutio
   const problem = `makes a group of ${wrapped.length} characters, at most ${GROUP_MAX_LENGTH} are allowed`
   return { config, problems: [...single.problems, new ConfigProblem({ path: "namespace", problem })] }
 }
+
+/** A configuration in the namespace that its name servers stand for, where they do and it has none. */
+export const inEndpointNamespace = <C extends ProducerConfig>(
+  resolution: OptionTable.Resolution<C>
+): Effect.Effect<OptionTable.Resolution<C>> =>
+  Effect.map(withEndpointNamespace(resolution.config), (config) =>
+    config === resolution.config ? resolution : complete({ ...resolution, config })
+  )
 
 /** Fills options up with the defaults, and tells everything that cannot be used. */
 export const resolve = (options: Partial<ProducerOptions>): OptionTable.Resolution<ProducerConfig> =>

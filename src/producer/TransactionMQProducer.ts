@@ -18,6 +18,7 @@ import { type PreparedMessage, withProperties } from "./send/PreparedMessage.ts"
 import { InvalidMessage, type SendError } from "./send/SendError.ts"
 import type { SendOptions } from "./send/SendOptions.ts"
 import { encode } from "./TypedSends.ts"
+import { inEndpointNamespace } from "./ProducerOptions.ts"
 import * as TransactionConfig from "./TransactionConfig.ts"
 import * as TransactionChecks from "./transaction/TransactionChecks.ts"
 import { LocalTransactionTimeout, TransactionNotRun } from "./transaction/TransactionError.ts"
@@ -230,9 +231,10 @@ const withCheck = <C>({ config, problems }: Resolution<C>, check: unknown): Reso
       }
 
 const make = Effect.fnUntraced(function* <R>(
-  resolution: Resolution<TransactionConfig.TransactionConfig>,
+  given: Resolution<TransactionConfig.TransactionConfig>,
   checkLocalTransaction: TransactionProducerOptions<R>["checkLocalTransaction"]
 ) {
+  const resolution = yield* inEndpointNamespace(given)
   const context = yield* Effect.context<R>()
   const { transactionTimeoutMillis } = resolution.config
   // A check names the group as users do, whichever way it was given.

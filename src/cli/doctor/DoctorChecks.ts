@@ -1,11 +1,11 @@
 import { Clock, Effect } from "effect"
-import * as dns from "node:dns/promises"
 import { isIP } from "node:net"
 import * as ForeignText from "../../message/ForeignText.ts"
 import { explain } from "../../explain/Explain.ts"
 import { type AccessDenied, accessDenied } from "../../client/AccessDenied.ts"
 import type { AddressRefused } from "../../client/AddressRefused.ts"
 import { routeRemedy } from "../../client/RouteProblem.ts"
+import { HostLookup } from "../../client/HostLookup.ts"
 import { problemOf } from "../../client/RouteQueues.ts"
 import { MASTER_ID, PermName } from "../../message/MixAll.ts"
 import type { ClusterInfo } from "../../protocol/ClusterInfo.ts"
@@ -54,10 +54,10 @@ export const resolves = (address: string): Effect.Effect<Finding> => {
   }
   const { host } = parsed
   if (isIP(host) !== 0) return Effect.succeed(ok(`${host} is an address`))
-  return Effect.tryPromise(() => dns.lookup(host, { all: true })).pipe(
+  return Effect.flatMap(HostLookup, (lookup) => lookup(host)).pipe(
     Effect.timeout(TIMEOUT_MILLIS),
     Effect.match({
-      onSuccess: (found) => ok(`${host} is ${found.map((a) => a.address).join(", ")}`),
+      onSuccess: (found) => ok(`${host} is ${listed(found)}`),
       onFailure: () =>
         failed(`${host} has no address`, Remedies.nameServerUnreachable(address, "dns"), ExitCode.cannotConnect)
     })

@@ -7,6 +7,7 @@ import { parseNamesrvAddr } from "../../client/NameServerAddresses.ts"
 import { HostInfo } from "../../client/ClientId.ts"
 import * as InstanceRemoting from "../../client/InstanceRemoting.ts"
 import { MQClientManager } from "../../client/MQClientManager.ts"
+import { withEndpointNamespace } from "../../client/ResolveConfig.ts"
 import * as Message from "../../message/Message.ts"
 import { AUTO_CREATE_TOPIC_KEY_TOPIC, MASTER_ID } from "../../message/MixAll.ts"
 import { DefaultMQProducer } from "../../producer/DefaultMQProducer.ts"
@@ -276,7 +277,11 @@ const conclude = Effect.fnUntraced(function* (report: Report, asJson: boolean) {
 export const run = Effect.fnUntraced(function* (input: DoctorInput) {
   const report = yield* Reports.make({ quiet: input.json })
   yield* Effect.gen(function* () {
-    const options = yield* accessOptions(input.access)
+    // As the producer of step 10 would: an instance's endpoint stands for a namespace.
+    const options = yield* withEndpointNamespace({
+      ...(yield* accessOptions(input.access)),
+      namesrvAddr: input.namesrv
+    })
     const remoting = yield* InstanceRemoting.make(
       { ...ClientConfig.defaults, ...options, remoting: { connectTimeoutMillis: Checks.TIMEOUT_MILLIS } },
       () => true
