@@ -97,6 +97,11 @@ const code = (text: string) =>
 const chain = (...names: ReadonlyArray<string>) =>
   names.map((file, index) => ({ file, own: [names[(index + 1) % names.length] ?? ""] }))
 
+const isInTest = (name: string) => Fs.existsSync(Path.join(root, "test", name))
+const ownTest = (file: string) => isInTest(file.replace(/\.ts$/, ".test.ts"))
+const isInSrc = (name: string) =>
+  sources.some(({ file }) => (name.endsWith("/") ? file.startsWith(name) : file === name))
+
 describe("architecture", () => {
   it("a file imports only from its own folder and from those that its own stands on", () => {
     const broken = sources.flatMap(({ file, own }) =>
@@ -196,6 +201,41 @@ describe("architecture", () => {
       })
     }
     assert.deepStrictEqual(bare, [])
+  })
+
+  it("every file has a test of its name, or stands in the table of docs/architecture.md", () => {
+    const page = Fs.readFileSync(Path.join(root, "docs", "architecture.md"), "utf8")
+    const [, section = ""] = page.split("\n## Which test is for which file\n")
+    const rows = [...section.matchAll(/^\| (`.*?) +\| (`.*?) +\|$/gm)].map(([, files = "", tests = ""]) => ({
+      files: [...files.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? ""),
+      tests: [...tests.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? "")
+    }))
+    const listed = rows.flatMap(({ files }) => files)
+    const folders = listed.filter((name) => name.endsWith("/"))
+    const names = new Set(listed)
+    assert.deepStrictEqual(
+      rows.flatMap(({ tests }) => tests).filter((test) => !test.endsWith(".test.ts") || !isInTest(test)),
+      [],
+      "tests that are not there"
+    )
+    assert.deepStrictEqual(
+      listed.filter((name) => !isInSrc(name)),
+      [],
+      "files that are not there"
+    )
+    assert.strictEqual(names.size, listed.length, "each stands there once")
+    assert.deepStrictEqual(
+      sources
+        .map(({ file }) => file)
+        .filter((file) => !ownTest(file) && !names.has(file) && !folders.some((folder) => file.startsWith(folder))),
+      [],
+      "files without a test"
+    )
+    assert.deepStrictEqual(
+      listed.filter((name) => name.endsWith(".ts") && ownTest(name)),
+      [],
+      "files that have a test of their name"
+    )
   })
 
   it("the top level holds what docs/architecture.md names, and nothing else", () => {
