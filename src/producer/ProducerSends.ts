@@ -11,7 +11,7 @@ import * as Fork from "./bulk/Fork.ts"
 import * as ProduceAccumulator from "./bulk/ProduceAccumulator.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
 import * as Recall from "./Recall.ts"
-import type * as RequestReply from "./reply/RequestReply.ts"
+import type { ReplyExchange } from "./reply/ReplyExchange.ts"
 import * as SendBatch from "./bulk/SendBatch.ts"
 import { notSent, type SendError } from "./send/SendError.ts"
 import type { SendOptions } from "./send/SendOptions.ts"
@@ -61,12 +61,12 @@ export interface ProducerSends extends TypedSends.TypedSends {
    * sent, with `RequestReplyTimeout` when no reply came in time (of the request as a whole, a bare number is milliseconds),
    * and with `RequestReplyClosed` when the producer was shut down meanwhile.
    */
-  readonly request: RequestReply.RequestReply["request"]
+  readonly request: ReplyExchange["request"]
   /**
    * Replies to a request that was consumed. Succeeds when the requester has taken the reply; fails with a `SendError` when
    * it could not be reached, and with `NotARequest` when the message does not ask for a reply.
    */
-  readonly reply: RequestReply.RequestReply["reply"]
+  readonly reply: ReplyExchange["reply"]
   /** The queues of a topic that can be written, for {@link SendOptions.queue}. */
   readonly fetchPublishMessageQueues: (topic: string) => Effect.Effect<ReadonlyArray<MessageQueue>, SendError>
 }
@@ -81,7 +81,7 @@ export interface RunningSends extends Pick<ProducerSends, "send" | "sendBatch" |
 export interface SendParts {
   readonly engine: SendEngine
   readonly sends: RunningSends
-  readonly requests: RequestReply.RequestReply
+  readonly requests: ReplyExchange
 }
 
 /** Makes the ways in which a running producer sends; what belongs to no caller belongs to the scope. */

@@ -14,7 +14,7 @@ import { borrowOf } from "../client/TopicRoute.ts"
 import type { ProducerConfig } from "./ProducerConfig.ts"
 import * as ProducerSends from "./ProducerSends.ts"
 import type { TopicPublishInfoTable } from "./queue/TopicPublishInfo.ts"
-import * as RequestReply from "./reply/RequestReply.ts"
+import * as ReplyExchange from "./reply/ReplyExchange.ts"
 import * as SendEngine from "./send/SendEngine.ts"
 import * as Telemetry from "./telemetry/Telemetry.ts"
 
@@ -88,7 +88,7 @@ export const acquire = Effect.fnUntraced(function* (
   const telemetry = yield* Telemetry.make(config, instance, table, uniqueIds)
   const engine = yield* SendEngine.make(config, instance, table, uniqueIds, telemetry.observer)
   const sends = yield* ProducerSends.make(config, instance, table, uniqueIds, engine, life)
-  const requests = yield* RequestReply.make(config, instance, table, engine)
+  const requests = yield* ReplyExchange.make(config, instance, table, engine)
   yield* telemetry.watch(engine)
   yield* step(
     "2.5",

@@ -7,7 +7,8 @@ import type { SendQueued } from "./bulk/QueuedSend.ts"
 import type { SendBatchResult } from "./bulk/SendBatch.ts"
 import { sendEach } from "./bulk/SendStream.ts"
 import type { RequestReplyClosed, RequestReplyTimeout } from "./reply/ReplyError.ts"
-import type { RequestOptions, RequestReply } from "./reply/RequestReply.ts"
+import type { ReplyExchange } from "./reply/ReplyExchange.ts"
+import type { RequestOptions } from "./reply/RequestReply.ts"
 import { notSent, type SendError } from "./send/SendError.ts"
 import type { SendOptions } from "./send/SendOptions.ts"
 import type { SendEngine } from "./send/SendEngine.ts"
@@ -71,7 +72,7 @@ export interface TypedSends {
 }
 
 /** The forms of a message's send that typed ones are made of. */
-export interface MessageForms extends Pick<SendEngine, "send" | "sendOneway">, Pick<RequestReply, "request"> {
+export interface MessageForms extends Pick<SendEngine, "send" | "sendOneway">, Pick<ReplyExchange, "request"> {
   readonly sendQueued: SendQueued
   readonly sendBatch: (
     messages: ReadonlyArray<Message>,

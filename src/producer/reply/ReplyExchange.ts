@@ -10,6 +10,7 @@ import { MessageConst } from "../../protocol/MessageProperties.ts"
 import { withProperties } from "../send/PreparedMessage.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
 import { NotARequest, RequestReplyClosed, RequestReplyTimeout } from "./ReplyError.ts"
+import { type ReplyInput, replyTopic, type RequestOptions } from "./RequestReply.ts"
 import type { SendEngine } from "../send/SendEngine.ts"
 import type { SendError } from "../send/SendError.ts"
 import { isTimeout, type SendOptions, timeoutOf } from "../send/SendOptions.ts"
@@ -17,14 +18,8 @@ import type { TopicPublishInfoTable } from "../queue/TopicPublishInfo.ts"
 import * as Drain from "../../client/Drain.ts"
 import { monotonicMillis } from "../../transport/Deadline.ts"
 
-/** Options of a request: those of its send; the time is a parameter of its own. */
-export type RequestOptions = Omit<SendOptions, "timeoutMillis">
-
-/** What is replied: a body, or a message whose topic is the reply topic. */
-export type ReplyInput = string | Uint8Array | Omit<Message.MessageInput, "topic">
-
 /** Request and reply of one running producer. */
-export interface RequestReply {
+export interface ReplyExchange {
   /** Sends a message and waits for the reply to it. */
   readonly request: (
     message: Message.Message,
@@ -40,9 +35,6 @@ export interface RequestReply {
   /** Waits for the requests under way, then ends those that are left; gives how many those were. */
   readonly drain: (timeoutMillis: number) => Effect.Effect<number>
 }
-
-/** Where the replies of a cluster's clients pass. Source: RocketMQ `MixAll.getReplyTopic`. */
-export const replyTopic = (clusterName: string): string => `${clusterName}_REPLY_TOPIC`
 
 /** The brokers are told of this client before its first request to a topic; for no longer than so many milliseconds. */
 const INTRODUCTION_MILLIS = 1_000
@@ -138,7 +130,7 @@ export const make = Effect.fnUntraced(function* (
     yield* Effect.forEach(strangers(topic), greet, { concurrency: HEARTBEATS_AT_ONCE, discard: true })
   })
 
-  const request: RequestReply["request"] = (message, timeout, options) =>
+  const request: ReplyExchange["request"] = (message, timeout, options) =>
     Effect.suspend(() => {
       const { topic } = message
       const timeoutMillis = Millis.of(timeout)
@@ -171,7 +163,7 @@ export const make = Effect.fnUntraced(function* (
       return pending.track(usable ? Effect.andThen(introduced, exchange) : exchange)
     })
 
-  const reply: RequestReply["reply"] = (to, input, options) =>
+  const reply: ReplyExchange["reply"] = (to, input, options) =>
     Effect.suspend((): Effect.Effect<SendResult, SendError | NotARequest> => {
       const names = [MessageConst.CLUSTER, MessageConst.CORRELATION_ID, MessageConst.MESSAGE_REPLY_TO_CLIENT] as const
       const { properties, storeHost, topic } = to
@@ -212,7 +204,7 @@ export const make = Effect.fnUntraced(function* (
       })
     })
 
-  const self: RequestReply = {
+  const self: ReplyExchange = {
     request,
     reply,
     drain: (timeoutMillis) =>
