@@ -170,6 +170,12 @@ describe("architecture", () => {
     assert.deepStrictEqual(users, [])
   })
 
+  it("no list becomes the arguments of a call: a long one, which a peer can send, overflows the stack", () => {
+    const spread = /(?:\bMath\.(?:max|min)|\bString\.from\w+|\.(?:push|unshift|concat|splice))\(\s*\.\.\./
+    const users = sources.filter(({ text }) => spread.test(code(text))).map(({ file }) => file)
+    assert.deepStrictEqual(users, [])
+  })
+
   it("no type is given up, and no test is muted", () => {
     const given = /\bas any\b|:\s*any\b|<any>|@ts-ignore|@ts-expect-error/
     const muted = /\b(?:it|test|describe)(?:\.\w+)*\.(?:skip|only|todo|fails)\b/

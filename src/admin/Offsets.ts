@@ -167,12 +167,11 @@ export const make = (
               : Effect.succeed(found.offsetTable.map(([queue, offset]) => ({ queue: unwrapQueue(queue), offset })))
           )
         )
-      result.push(
-        ...(yield* answer.pipe(
-          Effect.catchTag("AdminError", ({ reason }) => Effect.fail(reason)),
-          failing(operation, done)
-        ))
+      const queues = yield* answer.pipe(
+        Effect.catchTag("AdminError", ({ reason }) => Effect.fail(reason)),
+        failing(operation, done)
       )
+      for (const queue of queues) result.push(queue)
       done.push(broker.brokerName)
     }
     return result.toSorted((a, b) => MessageQueues.compare(a.queue, b.queue))

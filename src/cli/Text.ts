@@ -24,6 +24,9 @@ export const json = (value: unknown): string => ForeignText.escapeJson(JSON.stri
 /** A text from outside in which a terminal finds nothing to act on. */
 export const { printable } = ForeignText
 
+/** A column is as wide as its longest cell, and at most so many characters: one cell must not widen all the others. */
+const MAX_WIDTH = 200
+
 /** Lines of aligned columns, two spaces apart, made printable. Columns listed in `right` are aligned to the right. */
 export const table = (
   cells: ReadonlyArray<ReadonlyArray<string>>,
@@ -31,7 +34,7 @@ export const table = (
 ): ReadonlyArray<string> => {
   const rows = cells.map((row) => row.map(printable))
   const widths: Array<number> = []
-  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)))
+  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.min(MAX_WIDTH, Math.max(widths[i] ?? 0, cell.length))))
   return rows.map((row) =>
     row
       .map((cell, i) => (right.includes(i) ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))

@@ -223,7 +223,7 @@ export const runSeed = <E>(
       say("leak", `${broker} still knows ${kind} ${group} of client ${clientId}`)
     }
     const audited = yield* ledger.audit
-    violations.push(...audited.violations)
+    for (const violation of audited.violations) violations.push(violation)
     return { counts: audited.counts, fingerprint: yield* fingerprint }
   })
 

@@ -228,7 +228,7 @@ const network = (state: State): MemoryNetwork["Service"] => {
         for (const connected of state.connections) {
           if (connected.address !== address) continue
           state.connections.delete(connected)
-          pipes.push(...connected.pipes)
+          for (const pipe of connected.pipes) pipes.push(pipe)
         }
         for (const tell of pipes.map((pipe) => pipe.reset())) tell()
       }),

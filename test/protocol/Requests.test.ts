@@ -252,6 +252,18 @@ describe("sends", () => {
     )
   })
 
+  it("answers: ids and names that are longer than any count as absent, and those of the right length are kept", () => {
+    const read = decode(P.SendMessage.decodeResponse)
+    const of = (length: number) => {
+      const long = "x".repeat(length)
+      const extFields = { msgId: "m", queueId: "0", queueOffset: "1", transactionId: long, recallHandle: long }
+      return read({ code: 0, extFields: { ...extFields, batchUniqId: long, MSG_REGION: long } })
+    }
+    const absent = { transactionId: undefined, recallHandle: undefined, batchUniqId: undefined, regionId: undefined }
+    assert.deepInclude(of(1 << 20), { status: "SEND_OK", msgId: "m", ...absent })
+    assert.deepInclude(of(700), { transactionId: "x".repeat(700), regionId: "x".repeat(700) })
+  })
+
   it("answers: of 4.9, of 5.x, and none at all", () => {
     const read = decode(P.SendMessage.decodeResponse)
     const old = { msgId: "m", queueId: "0", queueOffset: "9007199254740991", MSG_REGION: "R", TRACE_ON: "false" }

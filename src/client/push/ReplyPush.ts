@@ -14,6 +14,7 @@ import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import type { Handlers, RequestHandler } from "../../transport/Handlers.ts"
 import type { Inflater } from "../Inflater.ts"
+import * as LogLimit from "../LogLimit.ts"
 import type { ReplyTable } from "./ReplyTable.ts"
 
 /** The reply as a message. It was not read from a queue, so that its offsets are 0. */
@@ -63,14 +64,12 @@ const failed: Response = { code: ResponseCode.SYSTEM_ERROR, remark: "process rep
  */
 const handler = (replies: ReplyTable, inflater: Pick<Inflater, "inflate">, nowMillis: () => number): RequestHandler => {
   const accepted = PushReplyMessageToClient.response()
+  const limit = LogLimit.make()
   let heldBytes = 0
 
   const unreadable = (address: string, problem: string) => {
     replies.unreadable()
-    return Effect.as(
-      Effect.logWarning(`a reply that ${address} pushed cannot be read: ${ForeignText.clean(problem)}`),
-      failed
-    )
+    return Effect.as(limit.warn(`a reply that ${address} pushed cannot be read: ${ForeignText.clean(problem)}`), failed)
   }
 
   return (address, request) =>

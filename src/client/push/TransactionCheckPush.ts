@@ -9,12 +9,10 @@ import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import type { Handlers, RequestHandler } from "../../transport/Handlers.ts"
 import type { MQProducerInner } from "../ClientMembers.ts"
+import * as LogLimit from "../LogLimit.ts"
 
 /** Nobody gets to see it: the question is one-way, and its answer is an END_TRANSACTION. */
 const taken: Response = { code: ResponseCode.SUCCESS }
-
-const dropped = (address: string, problem: string) =>
-  Effect.logWarning(`dropped a transaction check of ${address}: ${problem}`)
 
 /**
  * Takes a broker's question about a half message (39) and hands it to the producer of the message's group. A question for
@@ -23,12 +21,14 @@ const dropped = (address: string, problem: string) =>
  *
  * Source: RocketMQ `ClientRemotingProcessor.checkTransactionState`.
  */
-const handler =
-  (producers: ReadonlyMap<string, MQProducerInner>): RequestHandler =>
-  (address, request) =>
+const handler = (producers: ReadonlyMap<string, MQProducerInner>): RequestHandler => {
+  const limit = LogLimit.make()
+  return (address, request) =>
     Effect.suspend(() => {
       const decoded = CheckTransactionState.decodeRequest(request)
-      if (decoded instanceof DecodeError) return dropped(address, ForeignText.clean(decoded.message))
+      if (decoded instanceof DecodeError) {
+        return limit.warn(`dropped a transaction check of ${address}: ${ForeignText.clean(decoded.message)}`)
+      }
       const { header, message } = decoded
       const group = message.properties[MessageConst.PRODUCER_GROUP]
       const check = group === undefined ? undefined : producers.get(group)?.checkTransactionState
@@ -39,6 +39,7 @@ const handler =
       }
       return check(address, header, message)
     }).pipe(Effect.as(taken))
+}
 
 /** Hands the questions of brokers to the transactional producers in the table, for as long as the scope is open. */
 export const register = (

@@ -154,8 +154,8 @@ export const make = (options: {
     const alarm = Alarm.make({
       now,
       next: () => {
-        const due = [state.delayed.next(), state.halves.next()].filter((time) => time !== undefined)
-        return due.length === 0 ? undefined : Math.min(...due)
+        const next = Math.min(state.delayed.next() ?? Infinity, state.halves.next() ?? Infinity)
+        return next === Infinity ? undefined : next
       },
       work: Effect.suspend(() => {
         state.delayed.deliver()

@@ -49,7 +49,8 @@ export const make = ({ fork, kv, now, routes }: NameServer): ForeignBrokers => {
       watching = false
       return Effect.void
     }
-    const due = Math.min(...[...table.values()].map((registration) => registration.expiry))
+    let due = Infinity
+    for (const { expiry } of table.values()) due = Math.min(due, expiry)
     return Effect.sleep(Math.max(0, due - now())).pipe(
       Effect.andThen(Effect.sync(() => dropWhere((registration) => registration.expiry <= now()))),
       Effect.andThen(expire)

@@ -8,6 +8,7 @@ import type { CheckTransactionStateHeader } from "../../protocol/push/CheckTrans
 import { commitOrRollback, remarkOf } from "./EndOfTransaction.ts"
 import type { LocalTransactionState } from "./LocalTransactionState.ts"
 import * as Drain from "../../client/Drain.ts"
+import * as LogLimit from "../../client/LogLimit.ts"
 
 /** How a producer answers what brokers ask about its half messages. */
 export interface CheckOptions {
@@ -78,6 +79,7 @@ export const make = (
   const { checkConcurrency, checkRequestHoldMax, checkTimeoutMillis, producerGroup } = options
   const counters: CheckCounters = { received: 0, committed: 0, rolledBack: 0, unknown: 0, failed: 0, dropped: 0 }
   const pending = Drain.make()
+  const limit = LogLimit.make()
   let heldBytes = 0
   let closing = false
 
@@ -133,9 +135,7 @@ export const make = (
             problem === undefined ? undefined : `checkLocalTransactionState Exception: ${problem}`,
             ANSWER_TIMEOUT_MILLIS
           )
-          .pipe(
-            Effect.catch((error) => Effect.logWarning(`the answer to the check of ${shown} is lost: ${error.message}`))
-          )
+          .pipe(Effect.catch((error) => limit.warn(`the answer to the check of ${shown} is lost: ${error.message}`)))
         return problem === undefined
           ? told
           : Effect.andThen(Effect.logWarning(`the check of half message ${shown} failed: ${problem}`), told)
@@ -153,7 +153,7 @@ export const make = (
       Effect.matchEffect(instance.pulled.unpack(message), {
         onFailure: (error) => {
           counters.dropped++
-          return Effect.logWarning(`dropped a transaction check of ${address}: ${error.message}`)
+          return limit.warn(`dropped a transaction check of ${address}: ${error.message}`)
         },
         onSuccess: (unpacked) => run(address, header, unpacked)
       }).pipe(

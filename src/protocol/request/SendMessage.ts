@@ -408,6 +408,13 @@ export const response = (answer: SendMessageAnswer, code: number = ResponseCode.
   return { code, extFields }
 }
 
+/** The ids and names in an answer have at most so many characters: a longest recall handle has less. */
+const MAX_ID_LENGTH = 1_024
+
+/** A text of an answer that goes on into results and traces; one that is longer than any is counts as absent. */
+const believed = (given: string | undefined): string | undefined =>
+  given === undefined || given.length > MAX_ID_LENGTH ? undefined : given
+
 /**
  * What a producer reads of an answer with one of the codes of {@link statusOf}. Trace is on unless the broker says
  * "false"; a broker of 4.x sends no transactionId.
@@ -429,10 +436,10 @@ export const decodeResponse = (cmd: RemotingCommand): StoredAnswer | DecodeError
     msgId,
     queueId,
     queueOffset,
-    transactionId: f["transactionId"],
-    batchUniqId: f["batchUniqId"],
-    recallHandle: f["recallHandle"],
-    regionId: f["MSG_REGION"],
+    transactionId: believed(f["transactionId"]),
+    batchUniqId: believed(f["batchUniqId"]),
+    recallHandle: believed(f["recallHandle"]),
+    regionId: believed(f["MSG_REGION"]),
     traceOn: f["TRACE_ON"] !== "false"
   }
 }
