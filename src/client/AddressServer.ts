@@ -2,6 +2,7 @@ import { Effect, Layer, Option, Stream } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as ForeignText from "../message/ForeignText.ts"
+import * as Millis from "../message/Millis.ts"
 import { AddressServerFailed } from "./ClientError.ts"
 import { parseNamesrvAddr } from "./NameServerAddresses.ts"
 
@@ -107,7 +108,7 @@ export const fetch = Effect.fnUntraced(function* (address: string) {
     Effect.provide(Option.isSome(own) ? Layer.succeed(HttpClient.HttpClient, own.value) : nodeHttpClient),
     Effect.timeoutOrElse({
       duration: FETCH_TIMEOUT_MILLIS,
-      orElse: () => Effect.fail(failure("unreachable", `no answer within ${FETCH_TIMEOUT_MILLIS} ms`))
+      orElse: () => Effect.fail(failure("unreachable", `no answer within ${Millis.text(FETCH_TIMEOUT_MILLIS)}`))
     }),
     Effect.mapError((error) =>
       error._tag === "AddressServerFailed" ? error : failure("unreachable", ForeignText.clean(error.message))

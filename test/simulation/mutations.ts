@@ -72,7 +72,7 @@ export const mutations: ReadonlyArray<Mutation> = [
       },
       {
         file: "client/Timers.ts",
-        find: "Effect.catchCause((cause) => failed(describe(cause), nameOf(cause))),",
+        find: "Effect.catchCause((cause) => failed(ForeignText.ofThrown(Cause.squash(cause)), nameOf(cause))),",
         replace: ""
       }
     ],

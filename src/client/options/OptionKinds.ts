@@ -210,7 +210,8 @@ export const time = <D extends number | undefined>(
   }
 ): Option<number | D, Duration.Input> => {
   const { least, most, unit = 1 } = given
-  const what = most === undefined ? `a time of at least ${least} ms` : `whole milliseconds from ${least} to ${most}`
+  const what =
+    most === undefined ? `a time of at least ${Millis.text(least)}` : `whole milliseconds from ${least} to ${most}`
   const read = readTime(unit)
   const own = entry(given, read, {
     unit,
