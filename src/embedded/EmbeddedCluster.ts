@@ -19,7 +19,7 @@ import * as EmbeddedBrokers from "./broker/EmbeddedBroker.ts"
 import type { EmbeddedNameServer, NameServerNode } from "./nameserver/EmbeddedNameServer.ts"
 import * as EmbeddedNameServers from "./nameserver/EmbeddedNameServer.ts"
 import type { FaultRule, FaultScript, FiredFault } from "./server/FaultScript.ts"
-import * as FaultScripts from "./server/FaultScript.ts"
+import * as FaultEngine from "./server/FaultEngine.ts"
 import * as StoredMessage from "./store/StoredMessage.ts"
 import * as TopicTable from "./store/TopicTable.ts"
 import type { Traffic } from "./server/Traffic.ts"
@@ -236,7 +236,7 @@ const start = (
       bodies: record === true || record === false ? false : (record.bodies ?? false),
       now
     })
-    const faults = FaultScripts.make({ script: options.faults, draw, now })
+    const faults = FaultEngine.make({ script: options.faults, draw, now })
 
     const nodes: Array<BrokerNode> = []
     const nameServers: Array<NameServerNode> = []

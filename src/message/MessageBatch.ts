@@ -73,7 +73,11 @@ const KEYS_LENGTH = "KEYS".length + 2
 /** `true` against `false`. */
 const boolLength = (value: boolean): number => (value ? 4 : 5)
 
-/** Bytes that a message takes in the body of a batch, with its unique id and `WAIT`. */
+/**
+ * Bytes that a message takes in the body of a batch, with its unique id and `WAIT`.
+ *
+ * @internal
+ */
 export const partLength = (message: Message, options?: PartOptions): number => {
   const { keys, properties, tags } = message
   let length =

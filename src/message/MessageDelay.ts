@@ -89,7 +89,11 @@ export const check = (delay: MessageDelay, limits: DelayLimits): string | undefi
   }
 }
 
-/** The property that carries a delay. A duration of whole seconds goes as seconds, as in Java's `setDelayTimeSec`. */
+/**
+ * The property that carries a delay. A duration of whole seconds goes as seconds, as in Java's `setDelayTimeSec`.
+ *
+ * @internal
+ */
 export const toProperty = (delay: MessageDelay): readonly [name: string, value: string] => {
   switch (delay._tag) {
     case "Level":

@@ -30,6 +30,8 @@ export type UniqueIds = (nowMillis: number) => string
 /**
  * A generator of unique ids. Two generators differ by `random`; one generator repeats itself only after 65,536 ids in one
  * millisecond.
+ *
+ * @internal
  */
 export const makeUniqueIds = (options: {
   readonly ip: string

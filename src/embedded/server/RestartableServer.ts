@@ -8,7 +8,7 @@ import { Wire } from "../../transport/Wire.ts"
 import type { WireError } from "../../transport/Wire.ts"
 import type { AccessControl } from "./AccessControl.ts"
 import type { Handler } from "./Handler.ts"
-import type { FaultEngine, FaultServer } from "./FaultScript.ts"
+import type { FaultEngine, FaultServer } from "./FaultEngine.ts"
 import { counters } from "./LiveCounters.ts"
 import type { TrafficRecorder } from "./Traffic.ts"
 

@@ -2,7 +2,7 @@ import { Effect, Schema } from "effect"
 import type { ExtFields, RemotingCommand, Response, SerializeType } from "../../protocol/RemotingCommand.ts"
 import * as RemotingCommands from "../../protocol/RemotingCommand.ts"
 import { requestCodeName } from "../../protocol/RequestCode.ts"
-import { topicOf } from "./FaultScript.ts"
+import { topicOf } from "./FaultEngine.ts"
 
 /** A request as a server of the cluster saw it, with what it answered. */
 export interface RecordedRequest {

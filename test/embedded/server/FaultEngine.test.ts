@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Random } from "effect"
+import * as FaultEngine from "../../../src/embedded/server/FaultEngine.ts"
 import * as FaultScript from "../../../src/embedded/server/FaultScript.ts"
 import type { RemotingCommand } from "../../../src/protocol/RemotingCommand.ts"
 
@@ -20,11 +21,11 @@ const brokerB = { name: "broker-b", kind: "broker", address: "127.0.0.1:10921" }
 const namesrv = { name: "namesrv-0", kind: "nameServer", address: "127.0.0.1:9876" } as const
 
 const engine = (script: FaultScript.FaultScript, draw: () => number = () => 0) =>
-  FaultScript.make({ script, draw, now: () => 7 })
+  FaultEngine.make({ script, draw, now: () => 7 })
 
 const tags = (actions: ReadonlyArray<{ readonly _tag: string }>) => actions.map((action) => action._tag)
 
-const hit = (match: FaultScript.FaultMatch, server: FaultScript.FaultServer, cmd: RemotingCommand) =>
+const hit = (match: FaultScript.FaultMatch, server: FaultEngine.FaultServer, cmd: RemotingCommand) =>
   engine([{ match, actions: [FaultScript.dropRequest] }]).onRequest(server, cmd, "client:1").length === 1
 
 const pattern = (rule: Omit<FaultScript.FaultRule, "actions">) => {
