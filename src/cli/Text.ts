@@ -34,7 +34,8 @@ export const table = (
 ): ReadonlyArray<string> => {
   const rows = cells.map((row) => row.map(printable))
   const widths: Array<number> = []
-  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.min(MAX_WIDTH, Math.max(widths[i] ?? 0, cell.length))))
+  for (const row of rows)
+    row.forEach((cell, i) => (widths[i] = Math.min(MAX_WIDTH, Math.max(widths[i] ?? 0, cell.length))))
   return rows.map((row) =>
     row
       .map((cell, i) => (right.includes(i) ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
