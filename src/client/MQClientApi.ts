@@ -11,6 +11,7 @@ import * as HeartBeat from "../protocol/request/HeartBeat.ts"
 import * as PullMessage from "../protocol/request/PullMessage.ts"
 import * as RecallMessage from "../protocol/request/RecallMessage.ts"
 import * as SendMessage from "../protocol/request/SendMessage.ts"
+import { makeSendMessageRequests, type SenderFields, type SentMessage } from "../protocol/request/SendMessageWriter.ts"
 import * as UnregisterClient from "../protocol/request/UnregisterClient.ts"
 import { requestCodeName } from "../protocol/RequestCode.ts"
 import { ResponseCode, responseCodeName } from "../protocol/ResponseCode.ts"
@@ -62,7 +63,7 @@ export interface MessageSender {
    */
   readonly start: (
     address: string,
-    message: SendMessage.SentMessage,
+    message: SentMessage,
     queue: Pick<MessageQueue, "brokerName" | "queueId">,
     bornTimestamp: number,
     timeoutMillis: number,
@@ -71,7 +72,7 @@ export interface MessageSender {
   /** Begins a send that nobody answers. */
   readonly startOneway: (
     address: string,
-    message: SendMessage.SentMessage,
+    message: SentMessage,
     queue: Pick<MessageQueue, "brokerName" | "queueId">,
     bornTimestamp: number,
     timeoutMillis: number,
@@ -112,7 +113,7 @@ export interface MQClientApi {
     timeoutMillis: number
   ) => Effect.Effect<TopicRouteData | undefined, NameServerApiError>
   /** The sends of one producer; `fields` are those that all of them have. */
-  readonly messageSender: (fields: SendMessage.SenderFields) => MessageSender
+  readonly messageSender: (fields: SenderFields) => MessageSender
   /** Takes back a message that waits for its exact time; gives the message's unique id. */
   readonly recallMessage: (
     address: string,
@@ -229,7 +230,7 @@ export const make = (remoting: RemotingClient, nameServer: NameServer): MQClient
         )
       ),
     messageSender: (fields) => {
-      const requestOf = SendMessage.makeRequests(fields)
+      const requestOf = makeSendMessageRequests(fields)
       return {
         start: (address, message, queue, bornTimestamp, timeoutMillis, resume) => {
           const request = requestOf(message, queue, bornTimestamp)

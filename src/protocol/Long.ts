@@ -49,8 +49,13 @@ const plain = (text: string): string | undefined => {
 /** The longest text of a long. */
 const LONG_LENGTH = String(LONG_MIN).length
 
+/** So short that every text of digits is an int, and for longs exact: the numbers of nearly every frame. */
+const shortInt = /^[0-9]{1,9}$/
+const shortLong = /^[0-9]{1,15}$/
+
 /** The 32-bit int of a text; undefined when Java's `Integer.parseInt` throws. */
 export const parseInt32 = (text: string): number | undefined => {
+  if (shortInt.test(text)) return Number(text)
   const digits = plain(text)
   if (digits === undefined || digits.length > LONG_LENGTH) return undefined
   const value = Number(digits)
@@ -59,6 +64,7 @@ export const parseInt32 = (text: string): number | undefined => {
 
 /** The 64-bit int of a text; undefined when Java's `Long.parseLong` throws. */
 export const parseLong = (text: string): Long | undefined => {
+  if (shortLong.test(text)) return Number(text)
   const digits = plain(text)
   if (digits === undefined || digits.length > LONG_LENGTH) return undefined
   const value = Number(digits)

@@ -4,6 +4,7 @@ import * as OutputBuffer from "../../src/protocol/OutputBuffer.ts"
 import { encode, makeRequestEncoder } from "../../src/protocol/Frame.ts"
 import { emptyBody, type Request, type SerializeType } from "../../src/protocol/RemotingCommand.ts"
 import * as SendMessage from "../../src/protocol/request/SendMessage.ts"
+import { makeSendMessageRequests } from "../../src/protocol/request/SendMessageWriter.ts"
 import { text } from "./arbitraries.ts"
 
 const written = (put: (out: OutputBuffer.OutputBuffer) => void, room: number): string => {
@@ -60,7 +61,7 @@ describe("RequestEncoder", () => {
     ([topic, brokerName, properties, queueId, sysFlag, flag, bornTimestamp, sendForm]) => {
       const sender = { producerGroup: "pg", defaultTopic: "TBW102", defaultTopicQueueNums: 4, unitMode: false }
       const body = new Uint8Array([1, 2, 3])
-      const requests = SendMessage.makeRequests(sender)
+      const requests = makeSendMessageRequests(sender)
       const make = () =>
         requests({ topic, sysFlag, flag, properties, body, form: sendForm }, { brokerName, queueId }, bornTimestamp)
       const plain = SendMessage.request(

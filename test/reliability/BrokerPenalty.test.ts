@@ -90,6 +90,7 @@ describe("every broker in penalty", () => {
           () => now,
           () => []
         )
+        if (strategy === undefined) throw new Error("there is no strategy")
         const data: TopicRouteData = {
           queueDatas: brokers.slice(0, count).map((brokerName) => ({
             brokerName,

@@ -2,7 +2,7 @@ import { Effect, Schedule, type Scope } from "effect"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import * as LatencyFaultTolerance from "./LatencyFaultTolerance.ts"
-import { brokerNameOf, type TopicPublishInfo } from "./TopicPublishInfo.ts"
+import { nextWhere, selectOneMessageQueue, type TopicPublishInfo } from "./TopicPublishInfo.ts"
 
 /** The options of the choice of queues. */
 export interface FaultOptions {
@@ -28,7 +28,7 @@ export interface FaultState {
   readonly reachable: boolean
 }
 
-/** The choice of a queue, and what it learns from the attempts. Source: RocketMQ `MQFaultStrategy`. */
+/** The choice of a queue by what was learnt from attempts before. Source: RocketMQ `MQFaultStrategy`. */
 export interface FaultStrategy {
   readonly selectOneMessageQueue: (info: TopicPublishInfo, lastBroker: string | undefined) => MessageQueue | undefined
   /** Learns from an attempt that a broker answered; `begin` is when it began, on the monotonic clock in milliseconds. */
@@ -41,45 +41,10 @@ export interface FaultStrategy {
 /** How often the detector looks for brokers to probe, in milliseconds (Java: 3,000). */
 const DETECTOR_PERIOD_MILLIS = 3_000
 
-/** The next queue in turn whose broker pleases; undefined when none does. */
-const nextWhere = (info: TopicPublishInfo, pleases: (brokerName: string) => boolean): MessageQueue | undefined => {
-  const { queues, turn } = info
-  const size = queues.length
-  for (let i = 0; i < size; i++) {
-    const at = turn.next % size
-    // Never a count that wraps: where it wraps, some queues would miss a turn.
-    turn.next = at + 1
-    const queue = queues[at]
-    if (queue !== undefined && pleases(brokerNameOf(info, queue))) return queue
-  }
-  return undefined
-}
-
-const anyBroker = () => true
-
 /**
- * The next queue in turn, one of another broker than `lastBroker` where there is one. Undefined only when there is no
- * queue at all.
- */
-export const selectOneMessageQueue = (
-  info: TopicPublishInfo,
-  lastBroker: string | undefined
-): MessageQueue | undefined =>
-  lastBroker === undefined || info.brokerCount < 2
-    ? nextWhere(info, anyBroker)
-    : nextWhere(info, (brokerName) => brokerName !== lastBroker)
-
-const withoutMemory: FaultStrategy = {
-  selectOneMessageQueue,
-  answered: () => {},
-  failed: () => {},
-  state: () => []
-}
-
-/**
- * Makes the strategy of a producer. With `sendLatencyEnable`, brokers that were slow or failed are passed over for a
- * while, as Java's tables say; when all are, one is taken all the same. With `startDetectorEnable` as well, a broker that
- * failed comes back only when a probe reached it; the probes run for as long as the scope is open.
+ * Makes the strategy of a producer; without `sendLatencyEnable` there is none. Brokers that were slow or failed are passed
+ * over for a while, as Java's tables say; when all are, one is taken all the same. With `startDetectorEnable`, a broker
+ * that failed comes back only when a probe reached it; the probes run for as long as the scope is open.
  *
  * `now` is the monotonic clock in milliseconds.
  */
@@ -88,8 +53,8 @@ export const make = Effect.fnUntraced(function* (
   instance: MQClientInstanceShape,
   now: () => number,
   topics: () => Iterable<string>
-): Effect.fn.Return<FaultStrategy, never, Scope.Scope> {
-  if (!options.sendLatencyEnable) return withoutMemory
+): Effect.fn.Return<FaultStrategy | undefined, never, Scope.Scope> {
+  if (!options.sendLatencyEnable) return undefined
   const tolerance = LatencyFaultTolerance.make(now)
   if (options.startDetectorEnable) {
     yield* detect(options, instance, tolerance, topics).pipe(
@@ -98,7 +63,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.forkScoped
     )
   }
-  return {
+  const self: FaultStrategy = {
     selectOneMessageQueue: (info, lastBroker) => {
       const other = (brokerName: string) => info.brokerCount < 2 || brokerName !== lastBroker
       return (
@@ -119,6 +84,7 @@ export const make = Effect.fnUntraced(function* (
         reachable
       }))
   }
+  return self
 })
 
 /** How many brokers are probed at once. */

@@ -67,6 +67,39 @@ export const fromRoute = (before: TopicPublishInfo, route: PublishedRoute): Topi
   }
 }
 
+/** The next queue in turn whose broker suits; undefined when none does. */
+export const nextWhere = (
+  info: TopicPublishInfo,
+  suits: (brokerName: string) => boolean
+): MessageQueue.MessageQueue | undefined => {
+  const { queues, turn } = info
+  const size = queues.length
+  for (let i = 0; i < size; i++) {
+    const at = turn.next % size
+    // Never a count that wraps: where it wraps, some queues would miss a turn.
+    turn.next = at + 1
+    const queue = queues[at]
+    if (queue !== undefined && suits(brokerNameOf(info, queue))) return queue
+  }
+  return undefined
+}
+
+const anyBroker = () => true
+
+/**
+ * The next queue in turn, one of another broker than `lastBroker` where there is one. Undefined only when there is no
+ * queue at all.
+ *
+ * Source: RocketMQ `TopicPublishInfo.selectOneMessageQueue`.
+ */
+export const selectOneMessageQueue = (
+  info: TopicPublishInfo,
+  lastBroker: string | undefined
+): MessageQueue.MessageQueue | undefined =>
+  lastBroker === undefined || info.brokerCount < 2
+    ? nextWhere(info, anyBroker)
+    : nextWhere(info, (brokerName) => brokerName !== lastBroker)
+
 /**
  * What a producer knows of the topics it sends to (Java `topicPublishInfoTable`). A topic is in it from the first look-up
  * on, so that timer 2 keeps its route fresh.

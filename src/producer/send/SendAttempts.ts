@@ -21,7 +21,7 @@ export interface AttemptContext {
   readonly sender: MessageSender
   readonly heartbeat: Heartbeat
   readonly targets: SendTargets
-  readonly faults: FaultStrategy
+  readonly faults: FaultStrategy | undefined
   readonly counters: SendCounters.SendCounters
   /** The monotonic clock, in milliseconds. */
   readonly now: () => number
@@ -132,7 +132,7 @@ export const make = (context: AttemptContext): Attempt<SendResult> => {
 
   const answered = (send: SendState, target: Target, answer: StoredAnswer): Effect.Effect<SendResult, SendError> => {
     const { begin, info, place, queue } = target
-    faults.answered(place.brokerName, begin)
+    faults?.answered(place.brokerName, begin)
     counters.acknowledged++
     const result = resultOf(send, queue, answer, info.borrowed)
     return answer.status !== "SEND_OK" && config.retryAnotherBrokerWhenNotStoreOK && mayRetry(send)
@@ -180,7 +180,7 @@ export const make = (context: AttemptContext): Attempt<SendResult> => {
   ): Effect.Effect<SendResult, SendError> => {
     const remaining = send.deadline - now()
     // What is refused for its own sake says nothing of the broker.
-    if (decision !== "fail") faults.failed(brokerName, now() - begin, error._tag === "BrokerRejected")
+    if (decision !== "fail") faults?.failed(brokerName, now() - begin, error._tag === "BrokerRejected")
     if (decision === "fail" || isDrained()) return fail(send, error)
     if (decision === "busy-once" && send.busy > 0) return fail(send, error)
     if (decision === "busy" || decision === "busy-once") {

@@ -274,7 +274,7 @@ export const make = Effect.fnUntraced(function* (
       ),
     counters,
     inFlight: () => inFlight,
-    faults: faults.state,
+    faults: faults?.state ?? (() => []),
     drain
   }
   return self

@@ -10,7 +10,12 @@ import { MASTER_ID } from "../../message/MixAll.ts"
 import type { FaultStrategy } from "../queue/FaultStrategy.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
 import type { QueueSelector } from "../queue/QueueSelector.ts"
-import { placeOf, type TopicPublishInfo, type TopicPublishInfoTable } from "../queue/TopicPublishInfo.ts"
+import {
+  placeOf,
+  selectOneMessageQueue,
+  type TopicPublishInfo,
+  type TopicPublishInfoTable
+} from "../queue/TopicPublishInfo.ts"
 import { QueueSelectorFailed, type SendReason } from "./SendError.ts"
 import { problemOfQueue } from "./SendOptions.ts"
 import { type SendState, timeout } from "./SendState.ts"
@@ -90,7 +95,7 @@ export const make = (
   config: ProducerConfig,
   { routes }: MQClientInstanceShape,
   table: TopicPublishInfoTable,
-  faults: FaultStrategy,
+  faults: FaultStrategy | undefined,
   now: () => number,
   chance: () => number
 ): SendTargets => {
@@ -98,7 +103,11 @@ export const make = (
 
   const queueOf = (send: SendState, info: TopicPublishInfo): MessageQueue | QueueSelectorFailed | undefined => {
     if (send.fixedQueue !== undefined) return send.fixedQueue
-    if (send.selector === undefined) return faults.selectOneMessageQueue(info, send.lastBroker)
+    if (send.selector === undefined) {
+      return faults === undefined
+        ? selectOneMessageQueue(info, send.lastBroker)
+        : faults.selectOneMessageQueue(info, send.lastBroker)
+    }
     const chosen = choose(send.selector, info.queues, info.topic, send.prepared.message, chance)
     if (!("_tag" in chosen)) send.fixedQueue = chosen
     return chosen

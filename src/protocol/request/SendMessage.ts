@@ -1,9 +1,8 @@
 import type { SendStatus } from "../../message/SendResult.ts"
 import { DecodeError } from "../DecodeError.ts"
-import { boolean, int, int64, long } from "../HeaderCodec.ts"
-import type { Long } from "../Long.ts"
-import { fixed, MAX_NUMBER_BYTES, MAX_UNIT_BYTES, type OutputBuffer } from "../OutputBuffer.ts"
-import type { ExtFields, FieldsText, RemotingCommand, Request, Response } from "../RemotingCommand.ts"
+import { boolean } from "../HeaderCodec.ts"
+import { type Long, parseInt32, parseLong } from "../Long.ts"
+import type { ExtFields, RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
 import { ResponseCode } from "../ResponseCode.ts"
 
@@ -176,167 +175,6 @@ export const request = (header: SendMessageHeader, body: Uint8Array, form: SendM
   body
 })
 
-/** What all sends of a producer have in common; see {@link SendMessageHeader}. */
-export interface SenderFields {
-  /** The producer group. */
-  readonly producerGroup: string
-  /** The topic from which a missing topic is created (Java `createTopicKey`). */
-  readonly defaultTopic: string
-  /** Queues that a topic gets when a send creates it. */
-  readonly defaultTopicQueueNums: number
-  /** Whether the producer belongs to a unit of a deployment over several regions. */
-  readonly unitMode: boolean
-}
-
-/** A message as it leaves. */
-export interface SentMessage {
-  /** The topic as it goes on the wire, namespace included. */
-  readonly topic: string
-  /** Bits of `SysFlag`. */
-  readonly sysFlag: number
-  /** The user's number of the message. */
-  readonly flag: number
-  /** Encoded by `MessageProperties.encode`. */
-  readonly properties: string
-  /** The body, packed already where `sysFlag` says so. */
-  readonly body: Uint8Array
-  /** How it is put on the wire. */
-  readonly form: SendMessageForm
-}
-
-/** Makes the request that sends a message to a queue; `bornTimestamp` is in milliseconds since the epoch. */
-export type SendMessageRequests = (
-  message: SentMessage,
-  queue: { readonly brokerName: string; readonly queueId: number },
-  bornTimestamp: number
-) => Request
-
-const afterQueueId = fixed('","f":"')
-const afterSysFlag = fixed('","g":"')
-const afterBornTimestamp = fixed('","h":"')
-const afterFlag = fixed('","i":"')
-const FIXED_BYTES = afterQueueId.length + afterSysFlag.length + afterBornTimestamp.length + afterFlag.length
-
-/** How many topics and brokers are kept at most, so that no program can fill the memory with them. */
-const MAX_KEPT = 10_000
-
-/** The text that belongs to a key, made when it is asked for first. */
-const kept = (make: (key: string) => string): ((key: string) => Uint8Array) => {
-  const texts = new Map<string, Uint8Array>()
-  return (key) => {
-    const known = texts.get(key)
-    if (known !== undefined) return known
-    if (texts.size >= MAX_KEPT) texts.clear()
-    const bytes = fixed(make(key))
-    texts.set(key, bytes)
-    return bytes
-  }
-}
-
-class SendMessageText implements Request, FieldsText {
-  readonly code: number
-  readonly body: Uint8Array
-  private readonly record: (request: SendMessageText) => ExtFields
-  private readonly before: Uint8Array
-  private readonly after: Uint8Array
-  readonly message: SentMessage
-  readonly queueId: number
-  readonly brokerName: string
-  readonly bornTimestamp: number
-
-  constructor(
-    message: SentMessage,
-    queueId: number,
-    brokerName: string,
-    bornTimestamp: number,
-    before: Uint8Array,
-    after: Uint8Array,
-    record: (request: SendMessageText) => ExtFields
-  ) {
-    this.code = codes[message.form]
-    this.body = message.body
-    this.message = message
-    this.queueId = queueId
-    this.brokerName = brokerName
-    this.bornTimestamp = bornTimestamp
-    this.before = before
-    this.after = after
-    this.record = record
-  }
-
-  get extFields(): ExtFields {
-    return this.record(this)
-  }
-
-  get fieldsText(): FieldsText {
-    return this
-  }
-
-  get maxBytes(): number {
-    const { length } = this.message.properties
-    return this.before.length + FIXED_BYTES + this.after.length + 4 * MAX_NUMBER_BYTES + length * MAX_UNIT_BYTES
-  }
-
-  put(out: OutputBuffer): void {
-    out.putBytes(this.before)
-    out.putNumber(this.queueId)
-    out.putBytes(afterQueueId)
-    out.putNumber(this.message.sysFlag)
-    out.putBytes(afterSysFlag)
-    out.putNumber(this.bornTimestamp)
-    out.putBytes(afterBornTimestamp)
-    out.putNumber(this.message.flag)
-    out.putBytes(afterFlag)
-    out.putText(this.message.properties)
-    out.putBytes(this.after)
-  }
-}
-
-/**
- * Makes the requests of one producer: what all sends to a topic and to a broker have in common is written once and kept
- * as bytes.
- */
-export const makeRequests = (sender: SenderFields): SendMessageRequests => {
-  const headerOf = (message: SentMessage, queueId: number, brokerName: string, bornTimestamp: number) => ({
-    ...sender,
-    topic: message.topic,
-    queueId,
-    sysFlag: message.sysFlag,
-    bornTimestamp,
-    flag: message.flag,
-    properties: message.properties,
-    reconsumeTimes: 0,
-    brokerName
-  })
-  const record = ({ bornTimestamp, brokerName, message, queueId }: SendMessageText) =>
-    shortNames(headerOf(message, queueId, brokerName, bornTimestamp), message.form === "BATCH")
-  const quoted = JSON.stringify
-  const before = kept(
-    (topic) =>
-      `{"a":${quoted(sender.producerGroup)},"b":${quoted(topic)},"c":${quoted(sender.defaultTopic)},"d":"${sender.defaultTopicQueueNums}","e":"`
-  )
-  const afterOf = (batch: boolean) =>
-    kept((brokerName) => `","j":"0","k":"${sender.unitMode}","m":"${batch}","n":${quoted(brokerName)}}`)
-  const after = afterOf(false)
-  const afterBatch = afterOf(true)
-
-  return (message, { brokerName, queueId }, bornTimestamp) => {
-    const { body, form, topic } = message
-    if (form === "V1" || form === "REPLY_V1") {
-      return request(headerOf(message, queueId, brokerName, bornTimestamp), body, form)
-    }
-    return new SendMessageText(
-      message,
-      queueId,
-      brokerName,
-      bornTimestamp,
-      before(topic),
-      form === "BATCH" ? afterBatch(brokerName) : after(brokerName),
-      record
-    )
-  }
-}
-
 /** Java's words. */
 const noNumber = (value: string): string => `For input string: ${JSON.stringify(value.slice(0, 40))}`
 
@@ -358,11 +196,11 @@ export const decodeRequest = (cmd: RemotingCommand): SendMessageHeader | DecodeE
     return otherwise
   }
   const textOf = (field: string): string => required(field, (value) => value, "")
-  const intOf = (field: string): number => required(field, (value) => int.read(value), 0)
+  const intOf = (field: string): number => required(field, parseInt32, 0)
   const optionalInt = (field: string): number | undefined => {
     const value = f[field]
     if (value === undefined) return undefined
-    return longNamed ? int.read(value) : intOf(field)
+    return longNamed ? parseInt32(value) : intOf(field)
   }
   const requiredInt = (field: string): number | undefined =>
     f[field] === undefined ? intOf(field) : optionalInt(field)
@@ -381,7 +219,7 @@ export const decodeRequest = (cmd: RemotingCommand): SendMessageHeader | DecodeE
     defaultTopicQueueNums: requiredInt(name("d", "defaultTopicQueueNums")),
     queueId: intOf(name("e", "queueId")),
     sysFlag: intOf(name("f", "sysFlag")),
-    bornTimestamp: required(name("g", "bornTimestamp"), (value) => int64.read(value), 0),
+    bornTimestamp: required(name("g", "bornTimestamp"), parseLong, 0),
     flag: intOf(name("h", "flag")),
     ...(properties === undefined ? {} : { properties }),
     reconsumeTimes: optionalInt(name("j", "reconsumeTimes")) ?? 0,
@@ -425,9 +263,9 @@ export const decodeResponse = (cmd: RemotingCommand): StoredAnswer | DecodeError
   const code = RequestCode.SEND_MESSAGE_V2
   const status = statusOf(cmd.code)
   if (status === undefined) return new DecodeError({ code, field: "code", detail: `${cmd.code} is no send status` })
-  const queueId = int.read(f["queueId"] ?? "")
-  const queueOffset = long.read(f["queueOffset"] ?? "")
-  if (msgId === undefined || queueId === undefined || queueOffset === undefined) {
+  const queueId = parseInt32(f["queueId"] ?? "")
+  const queueOffset = parseLong(f["queueOffset"] ?? "")
+  if (msgId === undefined || queueId === undefined || typeof queueOffset !== "number") {
     const field = msgId === undefined ? "msgId" : queueId === undefined ? "queueId" : "queueOffset"
     return new DecodeError({ code, field, detail: "it is absent or no number in the answer" })
   }

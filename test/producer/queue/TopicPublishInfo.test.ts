@@ -3,8 +3,8 @@ import { Arbitrary, Effect, Schema } from "effect"
 import { problemOf } from "../../../src/client/RouteQueues.ts"
 import { Arbitraries } from "../../../src/testing/index.ts"
 import type { TopicRouteData } from "../../../src/protocol/TopicRouteData.ts"
-import { selectOneMessageQueue } from "../../../src/producer/queue/FaultStrategy.ts"
 import * as TopicPublishInfo from "../../../src/producer/queue/TopicPublishInfo.ts"
+import { selectOneMessageQueue } from "../../../src/producer/queue/TopicPublishInfo.ts"
 import { runs } from "../../support/rig.ts"
 
 const int = (minimum: number, maximum: number) =>
