@@ -159,7 +159,7 @@ The rows are tried at four heights:
 - **${heightNames.proxy}**: the client against the embedded cluster on real sockets, through \`FaultProxy\` of
   \`effect-rocketmq/testing\`, which delays, limits, slices, swallows, corrupts, cuts and resets; part of \`npm test\`.
 - **${heightNames.rocketmq}**: the client against RocketMQ itself, as processes of their own that are killed, stopped,
-  paused and reconfigured; \`npm run test:rocketmq\`, which needs a JDK and Maven.
+  paused and reconfigured; \`npm run test:rocketmq\`, which needs a JDK, Maven and Go.
 
 A test belongs to a row when its title begins with the row's number. \`npm run test:reliability\` runs the tests of all
 rows at all heights and compares; \`npm run test:reliability -- --write\` writes this page.
