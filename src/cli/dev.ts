@@ -47,7 +47,12 @@ const announce = Effect.fnUntraced(function* (input: DevInput, millis: number) {
         namesrvAddr,
         clusterName: cluster.clusterName,
         nameServers: cluster.nameServers.map(({ address, name }) => ({ name, address })),
-        brokers: cluster.brokers.map(({ address, id, name }) => ({ name, id, address }))
+        brokers: cluster.brokers.map(({ address, id, name, vipAddress }) => ({
+          name,
+          id,
+          address,
+          vipAddress: vipAddress ?? null
+        }))
       })
     )
     return
@@ -56,8 +61,14 @@ const announce = Effect.fnUntraced(function* (input: DevInput, millis: number) {
   yield* Console.log(`${colors.good("ready")} in ${duration(millis)}: RocketMQ in this process, kept in memory only`)
   yield* Console.log("")
   const rows = table([
-    ...cluster.nameServers.map(({ address }) => ["name server", address, ""]),
-    ...cluster.brokers.map(({ address, name }) => [name, address, cluster.clusterName])
+    ...cluster.nameServers.map(({ address }) => ["name server", address, "", ""]),
+    ...cluster.brokers.map(({ address, name, vipAddress }) => [
+      name,
+      address,
+      cluster.clusterName,
+      // Clients with vipChannelEnabled send nowhere else.
+      vipAddress === undefined ? "no VIP channel: its port is taken" : `VIP channel ${vipAddress}`
+    ])
   ])
   for (const row of rows) yield* Console.log(`  ${row}`)
   yield* Console.log("")

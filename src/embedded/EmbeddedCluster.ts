@@ -63,7 +63,7 @@ export interface EmbeddedClusterOptions {
   readonly nameServers?: number | undefined
   /**
    * Where to listen; default `127.0.0.1` with free ports, in memory from 9876 and 10911 on. A fixed port is for the first
-   * server, the next take the next.
+   * server, the next take the next. A broker also listens two ports below its own when that is free.
    */
   readonly listen?: { readonly host?: string; readonly namesrvPort?: number; readonly brokerPort?: number } | undefined
   /** The release the servers speak as, see `MQVersion`; default 513 (5.5.0). Below 5.0.0 they answer as 4.9.7 does. */
@@ -248,7 +248,8 @@ const start = (
       },
       unregister: (name, id, address) => {
         for (const { routes } of nameServers) routes.unregister(name, id, address)
-      }
+      },
+      route: (topic) => running()[0]?.routes.route(topic)
     }
 
     const onTopicChange = (name: string, config: TopicConfig): void => {
@@ -292,6 +293,7 @@ const start = (
           faults,
           recorder,
           registry,
+          reserved: (taken) => [...nodes, ...nameServers].some(({ address }) => address.endsWith(`:${taken}`)),
           access: acl === undefined ? undefined : AccessControl.make(acl, clusterName, config.version),
           tls
         })

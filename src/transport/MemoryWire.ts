@@ -184,7 +184,9 @@ const listen = (state: State): Wire["Service"]["listen"] =>
     if (target instanceof Address.AddressError) {
       return yield* new WireError({ address, operation: "listen", kind: "address", cause: target })
     }
-    const bound = Address.format({ ...target, port: target.port === 0 ? state.nextListenPort++ : target.port })
+    const at = (port: number): string => Address.format({ ...target, port })
+    while (target.port === 0 && state.listeners.has(at(state.nextListenPort))) state.nextListenPort++
+    const bound = at(target.port === 0 ? state.nextListenPort++ : target.port)
     if (state.listeners.has(bound)) {
       return yield* wireError(bound, "listen", "in-use", "another listener of the virtual network has this address")
     }

@@ -35,7 +35,7 @@ describe("dev", () => {
         [...out],
         [
           "  name server  127.0.0.1:9876",
-          "  broker-a     127.0.0.1:10911  DefaultCluster",
+          "  broker-a     127.0.0.1:10911  DefaultCluster  VIP channel 127.0.0.1:10909",
           '  export NAMESRV_ADDR="127.0.0.1:9876"'
         ]
       )
@@ -47,6 +47,9 @@ describe("dev", () => {
       const { out } = yield* beside({ port: 9_999, brokers: 2, json: true }, Effect.void)
       assert.strictEqual(out.length, 1)
       const told = JSON.parse(String(out[0]))
+      for (const { address, vipAddress } of told.brokers) {
+        assert.isTrue(vipAddress === null || Number(vipAddress.split(":")[1]) === Number(address.split(":")[1]) - 2)
+      }
       assert.deepInclude(told, {
         namesrvAddr: "127.0.0.1:9999",
         clusterName: "DefaultCluster",
@@ -59,6 +62,13 @@ describe("dev", () => {
           ["broker-b", 0]
         ]
       )
+    })
+  )
+
+  it.effect("says which broker has no VIP channel", () =>
+    Effect.gen(function* () {
+      const { out } = yield* beside({ brokers: 3 }, Effect.void)
+      assert.include(out, "  broker-c     127.0.0.1:10913  DefaultCluster  no VIP channel: its port is taken")
     })
   )
 

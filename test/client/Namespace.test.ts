@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as ClientConfig from "../../src/client/ClientConfig.ts"
 import { rpcHook } from "../../src/client/InstanceRemoting.ts"
@@ -16,8 +16,7 @@ import { emptyBody, type RemotingCommand, type Request } from "../../src/protoco
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
 import { SysFlag } from "../../src/message/SysFlag.ts"
-import * as MemoryWire from "../../src/transport/MemoryWire.ts"
-import { Wire } from "../../src/transport/Wire.ts"
+import { MemoryNetwork } from "../../src/transport/MemoryWire.ts"
 import { golden } from "../protocol/goldenFrames.ts"
 import { advance, failureOf, onMemory, settle, startProducer, text, timed, until } from "../support/rig.ts"
 
@@ -342,42 +341,24 @@ describe("namespaceV2, unit and VIP channel", () => {
     assert.strictEqual(vipAddress("no address"), "no address")
   })
 
-  it.effect("sends go to the VIP channel, heartbeats do not, and the connection stays", () => {
-    const dials: Array<string> = []
-    // The embedded broker has one listener; the second one leads to it.
-    const wire = Layer.effect(
-      Wire,
-      Effect.map(Wire, (memory) => ({
-        ...memory,
-        connect: (address: string, options: { readonly connectTimeoutMillis: number }) => {
-          dials.push(address)
-          return memory.connect(address.replace(":10909", ":10911"), options)
-        }
-      }))
-    ).pipe(Layer.provideMerge(MemoryWire.layer))
-    const layer = MQClientManager.layer.pipe(
-      Layer.provideMerge(
-        EmbeddedCluster.layer({ seed: 1, topics: { plain: {} }, listen: { namesrvPort: 9876, brokerPort: 10_911 } })
-      ),
-      Layer.provideMerge(wire)
-    )
-    return Effect.gen(function* () {
+  it.effect("sends go to the VIP channel, heartbeats do not, and the connection stays", () =>
+    Effect.gen(function* () {
       const { traffic } = yield* EmbeddedCluster
+      const network = yield* MemoryNetwork
       const producer = yield* startProducer({ vipChannelEnabled: true, readiness: "registered", topics: ["plain"] })
       yield* producer.send(text("plain"))
       yield* TestClock.adjust(61_000)
       yield* settle
       yield* producer.send(text("plain"))
-      assert.deepStrictEqual(dials.toSorted(), ["127.0.0.1:10909", "127.0.0.1:10911", "127.0.0.1:9876"])
-      const from = async (code: number) =>
-        new Set((await Effect.runPromise(traffic.ofCode(code))).map((r) => r.remoteAddress))
-      const [sends, beats] = yield* Effect.promise(() =>
-        Promise.all([from(RequestCode.SEND_MESSAGE_V2), from(RequestCode.HEART_BEAT)])
-      )
-      assert.strictEqual(sends.size, 1)
-      assert.isFalse([...sends].some((address) => beats.has(address)))
+      for (const port of [10_909, 10_911, 9_876]) {
+        assert.strictEqual(yield* network.dials(`127.0.0.1:${port}`), 1, String(port))
+      }
+      const at = (code: number) =>
+        Effect.map(traffic.ofCode(code), (requests) => [...new Set(requests.map(({ address }) => address))])
+      assert.deepStrictEqual(yield* at(RequestCode.SEND_MESSAGE_V2), ["127.0.0.1:10909"])
+      assert.deepStrictEqual(yield* at(RequestCode.HEART_BEAT), ["127.0.0.1:10911"])
       yield* producer.shutdown
       assert.isAbove((yield* traffic.ofCode(RequestCode.UNREGISTER_CLIENT)).length, 0)
-    }).pipe(Effect.provide(layer))
-  })
+    }).pipe(onMemory({ topics: { plain: {} } }))
+  )
 })

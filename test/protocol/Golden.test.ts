@@ -324,8 +324,8 @@ const checks: Readonly<Record<string, Check>> = {
     sameRequest(P.PushReplyMessageToClient.request(header, body), cmd)
   },
   "push-reply-to-client-response": emptyResponse(P.PushReplyMessageToClient.response()),
-  "query-assignment-request": frameOnly,
-  "query-assignment-response-pop": frameOnly,
+  "query-assignment-request": bodyRequest(P.QueryAssignment.decodeRequest, P.QueryAssignment.request),
+  "query-assignment-response-pop": bodyResponse(P.QueryAssignment.decodeResponse, P.QueryAssignment.response),
   "query-consumer-offset-request": headerRequest(P.QueryConsumerOffset.decodeRequest, P.QueryConsumerOffset.request),
   "query-consumer-offset-response": headerResponse(
     P.QueryConsumerOffset.decodeResponse,

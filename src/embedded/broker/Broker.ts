@@ -1,4 +1,5 @@
 import type { Effect } from "effect"
+import type { TopicRouteData } from "../../protocol/TopicRouteData.ts"
 import type { BrokerConfig } from "../store/BrokerConfig.ts"
 import type { BrokerState } from "../store/BrokerState.ts"
 import type { ClientTable } from "./ClientTable.ts"
@@ -21,6 +22,8 @@ export interface Broker {
   readonly draw: () => number
   /** `host:port` under which clients reach it. */
   readonly address: () => string
+  /** The route of a topic over all brokers, as the name servers know it. */
+  readonly route: (topic: string) => TopicRouteData | undefined
   /** Whether it refuses sends as an overloaded broker does. */
   readonly busy: () => boolean
   /** Milliseconds since the epoch of its start. */

@@ -3,6 +3,7 @@ import { MQVersion } from "../../protocol/MQVersion.ts"
 import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import * as AdminProcessor from "./AdminProcessor.ts"
+import * as AssignmentProcessor from "./AssignmentProcessor.ts"
 import type { Broker } from "./Broker.ts"
 import type { Handler, Handlers } from "../server/Handler.ts"
 import * as ClientProcessor from "./ClientProcessor.ts"
@@ -25,11 +26,26 @@ import * as TransactionProcessor from "./TransactionProcessor.ts"
 const newIn5: ReadonlySet<number> = new Set<number>([
   RequestCode.GET_TOPIC_CONFIG,
   RequestCode.QUERY_TOPICS_BY_CONSUMER,
-  RequestCode.LITE_PULL_MESSAGE
+  RequestCode.LITE_PULL_MESSAGE,
+  RequestCode.QUERY_ASSIGNMENT
 ])
 
-/** Everything a broker answers; any other code gets 3. Source: RocketMQ `BrokerController.registerProcessor`. */
-export const make = (broker: Broker): Handler => {
+/** What only the broker's own port serves. */
+const ownPort: ReadonlySet<number> = new Set<number>([RequestCode.PULL_MESSAGE, RequestCode.LITE_PULL_MESSAGE])
+
+const unknown: Handler = ({ code }) =>
+  Effect.succeed({ code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED, remark: Remarks.notSupported(code) })
+
+/** What a broker answers; any other code gets 3. */
+export interface BrokerProcessor {
+  /** On its own port. */
+  readonly handle: Handler
+  /** On its second listener, the VIP channel. */
+  readonly handleVip: Handler
+}
+
+/** Everything a broker answers. Source: RocketMQ `BrokerController.registerProcessor`. */
+export const make = (broker: Broker): BrokerProcessor => {
   const handlers: Handlers = new Map(
     [
       SendProcessor,
@@ -46,17 +62,17 @@ export const make = (broker: Broker): Handler => {
       TopicProcessor,
       SubscriptionGroupProcessor,
       AdminProcessor,
+      AssignmentProcessor,
       ConsumptionProcessor
     ].flatMap((processor) => [...processor.handlers(broker)])
   )
-  return (request, channel) => {
+  const handle: Handler = (request, channel) => {
     const known = broker.config.version >= MQVersion.V5_0_0 || !newIn5.has(request.code)
     const handler = known ? handlers.get(request.code) : undefined
-    return handler === undefined
-      ? Effect.succeed({
-          code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
-          remark: Remarks.notSupported(request.code)
-        })
-      : handler(request, channel)
+    return (handler ?? unknown)(request, channel)
+  }
+  return {
+    handle,
+    handleVip: (request, channel) => (ownPort.has(request.code) ? unknown : handle)(request, channel)
   }
 }

@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import * as NotifyConsumerIdsChanged from "../../protocol/push/NotifyConsumerIdsChanged.ts"
+import type { TopicRouteData } from "../../protocol/TopicRouteData.ts"
 import type { Channel } from "../server/RemotingServer.ts"
 import type { TlsServerOptions } from "../../transport/Tls.ts"
 import type { Wire, WireError } from "../../transport/Wire.ts"
@@ -37,6 +38,11 @@ export interface EmbeddedBroker {
   readonly id: number
   /** Its `host:port`; the same after a stop and a start, unless a new port was asked for. */
   readonly address: string
+  /**
+   * The `host:port` of its second listener, which clients with `vipChannelEnabled` send to: two ports below its own.
+   * Undefined while it does not run, and when that port is another socket's, or another server's of the cluster.
+   */
+  readonly vipAddress: string | undefined
   /** Whether it takes connections at present. */
   readonly running: boolean
   /** Its settings, in RocketMQ's words. */
@@ -59,10 +65,11 @@ export interface BrokerNode extends EmbeddedBroker {
   readonly broker: Broker
 }
 
-/** Where a broker tells that it came or went. */
+/** The name servers, as a broker sees them: it tells that it came or went, and asks for routes. */
 export interface Registry {
   readonly register: (node: BrokerNode) => void
   readonly unregister: (brokerName: string, brokerId: number, address: string) => void
+  readonly route: (topic: string) => TopicRouteData | undefined
 }
 
 /** Milliseconds after which a name server drops a broker it hears nothing of. */
@@ -83,6 +90,8 @@ export const make = (options: {
   readonly access: AccessControl | undefined
   readonly tls: TlsServerOptions | undefined
   readonly registry: Registry
+  /** Whether a port is some server's of the cluster, running or not. */
+  readonly reserved: (port: number) => boolean
 }): Effect.Effect<BrokerNode, never, Wire | Scope.Scope> =>
   Effect.gen(function* () {
     const { config, id, name, now, registry, state } = options
@@ -138,6 +147,7 @@ export const make = (options: {
       now,
       draw: options.draw,
       address: () => server.address(),
+      route: registry.route,
       busy: () => busy,
       bootTimestamp: () => bootTimestamp,
       notifyConsumerIdsChanged,
@@ -169,6 +179,7 @@ export const make = (options: {
         return Effect.forEach(clients.closed(channel), notifyConsumerIdsChanged, { discard: true })
       })
 
+    const processor = BrokerProcessor.make(broker)
     const server: RestartableServer.RestartableServer = yield* RestartableServer.make({
       name,
       kind: "broker",
@@ -179,8 +190,9 @@ export const make = (options: {
       recorder: options.recorder,
       access: options.access,
       tls: options.tls,
-      handler: BrokerProcessor.make(broker),
-      onClose
+      handler: processor.handle,
+      onClose,
+      vip: { handler: processor.handleVip, reserved: options.reserved }
     })
 
     const subscriptions: Array<() => void> = []
@@ -236,6 +248,9 @@ export const make = (options: {
       id,
       get address() {
         return server.address()
+      },
+      get vipAddress() {
+        return server.vipAddress()
       },
       get running() {
         return server.running()

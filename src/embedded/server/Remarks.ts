@@ -43,6 +43,9 @@ export const numberFormat = (text: string): string =>
 export const unreadableField = (field: string, detail: string): string =>
   `java.lang.NumberFormatException: the custom field <${field}>: ${detail}`
 
+/** What Java throws where a part of a request is missing. Source: RocketMQ `RemotingHelper.exceptionSimpleDesc`. */
+export const nullPointer = (what: string): string => `java.lang.NullPointerException: ${what} is null`
+
 /** The body of a request is no JSON of its kind. Source: RocketMQ `RemotingSerializable`. */
 export const unreadableBody = (field: string, detail: string): string =>
   `com.alibaba.fastjson2.JSONException: ${field}: ${detail}`

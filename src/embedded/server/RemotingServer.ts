@@ -54,6 +54,8 @@ export interface RemotingServerOptions {
   readonly maxFrameLength?: number | undefined
   /** Speaks TLS; plain text when absent. */
   readonly tls?: TlsServerOptions | undefined
+  /** Gives each channel its number, which must be unique where channels of several servers meet; default 1 up. */
+  readonly nextChannelId?: (() => number) | undefined
   /** Handles one request, each in a fiber of its own, started in arrival order; `undefined` for no answer. */
   readonly handler: (request: RemotingCommand, channel: Channel) => Effect.Effect<Response | undefined>
   readonly intercept?: ServerInterceptor | undefined
@@ -86,6 +88,7 @@ export const listen = (options: RemotingServerOptions): Effect.Effect<RemotingSe
     const counters = makeCounters()
     const channels = new Map<number, Channel>()
     let lastId = 0
+    const nextId = options.nextChannelId ?? (() => ++lastId)
     const run = yield* FiberSet.makeRuntime()
 
     const serve = (stream: ByteStream): Effect.Effect<void> => {
@@ -112,7 +115,7 @@ export const listen = (options: RemotingServerOptions): Effect.Effect<RemotingSe
         onGoAway: () => undefined,
         onEnd: () => channels.delete(channel.id)
       })
-      const channel = makeChannel(++lastId, connection)
+      const channel = makeChannel(nextId(), connection)
       channels.set(channel.id, channel)
       return contained(options.onOpen?.(channel)).pipe(
         Effect.andThen(connection.run),

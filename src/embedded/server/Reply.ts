@@ -17,7 +17,9 @@ import * as Remarks from "./Remarks.ts"
 export const malformed = ({ detail, field }: DecodeError): Response => ({
   code: ResponseCode.SYSTEM_ERROR,
   remark: field.startsWith("body")
-    ? Remarks.unreadableBody(field, detail)
+    ? detail.endsWith("it is absent")
+      ? Remarks.nullPointer(field)
+      : Remarks.unreadableBody(field, detail)
     : detail === "it is absent"
       ? Remarks.missingField(field)
       : Remarks.unreadableField(field, detail)

@@ -1,5 +1,4 @@
 import { Effect, Exit, Scope, Semaphore } from "effect"
-import type { Response, RemotingCommand } from "../../protocol/RemotingCommand.ts"
 import * as Address from "../../transport/Address.ts"
 import type { Channel } from "./RemotingServer.ts"
 import * as RemotingServer from "./RemotingServer.ts"
@@ -16,12 +15,13 @@ import type { TrafficRecorder } from "./Traffic.ts"
 export interface RestartableServer {
   /** Its `host:port`; with the port it was given at its first start. */
   readonly address: () => string
+  /** The `host:port` of its second listener while it has one. */
+  readonly vipAddress: () => string | undefined
   readonly running: () => boolean
   /** Starts it if it does not run; `newPort` lets it take another free port. */
   readonly start: (options?: { readonly newPort?: boolean | undefined }) => Effect.Effect<void, WireError>
   /** Closes its connections and its port. */
   readonly stop: Effect.Effect<void>
-  readonly channels: Effect.Effect<ReadonlyArray<Channel>>
   /** Runs an effect in the background until the server stops; nothing happens while it does not run. */
   readonly fork: (effect: Effect.Effect<void>) => Effect.Effect<void>
 }
@@ -42,18 +42,23 @@ export interface RestartableServerOptions {
   readonly tls: TlsServerOptions | undefined
   readonly handler: Handler
   readonly onClose: (channel: Channel) => Effect.Effect<void>
+  /** A second listener two ports below, which Java's clients call the VIP channel; undefined for none. */
+  readonly vip?:
+    | {
+        readonly handler: Handler
+        /** Whether somebody else shall have that port, though nobody listens on it at present. */
+        readonly reserved: (port: number) => boolean
+      }
+    | undefined
 }
 
 interface Running {
   readonly scope: Scope.Closeable
-  readonly server: RemotingServer.RemotingServer
+  readonly vipAddress: string | undefined
 }
 
-/** A listener's port on another host: what it is advertised as, or where it listens again. */
-const withHost = (address: string, host: string): string => {
-  const parsed = Address.parse(address)
-  return parsed instanceof Address.AddressError ? address : Address.format({ host, port: parsed.port })
-}
+/** How far below a broker's port its second listener is. Source: RocketMQ `MixAll.brokerVIPChannel`. */
+const VIP_DISTANCE = 2
 
 /** The host under which clients of this machine reach a listener on every interface. */
 const advertisedHosts: ReadonlyMap<string, string> = new Map([
@@ -67,28 +72,29 @@ export const make = (options: RestartableServerOptions): Effect.Effect<Restartab
     const wire = yield* Wire
     const parent = yield* Effect.scope
     const permits = yield* Semaphore.make(1)
-    let address = Address.format({ host: options.host, port: options.port })
+    const host = advertisedHosts.get(options.host) ?? options.host
+    let port = options.port
     let running: Running | undefined
+    /** Over both listeners and every start, because channels are told apart by it. */
+    let lastChannelId = 0
 
-    const identity = (): FaultServer => ({ name: options.name, kind: options.kind, address })
-
-    const handle = (request: RemotingCommand, channel: Channel): Effect.Effect<Response | undefined> => {
-      const refusal = options.access?.(request, channel.remoteAddress)
-      return Effect.map(
-        refusal === undefined ? options.handler(request, channel) : Effect.succeed(refusal),
-        (response) => {
+    const guarded =
+      (handler: Handler): Handler =>
+      (request, channel) => {
+        const refusal = options.access?.(request, channel.remoteAddress)
+        return Effect.map(refusal === undefined ? handler(request, channel) : Effect.succeed(refusal), (response) => {
           if (response !== undefined) options.recorder.answered(request, response)
           return response
-        }
-      )
-    }
+        })
+      }
 
-    const listen = (newPort: boolean) =>
+    const listen = (at: number, handler: Handler, identity: () => FaultServer) =>
       RemotingServer.listen({
-        address: newPort ? Address.format({ host: options.host, port: 0 }) : withHost(address, options.host),
+        address: Address.format({ host: options.host, port: at }),
         version: options.version,
         tls: options.tls,
-        handler: handle,
+        nextChannelId: () => ++lastChannelId,
+        handler: guarded(handler),
         intercept: {
           onAccept: (remoteAddress) => options.faults.onAccept(identity(), remoteAddress),
           onRequest: (request, channel) => {
@@ -108,11 +114,35 @@ export const make = (options: RestartableServerOptions): Effect.Effect<Restartab
           })
       })
 
+    const address = (): string => Address.format({ host, port })
+    const identity = (): FaultServer => ({ name: options.name, kind: options.kind, address: address() })
+
+    /** Its address when the port was to be had; a broker without one serves all the same. */
+    const listenVip: Effect.Effect<string | undefined, never, Wire | Scope.Scope> = Effect.suspend(() => {
+      const { vip } = options
+      const vipPort = port - VIP_DISTANCE
+      if (vip === undefined || vipPort < 1 || vip.reserved(vipPort)) return Effect.succeed(undefined)
+      const vipAddress = Address.format({ host, port: vipPort })
+      return listen(vipPort, vip.handler, () => ({ ...identity(), address: vipAddress })).pipe(
+        Effect.as(vipAddress),
+        Effect.catch((error) =>
+          Effect.as(Effect.logDebug(`${options.name} has no second listener: ${error.message}`), undefined)
+        )
+      )
+    })
+
     const start = (newPort: boolean) =>
       Effect.gen(function* () {
         if (running !== undefined) return
         const scope = yield* Scope.fork(parent)
-        const server = yield* listen(newPort).pipe(
+        const vipAddress = yield* listen(newPort ? 0 : port, options.handler, identity).pipe(
+          Effect.tap((server) =>
+            Effect.sync(() => {
+              const listening = Address.parse(server.address)
+              if (!(listening instanceof Address.AddressError)) port = listening.port
+            })
+          ),
+          Effect.andThen(listenVip),
           Effect.provideService(Wire, wire),
           Scope.provide(scope),
           Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
@@ -125,18 +155,17 @@ export const make = (options: RestartableServerOptions): Effect.Effect<Restartab
             running = undefined
           })
         )
-        address = withHost(server.address, advertisedHosts.get(options.host) ?? options.host)
-        running = { scope, server }
+        running = { scope, vipAddress }
       })
 
     const stop = Effect.suspend(() => (running === undefined ? Effect.void : Scope.close(running.scope, Exit.void)))
 
     return {
-      address: () => address,
+      address,
+      vipAddress: () => running?.vipAddress,
       running: () => running !== undefined,
       start: (startOptions) => permits.withPermit(Effect.uninterruptible(start(startOptions?.newPort ?? false))),
       stop: permits.withPermit(Effect.uninterruptible(stop)),
-      channels: Effect.suspend(() => (running === undefined ? Effect.succeed([]) : running.server.channels)),
       fork: (effect) =>
         Effect.suspend(() =>
           running === undefined ? Effect.void : Effect.asVoid(Effect.forkIn(effect, running.scope))

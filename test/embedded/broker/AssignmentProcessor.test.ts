@@ -1,0 +1,118 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { EmbeddedCluster } from "../../../src/testing/index.ts"
+import { MQVersion } from "../../../src/protocol/MQVersion.ts"
+import * as QueryAssignment from "../../../src/protocol/request/QueryAssignment.ts"
+import { brokerAddress, consumerHeartbeat, orThrow, rawClient } from "../support.ts"
+
+const cluster = EmbeddedCluster.layerMemory({ brokers: 2, topics: { orders: { readQueueNums: 3 } } })
+
+const asked = (over: Partial<QueryAssignment.QueryAssignmentBody> = {}) =>
+  QueryAssignment.request({
+    clientId: "c-1",
+    consumerGroup: "cg",
+    messageModel: "CLUSTERING",
+    strategyName: "AVG",
+    topic: "orders",
+    ...over
+  })
+
+/** One client of the group `cg` on each of `ids`, and what the broker assigns. */
+const group = Effect.fnUntraced(function* (...ids: ReadonlyArray<string>) {
+  const address = yield* brokerAddress("broker-b")
+  for (const id of ids) {
+    const member = yield* rawClient()
+    yield* member.call(address, consumerHeartbeat(id, "cg", ["orders"]))
+  }
+  const client = yield* rawClient()
+  const assignments = (over?: Partial<QueryAssignment.QueryAssignmentBody>) =>
+    Effect.map(client.call(address, asked(over)), (answer) => {
+      assert.strictEqual(answer.code, 0)
+      return orThrow(QueryAssignment.decodeResponse(answer)).messageQueueAssignments?.map(
+        ({ messageQueue: { brokerName, queueId, topic }, mode }) => {
+          assert.deepStrictEqual([topic, mode], ["orders", "PULL"])
+          return `${brokerName.slice(-1)}${queueId}`
+        }
+      )
+    })
+  return { address, client, assignments }
+})
+
+describe("assignments", () => {
+  it.effect("queues of all brokers are shared out in the order of names and ids", () =>
+    Effect.gen(function* () {
+      const { assignments } = yield* group("c-2", "c-1", "c-3", "c-4")
+      assert.deepStrictEqual(yield* assignments(), ["a0", "a1"])
+      assert.deepStrictEqual(yield* assignments({ clientId: "c-2" }), ["a2", "b0"])
+      assert.deepStrictEqual(yield* assignments({ clientId: "c-3" }), ["b1"])
+      assert.deepStrictEqual(yield* assignments({ clientId: "c-4" }), ["b2"])
+      assert.deepStrictEqual(yield* assignments({ strategyName: "AVG_BY_CIRCLE" }), ["a0", "b1"])
+      assert.deepStrictEqual(yield* assignments({ strategyName: "AVG_BY_CIRCLE", clientId: "c-4" }), ["b0"])
+    }).pipe(Effect.provide(cluster))
+  )
+
+  it.effect("more consumers than queues: the last get none; a member with two connections counts twice", () =>
+    Effect.gen(function* () {
+      const ids = ["1", "2", "3", "4", "5", "6", "7"].map((id) => `c-${id}`)
+      const { assignments } = yield* group(...ids, "c-1")
+      assert.deepStrictEqual(yield* Effect.forEach(ids, (clientId) => assignments({ clientId })), [
+        ["a0"],
+        ["a2"],
+        ["b0"],
+        ["b1"],
+        ["b2"],
+        [],
+        []
+      ])
+    }).pipe(Effect.provide(cluster))
+  )
+
+  it.effect("a stranger gets an empty list, broadcasting consumers get every readable queue", () =>
+    Effect.gen(function* () {
+      const { setPermission } = yield* EmbeddedCluster
+      const { assignments } = yield* group("c-1")
+      assert.deepStrictEqual(yield* assignments({ clientId: "stranger" }), [])
+      const every = { messageModel: "BROADCASTING", consumerGroup: "nobody", strategyName: "" }
+      assert.deepStrictEqual(yield* assignments(every), ["a0", "a1", "a2", "b0", "b1", "b2"])
+      yield* setPermission("orders", 2, "broker-a")
+      assert.deepStrictEqual(yield* assignments(every), ["b0", "b1", "b2"])
+      assert.deepStrictEqual(yield* assignments(), ["b0", "b1", "b2"])
+    }).pipe(Effect.provide(cluster))
+  )
+
+  it.effect("there is no list where the broker cannot tell, and the consumer keeps what it has", () =>
+    Effect.gen(function* () {
+      const { assignments } = yield* group("c-1")
+      const cannot: ReadonlyArray<Partial<QueryAssignment.QueryAssignmentBody>> = [
+        { topic: "unknown" },
+        { topic: "unknown", messageModel: "BROADCASTING" },
+        { consumerGroup: "nobody" },
+        { strategyName: "CONSISTENT_HASH" },
+        { strategyName: "" },
+        { clientId: "" },
+        { messageModel: "LITE_SELECTIVE" }
+      ]
+      for (const over of cannot) assert.isUndefined(yield* assignments(over), JSON.stringify(over))
+    }).pipe(Effect.provide(cluster))
+  )
+
+  it.effect("code 1 for a body that says too little, code 3 before 5.0", () =>
+    Effect.gen(function* () {
+      const { address, client } = yield* group()
+      for (const body of ["", "{}", "[]", "null", '{"topic":"orders","consumerGroup":"cg","messageModel":"NONE"}']) {
+        const answer = yield* client.call(address, { code: 400, extFields: undefined, body: Buffer.from(body) })
+        assert.strictEqual(answer.code, 1, body)
+      }
+    }).pipe(Effect.provide(cluster))
+  )
+
+  it.effect("a broker of 4.9.7 does not know the code", () =>
+    Effect.gen(function* () {
+      const client = yield* rawClient()
+      assert.deepInclude(yield* client.call(yield* brokerAddress(), asked()), {
+        code: 3,
+        remark: " request type 400 not supported"
+      })
+    }).pipe(Effect.provide(EmbeddedCluster.layerMemory({ version: MQVersion.V4_9_7 })))
+  )
+})
