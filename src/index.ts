@@ -164,6 +164,7 @@ export {
   AdminReason,
   GroupAlreadyExists,
   InvalidMessageId,
+  InvalidText,
   MessageNotFound,
   NoMaster,
   TooManyBrokers,

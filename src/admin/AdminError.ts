@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { ILL_FORMED } from "../message/WellFormed.ts"
 import {
   AddressRefused,
   ApiError,
@@ -119,6 +120,16 @@ export class MessageNotFound extends Schema.TaggedError<MessageNotFound>()("Mess
   }
 }
 
+/** A text that was given to the call is no well-formed UTF-16, so that no server can be sent it. Nothing was asked. */
+export class InvalidText extends Schema.TaggedError<InvalidText>()("InvalidText", {
+  /** Where it stands in what the call was given: `[0]` is the first argument, `[0].topic` a part of it. */
+  at: Schema.String
+}) {
+  override get message() {
+    return `The text at ${this.at} of what the call was given ${ILL_FORMED}. Nothing was asked; correct the text.`
+  }
+}
+
 /** Everything that can keep an administrative call from succeeding. */
 export const AdminReason = Schema.Union([
   NoNameServer,
@@ -128,6 +139,7 @@ export const AdminReason = Schema.Union([
   UnknownCluster,
   NoMaster,
   InvalidMessageId,
+  InvalidText,
   UnknownBroker,
   AddressRefused,
   TooManyBrokers,

@@ -11,6 +11,7 @@ import * as Groups from "./Groups.ts"
 import * as Messages from "./Messages.ts"
 import * as Offsets from "./Offsets.ts"
 import * as Queries from "./Queries.ts"
+import { guarded } from "./TextGuard.ts"
 import * as Topics from "./Topics.ts"
 
 /** What an administrator of a cluster can ask for. */
@@ -95,7 +96,7 @@ const acquire = Effect.fnUntraced(function* (
   const topics = Topics.make(context)
   const messages = Messages.make(context)
   const offsets = Offsets.make(context, messages)
-  return MQAdmin.of({
+  const calls = guarded({
     ...Brokers.make(context),
     ...topics,
     ...Groups.make(context, topics),
@@ -104,4 +105,5 @@ const acquire = Effect.fnUntraced(function* (
     ...offsets,
     ...Queries.make(context, messages, offsets)
   })
+  return MQAdmin.of({ ...calls, unpack: messages.unpack })
 })

@@ -117,6 +117,8 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | U
       return says(ExitCode.usage, "Choose another --group.")
     case "InvalidMessage":
       return says(ExitCode.usage, "Change that part of the message.")
+    case "InvalidText":
+      return says(ExitCode.usage, "Correct the text.")
     case "InvalidMessageId":
       return says(ExitCode.usage, "Pass an offsetMsgId, not a msgId.")
     case "UnknownCluster":

@@ -1,4 +1,5 @@
 import { GROUP_MAX_LENGTH, isValidName, TOPIC_MAX_LENGTH, VALID_NAME_PATTERN } from "../message/MixAll.ts"
+import { ILL_FORMED } from "../message/WellFormed.ts"
 import { InvalidGroup } from "./ClientError.ts"
 
 /**
@@ -7,7 +8,8 @@ import { InvalidGroup } from "./ClientError.ts"
  * Source: RocketMQ `Validators.checkGroup`, `DefaultMQProducerImpl.checkConfig`.
  */
 export const checkGroup = (group: string, reserved: ReadonlySet<string>): InvalidGroup | undefined => {
-  const invalid = (problem: InvalidGroup["problem"], detail: string) => new InvalidGroup({ group, problem, detail })
+  const invalid = (problem: InvalidGroup["problem"], detail: string) =>
+    new InvalidGroup({ group: group.toWellFormed(), problem, detail })
   if (typeof group !== "string") {
     return new InvalidGroup({ group: String(group), problem: "illegal-characters", detail: "it is no text" })
   }
@@ -15,6 +17,7 @@ export const checkGroup = (group: string, reserved: ReadonlySet<string>): Invali
   if (group.length > GROUP_MAX_LENGTH) {
     return invalid("too-long", `it has ${group.length} characters, at most ${GROUP_MAX_LENGTH} are allowed`)
   }
+  if (!group.isWellFormed()) return invalid("illegal-characters", `it ${ILL_FORMED}`)
   if (!isValidName(group)) return invalid("illegal-characters", `allowed is ${VALID_NAME_PATTERN}`)
   return reserved.has(group) ? invalid("reserved", "RocketMQ reserves the name, choose another") : undefined
 }
@@ -30,6 +33,7 @@ export const checkTopic = (topic: string, reserved: ReservedTopics): string | un
   if (typeof topic !== "string") return "is no text"
   if (topic.trim() === "") return "is blank"
   if (topic.length > TOPIC_MAX_LENGTH) return `has ${topic.length} characters, at most ${TOPIC_MAX_LENGTH} are allowed`
+  if (!topic.isWellFormed()) return ILL_FORMED
   if (!isValidName(topic)) return `has characters that are not allowed (${VALID_NAME_PATTERN})`
   return reserved.has(topic) ? `belongs to RocketMQ itself; ${reserved.action} it is forbidden` : undefined
 }

@@ -1,4 +1,5 @@
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
+import { ILL_FORMED } from "../message/WellFormed.ts"
 import * as AclSignature from "../protocol/AclSignature.ts"
 import type { Request } from "../protocol/RemotingCommand.ts"
 
@@ -60,10 +61,15 @@ export const isFixed = (source: CredentialsSource): source is Credentials => !("
 export const problemOf = (source: CredentialsSource): string | undefined => {
   if (!isFixed(source)) return Effect.isEffect(source.get) ? undefined : "get is no effect"
   if (typeof source.accessKey !== "string" || source.accessKey.trim() === "") return "accessKey is blank"
+  if (!source.accessKey.isWellFormed()) return `accessKey ${ILL_FORMED}`
   if (!Redacted.isRedacted(source.secretKey)) return "secretKey is not Redacted"
   if (Redacted.value(source.secretKey) === "") return "secretKey is empty"
+  if (!Redacted.value(source.secretKey).isWellFormed()) return `secretKey ${ILL_FORMED}`
   if (source.securityToken !== undefined && !Redacted.isRedacted(source.securityToken)) {
     return "securityToken is not Redacted"
+  }
+  if (source.securityToken !== undefined && !Redacted.value(source.securityToken).isWellFormed()) {
+    return `securityToken ${ILL_FORMED}`
   }
   return undefined
 }

@@ -2,6 +2,7 @@ import type {
   AdminError,
   GroupAlreadyExists,
   InvalidMessageId,
+  InvalidText,
   MessageNotFound,
   NoMaster,
   TooManyBrokers,
@@ -18,6 +19,7 @@ export type AdminOnlyReason =
   | UnknownCluster
   | NoMaster
   | InvalidMessageId
+  | InvalidText
   | UnknownBroker
   | AddressRefused
   | TooManyBrokers
@@ -45,6 +47,11 @@ export const adminExplainers: Explainers<AdminOnlyReason> = {
     cause: "the text is no offset message id",
     evidence: [`given: ${e.msgId}`],
     remedy: "Pass the offsetMsgId of a send's result: 32 or 56 hexadecimal digits."
+  }),
+  InvalidText: (e) => ({
+    cause: "a text of the call holds half of a surrogate pair, and cannot be sent",
+    evidence: [`text: ${e.at}`],
+    remedy: "Correct the text: a slice may have cut an emoji."
   }),
   UnknownBroker: (e) => ({
     cause: "no broker of that name has a master at present",

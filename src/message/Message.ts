@@ -35,6 +35,23 @@ export interface MessageInput extends Omit<Message, "body" | "keys"> {
 
 const encoder = new TextEncoder()
 
+/** Bodies that are not the text that they were made of. */
+const altered = new WeakSet<Uint8Array>()
+let isAnyAltered = false
+
+/** The UTF-8 of a text; half of a surrogate pair in it becomes U+FFFD, which {@link isAltered} then knows. */
+const bodyOf = (text: string): Uint8Array => {
+  const body = encoder.encode(text)
+  if (!text.isWellFormed()) {
+    isAnyAltered = true
+    altered.add(body)
+  }
+  return body
+}
+
+/** Whether a body was made, by {@link make}, of a text that UTF-8 cannot carry. A send refuses it. */
+export const isAltered = (body: Uint8Array): boolean => isAnyAltered && altered.has(body)
+
 /**
  * Builds a {@link Message}. Nothing is checked here; a send checks everything before it sends and fails with a typed
  * reason.
@@ -50,7 +67,7 @@ export const make = (input: MessageInput): Message => {
   const { body, keys, ...rest } = input
   return {
     ...rest,
-    body: typeof body === "string" ? encoder.encode(body) : body,
+    body: typeof body === "string" ? bodyOf(body) : body,
     ...(keys === undefined ? {} : { keys: typeof keys === "string" ? [keys] : keys })
   }
 }

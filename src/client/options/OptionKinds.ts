@@ -1,5 +1,6 @@
 import { Config, ConfigProvider, Effect, type Duration, type Redacted } from "effect"
 import * as Millis from "../../message/Millis.ts"
+import { ILL_FORMED } from "../../message/WellFormed.ts"
 import { type Definition, type Entry, type Find, type Found, type Option, Problem, show } from "./Option.ts"
 
 /** How an option is called: what stands in docs/configuration.md beside its default. */
@@ -68,8 +69,9 @@ export const readText = ({ text }: Found): Effect.Effect<string> => Effect.succe
 export const readSecret = (found: Found): Effect.Effect<Redacted.Redacted | Problem> =>
   orProblem(parsed(Config.Redacted(), found.text), "a text", { ...found, text: "" })
 
-/** Whether a text is one that UTF-8 can carry; the other kind would arrive as another text. */
-const isText = (given: unknown): given is string => typeof given === "string" && given.isWellFormed()
+/** What is wrong with something that should be a text; one that UTF-8 cannot carry would arrive as another. */
+const problemOfText = (given: unknown): string | undefined =>
+  typeof given !== "string" ? must("a text", given) : given.isWellFormed() ? undefined : ILL_FORMED
 
 /** A text. `blank` says whether one without anything to see is one; `check` says what else is wrong with it. */
 export const text = <D extends string | undefined>(
@@ -83,13 +85,12 @@ export const text = <D extends string | undefined>(
     default: given.default,
     entry: entry(given, readText, { printed: given.default }),
     check: (value, report) => {
-      const problem = !isText(value)
-        ? must("a text", value)
-        : given.blank === "refused" && value.trim() === ""
-          ? "is blank"
-          : given.check?.(value)
-      if (isText(value) && problem === undefined) return value
-      report(problem ?? must("a text", value))
+      const checked = typeof value === "string" ? value : ""
+      const problem =
+        problemOfText(value) ??
+        (given.blank === "refused" && checked.trim() === "" ? "is blank" : given.check?.(checked))
+      if (problem === undefined) return checked
+      report(problem)
       return undefined
     }
   })
@@ -280,7 +281,7 @@ export const list = (
       }
       let usable = true
       const items = value.map((item: unknown, index) => {
-        const problem = typeof item === "string" ? given.check(item) : must("a text", item)
+        const problem = problemOfText(item) ?? given.check(String(item))
         if (problem !== undefined) {
           usable = false
           report(problem, `[${index}]`)

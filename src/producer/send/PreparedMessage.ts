@@ -1,10 +1,11 @@
 import { Effect } from "effect"
 import * as Names from "../../client/Names.ts"
-import type { Message } from "../../message/Message.ts"
+import { isAltered, type Message } from "../../message/Message.ts"
 import * as MessageDelay from "../../message/MessageDelay.ts"
 import type { UniqueIds } from "../../message/MessageId.ts"
 import { isForbiddenSendTopic, MAX_PROPERTIES_LENGTH, TOPIC_MAX_LENGTH } from "../../message/MixAll.ts"
 import * as Namespace from "../../message/Namespace.ts"
+import { ILL_FORMED } from "../../message/WellFormed.ts"
 import * as Compression from "../../protocol/Compression.ts"
 import { hasSeparator, isReserved, MessageConst } from "../../protocol/MessageProperties.ts"
 import * as MessageProperties from "../../protocol/MessageProperties.ts"
@@ -45,7 +46,8 @@ export type Prepare = (
 /** Whether something was refused before it could be sent. */
 export const isInvalid = (value: object): value is InvalidMessage => value instanceof InvalidMessage
 
-const bad = (topic: string, field: string, problem: string) => new InvalidMessage({ topic, field, problem })
+const bad = (topic: string, field: string, problem: string) =>
+  new InvalidMessage({ topic: topic.toWellFormed(), field: field.toWellFormed(), problem })
 
 const SEPARATOR_PROBLEM = "contains U+0001 or U+0002, which separate properties"
 
@@ -61,8 +63,10 @@ const checkProperties = (topic: string, properties: Readonly<Record<string, stri
   for (const name of Object.keys(properties)) {
     const value = properties[name]
     if (name.trim() === "") return bad(topic, "properties", "has a blank name")
+    if (!name.isWellFormed()) return bad(topic, `properties.${name}`, `has a name that ${ILL_FORMED}`)
     if (isReserved(name)) return bad(topic, `properties.${name}`, "is a name that RocketMQ reserves")
     if (typeof value !== "string" || value.trim() === "") return bad(topic, `properties.${name}`, "has no value")
+    if (!value.isWellFormed()) return bad(topic, `properties.${name}`, ILL_FORMED)
     if (hasSeparator(name) || hasSeparator(value)) {
       const { NAME_END, VALUE_END } = MessageProperties
       const shown = name.replaceAll(NAME_END, "?").replaceAll(VALUE_END, "?")
@@ -78,6 +82,7 @@ const checkKeys = (topic: string, keys: ReadonlyArray<string>): InvalidMessage |
     if (typeof key !== "string") return bad(topic, "keys", "has a key that is no text")
     if (key.trim() === "") return bad(topic, "keys", "has a blank key")
     if (hasSeparator(key)) return bad(topic, "keys", SEPARATOR_PROBLEM)
+    if (!key.isWellFormed()) return bad(topic, "keys", `has a key that ${ILL_FORMED}`)
     if (key.includes(" ")) return bad(topic, "keys", `has a space in "${key}"; a space separates keys`)
   }
   return undefined
@@ -88,6 +93,7 @@ const checkContent = (message: Message, maxMessageSize: number): InvalidMessage 
   const { body, flag, keys, properties, tags, topic } = message
   if (!(body instanceof Uint8Array)) return bad(topic, "body", "is no Uint8Array; Message.make takes text")
   if (body.length === 0) return bad(topic, "body", "is empty")
+  if (isAltered(body)) return bad(topic, "body", `was made of a text that ${ILL_FORMED}`)
   if (body.length > maxMessageSize) {
     return bad(topic, "body", `has ${body.length} bytes, at most ${maxMessageSize} are allowed (maxMessageSize)`)
   }
@@ -96,6 +102,7 @@ const checkContent = (message: Message, maxMessageSize: number): InvalidMessage 
     if (typeof tags !== "string") return bad(topic, "tags", "is no text")
     if (tags.trim() === "") return bad(topic, "tags", "is blank; leave it out instead")
     if (hasSeparator(tags)) return bad(topic, "tags", SEPARATOR_PROBLEM)
+    if (!tags.isWellFormed()) return bad(topic, "tags", ILL_FORMED)
   }
   const keyProblem = keys === undefined ? undefined : checkKeys(topic, keys)
   if (keyProblem !== undefined) return keyProblem
@@ -146,6 +153,7 @@ const keyProperty = ({ properties, topic }: Message, orderingKey: Key): string |
   const key = `${orderingKey}`
   if (key.trim() === "") return bad(topic, "orderingKey", "is blank")
   if (hasSeparator(key)) return bad(topic, "orderingKey", SEPARATOR_PROBLEM)
+  if (!key.isWellFormed()) return bad(topic, "orderingKey", ILL_FORMED)
   return properties !== undefined && Object.hasOwn(properties, MessageConst.SHARDING_KEY)
     ? ""
     : MessageProperties.property(MessageConst.SHARDING_KEY, key)

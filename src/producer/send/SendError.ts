@@ -121,7 +121,8 @@ export class SendError extends Schema.TaggedError<SendError>()("SendError", {
         ? ""
         : ` Tried ${this.attempts.map((a) => `${a.brokerName}:${a.queueId} (${Millis.text(a.elapsedMillis)}, ${a.cause._tag})`).join(", ")}.`
     // A server's words do not always say what the message was for.
-    const topic = this.reason.message.includes(`"${this.topic}"`) ? "" : `Sending to topic "${this.topic}": `
+    const shown = this.topic.toWellFormed()
+    const topic = this.reason.message.includes(`"${shown}"`) ? "" : `Sending to topic "${shown}": `
     return `${topic}${this.reason.message} ${sent}${tried}`
   }
   /** Whether the same send may succeed later without a change by somebody. Mind the {@link outcome} before repeating it. */
