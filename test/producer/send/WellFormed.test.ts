@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, Schema } from "effect"
 import * as Message from "../../../src/message/Message.ts"
-import { illFormedAt } from "../../../src/message/WellFormed.ts"
 import * as Topic from "../../../src/message/Topic.ts"
 import { DefaultMQProducer } from "../../../src/producer/DefaultMQProducer.ts"
 import { TransactionMQProducer } from "../../../src/producer/TransactionMQProducer.ts"
@@ -39,19 +38,6 @@ const nothingSent = Effect.gen(function* () {
   const { traffic } = yield* EmbeddedCluster
   const sends = yield* traffic.matching({ where: ({ code }) => SENDS.has(code) })
   assert.strictEqual(sends.length, 0)
-})
-
-describe("where a text is ill-formed", () => {
-  it("is found in lists and objects, names included, and in no bytes", () => {
-    for (const half of HALVES) {
-      assert.strictEqual(illFormedAt(half), "")
-      assert.strictEqual(illFormedAt(["a", { b: { c: `x${half}` } }]), "[1].b.c")
-      assert.strictEqual(illFormedAt({ [half]: 1 }), "\ufffd")
-    }
-    for (const fine of [EMOJI, "", 7, null, undefined, Buffer.from([0xd8]), { a: [EMOJI], b: undefined }]) {
-      assert.isUndefined(illFormedAt(fine))
-    }
-  })
 })
 
 describe("half an emoji", () => {
