@@ -31,6 +31,12 @@ const notDialled: ReadonlyMap<HostKind, AddressProblem> = new Map<HostKind, Addr
   ["broadcast", "broadcast"]
 ])
 
+/**
+ * Whether an IP address is dialled where no `allowAddress` has a say: what {@link make}'s policy says of addresses, said of
+ * what a host name stands for.
+ */
+export const isDialled = (ip: string): boolean => !notDialled.has(hostKind(ip))
+
 // The system's resolver takes `2852039166`, `0xa9fea9fe` and `169.254.43518` for 169.254.169.254.
 const looksLikeNumber = /(?:^|\.)(?:0x[0-9a-f]*|[0-9]+)\.?$/i
 

@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import type { Request } from "../protocol/RemotingCommand.ts"
 import * as Remoting from "../transport/RemotingClient.ts"
 import type { RpcHook } from "../transport/RpcHook.ts"
+import { isDialled } from "./AddressPolicy.ts"
 import type { ClientConfig } from "./ClientConfig.ts"
 import * as NamespaceRpcHook from "./NamespaceRpcHook.ts"
 import { signer } from "./SessionCredentials.ts"
@@ -49,11 +50,19 @@ const unwrapped = (namespace: string, remoting: Remoting.RemotingClient): Remoti
 
 /**
  * The remoting client of an instance: with TLS, namespaces, signatures and the VIP channel as the configuration says.
- * `isBroker` tells a broker's address from a name server's.
+ * `isBroker` tells a broker's address from a name server's; `own` are the name servers that the user gives, whose names may
+ * stand for any address.
  */
-export const make = Effect.fnUntraced(function* (config: ClientConfig, isBroker: (address: string) => boolean) {
+export const make = Effect.fnUntraced(function* (
+  config: ClientConfig,
+  isBroker: (address: string) => boolean,
+  own: ReadonlyArray<string>
+) {
   const { namespace, tls } = config
-  const settings = { ...config.remoting, rpcHook: rpcHook(config), ...(tls === undefined ? {} : { tls }) }
+  const given = new Set(own)
+  const mayReach =
+    config.allowAddress === undefined ? (address: string, ip: string) => given.has(address) || isDialled(ip) : undefined
+  const settings = { ...config.remoting, rpcHook: rpcHook(config), mayReach, ...(tls === undefined ? {} : { tls }) }
   const remoting = yield* Remoting.make(settings)
   const unwrapping = namespace === undefined ? remoting : unwrapped(namespace, remoting)
   if (tls?.insecure === true) {

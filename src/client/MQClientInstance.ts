@@ -192,7 +192,7 @@ const acquire = Effect.fnUntraced(function* (
   const remoting = yield* step(
     "3.3",
     "start MQClientAPI, the remoting client",
-    InstanceRemoting.make(config, (address) => brokers.brokerOf(address) !== undefined)
+    InstanceRemoting.make(config, (address) => brokers.brokerOf(address) !== undefined, addresses.fixed)
   )
   yield* remoting.onOpened(() => notify)
   yield* remoting.onClosed(() => notify)

@@ -125,12 +125,12 @@ export const make = Effect.fnUntraced(function* (
     function* (endpoint: Endpoint) {
       const { address } = endpoint
       const servername = config.tls?.servername ?? hostNames.get(address)
-      const stream = yield* wire.connect(
-        address,
-        config.tls === undefined || servername === undefined
-          ? config
-          : { ...config, tls: { ...config.tls, servername } }
-      )
+      const { mayReach } = config
+      const stream = yield* wire.connect(address, {
+        connectTimeoutMillis: config.connectTimeoutMillis,
+        tls: config.tls === undefined || servername === undefined ? config.tls : { ...config.tls, servername },
+        mayReach: mayReach === undefined ? undefined : (ip) => mayReach(address, ip)
+      })
       const connection = makeConnection({
         ...config,
         address,

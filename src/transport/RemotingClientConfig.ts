@@ -28,6 +28,8 @@ export interface RemotingClientConfig {
   readonly serializeType: SerializeType
   /** Speaks TLS with every address; plain text by default (Java `useTLS`). */
   readonly tls?: TlsOptions | undefined
+  /** Which of the IP addresses that an address' host name stands for may be dialled; all by default. */
+  readonly mayReach?: ((address: string, ip: string) => boolean) | undefined
   /** Sees every request and answer; none by default. */
   readonly rpcHook?: RpcHook | undefined
 }

@@ -2,6 +2,7 @@ import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import { Effect, Exit, FiberSet, Layer } from "effect"
 import type { Scope } from "effect"
 import { Socket } from "effect/socket"
+import * as Dns from "node:dns"
 import * as Net from "node:net"
 import * as Millis from "../message/Millis.ts"
 import * as Address from "./Address.ts"
@@ -46,13 +47,33 @@ const kinds: Readonly<Record<string, WireErrorKind>> = {
   EMFILE: "exhausted",
   ENFILE: "exhausted",
   ENOBUFS: "exhausted",
-  ENOMEM: "exhausted"
+  ENOMEM: "exhausted",
+  ERR_ADDRESS_NOT_ALLOWED: "not-allowed"
 }
 
 const kindOf = (cause: unknown): WireErrorKind => {
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined
   return (typeof code === "string" ? kinds[code] : undefined) ?? "unknown"
 }
+
+/** No address of a host name may be dialled. */
+const NOT_ALLOWED = "ERR_ADDRESS_NOT_ALLOWED"
+
+/** A resolver that leaves out what may not be dialled: what stands in a name server's answer is one thing, what DNS makes of it another. */
+const onlyReachable =
+  (lookup: Net.LookupFunction, mayReach: (ip: string) => boolean): Net.LookupFunction =>
+  (host, options, callback) =>
+    lookup(host, options, (error, found, family) => {
+      if (error !== null) return callback(error, found, family)
+      const all = typeof found === "string" ? [{ address: found, family: family ?? Net.isIP(found) }] : found
+      const left = all.filter((one) => mayReach(one.address))
+      const [first] = left
+      if (first === undefined) {
+        const refused = new Error(`${host} is ${all.map((one) => one.address).join(", ")}, which may not be dialled`)
+        return callback(Object.assign(refused, { code: NOT_ALLOWED }), [])
+      }
+      return typeof found === "string" ? callback(null, first.address, first.family) : callback(null, left)
+    })
 
 const fromSocketError =
   (address: string, operation: "read" | "write") =>
@@ -208,7 +229,7 @@ const toByteStream = Effect.fnUntraced(function* (
 
 const connect =
   (options: TcpWireOptions): Wire["Service"]["connect"] =>
-  (address, { connectTimeoutMillis, tls }) =>
+  (address, { connectTimeoutMillis, mayReach, tls }) =>
     Effect.suspend(() => {
       const target = Address.parse(address)
       if (target instanceof Address.AddressError) {
@@ -223,7 +244,11 @@ const connect =
         noDelay: true,
         autoSelectFamily: true,
         autoSelectFamilyAttemptTimeout: Math.max(10, Math.ceil(connectTimeoutMillis / ATTEMPTS)),
-        ...(options.lookup === undefined ? {} : { lookup: options.lookup })
+        ...(mayReach !== undefined
+          ? { lookup: onlyReachable(options.lookup ?? Dns.lookup, mayReach) }
+          : options.lookup === undefined
+            ? {}
+            : { lookup: options.lookup })
       }
       const socket = tls === undefined ? dial(address, netOptions) : dialTls(address, netOptions, tls)
       const inTime = Effect.timeoutOrElse(socket, {

@@ -15,6 +15,7 @@ export const WireErrorKind = Schema.Literals([
   "in-use",
   "tls",
   "exhausted",
+  "not-allowed",
   "unknown"
 ])
 
@@ -34,6 +35,8 @@ export const wireErrorHints: Readonly<Record<WireErrorKind, string>> = {
   tls: "the TLS handshake failed; check certificates and whether the server speaks TLS",
   exhausted:
     "this process or its host has no file descriptors or memory left for a socket; close some, or raise the limit (ulimit -n)",
+  "not-allowed":
+    "its host name stands for addresses that are not dialled: link-local, unspecified, multicast or broadcast ones; give the server another name, or let the option allowAddress allow this one",
   unknown: "see the cause"
 }
 
@@ -84,11 +87,16 @@ export class Wire extends Context.Service<
   {
     /**
      * Opens a stream that is closed with the scope. Interruptible; fails with a {@link WireError} of `connect`. With
-     * `tls` it is encrypted, or there is none.
+     * `tls` it is encrypted, or there is none. Of the addresses that a host name stands for, only those are dialled that
+     * `mayReach` says yes to; none of them is kind `not-allowed`.
      */
     readonly connect: (
       address: string,
-      options: { readonly connectTimeoutMillis: number; readonly tls?: TlsOptions | undefined }
+      options: {
+        readonly connectTimeoutMillis: number
+        readonly tls?: TlsOptions | undefined
+        readonly mayReach?: ((ip: string) => boolean) | undefined
+      }
     ) => Effect.Effect<ByteStream, WireError, Scope.Scope>
     /**
      * Accepts streams until the scope closes; port 0 takes a free port, and the result names it. `onConnection` runs in

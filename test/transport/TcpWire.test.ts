@@ -157,6 +157,27 @@ describe("TcpWire", () => {
     }).pipe(Effect.provide(TcpWire.layerWith({ lookup: resolvesTo("127.0.0.1") })))
   )
 
+  it.live("of a name's addresses, only those are dialled that may be reached", () =>
+    Effect.gen(function* () {
+      const server = yield* okServer("127.0.0.1:0")
+      const wire = yield* Wire
+      const asked: Array<string> = []
+      const mayReach = (ip: string) => {
+        asked.push(ip)
+        return ip === "127.0.0.1"
+      }
+      const port = portOf(server.address)
+      const { remoteAddress } = yield* wire.connect(`several.test:${port}`, { ...options, mayReach })
+      assert.strictEqual(remoteAddress, `127.0.0.1:${port}`)
+      assert.sameMembers(asked, ["169.254.169.254", "127.0.0.1"])
+      // An address that is no name is nobody's business here.
+      yield* wire.connect(`127.0.0.1:${port}`, { ...options, mayReach: () => false })
+      const error = yield* Effect.flip(wire.connect(`none.test:${port}`, { ...options, mayReach: () => false }))
+      assert.deepStrictEqual([error.kind, error.operation], ["not-allowed", "connect"])
+      assert.include(String(error.cause), "none.test is 169.254.169.254, 127.0.0.1, which may not be dialled")
+    }).pipe(Effect.scoped, Effect.provide(TcpWire.layerWith({ lookup: resolvesTo("169.254.169.254", "127.0.0.1") })))
+  )
+
   it.live("closing the client while it dials takes no time", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()

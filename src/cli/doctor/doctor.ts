@@ -284,7 +284,8 @@ export const run = Effect.fnUntraced(function* (input: DoctorInput) {
     })
     const remoting = yield* InstanceRemoting.make(
       { ...ClientConfig.defaults, ...options, remoting: { connectTimeoutMillis: Checks.TIMEOUT_MILLIS } },
-      () => true
+      () => true,
+      parseNamesrvAddr(input.namesrv ?? "").addresses
     )
     const answering = yield* nameServers(report, remoting, input.namesrv, options.tls)
     const infos = answering.flatMap(({ finding }) => (finding.info === undefined ? [] : [finding.info]))

@@ -109,6 +109,27 @@ describe("absurd routes behind a proxy", () => {
     ).pipe(log.provide)
   })
 
+  it.live("A5: a name that stands for a link-local address: it is not dialled, unless allowAddress says so", () =>
+    proxied(
+      {
+        lookup: (host, { all }, callback) => {
+          const address = host === "metadata.test" ? "169.254.169.254" : "127.0.0.1"
+          if (all === true) callback(null, [{ address, family: 4 }])
+          else callback(null, address, 4)
+        }
+      },
+      Effect.gen(function* () {
+        yield* changing((route) => at(route, "metadata.test:80"))
+        const producer = yield* startProducer({ producer: { readiness: "nameServer", createTopicKey: "orders" } })
+        const { attempts, outcome, reason } = yield* Effect.flip(producer.send(text("orders")))
+        assert.deepInclude(reason, { _tag: "ConnectFailed", kind: "not-allowed", address: "metadata.test:80" })
+        assert.include(reason.message, "allowAddress")
+        assert.strictEqual(outcome, "not-sent")
+        assert.isAtLeast(attempts.length, 1)
+      })
+    )
+  )
+
   for (const [address, problem, words] of [
     ["/127.0.0.1:10911", "address-unreadable", "begins with a slash"],
     [`${"a".repeat(1 << 20)}:1`, "address-unreadable", "more than 255 characters"],
