@@ -1,4 +1,5 @@
 import { Clock, Effect } from "effect"
+import { monotonicMillis } from "../transport/Deadline.ts"
 
 /** A few lines of log for something that a peer can cause as often as it likes. */
 export interface LogLimit {
@@ -18,7 +19,7 @@ export const make = (): LogLimit => {
   return {
     warn: (line) =>
       Clock.clockWith((clock) => {
-        const now = Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+        const now = monotonicMillis(clock)()
         if (now - begin >= PERIOD_MILLIS) {
           begin = now
           told = 0
