@@ -173,6 +173,21 @@ export {
   UnknownBroker,
   UnknownCluster
 } from "./admin/AdminError.ts"
+export * as AllocateStrategy from "./consumer/rebalance/AllocateStrategy.ts"
+export * as ConsumeResult from "./consumer/ConsumeResult.ts"
+export { DefaultMQPushConsumer, type DefaultMQPushConsumerShape } from "./consumer/DefaultMQPushConsumer.ts"
+export * as MessageListener from "./consumer/MessageListener.ts"
+export * as ReconsumePolicy from "./consumer/ReconsumePolicy.ts"
+export * as Subscription from "./consumer/subscription/Subscription.ts"
+export type { ConsumerOnlyOptions, PushConsumerOptions } from "./consumer/ConsumerOptions.ts"
+export type { ConsumerCounters } from "./consumer/ConsumerCounters.ts"
+export type { DrainReport } from "./consumer/ConsumerRun.ts"
+export type { ConsumerProblem, ConsumerState, QueueState } from "./consumer/ConsumerState.ts"
+export { type OffsetEntry, type OffsetStore, OffsetStoreError } from "./consumer/offset/OffsetStore.ts"
+export type { ConsumeFromWhere } from "./consumer/offset/StartOffset.ts"
+export type { QueuePhase } from "./consumer/queue/ProcessQueue.ts"
+export type { ReceivedMessage } from "./consumer/ReceivedMessage.ts"
+
 export { type AnyError, explain } from "./explain/Explain.ts"
 export type { BrokerAddress, IfExists } from "./admin/AdminContext.ts"
 export type { ClientConnection, ConsumeProgress, ConsumerConnections, QueueProgress } from "./admin/Clients.ts"

@@ -57,6 +57,27 @@ const subRooms: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ["producer/bulk", below("producer/ProducerConfig.ts", "producer/queue", "producer/send", "producer/telemetry")],
   ["producer/transaction", below("producer/ProducerConfig.ts", "producer/queue", "producer/send")],
   ["producer/reply", below("producer/ProducerConfig.ts", "producer/queue", "producer/send")],
+  ["consumer/subscription", below()],
+  ["consumer/offset", below()],
+  ["consumer/rebalance", below()],
+  ["consumer/queue", below()],
+  ["consumer/ReceivedMessage.ts", below()],
+  ["consumer/ConsumeResult.ts", below()],
+  ["consumer/ConsumerCounters.ts", below()],
+  ["consumer/ReconsumePolicy.ts", below()],
+  ["consumer/MessageListener.ts", below("consumer/ConsumeResult.ts", "consumer/ReceivedMessage.ts")],
+  ["consumer/pull", below("consumer/ReceivedMessage.ts", "consumer/queue")],
+  [
+    "consumer/consume",
+    below(
+      "consumer/ReceivedMessage.ts",
+      "consumer/ConsumeResult.ts",
+      "consumer/ConsumerCounters.ts",
+      "consumer/ReconsumePolicy.ts",
+      "consumer/MessageListener.ts",
+      "consumer/queue"
+    )
+  ],
   ["embedded/server", below()],
   ["embedded/store", below("embedded/server")],
   ["embedded/broker", below("embedded/server", "embedded/store")],

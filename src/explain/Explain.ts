@@ -4,6 +4,7 @@ import type { RecallError } from "../producer/Recall.ts"
 import type { SendError } from "../producer/send/SendError.ts"
 import { adminExplainers, type AdminOnlyReason, adminSurroundings } from "./AdminErrors.ts"
 import { clientExplainers, type ClientReason, startSurroundings } from "./ClientErrors.ts"
+import { consumerExplainers, type ConsumerReason } from "./ConsumerErrors.ts"
 import { type ByTag, explainBy, type Explainers, type Explanation, type Surroundings } from "./Explanation.ts"
 import { messageExplainers, type MessageReason } from "./MessageErrors.ts"
 import { producerExplainers, type ProducerReason, producerSurroundings } from "./ProducerErrors.ts"
@@ -20,6 +21,7 @@ type AnyReason =
   | TransportReason
   | ClientReason
   | ProducerReason
+  | ConsumerReason
   | AdminOnlyReason
   | OuterError["reason"]
 
@@ -33,6 +35,7 @@ export const explainers: Explainers<AnyReason> = {
   ...transportExplainers,
   ...clientExplainers,
   ...producerExplainers,
+  ...consumerExplainers,
   ...adminExplainers
 }
 

@@ -15,6 +15,8 @@ export const RESERVED_PRODUCER_GROUPS: ReadonlySet<string> = new Set([
 ])
 /** The consumer group of a consumer that was given none; reserved. */
 export const DEFAULT_CONSUMER_GROUP = "DEFAULT_CONSUMER"
+/** Groups that no consumer of a user may have. */
+export const RESERVED_CONSUMER_GROUPS: ReadonlySet<string> = new Set([DEFAULT_CONSUMER_GROUP])
 /** Prefix of the topic from which a consumer group reads what it failed to process. */
 export const RETRY_GROUP_TOPIC_PREFIX = "%RETRY%"
 /** Prefix of the topic that keeps what a consumer group gave up on. */

@@ -14,6 +14,7 @@ import {
   StartReason
 } from "../../src/client/ClientError.ts"
 import { CredentialsUnavailable } from "../../src/client/SessionCredentials.ts"
+import { OffsetStoreError } from "../../src/consumer/offset/OffsetStore.ts"
 import * as Main from "../../src/index.ts"
 import { TopicDecodeError } from "../../src/message/Topic.ts"
 import { RecallError, RecallReason } from "../../src/producer/Recall.ts"
@@ -26,7 +27,7 @@ import { DecodeError } from "../../src/protocol/DecodeError.ts"
 import { FrameError } from "../../src/protocol/FrameError.ts"
 import * as Protocol from "../../src/protocol/index.ts"
 import { AddressError } from "../../src/transport/Address.ts"
-import { ConnectFailed, RequestTimeout } from "../../src/transport/RemotingError.ts"
+import { AnswersNotRead, ConnectFailed, RequestTimeout } from "../../src/transport/RemotingError.ts"
 import { WireError, WireErrorKind } from "../../src/transport/Wire.ts"
 import { type ErrorsOf, errorsOf } from "../support/publicErrors.ts"
 
@@ -44,10 +45,12 @@ describe("explain", () => {
       ...ReplyFailure.members,
       ...TransactionFailure.members,
       AddressError,
+      AnswersNotRead,
       CompressionError,
       CredentialsUnavailable,
       DecodeError,
       FrameError,
+      OffsetStoreError,
       TopicDecodeError,
       WireError
     ]

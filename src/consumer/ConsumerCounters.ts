@@ -1,0 +1,37 @@
+/** What a consumer has counted since it was started. */
+export interface ConsumerCounters {
+  /** Messages that pulls brought and that passed the filter. */
+  received: number
+  /** Messages whose handlers consumed them. */
+  succeeded: number
+  /** Messages that are to come again, whyever. */
+  reconsumeLater: number
+  /** Messages that went to the dead-letter topic because the handler or the policy said so. */
+  deadLettered: number
+  /** Deliveries that ended with a typed failure. */
+  failures: number
+  /** Deliveries that ended with a defect, or were interrupted from inside the handler. */
+  defects: number
+  /** Deliveries that took longer than `consumeTimeout`. */
+  timeouts: number
+  /** Messages that a broker sent and the filter here did not let pass: their tags have a hash in common with a wanted one. */
+  filtered: number
+  /** Results of handlers that came when the queue had been given up: they count for nothing, the message comes again. */
+  late: number
+  /** Send-backs that were not acknowledged; each is tried again. */
+  sendBackFailures: number
+}
+
+/** Nothing counted. */
+export const make = (): ConsumerCounters => ({
+  received: 0,
+  succeeded: 0,
+  reconsumeLater: 0,
+  deadLettered: 0,
+  failures: 0,
+  defects: 0,
+  timeouts: 0,
+  filtered: 0,
+  late: 0,
+  sendBackFailures: 0
+})

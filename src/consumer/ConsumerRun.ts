@@ -1,0 +1,616 @@
+import { Clock, Deferred, Effect, Fiber, FiberMap, Queue, Random } from "effect"
+import type { ApiError, RouteUnavailable } from "../client/ClientError.ts"
+import type { PublishedRoute } from "../client/ClientMembers.ts"
+import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
+import * as ForeignText from "../message/ForeignText.ts"
+import { isRetryTopic, RETRY_GROUP_TOPIC_PREFIX } from "../message/MixAll.ts"
+import { SysFlag } from "../message/SysFlag.ts"
+import { MessageConst } from "../protocol/MessageProperties.ts"
+import * as MessageQueue from "../message/MessageQueue.ts"
+import * as RouteQueues from "../client/RouteQueues.ts"
+import type { SubscriptionData } from "../protocol/HeartbeatData.ts"
+import type { PullPosition } from "../client/PullOutcome.ts"
+import type { MessageExt } from "../message/MessageExt.ts"
+import type { Consumption, Received } from "./consume/Consumption.ts"
+import type { ConsumerCounters } from "./ConsumerCounters.ts"
+import type { OffsetStore } from "./offset/OffsetStore.ts"
+import * as StartOffset from "./offset/StartOffset.ts"
+import * as PullLoop from "./pull/PullLoop.ts"
+import { type CacheTotals, ProcessQueue } from "./queue/ProcessQueue.ts"
+import type { AllocateStrategy } from "./rebalance/AllocateStrategy.ts"
+import { membersOf } from "./rebalance/Members.ts"
+import type { ReceivedMessage } from "./ReceivedMessage.ts"
+
+/** A queue that is owned, in the present generation. */
+export type OwnedQueue = ProcessQueue<ReceivedMessage>
+
+/** What of a consumer's configuration the run works with; times are milliseconds, sizes bytes. */
+export interface RunConfig {
+  readonly group: string
+  readonly strategy: AllocateStrategy
+  readonly consumeFromWhere: StartOffset.ConsumeFromWhere
+  readonly pullBatchSize: number
+  readonly pullBatchSizeInBytes: number
+  readonly pullIntervalMillis: number
+  readonly pullThresholdForQueue: number
+  readonly pullThresholdBytesForQueue: number
+  readonly pullThresholdForAll: number
+  readonly pullThresholdBytesForAll: number
+  readonly consumeConcurrentlyMaxSpan: number
+  readonly revokeDrainMillis: number
+}
+
+/** What a consumer gives up when it closes, and how that went. */
+export interface DrainReport {
+  /** Handlers that ended by themselves in the time for it. */
+  readonly finished: number
+  /** Handlers that were interrupted; their messages come again. */
+  readonly interrupted: number
+  /** Messages that were cached and that no handler had got; they come again. */
+  readonly discarded: number
+  /** Queues whose last position could not be written: `topic@broker@id`. */
+  readonly notPersisted: ReadonlyArray<string>
+}
+
+/** What the run works with. */
+export interface RunOptions {
+  readonly config: RunConfig
+  readonly instance: MQClientInstanceShape
+  readonly store: OffsetStore
+  readonly consumption: Consumption
+  readonly counters: ConsumerCounters
+  /** What is subscribed to, by topic, the group's retry topic included. */
+  readonly subscriptions: () => ReadonlyMap<string, SubscriptionData>
+  /** Gives a message back that cannot be handed to a handler: its body cannot be unpacked. */
+  readonly unreadable: (received: Received, error: Error) => Effect.Effect<void>
+  /** Notes that something is wrong, under a key, or that it is not any more. */
+  readonly problem: (key: string, text: string | undefined) => Effect.Effect<void>
+  /** Something that is seen from outside has changed. */
+  readonly changed: Effect.Effect<void>
+}
+
+/** What may be asked of the one fiber that owns the table of queues. */
+type Command =
+  | { readonly _tag: "Rebalance"; readonly done: Deferred.Deferred<void> }
+  | { readonly _tag: "Close"; readonly drainMillis: number; readonly done: Deferred.Deferred<DrainReport> }
+  | {
+      readonly _tag: "Retake"
+      readonly queue: OwnedQueue
+      readonly offset: number | undefined
+      readonly done: Deferred.Deferred<void>
+    }
+
+/** How long a new owner waits before it reads where its queue begins, so that the old one has written it; as in Java. */
+const HANDOVER_MILLIS = 500
+/** A pull that is older than this does not come any more: the queue is given up and taken again, as in Java. */
+const PULL_MAX_IDLE_MILLIS = 120_000
+/** The pause after a start offset that could not be read; it doubles up to the second one. */
+const LOCATE_PAUSE_MILLIS = 1_000
+const MAX_LOCATE_PAUSE_MILLIS = 30_000
+/** Milliseconds that the last writes of positions may take when the consumer closes. */
+const LAST_PERSIST_MILLIS = 5_000
+/** How many positions are written to one broker at once. */
+const PERSISTS_AT_ONCE = 16
+
+/** The queues of a consumer: who owns which, and what is done with them. */
+export interface ConsumerRun {
+  /** One round of rebalance; ends when the queues are taken and given up, not when their hand-over has ended. */
+  readonly rebalance: Effect.Effect<void>
+  /** Waits until it is known of every owned queue where it begins, or that this cannot be read now. */
+  readonly awaitLocated: Effect.Effect<void>
+  /** Writes the positions that have moved since they were last written. */
+  readonly persist: Effect.Effect<void>
+  /** Gives everything up: see {@link DrainReport}. */
+  readonly close: (drainMillis: number) => Effect.Effect<DrainReport>
+  /** The queues that are owned, sorted. */
+  readonly owned: () => ReadonlyArray<OwnedQueue>
+  /** The members of the group by the last answer that named any. */
+  readonly members: () => ReadonlyArray<string>
+  /** What all queues have cached. */
+  readonly totals: Readonly<CacheTotals>
+  /** Pauses queues, or whole topics, or lets them go on. */
+  readonly pause: (which: (queue: MessageQueue.MessageQueue) => boolean, paused: boolean) => void
+  /** Lets no pull and no handler begin, or lets them begin again. */
+  readonly suspend: (suspended: boolean) => void
+  /** Waits until the owned queues have been processed up to where they end now. */
+  readonly caughtUp: Effect.Effect<void, ApiError | RouteUnavailable>
+}
+
+/**
+ * Starts the fiber that owns the table of queues, in the current scope. Rebalances, resets and the close are commands to it,
+ * so that none of them meets another half done; pulls and handlers report to it with their queue, and what reports for a
+ * queue that is not owned any more counts for nothing.
+ *
+ * Source: RocketMQ `RebalanceImpl`, `RebalancePushImpl`.
+ */
+export const make = Effect.fnUntraced(function* (options: RunOptions) {
+  const { changed, config, consumption, instance, problem, store } = options
+  const { group } = config
+  const clock = yield* Clock.Clock
+  const random = yield* Random.Random
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const table = new Map<string, OwnedQueue>()
+  const totals: CacheTotals = { count: 0, bytes: 0 }
+  const commands = yield* Queue.unbounded<Command>()
+  /** By queue, the hand-over of a generation that is being given up. */
+  const revoking = yield* FiberMap.make<string, void, never>()
+  const parked = new Map<OwnedQueue, Set<() => void>>()
+  const waiters = new Set<() => void>()
+  const located = new Map<OwnedQueue, Deferred.Deferred<void>>()
+  const persisted = new Map<string, number>()
+  let members: ReadonlyArray<string> = []
+  let generation = 0
+  let suspended = false
+  let closed = false
+
+  const retryTopic = RETRY_GROUP_TOPIC_PREFIX + group
+  const keyOf = (queue: OwnedQueue) => MessageQueue.key(queue.messageQueue)
+  const loopKey = (queue: OwnedQueue) => `${group}@${keyOf(queue)}`
+  const isOurs = (queue: OwnedQueue) => table.get(keyOf(queue)) === queue
+
+  /** Lets the loops of the queues look again whether there is room. */
+  const unpark = (which?: OwnedQueue) => {
+    for (const [queue, wakes] of parked) {
+      if (which !== undefined && which !== queue && queue.phase !== "full") continue
+      parked.delete(queue)
+      for (const wake of wakes) wake()
+    }
+  }
+
+  const check = () => {
+    if (waiters.size > 0) for (const waiter of waiters) waiter()
+  }
+
+  /** A message of a queue was finished: there may be room, and somebody may wait for that. */
+  const finished = (queue: OwnedQueue) => {
+    if (parked.size > 0) unpark(queue)
+    check()
+  }
+
+  const room = (queue: OwnedQueue): number => {
+    if (queue.paused || suspended || queue.revoking) {
+      queue.phase = queue.revoking ? "revoking" : "suspended"
+      return 0
+    }
+    const left = Math.min(
+      config.pullThresholdForQueue - queue.cachedCount,
+      config.pullThresholdForAll - totals.count,
+      config.pullBatchSize
+    )
+    if (
+      left <= 0 ||
+      queue.cachedBytes >= config.pullThresholdBytesForQueue ||
+      totals.bytes >= config.pullThresholdBytesForAll ||
+      queue.span >= config.consumeConcurrentlyMaxSpan
+    ) {
+      queue.phase = "full"
+      return 0
+    }
+    return left
+  }
+
+  const awaitRoom = (queue: OwnedQueue) =>
+    Effect.callback<void>((resume) => {
+      if (queue.dropped || (!queue.paused && !suspended && room(queue) > 0)) return resume(Effect.void)
+      const wake = () => resume(Effect.void)
+      const wakes = parked.get(queue) ?? new Set()
+      parked.set(queue, wakes.add(wake))
+      return Effect.sync(() => {
+        wakes.delete(wake)
+        if (wakes.size === 0 && parked.get(queue) === wakes) parked.delete(queue)
+      })
+    })
+
+  /** Writes a position, acknowledged. Gives whether it was written. */
+  const persistOne = (queue: OwnedQueue) =>
+    Effect.suspend(() => {
+      const offset = queue.consumeOffset
+      const key = keyOf(queue)
+      if (offset === undefined || persisted.get(key) === offset) return Effect.succeed(true)
+      return store.persist(group, { queue: queue.messageQueue, offset }).pipe(
+        Effect.matchEffect({
+          onSuccess: () => {
+            persisted.set(key, offset)
+            queue.committedOffset = offset
+            return Effect.as(problem(`persist ${key}`, undefined), true)
+          },
+          onFailure: (error) => Effect.as(problem(`persist ${key}`, error.message), false)
+        })
+      )
+    })
+
+  /** Writes positions side by side, broker by broker: one that does not answer holds up no other. */
+  const persistAll = (queues: ReadonlyArray<OwnedQueue>) => {
+    const byBroker = new Map<string, Array<OwnedQueue>>()
+    for (const queue of queues) {
+      const { brokerName } = queue.messageQueue
+      const known = byBroker.get(brokerName)
+      if (known === undefined) byBroker.set(brokerName, [queue])
+      else known.push(queue)
+    }
+    return Effect.map(
+      Effect.forEach(
+        byBroker.values(),
+        (ofBroker) =>
+          Effect.forEach(ofBroker, (queue) => Effect.map(persistOne(queue), (written) => ({ queue, written })), {
+            concurrency: PERSISTS_AT_ONCE
+          }),
+        { concurrency: "unbounded" }
+      ),
+      (all) => all.flat()
+    )
+  }
+
+  /** A message as handlers get it: one that comes again has the topic that it was sent to. */
+  const receive = (queue: OwnedQueue, message: MessageExt): ReceivedMessage => {
+    const { messageQueue } = queue
+    const { topic } = messageQueue
+    const origin = topic === retryTopic ? message.properties[MessageConst.RETRY_TOPIC] : undefined
+    return {
+      ...message,
+      topic: origin ?? topic,
+      brokerName: messageQueue.brokerName,
+      attempt: message.reconsumeTimes + 1,
+      queue: messageQueue
+    }
+  }
+
+  const accept = (queue: OwnedQueue, message: MessageExt): ReadonlyArray<Received> => {
+    const slot = queue.accept(receive(queue, message), message.queueOffset, message.body.length)
+    return slot === undefined ? [] : [slot]
+  }
+
+  /** Hands over a message whose body is packed; what counts for it until then is the instance's budget. */
+  const handOver = (queue: OwnedQueue, message: MessageExt) =>
+    instance.pulled
+      .handOver(message, (unpacked) =>
+        Effect.sync(() => {
+          if (!queue.revoking && !queue.dropped) consumption.offer(queue, accept(queue, unpacked))
+        })
+      )
+      .pipe(
+        Effect.catch((error) =>
+          Effect.forEach(accept(queue, message), (received) => options.unreadable(received, error), { discard: true })
+        )
+      )
+
+  const found = Effect.fnUntraced(function* (
+    queue: OwnedQueue,
+    { nextBeginOffset }: PullPosition,
+    messages: ReadonlyArray<MessageExt>
+  ) {
+    if (queue.dropped || queue.revoking) return
+    options.counters.received += messages.length
+    if (messages.every(({ sysFlag }) => (sysFlag & SysFlag.COMPRESSED) === 0)) {
+      consumption.offer(
+        queue,
+        messages.flatMap((message) => accept(queue, message))
+      )
+    } else {
+      // One after the other: the offsets of a queue are taken over in their order.
+      for (const message of messages) yield* handOver(queue, message)
+    }
+    // What the broker or the filter passed over is finished with what was before it.
+    queue.reach(nextBeginOffset)
+    check()
+  })
+
+  const pullContext: PullLoop.PullContext = {
+    instance,
+    group,
+    pullBatchSizeInBytes: config.pullBatchSizeInBytes,
+    pullIntervalMillis: config.pullIntervalMillis,
+    commitsOnPull: store.commitsOnPull,
+    subscriptionOf: (topic) => options.subscriptions().get(topic),
+    room,
+    awaitRoom,
+    found,
+    passed: (queue, offset) => {
+      queue.reach(offset)
+      check()
+    },
+    moved: (queue, position) =>
+      Effect.suspend(() => {
+        const from = queue.nextOffset
+        const to = position.nextBeginOffset
+        const key = keyOf(queue)
+        const text = `offset ${from} of queue ${key} is not there; group ${group} reads on at ${to} (${position.minOffset} to ${position.maxOffset})`
+        return Effect.logWarning(text).pipe(
+          Effect.andThen(to < from ? problem(`moved ${key}`, `${text}: the broker has lost messages`) : Effect.void),
+          Effect.andThen(ask((done) => ({ _tag: "Retake", queue, offset: to, done })))
+        )
+      }),
+    introduce: instance.heartbeat.sendHeartbeatToAllBroker,
+    tell: (queue, error) => {
+      queue.lastFailure = error === undefined ? undefined : ForeignText.clean(error.message)
+      return Effect.andThen(problem(`pull ${keyOf(queue)}`, queue.lastFailure), changed)
+    },
+    now,
+    chance: () => random.nextDoubleUnsafe()
+  }
+
+  /** Finds out where a queue begins, for as long as that takes, and writes it where it was decided now. */
+  const locate = Effect.fnUntraced(function* (queue: OwnedQueue) {
+    const key = keyOf(queue)
+    const known = located.get(queue)
+    for (let failures = 0; !queue.dropped; failures++) {
+      const start = yield* Effect.result(
+        StartOffset.resolve(instance, store, group, queue.messageQueue, config.consumeFromWhere)
+      )
+      if (start._tag === "Success") {
+        const { isNew, offset } = start.success
+        queue.locate(offset)
+        queue.lastFailure = undefined
+        yield* problem(`locate ${key}`, undefined)
+        if (isNew) yield* persistOne(queue)
+        else persisted.set(key, offset)
+        queue.committedOffset ??= isNew ? undefined : offset
+        break
+      }
+      queue.phase = "failing"
+      queue.lastFailure = ForeignText.clean(start.failure.message)
+      yield* problem(`locate ${key}`, queue.lastFailure)
+      if (known !== undefined) yield* Deferred.succeed(known, undefined)
+      yield* Effect.sleep(Math.min(MAX_LOCATE_PAUSE_MILLIS, LOCATE_PAUSE_MILLIS * 2 ** Math.min(failures, 5)))
+    }
+    if (known !== undefined) yield* Deferred.succeed(known, undefined)
+    yield* changed
+  })
+
+  /** Takes a queue: a new generation, its place in the table, and its loop. */
+  const take = (messageQueue: MessageQueue.MessageQueue, handover: boolean, at?: number) =>
+    Effect.suspend(() => {
+      const queue: OwnedQueue = new ProcessQueue(messageQueue, ++generation, totals, finished)
+      const key = keyOf(queue)
+      table.set(key, queue)
+      const known = Deferred.makeUnsafe<void>()
+      located.set(queue, known)
+      persisted.delete(key)
+      const arrive = Effect.gen(function* () {
+        // A generation of ours that is still being given up ends first.
+        yield* FiberMap.get(revoking, key).pipe(
+          Effect.flatMap((fiber) => (fiber._tag === "Some" ? Effect.asVoid(Fiber.await(fiber.value)) : Effect.void))
+        )
+        if (handover) yield* Effect.sleep(HANDOVER_MILLIS)
+        if (at === undefined) yield* locate(queue)
+        else {
+          queue.locate(at)
+          yield* persistOne(queue)
+          yield* Deferred.succeed(known, undefined)
+        }
+        yield* PullLoop.run(pullContext, queue)
+      })
+      return instance.pullMessageService.start(loopKey(queue), arrive)
+    })
+
+  const forget = (queue: OwnedQueue) => {
+    queue.drop()
+    consumption.drop(queue)
+    located.delete(queue)
+    parked.delete(queue)
+    unpark()
+    check()
+  }
+
+  /**
+   * Gives a queue up: no pull and no handler begins from now on, its position is written at once for who takes it, what runs
+   * may end for a moment, and then the position is written for the last time.
+   */
+  const revoke = (queue: OwnedQueue) =>
+    Effect.suspend(() => {
+      const key = keyOf(queue)
+      queue.revoking = true
+      queue.phase = "revoking"
+      table.delete(key)
+      consumption.drop(queue)
+      const leave = Effect.gen(function* () {
+        yield* persistOne(queue)
+        yield* Effect.timeoutOption(consumption.awaitIdle(queue), config.revokeDrainMillis)
+        yield* persistOne(queue)
+        forget(queue)
+        consumption.interrupt(queue)
+        for (const problemKey of ["persist", "locate", "pull", "moved"])
+          yield* problem(`${problemKey} ${key}`, undefined)
+      })
+      return Effect.andThen(
+        instance.pullMessageService.stop(loopKey(queue)),
+        Effect.asVoid(FiberMap.run(revoking, key, leave, { startImmediately: true }))
+      )
+    })
+
+  /** The queues of a topic that are this member's share; undefined when that cannot be said now. */
+  const shareOf = Effect.fnUntraced(function* (topic: string, route: PublishedRoute) {
+    const queues = RouteQueues.readable(route.topic, route.data).toSorted(MessageQueue.compare)
+    const present = queues.length === 0 ? undefined : yield* membersOf(instance, group, route.data)
+    if (present === undefined) return undefined
+    members = present
+    // Nobody but this member, said twice: there is nobody to wait for.
+    const alone =
+      present.length === 1 &&
+      present[0] === instance.clientId &&
+      (yield* membersOf(instance, group, route.data))?.length === 1
+    const share = yield* Effect.result(
+      Effect.try(() =>
+        config.strategy.allocate({
+          consumerGroup: group,
+          currentCID: instance.clientId,
+          mqAll: queues,
+          cidAll: present
+        })
+      )
+    )
+    const key = `strategy ${topic}`
+    if (share._tag === "Failure") {
+      yield* problem(
+        key,
+        `the strategy ${config.strategy.name} failed for topic ${topic}: ${String(share.failure.cause)}`
+      )
+      return undefined
+    }
+    yield* problem(key, undefined)
+    return { alone, queues: new Map(share.success.map((queue) => [MessageQueue.key(queue), queue])) }
+  })
+
+  const rebalance = Effect.gen(function* () {
+    if (closed) return
+    const subscriptions = options.subscriptions()
+    let moved = false
+    for (const topic of subscriptions.keys()) {
+      const route = instance.routes.topicRouteTable.get(topic)
+      const absent = route === undefined || route.borrowed
+      yield* problem(`topic ${topic}`, absent && !isRetryTopic(topic) ? `topic ${topic} has no route` : undefined)
+      if (absent) continue
+      const share = yield* shareOf(topic, route)
+      if (share === undefined) continue
+      const owned = [...table.values()]
+      for (const queue of owned) {
+        const { messageQueue } = queue
+        if (messageQueue.topic !== topic) continue
+        const idle = queue.phase === "pulling" && now() - (queue.lastPullAt ?? now()) > PULL_MAX_IDLE_MILLIS
+        if (idle)
+          yield* Effect.logError(`the pull of queue ${keyOf(queue)} does not come back: a bug; it is taken again`)
+        if (share.queues.has(keyOf(queue)) && !idle) continue
+        moved = true
+        yield* revoke(queue)
+      }
+      for (const [key, messageQueue] of share.queues) {
+        if (table.has(key)) continue
+        moved = true
+        yield* take(messageQueue, !share.alone)
+      }
+    }
+    const rest = [...table.values()]
+    for (const queue of rest) {
+      if (subscriptions.has(queue.messageQueue.topic)) continue
+      moved = true
+      yield* revoke(queue)
+    }
+    if (moved) yield* changed
+  })
+
+  const close = Effect.fnUntraced(function* (drainMillis: number) {
+    closed = true
+    const queues = [...table.values()]
+    const begun = consumption.running()
+    for (const queue of queues) {
+      queue.revoking = true
+      queue.phase = "revoking"
+    }
+    let discarded = 0
+    for (const queue of queues) discarded += consumption.drop(queue)
+    yield* Effect.forEach(queues, (queue) => instance.pullMessageService.stop(loopKey(queue)), {
+      concurrency: "unbounded",
+      discard: true
+    })
+    yield* Effect.timeoutOption(consumption.awaitIdle(), drainMillis)
+    const interrupted = consumption.running()
+    const written = yield* Effect.timeoutOption(
+      Effect.andThen(FiberMap.awaitEmpty(revoking), persistAll(queues)),
+      LAST_PERSIST_MILLIS
+    )
+    for (const queue of queues) forget(queue)
+    table.clear()
+    consumption.interrupt()
+    const missing =
+      written._tag === "Some" ? written.value.filter((one) => !one.written).map((one) => one.queue) : queues
+    const report: DrainReport = {
+      finished: Math.max(0, begun - interrupted),
+      interrupted,
+      discarded,
+      notPersisted: missing.filter((queue) => persisted.get(keyOf(queue)) !== queue.consumeOffset).map(keyOf)
+    }
+    return report
+  })
+
+  const retake = (queue: OwnedQueue, offset: number | undefined) =>
+    Effect.suspend(() => {
+      if (!isOurs(queue) || closed) return Effect.void
+      const { messageQueue } = queue
+      // Not its loop's own wish to be waited for: that is what asks.
+      return Effect.andThen(
+        Effect.sync(() => {
+          table.delete(keyOf(queue))
+          forget(queue)
+          consumption.interrupt(queue)
+        }),
+        take(messageQueue, false, offset)
+      )
+    })
+
+  const execute = (command: Command): Effect.Effect<unknown> => {
+    if (command._tag === "Close") return Deferred.completeWith(command.done, close(command.drainMillis))
+    const work = command._tag === "Rebalance" ? rebalance : retake(command.queue, command.offset)
+    return Effect.flatMap(Effect.exit(work), (exit) => Deferred.done(command.done, exit))
+  }
+
+  const ask = <A = void>(command: (done: Deferred.Deferred<A>) => Command): Effect.Effect<A> =>
+    Effect.suspend(() => {
+      const done = Deferred.makeUnsafe<A>()
+      Queue.offerUnsafe(commands, command(done))
+      return Deferred.await(done)
+    })
+
+  yield* Queue.take(commands).pipe(
+    Effect.flatMap(execute),
+    Effect.forever,
+    Effect.forkScoped({ startImmediately: true })
+  )
+
+  const caughtUp = Effect.gen(function* () {
+    const ends = yield* Effect.forEach(
+      [...table.values()],
+      (queue) => Effect.map(StartOffset.maxOffset(instance, queue.messageQueue), (end) => ({ queue, end })),
+      { concurrency: PERSISTS_AT_ONCE }
+    )
+    // A queue that was given up meanwhile is somebody else's to process.
+    const isDone = () => ends.every(({ end, queue }) => queue.dropped || (queue.consumeOffset ?? -1) >= end)
+    const context = yield* Effect.context()
+    /** By queue, the offset from which it was asked at once. */
+    const asked = new Map<OwnedQueue, number>()
+    yield* Effect.callback<void>((resume) => {
+      const waiter = () => {
+        if (isDone()) {
+          waiters.delete(waiter)
+          return resume(Effect.void)
+        }
+        for (const { end, queue } of ends) {
+          // A broker holds a pull for as long as nothing comes that the filter lets pass: it is asked once more, and answers.
+          if (queue.dropped || queue.phase !== "pulling" || queue.cachedCount > 0 || queue.nextOffset >= end) continue
+          if (asked.get(queue) === queue.nextOffset) continue
+          asked.set(queue, queue.nextOffset)
+          Effect.runForkWith(context)(
+            instance.pullMessageService.start(loopKey(queue), PullLoop.run(pullContext, queue, "ask"))
+          )
+        }
+      }
+      waiters.add(waiter)
+      waiter()
+      return Effect.sync(() => {
+        waiters.delete(waiter)
+      })
+    })
+  })
+
+  const self: ConsumerRun = {
+    rebalance: ask((done) => ({ _tag: "Rebalance", done })),
+    awaitLocated: Effect.suspend(() =>
+      Effect.forEach([...located.values()], (one) => Deferred.await(one), { concurrency: "unbounded", discard: true })
+    ),
+    persist: Effect.suspend(() => Effect.asVoid(persistAll([...table.values()]))),
+    close: (drainMillis) => ask<DrainReport>((done) => ({ _tag: "Close", drainMillis, done })),
+    owned: () => [...table.values()].toSorted((a, b) => MessageQueue.compare(a.messageQueue, b.messageQueue)),
+    members: () => members,
+    totals,
+    pause: (which, paused) => {
+      for (const queue of table.values()) if (which(queue.messageQueue)) queue.paused = paused
+      unpark()
+    },
+    suspend: (value) => {
+      suspended = value
+      consumption.suspend(value)
+      if (!value) unpark()
+    },
+    caughtUp
+  }
+  return self
+})

@@ -1,0 +1,86 @@
+import type { InstanceState } from "../client/InstanceState.ts"
+import type { ServiceState } from "../client/ServiceState.ts"
+import type { StepRecord } from "../client/StartStep.ts"
+import type { MessageQueue } from "../message/MessageQueue.ts"
+import type { ConsumerCounters } from "./ConsumerCounters.ts"
+import type { DrainReport, OwnedQueue } from "./ConsumerRun.ts"
+import type { QueuePhase } from "./queue/ProcessQueue.ts"
+
+/** One queue that a consumer owns. */
+export interface QueueState {
+  /** The queue. */
+  readonly queue: MessageQueue
+  /** Which time this is that the consumer owns a queue; a queue that comes back has a higher one. */
+  readonly generation: number
+  /** What is done with it: it is pulled, or why not. */
+  readonly phase: QueuePhase
+  /** Where the next pull begins; undefined while it is not known where the queue begins. */
+  readonly nextOffset: number | undefined
+  /** The smallest offset that is not finished; undefined while it is not known where the queue begins. */
+  readonly consumeOffset: number | undefined
+  /** What was last written as the group's offset; undefined before the first write. */
+  readonly committedOffset: number | undefined
+  /** The offset that the queue's next message will get, by the last answer; undefined before the first. */
+  readonly maxOffset: number | undefined
+  /** Messages from `consumeOffset` to `maxOffset`; undefined while either is. */
+  readonly lag: number | undefined
+  /** Messages that were pulled and are not finished. */
+  readonly cached: number
+  /** Bytes of their bodies. */
+  readonly cachedBytes: number
+  /** What the last failed pull or look-up said; undefined when the last one worked. */
+  readonly lastFailure: string | undefined
+}
+
+/** Something that keeps a consumer from doing all it should; it goes when it is over. */
+export interface ConsumerProblem {
+  /** What it is about: `pull topic@broker-a@0`, `topic orders`, `persist topic@broker-a@0`. */
+  readonly key: string
+  /** What is wrong, as a sentence. */
+  readonly text: string
+  /** Since when, in milliseconds since the epoch. */
+  readonly since: number
+}
+
+/** Everything there is to see of a consumer, in one value that can be printed as JSON. */
+export interface ConsumerState {
+  /** The consumer group. */
+  readonly consumerGroup: string
+  /** Where the consumer stands. */
+  readonly serviceState: ServiceState
+  /** The steps of its start, in the order in which they ended. */
+  readonly steps: ReadonlyArray<StepRecord>
+  /** The client ids of the group's members, sorted, by the last answer of a broker. */
+  readonly members: ReadonlyArray<string>
+  /** The queues that it owns, sorted. */
+  readonly queues: ReadonlyArray<QueueState>
+  /** Handlers that run now. */
+  readonly running: number
+  /** How many may run at once now. */
+  readonly concurrency: number
+  /** Whether it was suspended. */
+  readonly suspended: boolean
+  /** What it has counted since its start. */
+  readonly counters: Readonly<ConsumerCounters>
+  /** What is wrong now; empty when all is well. */
+  readonly problems: ReadonlyArray<ConsumerProblem>
+  /** What its last shutdown left; undefined before. */
+  readonly lastDrain: DrainReport | undefined
+  /** The client instance under it; undefined unless it is RUNNING. */
+  readonly instance: InstanceState | undefined
+}
+
+/** A queue as the state shows it. */
+export const viewOf = (queue: OwnedQueue): QueueState => ({
+  queue: queue.messageQueue,
+  generation: queue.generation,
+  phase: queue.phase,
+  nextOffset: queue.consumeOffset === undefined ? undefined : queue.nextOffset,
+  consumeOffset: queue.consumeOffset,
+  committedOffset: queue.committedOffset,
+  maxOffset: queue.maxOffset,
+  lag: queue.lag,
+  cached: queue.cachedCount,
+  cachedBytes: queue.cachedBytes,
+  lastFailure: queue.lastFailure
+})

@@ -1,0 +1,243 @@
+import { Cause, type Context, Duration, Effect, type Scope } from "effect"
+import * as ConsumeResult from "../ConsumeResult.ts"
+import type { ConsumerCounters } from "../ConsumerCounters.ts"
+import type { Batch, BatchResult, MessageListener } from "../MessageListener.ts"
+import type { ProcessQueue, Slot } from "../queue/ProcessQueue.ts"
+import { ReadyList } from "../queue/ReadyList.ts"
+import type { ReceivedMessage } from "../ReceivedMessage.ts"
+import type { ReconsumePolicy } from "../ReconsumePolicy.ts"
+import * as Workers from "./Workers.ts"
+
+/** A pulled message in its queue. */
+export type Received = Slot<ReceivedMessage>
+
+/** Messages that one call of a handler gets: one, or several of one queue. */
+interface Job {
+  readonly received: ReadonlyArray<Received>
+  /** What the handler said of each, where it said anything. */
+  results: ReadonlyArray<ConsumeResult.ConsumeResult> | undefined
+}
+
+/** Where a message goes that was not consumed: after a time, as the broker decides, or to the dead letters. */
+export type GiveBack = Duration.Duration | "broker" | "dead-letter"
+
+/** How handlers are run. */
+export interface ConsumptionOptions<E, R> {
+  readonly listener: MessageListener<E, R>
+  readonly concurrency: number
+  /** Milliseconds that a handler may take; then it is interrupted and its message comes again. */
+  readonly consumeTimeoutMillis: number
+  readonly reconsumePolicy: ReconsumePolicy
+  readonly counters: ConsumerCounters
+  /** Gives a message back, and finishes it when that is done. It waits for nothing. */
+  readonly giveBack: (received: Received, to: GiveBack) => void
+  /** Tells of a handler that failed in a way that its type does not name. */
+  readonly tell: (kind: "defect" | "timeout" | "interrupted", cause: Cause.Cause<E>, received: Received) => void
+  readonly context: Context.Context<Exclude<R, Scope.Scope>>
+  /** The monotonic clock, in milliseconds. */
+  readonly now: () => number
+}
+
+/** Runs handlers over what was pulled, and says of each message what became of it. */
+export interface Consumption {
+  /** Hands messages of an answer over; they wait for a free worker. */
+  readonly offer: (queue: ProcessQueue<ReceivedMessage>, messages: ReadonlyArray<Received>) => void
+  /** Forgets what waits of a queue that is given up. Handlers that run go on. */
+  readonly drop: (queue: ProcessQueue<ReceivedMessage>) => number
+  /** Lets no handler begin, or lets them begin again. */
+  readonly suspend: (suspended: boolean) => void
+  /** Waits until no handler of the queue runs; of none when absent. */
+  readonly awaitIdle: (queue?: ProcessQueue<ReceivedMessage>) => Effect.Effect<void>
+  /** Interrupts the handlers of the queue, or all; says how many. Their messages come again; nobody is told of a failure. */
+  readonly interrupt: (queue?: ProcessQueue<ReceivedMessage>) => number
+  readonly setConcurrency: (concurrency: number) => void
+  readonly concurrency: () => number
+  readonly running: () => number
+  /** How many messages wait for a worker. */
+  readonly waiting: () => number
+}
+
+/** How often handlers are looked at that take too long, in milliseconds. */
+const SCAN_MILLIS = 1_000
+
+/** What each message of a batch comes to. */
+const resultOf = (outcome: BatchResult, index: number): ConsumeResult.ConsumeResult => {
+  switch (outcome._tag) {
+    case "All":
+      return outcome.result
+    case "Each":
+      return outcome.results[index] ?? ConsumeResult.reconsumeLater()
+    default:
+      return index <= outcome.index ? ConsumeResult.success : ConsumeResult.reconsumeLater()
+  }
+}
+
+const isBatch = (messages: ReadonlyArray<ReceivedMessage>): messages is Batch => messages.length > 0
+
+/** Makes the workers of a consumer in the current scope. Source: RocketMQ `ConsumeMessageConcurrentlyService`. */
+export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptions<E, R>) {
+  const { consumeTimeoutMillis, counters, giveBack, listener, now, reconsumePolicy, tell } = options
+  const ready = new ReadyList<Received>()
+  /** The jobs whose handlers were interrupted because they took too long. */
+  const timedOut = new Set<Job>()
+  let suspended = false
+  /** Until then a batch that is not full waits for more, by the monotonic clock. */
+  let batchDueAt: number | undefined
+  const limit = listener._tag === "Batch" ? listener.options.maxSize : 1
+  const within =
+    listener._tag === "Batch" && listener.options.within !== undefined
+      ? Duration.toMillis(Duration.fromInputUnsafe(listener.options.within))
+      : 0
+
+  const jobOf = (received: ReadonlyArray<Received>): Job => {
+    for (const one of received) one.queue.begin(one)
+    return { received, results: undefined }
+  }
+
+  const next = (): Job | undefined => {
+    if (suspended || ready.size === 0) return undefined
+    if (limit === 1) {
+      const received = ready.take()
+      return received === undefined ? undefined : jobOf([received])
+    }
+    if (within > 0 && ready.waitingInTurn < limit) {
+      batchDueAt ??= now() + within
+      if (now() < batchDueAt) return undefined
+    }
+    batchDueAt = undefined
+    return jobOf(ready.takeMany(limit))
+  }
+
+  const handler = (job: Job): Effect.Effect<void, E, R> => {
+    if (listener._tag === "Concurrently") {
+      const [received] = job.received
+      if (received === undefined) return Effect.void
+      return Effect.map(listener.handler(received.message), (result) => {
+        if (result !== undefined) job.results = [result]
+      })
+    }
+    const messages = job.received.map(({ message }) => message)
+    if (!isBatch(messages)) return Effect.void
+    return Effect.map(listener.handler(messages), (outcome) => {
+      if (outcome !== undefined) job.results = messages.map((_, index) => resultOf(outcome, index))
+    })
+  }
+
+  const policyFor = (received: Received): GiveBack => {
+    try {
+      const delay = reconsumePolicy.delay(received.message.attempt)
+      return delay === "broker" || delay === "dead-letter" ? delay : Duration.fromInputUnsafe(delay)
+    } catch {
+      // The user's own policy; the broker's table is what there would be without it.
+      return "broker"
+    }
+  }
+
+  const apply = (received: Received, result: ConsumeResult.ConsumeResult) => {
+    if (received.queue.dropped) {
+      counters.late++
+      return
+    }
+    if (result._tag === "Success") {
+      counters.succeeded++
+      received.queue.lastConsumeAt = now()
+      received.queue.finish(received)
+      return
+    }
+    const to =
+      result._tag === "DeadLetter"
+        ? "dead-letter"
+        : result.after === undefined
+          ? policyFor(received)
+          : result.after === "broker"
+            ? "broker"
+            : Duration.fromInputUnsafe(result.after)
+    if (to === "dead-letter") counters.deadLettered++
+    else counters.reconsumeLater++
+    giveBack(received, to)
+  }
+
+  const failureResult = ({ received }: Job, error: E): ConsumeResult.ConsumeResult => {
+    const messages = received.map(({ message }) => message)
+    try {
+      if (listener._tag === "Concurrently") {
+        const [message] = messages
+        return (
+          (message === undefined ? undefined : listener.onFailure?.(error, message)) ?? ConsumeResult.reconsumeLater()
+        )
+      }
+      return (isBatch(messages) ? listener.onFailure?.(error, messages) : undefined) ?? ConsumeResult.reconsumeLater()
+    } catch {
+      return ConsumeResult.reconsumeLater()
+    }
+  }
+
+  const failed = (job: Job, cause: Cause.Cause<E>) => {
+    const late = timedOut.delete(job)
+    const { received: all } = job
+    const [first] = all
+    if (first === undefined) return
+    if (first.queue.dropped) {
+      counters.late += all.length
+      return
+    }
+    const failure = cause.reasons.find((reason) => reason._tag === "Fail")
+    if (failure !== undefined && !late) {
+      counters.failures++
+      const result = failureResult(job, failure.error)
+      for (const received of all) apply(received, result)
+      return
+    }
+    if (late) counters.timeouts++
+    else counters.defects++
+    tell(late ? "timeout" : Cause.hasInterruptsOnly(cause) ? "interrupted" : "defect", cause, first)
+    for (const received of all) apply(received, ConsumeResult.reconsumeLater())
+  }
+
+  const workers = yield* Workers.make<Job, E, R>({
+    concurrency: options.concurrency,
+    next,
+    handler,
+    done: ({ received, results }) => {
+      received.forEach((one, index) => apply(one, results?.[index] ?? ConsumeResult.success))
+    },
+    failed,
+    context: options.context,
+    now
+  })
+
+  // One fiber looks after all handlers; none has a timer of its own.
+  yield* Effect.sync(() => {
+    workers.interrupt((job, since) => {
+      if (now() - since < consumeTimeoutMillis) return false
+      timedOut.add(job)
+      return true
+    })
+  }).pipe(Effect.delay(SCAN_MILLIS), Effect.forever, Effect.forkScoped({ startImmediately: true }))
+
+  if (within > 0) {
+    yield* Effect.suspend(() => {
+      workers.wake()
+      return Effect.sleep(within)
+    }).pipe(Effect.forever, Effect.forkScoped({ startImmediately: true }))
+  }
+
+  const self: Consumption = {
+    offer: (queue, messages) => {
+      ready.offer(queue, messages)
+      workers.wake()
+    },
+    drop: (queue) => ready.drop(queue),
+    suspend: (value) => {
+      suspended = value
+      if (!value) workers.wake()
+    },
+    awaitIdle: (queue) => workers.awaitIdle((job) => queue === undefined || job.received[0]?.queue === queue),
+    interrupt: (queue) => workers.interrupt((job) => queue === undefined || job.received[0]?.queue === queue),
+    setConcurrency: workers.setConcurrency,
+    concurrency: workers.concurrency,
+    running: workers.running,
+    waiting: () => ready.size
+  }
+  return self
+})

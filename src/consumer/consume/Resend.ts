@@ -1,0 +1,85 @@
+import { Effect, Random } from "effect"
+import { type ApiError, RouteUnavailable } from "../../client/ClientError.ts"
+import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
+import * as RouteQueues from "../../client/RouteQueues.ts"
+import type { RouteError } from "../../client/TopicRoute.ts"
+import { CLIENT_INNER_PRODUCER_GROUP, RETRY_GROUP_TOPIC_PREFIX } from "../../message/MixAll.ts"
+import * as MessageProperties from "../../protocol/MessageProperties.ts"
+import * as SendMessage from "../../protocol/request/SendMessage.ts"
+import type { ClientClosed } from "../../transport/RemotingError.ts"
+import { levelOf } from "../ReconsumePolicy.ts"
+import type { GiveBack, Received } from "./Consumption.ts"
+
+const { MessageConst } = MessageProperties
+
+/** Java's limit where none is set. */
+const DEFAULT_MAX_RECONSUME_TIMES = 16
+/** The level of the first redelivery; each that follows has the next one. */
+const FIRST_LEVEL = 3
+/** Milliseconds that a broker may take to store a copy, as in Java. */
+const TIMEOUT_MILLIS = 5_000
+
+/**
+ * Makes what sends a copy of a message to the group's retry topic, in the name of the instance's inner producer, for when
+ * the message's broker cannot take it back: any broker that has the topic may take it. Whoever asks tries again where that
+ * fails. It takes no place from the sends of the application.
+ *
+ * Source: RocketMQ `DefaultMQPushConsumerImpl.sendMessageBackAsNormalMessage`.
+ */
+export const make = Effect.fnUntraced(function* (
+  config: { readonly consumerGroup: string; readonly maxReconsumeTimes: number },
+  instance: MQClientInstanceShape
+) {
+  const random = yield* Random.Random
+  const topic = RETRY_GROUP_TOPIC_PREFIX + config.consumerGroup
+  const most = config.maxReconsumeTimes < 0 ? DEFAULT_MAX_RECONSUME_TIMES : config.maxReconsumeTimes
+
+  /** A queue of the retry topic, of any broker, and where to send to. */
+  const place = Effect.fnUntraced(function* () {
+    const route = yield* instance.routes.updateTopicRouteInfoFromNameServer(topic, undefined)
+    const { queues } = RouteQueues.writable(topic, route.data)
+    const queue = queues[Math.floor(random.nextDoubleUnsafe() * queues.length)]
+    const address = queue === undefined ? undefined : instance.routes.findBrokerAddressInPublish(queue.brokerName)
+    if (queue === undefined || address === undefined) {
+      return yield* new RouteUnavailable({ topic, problem: "no-writable-queue", tries: [] })
+    }
+    return { queue, address }
+  })
+
+  return Effect.fnUntraced(function* (
+    { message }: Received,
+    to: GiveBack
+  ): Effect.fn.Return<void, ApiError | RouteError | ClientClosed> {
+    const { address, queue } = yield* place()
+    const level = to === "broker" ? FIRST_LEVEL + message.reconsumeTimes : to === "dead-letter" ? 1 : levelOf(to)
+    const kept = Object.entries(message.properties).filter(([name]) => name !== MessageConst.TRANSACTION_PREPARED)
+    const properties = {
+      ...Object.fromEntries(kept),
+      [MessageConst.ORIGIN_MESSAGE_ID]: message.properties[MessageConst.ORIGIN_MESSAGE_ID] ?? message.msgId,
+      [MessageConst.RETRY_TOPIC]: message.topic,
+      [MessageConst.DELAY_TIME_LEVEL]: String(level)
+    }
+    const request = SendMessage.request(
+      {
+        producerGroup: CLIENT_INNER_PRODUCER_GROUP,
+        topic,
+        defaultTopic: instance.config.createTopicKey,
+        defaultTopicQueueNums: 4,
+        queueId: queue.queueId,
+        sysFlag: 0,
+        bornTimestamp: message.bornTimestamp,
+        flag: message.flag,
+        properties: MessageProperties.encode(properties),
+        // One more than the greatest number of redeliveries makes the broker put it with the dead letters.
+        reconsumeTimes: to === "dead-letter" ? Math.max(message.reconsumeTimes, most) + 1 : message.reconsumeTimes + 1,
+        maxReconsumeTimes: most,
+        unitMode: instance.config.unitMode,
+        batch: false,
+        brokerName: queue.brokerName
+      },
+      message.body,
+      "V2"
+    )
+    yield* instance.api.call(address, request, TIMEOUT_MILLIS, SendMessage.decodeResponse)
+  })
+})

@@ -1,0 +1,127 @@
+import { Duration, Effect, FiberSet, Schedule, Semaphore } from "effect"
+import { type ApiError, RouteUnavailable } from "../../client/ClientError.ts"
+import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
+import { MASTER_ID } from "../../message/MixAll.ts"
+import * as ConsumerSendMsgBack from "../../protocol/request/ConsumerSendMsgBack.ts"
+import type { ConsumerCounters } from "../ConsumerCounters.ts"
+import { levelOf } from "../ReconsumePolicy.ts"
+import type { GiveBack, Received } from "./Consumption.ts"
+
+/** Milliseconds that a broker may take to take a message back, as in Java. */
+const TIMEOUT_MILLIS = 5_000
+/** The pause before the first repetition, in milliseconds, as in Java; it doubles up to the second one. */
+const RETRY_PAUSE_MILLIS = 5_000
+const MAX_RETRY_PAUSE_MILLIS = 60_000
+/** How many messages are given back at once. */
+const AT_ONCE = 64
+
+/** How messages are given back. */
+export interface SendBackOptions {
+  readonly instance: MQClientInstanceShape
+  readonly group: string
+  /** Redeliveries until a message becomes a dead letter: -1 for the broker's own limit, which is 16. */
+  readonly maxReconsumeTimes: number
+  readonly counters: ConsumerCounters
+  /** Sends a copy to the group's retry topic, for when the broker cannot take the message back. */
+  readonly resend: (received: Received, to: GiveBack) => Effect.Effect<void, Error>
+  /** Tells of a send-back that failed; it is tried again. */
+  readonly tell: (error: Error, received: Received) => Effect.Effect<void>
+}
+
+/** Gives messages back. */
+export interface SendBack {
+  /** Begins to give a message back, and waits for nothing. */
+  readonly giveBack: (received: Received, to: GiveBack) => void
+  /** How many messages are being given back, those that wait for the next try included. */
+  readonly underWay: () => number
+}
+
+/** Java's limit where none is set. */
+const DEFAULT_MAX_RECONSUME_TIMES = 16
+
+/** The delay level of a send-back: 0 lets the broker choose, below 0 are the dead letters. */
+const levelFor = (to: GiveBack): number => (to === "dead-letter" ? -1 : to === "broker" ? 0 : levelOf(to))
+
+/**
+ * Gives messages back to their brokers, so that they come again or become dead letters. A message counts as finished only
+ * when a broker has acknowledged it: the send-back (36), or a copy sent to the retry topic instead. Anything else keeps the
+ * message here and is tried again, after 5 s and growing, holding up no other.
+ *
+ * Source: RocketMQ `DefaultMQPushConsumerImpl.sendMessageBack`.
+ */
+export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
+  const { counters, group, instance, maxReconsumeTimes, resend, tell } = options
+  const { api, routes } = instance
+  const permits = yield* Semaphore.make(AT_ONCE)
+  const run = yield* FiberSet.makeRuntime()
+  let underWay = 0
+
+  /** Asks the master of the message's broker, by the route as it is now: the address in the message may be of yesterday. */
+  const ask = ({ message }: Received, to: GiveBack) =>
+    Effect.suspend((): Effect.Effect<void, ApiError | RouteUnavailable> => {
+      const address = routes.findBrokerAddressInSubscribe(message.brokerName, MASTER_ID, true)?.address
+      if (address === undefined) {
+        return Effect.fail(new RouteUnavailable({ topic: message.topic, problem: "no-master", tries: [] }))
+      }
+      const request = ConsumerSendMsgBack.request({
+        offset: message.commitLogOffset,
+        group,
+        delayLevel: levelFor(to),
+        originMsgId: message.msgId,
+        originTopic: message.topic,
+        maxReconsumeTimes: maxReconsumeTimes < 0 ? DEFAULT_MAX_RECONSUME_TIMES : maxReconsumeTimes,
+        brokerName: message.brokerName
+      })
+      return api.call(address, request, TIMEOUT_MILLIS, () => undefined)
+    })
+
+  const once = (received: Received, to: GiveBack) =>
+    permits.withPermits(1)(
+      ask(received, to).pipe(
+        Effect.catch((refusal) =>
+          Effect.andThen(
+            Effect.sync(() => {
+              counters.sendBackFailures++
+            }),
+            // A copy instead; where that fails too, both are told.
+            Effect.tapError(resend(received, to), () => tell(refusal, received))
+          )
+        )
+      )
+    )
+
+  const until = (received: Received, to: GiveBack) =>
+    once(received, to).pipe(
+      Effect.retry({
+        schedule: Schedule.exponential(RETRY_PAUSE_MILLIS).pipe(
+          Schedule.modifyDelay(({ duration }) =>
+            Effect.succeed(Duration.min(duration, Duration.millis(MAX_RETRY_PAUSE_MILLIS)))
+          ),
+          Schedule.jittered
+        ),
+        // What is of a generation that is over comes again by itself.
+        while: () => !received.queue.dropped
+      }),
+      Effect.ignore,
+      Effect.andThen(
+        Effect.sync(() => {
+          if (received.queue.dropped) counters.late++
+          else received.queue.finish(received)
+        })
+      ),
+      Effect.ensuring(
+        Effect.sync(() => {
+          underWay--
+        })
+      )
+    )
+
+  const self: SendBack = {
+    giveBack: (received, to) => {
+      underWay++
+      run(until(received, to))
+    },
+    underWay: () => underWay
+  }
+  return self
+})

@@ -1,0 +1,95 @@
+import { Effect } from "effect"
+import type { ApiError } from "../../client/ClientError.ts"
+import { RouteUnavailable } from "../../client/ClientError.ts"
+import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
+import { isRetryTopic, MASTER_ID } from "../../message/MixAll.ts"
+import type { MessageQueue } from "../../message/MessageQueue.ts"
+import * as GetMaxOffset from "../../protocol/request/GetMaxOffset.ts"
+import * as SearchOffset from "../../protocol/request/SearchOffsetByTimestamp.ts"
+import type { OffsetStore, OffsetStoreError } from "./OffsetStore.ts"
+
+/**
+ * Where a group begins that has no offset for a queue: at its first message, behind its last, or at the first message stored
+ * at a time or later (milliseconds since the epoch).
+ *
+ * Source: RocketMQ `ConsumeFromWhere`.
+ */
+export type ConsumeFromWhere =
+  | "first"
+  | "last"
+  | {
+      /** Milliseconds since the epoch, by the broker's clock. */
+      readonly timestampMillis: number
+    }
+
+/** Milliseconds that a broker may take to say an offset, as in Java. */
+const TIMEOUT_MILLIS = 6_000
+
+/** Where to begin, and whether that was decided now and is to be written at once. */
+export interface StartOffset {
+  /** The first offset to read. */
+  readonly offset: number
+  /** Whether the group had none. */
+  readonly isNew: boolean
+}
+
+const ask = <A>(
+  instance: MQClientInstanceShape,
+  queue: MessageQueue,
+  call: (address: string) => Effect.Effect<A, ApiError>
+) =>
+  Effect.suspend((): Effect.Effect<A, ApiError | RouteUnavailable> => {
+    const address = instance.routes.findBrokerAddressInSubscribe(queue.brokerName, MASTER_ID, false)?.address
+    return address === undefined
+      ? Effect.fail(new RouteUnavailable({ topic: queue.topic, problem: "no-master", tries: [] }))
+      : call(address)
+  })
+
+/** The offset that the queue's next message will get. */
+export const maxOffset = (instance: MQClientInstanceShape, queue: MessageQueue) =>
+  ask(instance, queue, (address) =>
+    instance.api.call(
+      address,
+      GetMaxOffset.request({
+        topic: queue.topic,
+        queueId: queue.queueId,
+        committed: true,
+        brokerName: queue.brokerName
+      }),
+      TIMEOUT_MILLIS,
+      GetMaxOffset.decodeResponse
+    )
+  ).pipe(Effect.map(({ offset }) => offset))
+
+/**
+ * Where a queue begins that was just taken: what the group has stored, else as the option says. Retry topics begin at their
+ * first message: what lies there was given back by the group itself.
+ *
+ * Source: RocketMQ `RebalancePushImpl.computePullFromWhereWithException`.
+ */
+export const resolve = Effect.fnUntraced(function* (
+  instance: MQClientInstanceShape,
+  store: OffsetStore,
+  group: string,
+  queue: MessageQueue,
+  from: ConsumeFromWhere
+): Effect.fn.Return<StartOffset, OffsetStoreError | ApiError | RouteUnavailable> {
+  const stored = yield* store.load(group, queue)
+  if (stored !== undefined) return { offset: stored, isNew: false }
+  if (isRetryTopic(queue.topic) || from === "first") return { offset: 0, isNew: true }
+  if (from === "last") return { offset: yield* maxOffset(instance, queue), isNew: true }
+  const found = yield* ask(instance, queue, (address) =>
+    instance.api.call(
+      address,
+      SearchOffset.request({
+        topic: queue.topic,
+        queueId: queue.queueId,
+        timestamp: from.timestampMillis,
+        brokerName: queue.brokerName
+      }),
+      TIMEOUT_MILLIS,
+      SearchOffset.decodeResponse
+    )
+  )
+  return { offset: found.offset, isNew: true }
+})

@@ -1,0 +1,181 @@
+import { Effect } from "effect"
+import type { ApiError } from "../../client/ClientError.ts"
+import { RouteUnavailable } from "../../client/ClientError.ts"
+import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
+import { MASTER_ID } from "../../message/MixAll.ts"
+import type { SubscriptionData } from "../../protocol/HeartbeatData.ts"
+import type { PullOutcome, PullPosition } from "../../client/PullOutcome.ts"
+import type { MessageExt } from "../../message/MessageExt.ts"
+import { PullSysFlag } from "../../protocol/request/PullMessage.ts"
+import { ResponseCode } from "../../protocol/ResponseCode.ts"
+import type { ProcessQueue } from "../queue/ProcessQueue.ts"
+import type { ReceivedMessage } from "../ReceivedMessage.ts"
+
+/** Milliseconds that a broker may hold a pull, as in Java (`brokerSuspendMaxTimeMillis`). */
+const SUSPEND_MILLIS = 15_000
+/** Milliseconds that a pull may take in all (`consumerTimeoutMillisWhenSuspend`). */
+const PULL_TIMEOUT_MILLIS = 30_000
+/** The pause after a pull that failed, in milliseconds (`pullTimeDelayMillsWhenException`). */
+const FAILURE_PAUSE_MILLIS = 1_000
+/** The pause after FLOW_CONTROL (`PULL_TIME_DELAY_MILLS_WHEN_BROKER_FLOW_CONTROL`). */
+const FLOW_CONTROL_PAUSE_MILLIS = 20
+/** What is hopeless as it is backs off up to this, in milliseconds. */
+const MAX_PAUSE_MILLIS = 30_000
+
+/** What a queue's loop works with. */
+export interface PullContext {
+  readonly instance: MQClientInstanceShape
+  /** The consumer group. */
+  readonly group: string
+  /** Bytes that an answer may have at most (Java `pullBatchSizeInBytes`). */
+  readonly pullBatchSizeInBytes: number
+  /** Milliseconds between two pulls of a queue (Java `pullInterval`). */
+  readonly pullIntervalMillis: number
+  /** Whether a pull carries the position of its queue to the broker. */
+  readonly commitsOnPull: boolean
+  /** What of a topic is wanted; undefined when nothing of it is any more. */
+  readonly subscriptionOf: (topic: string) => SubscriptionData | undefined
+  /** How many messages a queue may ask for now; 0 while it is full, paused or suspended, with its phase set. */
+  readonly room: (queue: ProcessQueue<ReceivedMessage>) => number
+  /** Waits until there may be room again. */
+  readonly awaitRoom: (queue: ProcessQueue<ReceivedMessage>) => Effect.Effect<void>
+  /** Takes over what a pull found. */
+  readonly found: (
+    queue: ProcessQueue<ReceivedMessage>,
+    position: PullPosition,
+    messages: ReadonlyArray<MessageExt>
+  ) => Effect.Effect<void>
+  /** The broker has nothing for this group before the offset. */
+  readonly passed: (queue: ProcessQueue<ReceivedMessage>, offset: number) => void
+  /** The broker does not have the offset that was asked for, and names another. */
+  readonly moved: (queue: ProcessQueue<ReceivedMessage>, position: PullPosition) => Effect.Effect<void>
+  /** The broker does not know the group or its subscription: tells it, before the next pull. */
+  readonly introduce: Effect.Effect<void>
+  /** Tells of a failed pull, or that pulls work again (undefined). */
+  readonly tell: (
+    queue: ProcessQueue<ReceivedMessage>,
+    error: ApiError | RouteUnavailable | undefined
+  ) => Effect.Effect<void>
+  /** The monotonic clock, in milliseconds. */
+  readonly now: () => number
+  /** From 0 up to, not including, 1. */
+  readonly chance: () => number
+}
+
+/** How long to wait after so many failures in a row, in milliseconds. */
+const pauseAfter = (error: ApiError | RouteUnavailable, failures: number, chance: number): number => {
+  if (error._tag === "BrokerRejected") {
+    if (error.code === ResponseCode.FLOW_CONTROL) return FLOW_CONTROL_PAUSE_MILLIS * (1 + chance)
+    if (error.code === ResponseCode.SUBSCRIPTION_NOT_EXIST || error.code === ResponseCode.SUBSCRIPTION_NOT_LATEST) {
+      // The first time, the heartbeat that went before cures it at once.
+      return failures === 1 ? 0 : FAILURE_PAUSE_MILLIS * (1 + chance)
+    }
+  }
+  return Math.min(MAX_PAUSE_MILLIS, FAILURE_PAUSE_MILLIS * 2 ** Math.min(failures - 1, 5)) * (1 + chance / 4)
+}
+
+/**
+ * Pulls one queue for as long as it is owned: room? ask, hand over, again. There is one pull under way, or one reason why
+ * not, which is the queue's phase. Whatever fails in a round, the next one follows. With `ask` the broker is to answer the
+ * first pull at once, also when it has nothing.
+ *
+ * Source: RocketMQ `DefaultMQPushConsumerImpl.pullMessage`.
+ */
+export const run = (
+  context: PullContext,
+  queue: ProcessQueue<ReceivedMessage>,
+  first: "hold" | "ask" = "hold"
+): Effect.Effect<void> => {
+  const { instance } = context
+  const { brokerName, queueId, topic } = queue.messageQueue
+  let failures = 0
+  let holds = first === "hold"
+
+  const pull = Effect.fnUntraced(function* (subscription: SubscriptionData, maxMsgNums: number) {
+    const find = () => instance.routes.findBrokerAddressInSubscribe(brokerName, queue.suggestedBrokerId, false)
+    let broker = find()
+    if (broker === undefined) {
+      yield* Effect.ignore(instance.routes.updateTopicRouteInfoFromNameServer(topic, undefined))
+      broker = find()
+    }
+    if (broker === undefined) return yield* new RouteUnavailable({ topic, problem: "no-master", tries: [] })
+    const commitOffset = queue.consumeOffset ?? 0
+    // A slave takes no offsets.
+    const commits = context.commitsOnPull && commitOffset > 0 && !broker.slave
+    const answer: PullOutcome<{ readonly messages: ReadonlyArray<MessageExt> }> = yield* instance.pulled.pull(
+      broker.address,
+      {
+        consumerGroup: context.group,
+        topic,
+        queueId,
+        queueOffset: queue.nextOffset,
+        maxMsgNums,
+        sysFlag: (holds ? PullSysFlag.SUSPEND : 0) | (commits ? PullSysFlag.COMMIT_OFFSET : 0),
+        commitOffset: commits ? commitOffset : 0,
+        suspendTimeoutMillis: SUSPEND_MILLIS,
+        subVersion: subscription.subVersion,
+        expressionType: subscription.expressionType,
+        maxMsgBytes: context.pullBatchSizeInBytes,
+        brokerName,
+        tags: subscription.tagsSet.length === 0 ? undefined : new Set(subscription.tagsSet)
+      },
+      PULL_TIMEOUT_MILLIS
+    )
+    if (commits) queue.committedOffset = commitOffset
+    return answer
+  })
+
+  const round = Effect.fnUntraced(function* () {
+    const subscription = context.subscriptionOf(topic)
+    const room = subscription === undefined ? 0 : context.room(queue)
+    if (subscription === undefined || room <= 0) {
+      yield* context.awaitRoom(queue)
+      return
+    }
+    queue.phase = "pulling"
+    queue.lastPullAt = context.now()
+    const answer = yield* pull(subscription, room)
+    holds = true
+    // An answer of a generation that is over is nobody's.
+    if (queue.dropped) return
+    queue.suggestedBrokerId = answer.suggestWhichBrokerId
+    queue.maxOffset = answer.maxOffset
+    if (failures > 0) {
+      failures = 0
+      yield* context.tell(queue, undefined)
+    }
+    if (answer._tag === "OffsetIllegal") {
+      yield* context.moved(queue, answer)
+      return
+    }
+    if (answer._tag === "Found") yield* context.found(queue, answer, answer.messages)
+    else context.passed(queue, answer.nextBeginOffset)
+    queue.nextOffset = Math.max(queue.nextOffset, answer.nextBeginOffset)
+    if (context.pullIntervalMillis > 0) {
+      queue.phase = "waiting"
+      yield* Effect.sleep(context.pullIntervalMillis)
+    }
+  })
+
+  const failed = Effect.fnUntraced(function* (error: ApiError | RouteUnavailable) {
+    if (queue.dropped || error._tag === "ClientClosed") return
+    failures++
+    yield* context.tell(queue, error)
+    queue.phase = "failing"
+    // A slave that does not answer is left for the master.
+    queue.suggestedBrokerId = MASTER_ID
+    if (
+      error._tag === "BrokerRejected" &&
+      (error.code === ResponseCode.SUBSCRIPTION_NOT_EXIST || error.code === ResponseCode.SUBSCRIPTION_NOT_LATEST)
+    ) {
+      yield* context.introduce
+    }
+    yield* Effect.sleep(pauseAfter(error, failures, context.chance()))
+  })
+
+  return Effect.whileLoop({
+    while: () => !queue.dropped,
+    body: () => Effect.matchEffect(round(), { onSuccess: () => Effect.void, onFailure: failed }),
+    step: () => undefined
+  })
+}

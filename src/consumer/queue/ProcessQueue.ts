@@ -1,0 +1,183 @@
+import type { MessageQueue } from "../../message/MessageQueue.ts"
+import { Position } from "./Position.ts"
+
+/** Where a queue that is owned stands: it is pulled, or there is one reason why not. */
+export type QueuePhase =
+  /** Its start offset is being looked up. */
+  | "locating"
+  /** A pull is under way. */
+  | "pulling"
+  /** The next pull waits: `pullInterval`, or the pause after a failure. */
+  | "waiting"
+  /** Enough of it is cached, by count, by bytes or by the span of offsets; or in all queues together. */
+  | "full"
+  /** The user has paused it, or suspended the consumer. */
+  | "suspended"
+  /** Its pulls or its offset look-ups fail; see `lastFailure`. */
+  | "failing"
+  /** It is being given up. */
+  | "revoking"
+
+/** A message that was taken over, and what belongs to it. */
+export interface Slot<M> {
+  /** The message. */
+  readonly message: M
+  /** The queue that it was read from. */
+  readonly queue: ProcessQueue<M>
+  /** Its place in the queue's {@link Position}. */
+  readonly slot: number
+  /** Bytes that it counts for in the cache. */
+  readonly bytes: number
+  /** How often it was given to a handler in this process; 0 before the first time. */
+  deliveries: number
+}
+
+/** What all queues of a consumer have cached together. */
+export interface CacheTotals {
+  /** Messages. */
+  count: number
+  /** Bytes of their bodies. */
+  bytes: number
+}
+
+/**
+ * The messages of one queue that were pulled and are not finished, in one generation of owning it.
+ *
+ * Its counters are the sum of what is in it, whatever is done in whatever order. What belongs to a generation that is over
+ * is dropped wherever it turns up: {@link ProcessQueue.dropped} says so.
+ *
+ * Source: RocketMQ `ProcessQueue`.
+ */
+export class ProcessQueue<M> {
+  readonly messageQueue: MessageQueue
+  /** A number that the queue gets each time it is taken, higher than any before. */
+  readonly generation: number
+  private readonly position = new Position(0)
+  private located = false
+  private waitingCount = 0
+  private count = 0
+  private size = 0
+  /** Where the next pull begins; it means nothing before {@link ProcessQueue.locate}. */
+  nextOffset = 0
+  /** The next offset that the queue will get, as the last answer said; undefined before the first. */
+  maxOffset: number | undefined = undefined
+  /** What was last acknowledged as committed; undefined before the first. */
+  committedOffset: number | undefined = undefined
+  phase: QueuePhase = "locating"
+  /** Whether the user has paused it. */
+  paused = false
+  /** Whether this generation is over; see {@link ProcessQueue.drop}. */
+  dropped = false
+  /** Whether it is being given up: no pull and no handler begins, what runs still counts. */
+  revoking = false
+  /** Milliseconds of the monotonic clock at which the last pull began and at which a handler last finished a message. */
+  lastPullAt: number | undefined = undefined
+  lastConsumeAt: number | undefined = undefined
+  /** What the last failed pull or look-up said; undefined after one that worked. */
+  lastFailure: string | undefined = undefined
+  /** The broker that the last answer suggested to pull from; 0 is the master. */
+  suggestedBrokerId = 0
+
+  private readonly totals: CacheTotals
+  private readonly onFinished: (queue: ProcessQueue<M>) => void
+
+  /** `onFinished` is called whenever a message of it was finished: there may be room then. */
+  constructor(
+    messageQueue: MessageQueue,
+    generation: number,
+    totals: CacheTotals,
+    onFinished: (queue: ProcessQueue<M>) => void
+  ) {
+    this.messageQueue = messageQueue
+    this.generation = generation
+    this.totals = totals
+    this.onFinished = onFinished
+  }
+
+  /** Ends the generation: nothing of it counts any more, and its position stays where it is. */
+  drop(): void {
+    if (this.dropped) return
+    this.dropped = true
+    this.totals.count -= this.count
+    this.totals.bytes -= this.size
+  }
+
+  /** Says where the queue begins; nothing is pulled or committed before. */
+  locate(offset: number): void {
+    this.position.value = offset
+    this.nextOffset = offset
+    this.located = true
+  }
+
+  /** The smallest offset that is not finished, or the one behind the last: what may be committed. Undefined while it is not known where the queue begins. */
+  get consumeOffset(): number | undefined {
+    return this.located ? this.position.value : undefined
+  }
+
+  /** Messages that were pulled and are not finished, those whose handlers run included. */
+  get cachedCount(): number {
+    return this.count
+  }
+
+  /** Bytes of their bodies. */
+  get cachedBytes(): number {
+    return this.size
+  }
+
+  /** Those of them that no handler has got yet. */
+  get waiting(): number {
+    return this.waitingCount
+  }
+
+  /** From the oldest message that is not finished to the newest, in offsets. */
+  get span(): number {
+    const { newest, oldest } = this.position
+    return oldest === undefined || newest === undefined ? 0 : newest - oldest
+  }
+
+  /** Messages between the position and the end of the queue; undefined before the first answer. */
+  get lag(): number | undefined {
+    return this.maxOffset === undefined ? undefined : Math.max(0, this.maxOffset - this.position.value)
+  }
+
+  /** Takes over a message of an answer; offsets must come ascending. Gives undefined for one that was taken over before. */
+  accept(message: M, offset: number, bytes: number): Slot<M> | undefined {
+    const { newest } = this.position
+    if (offset < this.position.value || (newest !== undefined && offset <= newest)) return undefined
+    const slot: Slot<M> = { message, queue: this, slot: this.position.accept(offset), bytes, deliveries: 0 }
+    this.count++
+    this.waitingCount++
+    this.size += bytes
+    this.totals.count++
+    this.totals.bytes += bytes
+    return slot
+  }
+
+  /** Says that everything below `offset` that was not taken over needs nothing: the broker or the filter passed it over. */
+  reach(offset: number): void {
+    this.position.reach(offset)
+  }
+
+  /** A handler has got the message. */
+  begin(slot: Slot<M>): void {
+    if (slot.deliveries++ === 0) this.waitingCount--
+  }
+
+  /** The message is finished: consumed, given back, dead-lettered or filtered. True if the position moved. */
+  finish(slot: Slot<M>): boolean {
+    if (this.dropped || this.position.isDone(slot.slot)) return false
+    if (slot.deliveries === 0) this.waitingCount--
+    this.count--
+    this.size -= slot.bytes
+    this.totals.count--
+    this.totals.bytes -= slot.bytes
+    const moved = this.position.finish(slot.slot)
+    this.onFinished(this)
+    return moved
+  }
+
+  /** Whether {@link finish} was called for it. */
+  isFinished(slot: Slot<M>): boolean {
+    return this.position.isDone(slot.slot)
+  }
+}

@@ -1,0 +1,40 @@
+import { Effect, Random } from "effect"
+import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
+import type { TopicRouteData } from "../../protocol/TopicRouteData.ts"
+import * as GetConsumerListByGroup from "../../protocol/request/GetConsumerListByGroup.ts"
+
+/** Milliseconds that a broker may take to name the members of a group, as in Java. */
+const TIMEOUT_MILLIS = 3_000
+/** A group has at most so many members; those beyond are left out, and so are their queues' owners everywhere else. */
+const MAX_MEMBERS = 65_536
+
+/**
+ * The client ids of a group's members, sorted, as a broker of the topic knows them: one at random, and another where that
+ * one does not answer. Undefined when no broker names any: nothing may be given up on such an answer.
+ *
+ * Source: RocketMQ `MQClientInstance.findConsumerIdList`.
+ */
+export const membersOf = Effect.fnUntraced(function* (
+  instance: MQClientInstanceShape,
+  group: string,
+  route: TopicRouteData
+) {
+  const addresses = route.brokerDatas.flatMap(({ brokerName }) => {
+    const address = instance.routes.findBrokerAddressInSubscribe(brokerName, 0, false)?.address
+    return address === undefined ? [] : [address]
+  })
+  for (const address of (yield* Random.shuffle(addresses)).slice(0, 2)) {
+    const answer = yield* Effect.option(
+      instance.api.call(
+        address,
+        GetConsumerListByGroup.request({ consumerGroup: group }),
+        TIMEOUT_MILLIS,
+        GetConsumerListByGroup.decodeResponse
+      )
+    )
+    if (answer._tag === "None") continue
+    const { consumerIdList } = answer.value
+    if (consumerIdList.length > 0) return [...new Set(consumerIdList)].toSorted().slice(0, MAX_MEMBERS)
+  }
+  return undefined
+})
