@@ -41,7 +41,8 @@ const isSource = (value: unknown): value is CredentialsSource => isObject(value)
 
 const isTls = (value: unknown): value is TlsOptions => isObject(value)
 
-const secret = (name: string, java: string, at: string) => Kinds.entry({ name, java }, Kinds.readSecret, { at })
+const secret = (name: string, java: string, at: string) =>
+  Kinds.entry({ name, java, absent: "none" }, Kinds.readSecret, { at })
 
 const credentials: Option<CredentialsSource | undefined, CredentialsSource> = {
   default: undefined,
@@ -122,7 +123,7 @@ const tls: Option<TlsOptions | undefined, TlsOptions> = {
       ),
       ca: pem("tls-ca", "`tls.client.trustCertPath`", ".ca", "the authorities of Node"),
       cert: pem("tls-cert", "`tls.client.certPath`", ".cert", "none"),
-      key: Kinds.entry({ name: "tls-key", java: "`tls.client.keyPath`" }, Kinds.readSecret, {
+      key: Kinds.entry({ name: "tls-key", java: "`tls.client.keyPath`", absent: "none" }, Kinds.readSecret, {
         at: ".key",
         fileWords: ["tls-key-file"]
       }),

@@ -8,9 +8,9 @@ import * as Kinds from "./options/OptionKinds.ts"
 
 /** The pauses before an address is dialled again. */
 export interface BackoffOptions {
-  /** After the first failed dial; default 100 millis. */
+  /** The pause after the first failed dial; default 100 millis. */
   readonly initial?: Duration.Input | undefined
-  /** The longest one; default 3 seconds. */
+  /** The longest pause; default 3 seconds. */
   readonly max?: Duration.Input | undefined
 }
 

@@ -9,7 +9,7 @@ export interface Credentials {
   readonly accessKey: string
   /** The user's password. It never leaves the process: requests are signed with it. */
   readonly secretKey: Redacted.Redacted
-  /** Of temporary credentials. It goes out with every request. */
+  /** The token of temporary credentials. It goes out with every request. */
   readonly securityToken?: Redacted.Redacted | undefined
 }
 

@@ -124,10 +124,13 @@ const SAME = "the same"
 
 /** The table of {@link ProducerOnlyOptions}. */
 export const ownTable = {
-  producerGroup: {
-    ...Kinds.text({ name: "group", java: SAME, absent: "required", default: DEFAULT_PRODUCER_GROUP }),
+  producerGroup: Kinds.text({
+    name: "group",
+    java: SAME,
+    absent: "required",
+    default: DEFAULT_PRODUCER_GROUP,
     isRequired: true
-  },
+  }),
   readiness: Kinds.literal({
     name: "readiness",
     java: "none, see [startup.md](startup.md)",

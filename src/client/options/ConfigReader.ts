@@ -74,11 +74,18 @@ export const make = (provider: ConfigProvider.ConfigProvider): ConfigReader => {
   })
 
   /** What stands under names of one meaning: in the environment, else, where there is nothing, in a file. */
-  const loadLevel = Effect.fnUntraced(function* (level: ReadonlyArray<Spelling>) {
+  const loadLevel = Effect.fnUntraced(function* (level: ReadonlyArray<Spelling>, isList: boolean) {
     const variables = yield* loadAll(
       level.map(({ environment, isFile }) => ({ name: environment, path: [environment], isFile }))
     )
     if (variables.length > 0) return variables
+    // A provider of the environment finds a list, `ROCKETMQ_NAME_SERVER_0` and so on, only by the parts of its name.
+    const lists = isList
+      ? yield* loadAll(
+          level.map(({ environment, isFile }) => ({ name: environment, path: environment.split("_"), isFile }))
+        )
+      : []
+    if (lists.length > 0) return lists
     return yield* loadAll(
       level.flatMap(({ isFile, paths }) => paths.map((path) => ({ name: path.join("."), path, isFile })))
     )
@@ -101,7 +108,7 @@ export const make = (provider: ConfigProvider.ConfigProvider): ConfigReader => {
   /** The value of an entry at one level; undefined when it has none there, or none that can be used. */
   const valueAt = Effect.fnUntraced(function* <A>(option: string, entry: Entry<A>, level: ReadonlyArray<Spelling>) {
     const values: Array<{ readonly name: string; readonly value: A | undefined }> = []
-    for (const one of yield* loadLevel(level)) {
+    for (const one of yield* loadLevel(level, entry.isList)) {
       const value = yield* readOne(entry, one)
       if (value instanceof Problem) report(one.name, value.detail)
       values.push({ name: one.name, value: value instanceof Problem ? undefined : value })

@@ -60,7 +60,7 @@ export interface Definition<out A, out I> {
   /** The value of an option that is not given. */
   readonly default: A
   /** Whether it must be given; the default then only stands in for it. */
-  readonly isRequired?: boolean
+  readonly isRequired?: boolean | undefined
   /** The value of what was given, whatever that is; undefined when it was reported, and for what counts as absent. */
   readonly check: (given: unknown, report: Report) => A | undefined
   /** Its rows in docs/configuration.md. */

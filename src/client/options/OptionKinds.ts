@@ -41,10 +41,12 @@ export const entry = <A>(
 
 const single = <A, I extends A>(given: {
   readonly default: A
+  readonly isRequired?: boolean | undefined
   readonly entry: Entry<I>
   readonly check: Definition<A, I>["check"]
 }): Definition<A, I> => ({
   default: given.default,
+  isRequired: given.isRequired === true,
   check: given.check,
   entries: [given.entry],
   read: (find) => find(given.entry)
@@ -77,13 +79,16 @@ const problemOfText = (given: unknown): string | undefined =>
 export const text = <D extends string | undefined>(
   given: Names & {
     readonly default: D
+    /** Whether it must be given. */
+    readonly isRequired?: true
     readonly blank?: "refused"
     readonly check?: (value: string) => string | undefined
   }
 ): Option<string | D, string> =>
   single<string | D, string>({
     default: given.default,
-    entry: entry(given, readText, { printed: given.default }),
+    isRequired: given.isRequired,
+    entry: entry(given, readText, { printed: given.isRequired === true ? undefined : given.default }),
     check: (value, report) => {
       const checked = typeof value === "string" ? value : ""
       const problem =
@@ -279,16 +284,14 @@ export const list = (
         report(must("a list", value))
         return undefined
       }
-      let usable = true
-      const items = value.map((item: unknown, index) => {
-        const problem = problemOfText(item) ?? given.check(String(item))
-        if (problem !== undefined) {
-          usable = false
-          report(problem, `[${index}]`)
-        }
-        return String(item)
-      })
-      return usable ? items : undefined
+      const items: Array<string> = []
+      const all: ReadonlyArray<unknown> = value
+      for (const [index, item] of all.entries()) {
+        const problem = problemOfText(item) ?? (typeof item === "string" ? given.check(item) : undefined)
+        if (problem !== undefined) report(problem, `[${index}]`)
+        else if (typeof item === "string") items.push(item)
+      }
+      return items.length === all.length ? items : undefined
     }
   })
 

@@ -61,10 +61,11 @@ const distance = (a: string, b: string): number => {
 }
 
 /** The name of these that is most like another one; undefined when none is much like it. */
-export const nearest = (name: string, known: Iterable<string>): string | undefined => {
+const nearest = (name: string, known: Iterable<string>): string | undefined => {
   const text = name.slice(0, MAX_NAME).toLowerCase()
   let best: string | undefined
-  let least = Math.ceil(text.length / 3) + 1
+  // What all of them begin with says nothing.
+  let least = Math.ceil((text.length - COMMON_PREFIX.length) / 3)
   for (const candidate of known) {
     if (Math.abs(candidate.length - text.length) >= least) continue
     const away = distance(text, candidate.toLowerCase())
