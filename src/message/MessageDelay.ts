@@ -1,4 +1,5 @@
-import { DateTime, Duration } from "effect"
+import { DateTime, type Duration } from "effect"
+import * as Millis from "./Millis.ts"
 
 /**
  * When a message is to be delivered, if not at once.
@@ -39,11 +40,11 @@ export const MAX_TIMER_DELAY_MILLIS = 259_200_000
 /** Delivery after one of the broker's fixed delays, 1 to 18: see {@link LEVELS}. */
 export const level = (value: number): MessageDelay => ({ _tag: "Level", level: value })
 
-/** Delivery after a duration, in whole milliseconds; a fraction of one is rounded up. */
-export const by = (duration: Duration.Input): MessageDelay => ({
-  _tag: "By",
-  millis: Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(duration)))
-})
+/**
+ * Delivery after a duration, in whole milliseconds (a bare number is so many); a fraction of one is rounded up. What is no
+ * duration is refused by the send.
+ */
+export const by = (duration: Duration.Input): MessageDelay => ({ _tag: "By", millis: Math.ceil(Millis.of(duration)) })
 
 /** Delivery at a time: a `DateTime`, a `Date` or milliseconds since the epoch. */
 export const at = (time: DateTime.DateTime | Date | number): MessageDelay => ({

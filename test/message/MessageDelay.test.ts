@@ -103,6 +103,10 @@ describe("MessageDelay", () => {
       [MessageDelay.by(max + 1), `at most ${max} ms`],
       [MessageDelay.by(Duration.infinity), `at most ${max} ms`],
       [{ _tag: "By", millis: -1 }, "negative"],
+      [MessageDelay.by("-1 seconds"), "negative"],
+      // Whoever writes no types.
+      [MessageDelay.by(JSON.parse('"soon"')), "no whole number"],
+      [MessageDelay.by(JSON.parse("{}")), "no whole number"],
       [{ _tag: "By", millis: Number.NaN }, "no whole number"],
       [MessageDelay.at(now + max + 1), `at most ${max} ms`],
       [MessageDelay.at(Number.NaN), "no time"],
