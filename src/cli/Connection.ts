@@ -2,9 +2,12 @@ import { Console, Effect, Layer, Option, Redacted } from "effect"
 import { readFile } from "node:fs/promises"
 import * as ForeignText from "../message/ForeignText.ts"
 import { MQAdmin } from "../admin/MQAdmin.ts"
+import * as ClientConfig from "../client/ClientConfig.ts"
 import type { ClientOptions } from "../client/ClientConfig.ts"
-import type { StartError } from "../client/ClientError.ts"
+import { InvalidConfig, type StartError } from "../client/ClientError.ts"
 import { MQClientManager } from "../client/MQClientManager.ts"
+import { COMMON_PREFIX } from "../client/options/ConfigNames.ts"
+import * as ReadOptions from "../client/options/ReadOptions.ts"
 import type { TlsOptions } from "../transport/Tls.ts"
 import type { Wire } from "../transport/Wire.ts"
 import type { Access } from "./Flags.ts"
@@ -31,33 +34,52 @@ const read = (flag: string, path: Option.Option<string>) =>
       })
   })
 
-const tlsOf = Effect.fnUntraced(function* (access: Access): Effect.fn.Return<TlsOptions | undefined, UsageError> {
+/** The TLS options that the flags of a command say, put over those of the variables; undefined for plain text. */
+const tlsOf = Effect.fnUntraced(function* (
+  access: Access,
+  known: TlsOptions | undefined
+): Effect.fn.Return<TlsOptions | undefined, UsageError> {
+  if (Option.getOrUndefined(access.tls) === false) return undefined
   const ca = yield* read("tls-ca", access.tlsCa)
   const cert = yield* read("tls-cert", access.tlsCert)
   const key = yield* read("tls-key", access.tlsKey)
   const servername = Option.getOrUndefined(access.tlsServername)
-  const wanted = access.tls || access.tlsInsecure || [ca, cert, key, servername].some((value) => value !== undefined)
-  if (!wanted) return undefined
-  if (access.tlsInsecure) {
+  const insecure = Option.getOrUndefined(access.tlsInsecure)
+  const wanted = [ca, cert, key, servername].some((value) => value !== undefined) || insecure === true
+  if (!wanted && known === undefined && Option.isNone(access.tls)) return undefined
+  const options: TlsOptions = {
+    ca: ca ?? known?.ca,
+    cert: cert ?? known?.cert,
+    key: key === undefined ? known?.key : Redacted.make(key),
+    passphrase: known?.passphrase,
+    servername: servername ?? known?.servername,
+    insecure: insecure ?? known?.insecure
+  }
+  if (options.insecure === true) {
     const colors = palette((yield* Screen).stderr)
     yield* Console.error(
       `${colors.warn("warning:")} with --tls-insecure whoever answers at a server's address is trusted`
     )
   }
-  return {
-    ca,
-    cert,
-    key: key === undefined ? undefined : Redacted.make(key),
-    servername,
-    insecure: access.tlsInsecure
-  }
+  return options
 })
 
-/** The options of a client that the flags of {@link Access} stand for. */
-export type AccessOptions = Pick<ClientOptions, "credentials" | "tls" | "namespace">
+const { namesrvAddr, ...others } = ClientConfig.table
 
-/** What the flags say about credentials, TLS and namespace, as a client's options. */
-export const accessOptions = Effect.fnUntraced(function* (access: Access): Effect.fn.Return<AccessOptions, UsageError> {
+/** What a client's options are in the environment, but for the name servers: those are a flag of every command. */
+const fromEnvironment = (given: ClientOptions) =>
+  ReadOptions.read<ClientOptions, ClientConfig.ClientConfig>(
+    {
+      prefix: undefined,
+      parts: [{ table: others, prefixes: [COMMON_PREFIX] }],
+      more: { table: { namesrvAddr }, prefixes: [COMMON_PREFIX] },
+      resolve: ClientConfig.resolve
+    },
+    given
+  )
+
+/** The options of a client as flags and variables say them, but for the name servers. */
+export const accessOptions = Effect.fnUntraced(function* (access: Access): Effect.fn.Return<ClientOptions, UsageError> {
   const accessKey = Option.getOrUndefined(access.accessKey)
   const secretKey = Option.getOrUndefined(access.secretKey)
   if ((accessKey === undefined) !== (secretKey === undefined)) {
@@ -69,14 +91,19 @@ export const accessOptions = Effect.fnUntraced(function* (access: Access): Effec
       remedy: "Set both ROCKETMQ_ACCESS_KEY and ROCKETMQ_SECRET_KEY, or pass --access-key and --secret-key."
     })
   }
-  return {
-    credentials:
-      accessKey === undefined || secretKey === undefined
-        ? undefined
-        : { accessKey, secretKey, securityToken: Option.getOrUndefined(access.securityToken) },
-    tls: yield* tlsOf(access),
+  const credentials =
+    accessKey === undefined || secretKey === undefined
+      ? undefined
+      : { accessKey, secretKey, securityToken: Option.getOrUndefined(access.securityToken) }
+  const { options, problems } = yield* fromEnvironment({
+    credentials,
     namespace: Option.getOrUndefined(access.namespace)
+  })
+  if (problems.length > 0) {
+    const { message } = new InvalidConfig({ problems })
+    return yield* new UsageError({ problem: message, remedy: "Set the variables right, or pass the flags instead." })
   }
+  return { ...options, tls: yield* tlsOf(access, options.tls) }
 })
 
 /** The options of a client for a command. */

@@ -1,27 +1,31 @@
-import { Config, Effect, Option, type Redacted, Schema } from "effect"
+import { Config, Effect, Option, Redacted, Schema } from "effect"
 import { Argument, Flag } from "effect/cli"
 import type { IfExists } from "../admin/AdminContext.ts"
 import { type CommandFailed, reporting, UsageError } from "./Failure.ts"
+import { firstOf, type Names, variables } from "./Variables.ts"
 
-/** `--namesrv`, else the environment variable `NAMESRV_ADDR` through `Config`. */
+/** `--namesrv`, else the variables that `layerConfig` reads, through `Config`. */
 export const namesrv: Flag.Flag<string> = Flag.String("namesrv").pipe(
   Flag.withAlias("n"),
   Flag.withMetavar("host:port;..."),
-  Flag.withDescription("Name servers; default: the environment variable NAMESRV_ADDR"),
-  Flag.withFallbackConfig(Config.NonEmptyString("NAMESRV_ADDR"))
+  Flag.withDescription("Name servers; default: the variable ROCKETMQ_NAME_SERVER or NAMESRV_ADDR"),
+  Flag.withFallbackConfig(firstOf(variables.namesrv))
 )
 
-/** How a command reaches the cluster, apart from its name servers. */
+/**
+ * How a command reaches the cluster, apart from its name servers. Of TLS only what the flags say: the variables are read
+ * together with all other options of a client.
+ */
 export interface Access {
   readonly accessKey: Option.Option<string>
   readonly secretKey: Option.Option<Redacted.Redacted>
   readonly securityToken: Option.Option<Redacted.Redacted>
-  readonly tls: boolean
+  readonly tls: Option.Option<boolean>
   readonly tlsCa: Option.Option<string>
   readonly tlsCert: Option.Option<string>
   readonly tlsKey: Option.Option<string>
   readonly tlsServername: Option.Option<string>
-  readonly tlsInsecure: boolean
+  readonly tlsInsecure: Option.Option<boolean>
   readonly namespace: Option.Option<string>
 }
 
@@ -29,39 +33,39 @@ const text = (name: string, variable: string, metavar: string, what: string) =>
   Flag.String(name).pipe(
     Flag.withMetavar(metavar),
     Flag.withDescription(`${what}; default: ${variable}`),
-    Flag.withFallbackConfig(Config.NonEmptyString(variable)),
     Flag.optional
   )
 
-const secret = (name: string, variable: string, what: string) =>
+const withVariable = (name: string, names: Names, what: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("name"),
+    Flag.withDescription(`${what}; default: ${names[0]}`),
+    Flag.withFallbackConfig(firstOf(names)),
+    Flag.optional
+  )
+
+const secret = (name: string, names: Names, what: string) =>
   Flag.Redacted(name).pipe(
-    Flag.withDescription(`${what}; default: ${variable}, which other users of this machine do not see`),
-    Flag.withFallbackConfig(Config.Redacted(variable)),
+    Flag.withDescription(`${what}; default: ${names[0]}, which other users of this machine do not see`),
+    Flag.withFallbackConfig(Config.map(firstOf(names), (value) => Redacted.make(value))),
     Flag.optional
   )
 
 const yes = (name: string, variable: string, what: string) =>
-  Flag.Boolean(name).pipe(
-    Flag.withDescription(`${what}; default: ${variable}`),
-    Flag.withFallbackConfig(Config.Boolean(variable)),
-    Flag.withDefault(false)
-  )
+  Flag.Boolean(name).pipe(Flag.withDescription(`${what}; default: ${variable}`), Flag.optional)
 
-/**
- * Who asks, how the connections are protected, and for which namespace: the flags of every command that has
- * `--namesrv`.
- */
+/** Who asks, how the connections are protected, and for which namespace: the flags of every command that has `--namesrv`. */
 export const access = {
-  accessKey: text("access-key", "ROCKETMQ_ACCESS_KEY", "name", "The user, for servers with access control"),
-  secretKey: secret("secret-key", "ROCKETMQ_SECRET_KEY", "The user's secret, with which requests are signed"),
-  securityToken: secret("security-token", "ROCKETMQ_SECURITY_TOKEN", "The token of temporary credentials"),
+  accessKey: withVariable("access-key", variables.accessKey, "The user, for servers with access control"),
+  secretKey: secret("secret-key", variables.secretKey, "The user's secret, with which requests are signed"),
+  securityToken: secret("security-token", variables.securityToken, "The token of temporary credentials"),
   tls: yes("tls", "ROCKETMQ_TLS_ENABLE", "Speak TLS; any other --tls flag means it too"),
   tlsCa: text("tls-ca", "ROCKETMQ_TLS_CA_FILE", "file", "PEM file of the authorities to trust"),
   tlsCert: text("tls-cert", "ROCKETMQ_TLS_CERT_FILE", "file", "PEM file of this client's certificate"),
   tlsKey: text("tls-key", "ROCKETMQ_TLS_KEY_FILE", "file", "PEM file of its key"),
   tlsServername: text("tls-servername", "ROCKETMQ_TLS_SERVERNAME", "name", "The name to find in the certificate"),
   tlsInsecure: yes("tls-insecure", "ROCKETMQ_TLS_INSECURE", "Take any certificate of any host; for tests"),
-  namespace: text("namespace", "ROCKETMQ_NAMESPACE", "name", "Prefix of all topics and groups")
+  namespace: withVariable("namespace", variables.namespace, "Prefix of all topics and groups")
 } as const
 
 /** The flags of every command that talks to a cluster. */

@@ -4,11 +4,9 @@ import * as AddressServerUrl from "./AddressServerUrl.ts"
 import type { InvalidConfig } from "./ClientError.ts"
 import * as ClientSecurity from "./ClientSecurity.ts"
 import { parseNamesrvAddr } from "./NameServerAddresses.ts"
-import { COMMON_PREFIX } from "./options/ConfigNames.ts"
 import { type Option, type Resolved, show, type TableOf } from "./options/Option.ts"
 import * as Kinds from "./options/OptionKinds.ts"
 import * as OptionTable from "./options/OptionTable.ts"
-import * as ReadOptions from "./options/ReadOptions.ts"
 import * as Remoting from "./RemotingOptions.ts"
 
 /**
@@ -183,16 +181,3 @@ export const sharingKey = (config: ClientConfig): string =>
     config.unitName ?? null,
     ...ClientSecurity.sharingKey(config)
   ])
-
-/**
- * Reads the options that all clients of a process have in common out of the current `ConfigProvider`, below `rocketmq`, and
- * checks them together with those that are given, which win. Fails with an `InvalidConfig` that lists every problem.
- */
-export const fromConfig = Effect.fnUntraced(function* (given: ReadOptions.OverridesOrConfig<ClientOptions>) {
-  const { options, ...resolution } = yield* ReadOptions.read<ClientOptions, ClientConfig>(
-    { prefix: undefined, parts: [{ table, prefixes: [COMMON_PREFIX] }], resolve },
-    given
-  )
-  yield* OptionTable.accept(resolution)
-  return options
-})

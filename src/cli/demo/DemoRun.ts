@@ -15,6 +15,7 @@ import { CommandFailed, ExitCode, reporting } from "../Failure.ts"
 import { bar, type Palette, withProgress } from "../Screen.ts"
 import { emptyStats, generatedBody, percentile, sendAll } from "../SendRun.ts"
 import { count, duration, number } from "../Text.ts"
+import { firstOf, variables } from "../Variables.ts"
 import { VERSION } from "../Version.ts"
 
 /** How much the demo sends. */
@@ -36,10 +37,10 @@ const bodyOf = (index: number) => generatedBody(index, 100 + ((index * 37) % 1_0
 const progress = (done: () => number, of: number, what: string) => (paint: Palette, columns: number) =>
   `  ${paint.accent(bar(done() / of, Math.min(40, columns - 40)))} ${number(done())} ${what}`
 
-/** The cluster of `NAMESRV_ADDR`, or an embedded one that lives as long as the scope. */
+/** The cluster of `NAMESRV_ADDR` or `ROCKETMQ_NAME_SERVER`, or an embedded one that lives as long as the scope. */
 const openCluster = Effect.fnUntraced(function* (page: Page, scope: Scope.Scope) {
   yield* page.heading("Cluster")
-  const given = yield* Effect.orDie(Config.option(Config.NonEmptyString("NAMESRV_ADDR")))
+  const given = yield* Effect.orDie(Config.option(firstOf(variables.namesrv)))
   if (Option.isSome(given)) {
     yield* page.line(`yours, of NAMESRV_ADDR: ${given.value}`)
     return { namesrvAddr: given.value, embedded: undefined }

@@ -15,7 +15,7 @@ import type { ClusterInfo } from "../../protocol/ClusterInfo.ts"
 import type { BrokerData } from "../../protocol/TopicRouteData.ts"
 import type * as Remoting from "../../transport/RemotingClient.ts"
 import type { TlsOptions } from "../../transport/Tls.ts"
-import { type AccessOptions, accessOptions } from "../Connection.ts"
+import { accessOptions } from "../Connection.ts"
 import * as Checks from "./DoctorChecks.ts"
 import * as Reports from "./DoctorReport.ts"
 import { type Finding, type Report, skipped } from "./DoctorReport.ts"
@@ -26,7 +26,7 @@ import { json, printable } from "../Text.ts"
 
 /** What `doctor` is asked. */
 export interface DoctorInput {
-  /** Absent when neither `--namesrv` nor `NAMESRV_ADDR` is set: that is the first thing the doctor finds. */
+  /** Absent when neither `--namesrv` nor a variable for it is set: that is the first thing the doctor finds. */
   readonly namesrv: string | undefined
   readonly access: Access
   readonly topic: string | undefined
@@ -187,7 +187,7 @@ const brokers = Effect.fnUntraced(function* (
 })
 
 /** Steps 10 and 11: the producer as an application starts it, and a message if that was asked for. */
-const producer = Effect.fnUntraced(function* (report: Report, input: DoctorInput, options: AccessOptions) {
+const producer = Effect.fnUntraced(function* (report: Report, input: DoctorInput, options: ClientConfig.ClientOptions) {
   const { namesrv, topic } = input
   const hints = { namesrv, topic }
   const made = yield* DefaultMQProducer.make({
@@ -283,7 +283,10 @@ export const run = Effect.fnUntraced(function* (input: DoctorInput) {
       namesrvAddr: input.namesrv
     })
     const remoting = yield* InstanceRemoting.make(
-      { ...ClientConfig.defaults, ...options, remoting: { connectTimeoutMillis: Checks.TIMEOUT_MILLIS } },
+      ClientConfig.resolve({
+        ...options,
+        remoting: { ...options.remoting, connectTimeoutMillis: Checks.TIMEOUT_MILLIS }
+      }).config,
       () => true,
       parseNamesrvAddr(input.namesrv ?? "").addresses
     )
