@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
+import { show } from "../../../src/client/options/Option.ts"
 import { isTimeout, timeoutOf } from "../../../src/producer/send/SendOptions.ts"
 import { EmbeddedCluster, FaultScript } from "../../../src/testing/index.ts"
 import { RequestCode } from "../../../src/protocol/RequestCode.ts"
@@ -53,7 +54,7 @@ describe("the time of one call", () => {
         }
         for (const [name, call] of Object.entries(calls)) {
           const { reason } = Object(failureOf((yield* timed(call, 1_000)).exit))
-          const what = `${name} ${String(timeoutMillis)}`
+          const what = `${name} ${show(timeoutMillis)}`
           assert.deepInclude(reason, { _tag: "InvalidMessage", field: "timeoutMillis" }, what)
           assert.match(reason.problem, /^must be a time above 0, is \S/, what)
         }

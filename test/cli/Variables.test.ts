@@ -11,12 +11,16 @@ const SECRET = "hush-hush"
 const guarded = Effect.provide(
   EmbeddedCluster.layerMemory({
     topics: { orders: {} },
-    acl: { users: [{ accessKey: "root", secretKey: SECRET, admin: true }], nameServer: true },
+    acl: { users: [{ accessKey: "root", secretKey: SECRET }], nameServer: true },
     listen: { namesrvPort: 9_876, brokerPort: 10_911 }
   }).pipe(Layer.orDie)
 )
 
 const open = Effect.provide(EmbeddedCluster.layerMemory({ topics: { orders: {} } }))
+
+/** The exit code of `topic list`, and whether it shows the topic. */
+const list = (env: Readonly<Record<string, string>>, ...flags: ReadonlyArray<string>) =>
+  Effect.map(cli(["topic", "list", ...flags], { env }), ({ exitCode, out }) => [exitCode, out.includes("orders")])
 
 describe("variables of the command line", () => {
   it("are the names that layerConfig reads for all clients of a process", () => {
@@ -37,8 +41,6 @@ describe("variables of the command line", () => {
   it.effect("name the servers, in the order of layerConfig and without the spaces around", () =>
     Effect.gen(function* () {
       const { namesrvAddr } = yield* EmbeddedCluster
-      const list = (env: Readonly<Record<string, string>>, ...flags: ReadonlyArray<string>) =>
-        Effect.map(cli(["topic", "list", ...flags], { env }), ({ exitCode, out }) => [exitCode, out.includes("orders")])
       const works = [0, true]
       assert.deepStrictEqual(yield* list({ ROCKETMQ_NAME_SERVER: namesrvAddr }), works)
       assert.deepStrictEqual(yield* list({ ROCKETMQ_NAMESRV_ADDR: ` ${namesrvAddr} ` }), works)
