@@ -134,7 +134,7 @@ export type JavaObservation = Readonly<Record<string, unknown>> & {
 }
 
 /** What a broker can do for a Java client beyond plain sends; each scenario has a topic of its name. */
-export type JavaScenario = "delay" | "timer" | "transaction" | "request" | "orderly" | "retry"
+export type JavaScenario = "delay" | "timer" | "transaction" | "request" | "orderly" | "retry" | "assigned" | "vip"
 
 /**
  * Runs scenarios side by side in one program. Their topics must exist with one queue on broker-a, and the cluster must be

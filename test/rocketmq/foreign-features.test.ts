@@ -11,14 +11,14 @@ import { request } from "./RawRemoting.ts"
 import { RocketMQ } from "./RocketMQServer.ts"
 
 /**
- * What a Java client sees of delays, timers, transactions, replies, orderly and repeated consumption, on a real broker and
- * on an embedded one: the same program, the same settings, and it must see the same.
+ * What a Java client sees of delays, timers, transactions, replies, orderly and repeated consumption, assigned queues and
+ * the VIP channel, on a real broker and on an embedded one: the same program, the same settings, and it must see the same.
  */
 
 const scenarios: Readonly<Record<RocketMQVersion, ReadonlyArray<JavaClient.JavaScenario>>> = {
-  "5.5.0": ["delay", "timer", "transaction", "request", "orderly", "retry"],
-  // 4.x has no timers.
-  "4.9.7": ["delay", "transaction", "request", "orderly", "retry"]
+  "5.5.0": ["delay", "timer", "transaction", "request", "orderly", "retry", "assigned", "vip"],
+  // 4.x has no timers, and its brokers assign no queues.
+  "4.9.7": ["delay", "transaction", "request", "orderly", "retry", "vip"]
 }
 
 /** Short times, so that a test need not wait for minutes; long enough between checks for a busy machine to answer. */

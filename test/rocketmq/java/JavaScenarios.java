@@ -32,7 +32,8 @@ import org.apache.rocketmq.common.message.MessageQueue;
 
 /**
  * What a broker does for a Java client beyond plain sends, and prints one JSON line an observation: delay levels, timers and
- * recall, transactions with checks, request and reply, orderly consumption, repeated consumption with dead letters.
+ * recall, transactions with checks, request and reply, orderly consumption, repeated consumption with dead letters, queues
+ * that the broker assigns, and the VIP channel.
  *
  * <p>Request: namesrvAddr, timeoutMillis, scenarios (names). The scenarios run side by side; each has its own topics and
  * groups, named after it. The topics must exist with one queue on the broker broker-a.
@@ -55,6 +56,8 @@ public final class JavaScenarios {
         known.put("request", JavaScenarios::request);
         known.put("orderly", JavaScenarios::orderly);
         known.put("retry", JavaScenarios::retry);
+        known.put("assigned", JavaScenarios::assigned);
+        known.put("vip", JavaScenarios::vip);
         List<Thread> threads = new ArrayList<>();
         List<Throwable> failures = new CopyOnWriteArrayList<>();
         for (Object name : request.getJSONArray("scenarios")) {
@@ -384,6 +387,61 @@ public final class JavaScenarios {
         });
         consumer.start();
         await("all messages in order", () -> seen.contains("19"));
+        JSONObject line = new JSONObject(true);
+        line.put("seen", seen);
+        out.line("seen", line);
+        consumer.shutdown();
+        producer.shutdown();
+    }
+
+    /** The consumer asks the broker which queues are its own. */
+    private static void assigned(Lines out) throws Exception {
+        DefaultMQProducer producer = started(new DefaultMQProducer("assigned-pg"), "assigned");
+        DefaultMQPushConsumer consumer = consumer("assigned-cg", "assigned");
+        // 4.x has no such method.
+        DefaultMQPushConsumer.class.getMethod("setClientRebalance", boolean.class).invoke(consumer, false);
+        List<String> seen = new CopyOnWriteArrayList<>();
+        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+            for (MessageExt message : messages) {
+                seen.add(text(message));
+            }
+            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
+        });
+        consumer.start();
+        for (int i = 0; i < 3; i++) {
+            producer.send(message("assigned", String.valueOf(i)), queue("assigned"));
+        }
+        await("the messages of the assigned queue", () -> seen.size() == 3);
+        JSONObject line = new JSONObject(true);
+        line.put("seen", new java.util.TreeSet<>(seen));
+        out.line("seen", line);
+        consumer.shutdown();
+        producer.shutdown();
+    }
+
+    /** Everything goes to the broker's second listener, but pulls and heartbeats. */
+    private static void vip(Lines out) throws Exception {
+        DefaultMQProducer producer = new DefaultMQProducer("vip-pg");
+        Rig.configure(producer, request, "vip");
+        producer.setSendMsgTimeout(10_000);
+        producer.setVipChannelEnabled(true);
+        producer.start();
+        out.sent("sent", producer.send(message("vip", "over the second port"), queue("vip")));
+        DefaultMQPushConsumer consumer = consumer("vip-cg", "vip");
+        consumer.setVipChannelEnabled(true);
+        List<String> seen = new CopyOnWriteArrayList<>();
+        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+            for (MessageExt message : messages) {
+                seen.add(text(message) + ", time " + message.getReconsumeTimes());
+                // It goes back over the second port, and comes once more.
+                if (message.getReconsumeTimes() == 0) {
+                    return ConsumeConcurrentlyStatus.RECONSUME_LATER;
+                }
+            }
+            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
+        });
+        consumer.start();
+        await("the message, twice", () -> seen.size() == 2);
         JSONObject line = new JSONObject(true);
         line.put("seen", seen);
         out.line("seen", line);
