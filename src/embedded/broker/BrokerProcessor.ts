@@ -14,6 +14,7 @@ import * as PullProcessor from "./PullProcessor.ts"
 import * as QueryProcessor from "./QueryProcessor.ts"
 import * as Remarks from "../server/Remarks.ts"
 import * as RecallProcessor from "./RecallProcessor.ts"
+import * as RelayProcessor from "./RelayProcessor.ts"
 import * as ReplyProcessor from "./ReplyProcessor.ts"
 import * as ResetOffsetProcessor from "./ResetOffsetProcessor.ts"
 import * as SendBackProcessor from "./SendBackProcessor.ts"
@@ -59,6 +60,7 @@ export const make = (broker: Broker): BrokerProcessor => {
       ResetOffsetProcessor,
       LockProcessor,
       QueryProcessor,
+      RelayProcessor,
       TopicProcessor,
       SubscriptionGroupProcessor,
       AdminProcessor,

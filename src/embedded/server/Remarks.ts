@@ -46,6 +46,10 @@ export const unreadableField = (field: string, detail: string): string =>
 /** What Java throws where a part of a request is missing. Source: RocketMQ `RemotingHelper.exceptionSimpleDesc`. */
 export const nullPointer = (what: string): string => `java.lang.NullPointerException: ${what} is null`
 
+/** A client left a request of the broker without an answer. Source: RocketMQ `RemotingTimeoutException`. */
+export const clientTimeout = (address: string, millis: number): string =>
+  `org.apache.rocketmq.remoting.exception.RemotingTimeoutException: wait response on the channel <${address}> timeout, ${millis}(ms)`
+
 /** The body of a request is no JSON of its kind. Source: RocketMQ `RemotingSerializable`. */
 export const unreadableBody = (field: string, detail: string): string =>
   `com.alibaba.fastjson2.JSONException: ${field}: ${detail}`

@@ -1,0 +1,98 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { EmbeddedCluster } from "../../../src/testing/index.ts"
+import { MQVersion } from "../../../src/protocol/MQVersion.ts"
+import type { RemotingCommand, Response } from "../../../src/protocol/RemotingCommand.ts"
+import * as RemotingClient from "../../support/remoting.ts"
+import { brokerAddress, consumerHeartbeat, rawClient, sendRequest } from "../support.ts"
+
+const onCluster = (version: number = MQVersion.V5_5_0) =>
+  Effect.provide(EmbeddedCluster.layerMemory({ version, topics: { orders: {} } }))
+
+/** A member of the group `cg` that answers what is pushed to it, and an administrator. */
+const rig = Effect.fnUntraced(function* (
+  answer: (request: RemotingCommand) => Effect.Effect<Response>,
+  clientVersion?: number
+) {
+  const address = yield* brokerAddress()
+  const member = yield* RemotingClient.make(clientVersion === undefined ? {} : { version: clientVersion })
+  yield* RemotingClient.handleAll(member, (_, request) => answer(request))
+  yield* member.invoke(address, consumerHeartbeat("c-1", "cg", ["orders"]), 3_000)
+  const admin = yield* rawClient()
+  const ask = (code: number, extFields: Readonly<Record<string, string>>) =>
+    admin.call(address, { code, extFields: { consumerGroup: "cg", clientId: "c-1", ...extFields } }, 30_000)
+  const stored = yield* admin.call(address, sendRequest())
+  return { ask, member, address, msgId: stored.extFields?.["msgId"] ?? "" }
+})
+
+const fromClient = { code: 77, remark: "from the client", extFields: { x: "1" }, body: Buffer.from("{}") }
+
+describe("what a broker passes on to a client", () => {
+  for (const version of [MQVersion.V5_5_0, MQVersion.V4_9_7]) {
+    it.effect(`running info (307) and direct consumption (309), and the client's answer as it is, ${version}`, () =>
+      Effect.gen(function* () {
+        const pushed: Array<RemotingCommand> = []
+        const { ask, msgId } = yield* rig((request) =>
+          Effect.sync(() => {
+            if (request.code !== 40) pushed.push(request)
+            return fromClient
+          })
+        )
+        for (const [code, fields] of [
+          [307, { jstackEnable: "true", unknown: "kept" }],
+          [309, { msgId, topic: "orders" }]
+        ] as const) {
+          const { body, ...answer } = yield* ask(code, fields)
+          assert.deepInclude(answer, { code: 77, remark: "from the client", extFields: { x: "1" } })
+          assert.strictEqual(Buffer.from(body).toString(), "{}")
+        }
+        const flags = version === MQVersion.V5_5_0 ? { topicSysFlag: "0", groupSysFlag: "0" } : {}
+        assert.deepStrictEqual(
+          pushed.map(({ code, extFields }) => [code, { ...extFields }]),
+          [
+            [307, { consumerGroup: "cg", clientId: "c-1", jstackEnable: "true", unknown: "kept" }],
+            [309, { consumerGroup: "cg", clientId: "c-1", msgId, topic: "orders", brokerName: "broker-a", ...flags }]
+          ]
+        )
+        assert.isAbove(pushed[1]?.body.length ?? 0, 91)
+      }).pipe(onCluster(version))
+    )
+  }
+
+  it.effect("code 1 for a client that is not there or is too old, and for a message that is not there", () =>
+    Effect.gen(function* () {
+      const { ask, msgId } = yield* rig(() => Effect.succeed({ code: 0 }), 50)
+      assert.deepInclude(yield* ask(307, { clientId: "other" }), {
+        code: 1,
+        remark: "The Consumer <cg> <other> not online"
+      })
+      assert.deepInclude(yield* ask(307, { consumerGroup: "none" }), {
+        code: 1,
+        remark: "The Consumer <none> <c-1> not online"
+      })
+      assert.match((yield* ask(307, {})).remark ?? "", /^The Consumer <c-1> Version <.*> too low to finish/)
+      for (const id of ["", "xyz", `${msgId.slice(0, 16)}00000FFFFFFFFFFF`]) {
+        const answer = yield* ask(309, { msgId: id })
+        assert.strictEqual(answer.code, 1, id)
+        assert.match(answer.remark ?? "", /^java\.lang\.NullPointerException/)
+      }
+    }).pipe(onCluster())
+  )
+
+  it.effect("code 207 after ten seconds without an answer, also when the client is gone by then", () =>
+    Effect.gen(function* () {
+      const { address, ask, member } = yield* rig(() => Effect.never)
+      for (const gone of [false, true]) {
+        const asked = yield* Effect.forkChild(ask(307, {}), { startImmediately: true })
+        yield* TestClock.adjust(9_000)
+        if (gone) yield* member.closeAddress(address)
+        assert.isUndefined(asked.pollUnsafe())
+        yield* TestClock.adjust(1_000)
+        const answer = yield* Fiber.join(asked)
+        assert.strictEqual(answer.code, 207)
+        assert.match(answer.remark ?? "", /^consumer <cg> <c-1> Timeout: .*RemotingTimeoutException/)
+      }
+    }).pipe(onCluster())
+  )
+})
