@@ -63,7 +63,13 @@ const NO_END = 9_223_372_036_854_775_807n
 const byStoreTime = (a: MessageExt, b: MessageExt) =>
   a.storeTimestamp - b.storeTimestamp || a.commitLogOffset - b.commitLogOffset
 
-/** Makes the calls that find messages. Source: RocketMQ `MQAdminImpl.queryMessage`, `PrintMessageSubCommand`. */
+/**
+ * Makes the calls that find messages. That a key is a unique id is said by `indexType` alone: servers of 4.x leave the
+ * older field `_UNIQUE_KEY_QUERY` out of what they take to be signed, and servers of 5.x do not, so that with it no
+ * signature would be right on both. All that it does besides is to set `maxNum` to 32, which is asked for here.
+ *
+ * Source: RocketMQ `MQAdminImpl.queryMessage`, `PrintMessageSubCommand`.
+ */
 export const make = (
   context: AdminContext,
   messages: Pick<
@@ -141,8 +147,7 @@ export const make = (
         maxNum,
         beginTimestamp: BigInt(begin),
         endTimestamp: end === undefined ? NO_END : BigInt(end),
-        indexType: "K",
-        uniqueKeyQuery: false
+        indexType: "K"
       },
       // The index is by hash: what only shares the hash is left out.
       (message) => message.topic === topic && message.keys.includes(key)
@@ -157,8 +162,7 @@ export const make = (
         maxNum: UNIQUE_QUERY_MAX,
         beginTimestamp: BigInt(Math.max(0, clock.currentTimeMillisUnsafe() - UNIQUE_QUERY_SPAN_MILLIS)),
         endTimestamp: NO_END,
-        indexType: "U",
-        uniqueKeyQuery: true
+        indexType: "U"
       },
       (message) => message.msgId === msgId
     )

@@ -28,7 +28,10 @@ export const SECURITY_TOKEN = "SecurityToken"
 /** Name of the field with the signature. */
 export const SIGNATURE = "Signature"
 
-/** Clients up to 4.9.3 added this field after they had signed. */
+/**
+ * Clients up to 4.9.3 added this field after they had signed. Servers of 4.x leave it out of what is signed for every
+ * client, those of 5.x for clients that old.
+ */
 const UNSIGNED_FIELD_OF_OLD_CLIENTS = "_UNIQUE_KEY_QUERY"
 
 /** By whom a request is signed. The texts are used as they are: trim what was read from a file. */
@@ -79,19 +82,21 @@ export const accessKeyOf = (request: Pick<RemotingCommand, "extFields">): string
   own(request.extFields, ACCESS_KEY)
 
 /**
- * Whether a request that was received is signed with this secret. The time it takes does not tell how much of a wrong
- * signature is right.
+ * Whether a request that was received is signed with this secret, as a server of the given release sees it (an ordinal of
+ * `MQVersion`). The time it takes does not tell how much of a wrong signature is right.
  *
- * Source: RocketMQ `DefaultAuthenticationContextBuilder`, `DefaultAuthenticationHandler`.
+ * Source: RocketMQ `DefaultAuthenticationContextBuilder`, `DefaultAuthenticationHandler`; of 4.x `PlainAccessValidator`.
  */
 export const verify = (
   secretKey: string,
-  request: Pick<RemotingCommand, "extFields" | "body" | "version">
+  request: Pick<RemotingCommand, "extFields" | "body" | "version">,
+  release: number = MQVersion.CURRENT
 ): boolean => {
   const { extFields } = request
   const signature = own(extFields, SIGNATURE)
   if (extFields === undefined || signature === undefined || accessKeyOf(request) === undefined) return false
-  const omitted = request.version <= MQVersion.V4_9_3 ? UNSIGNED_FIELD_OF_OLD_CLIENTS : undefined
+  const isUnsigned = release < MQVersion.V5_0_0 || request.version <= MQVersion.V4_9_3
+  const omitted = isUnsigned ? UNSIGNED_FIELD_OF_OLD_CLIENTS : undefined
   const expected = Buffer.from(signatureOf(secretKey, extFields, request.body, omitted).toString("base64"))
   const actual = Buffer.from(signature)
   return actual.length === expected.length && timingSafeEqual(actual, expected)

@@ -3,6 +3,7 @@ import { assert, layer as testLayer, type Vitest } from "@effect/vitest"
 import { Effect, Layer, References } from "effect"
 import { AdminError } from "../../src/admin/AdminError.ts"
 import { MQAdmin } from "../../src/admin/MQAdmin.ts"
+import { signer } from "../../src/client/SessionCredentials.ts"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import * as Message from "../../src/message/Message.ts"
 import * as MessageQueue from "../../src/message/MessageQueue.ts"
@@ -18,8 +19,8 @@ const PATIENCE_MILLIS = 60_000
 
 /** An administrator and a producer of the target, gone with the test. */
 const tools = Effect.gen(function* () {
-  const { namesrvAddr } = yield* Target
-  const patient = { namesrvAddr, mqClientApiTimeout: PATIENCE_MILLIS / 2 }
+  const { credentials, namesrvAddr } = yield* Target
+  const patient = { namesrvAddr, credentials, mqClientApiTimeout: PATIENCE_MILLIS / 2 }
   return Layer.mergeAll(
     MQAdmin.layer({ ...patient, adminTimeoutMillis: PATIENCE_MILLIS / 2 }),
     DefaultMQProducer.layer({
@@ -68,8 +69,11 @@ const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
 /** A consumer of a group that is online: it sends heartbeats and reads nothing. */
 export const onlineConsumer = Effect.fnUntraced(function* (group: string, topic: string) {
-  const { brokers } = yield* Target
-  const client = yield* RemotingClient.make({})
+  const { brokers, credentials } = yield* Target
+  const signed = credentials === undefined ? undefined : signer(credentials)
+  const client = yield* RemotingClient.make(
+    signed === undefined ? {} : { rpcHook: { doBeforeRequest: (_, request) => signed(request) } }
+  )
   for (const { address } of brokers) {
     const request = HeartBeat.request({
       clientID: `10.0.0.1@7#${group}`,

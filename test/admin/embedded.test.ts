@@ -1,10 +1,19 @@
 /** What an administrator can do on the embedded cluster, speaking as 5.5.0 and as 4.9.7. */
-import { Effect, Layer } from "effect"
+import { assert } from "@effect/vitest"
+import { Effect, Layer, Redacted } from "effect"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { facts, type Release, Target, type TargetBroker } from "../conformance/Target.ts"
 import { administration } from "./administration.ts"
+import { everyProducerRequest, untried } from "./everyRequest.ts"
 
-const target = (release: Release) =>
+const credentials = { accessKey: "admin-key", secretKey: Redacted.make("admin-secret") }
+// Brokers ask about half messages soon, so that nobody waits for it.
+const config = { transactionTimeOut: 1_000, transactionCheckInterval: 3_000, recallMessageEnable: true }
+const brokerNames = ["broker-a", "broker-b"]
+/** Brokers and name servers that let in nobody else. */
+const acl = { users: [{ accessKey: "admin-key", secretKey: "admin-secret" }], nameServer: true }
+
+const target = (release: Release, guarded = false) =>
   Layer.effect(
     Target,
     Effect.map(EmbeddedCluster, (cluster) => {
@@ -19,13 +28,40 @@ const target = (release: Release) =>
         facts: facts[release],
         namesrvAddr: cluster.namesrvAddr,
         clusterName: cluster.clusterName,
+        credentials: guarded ? credentials : undefined,
         brokers: [broker(0), broker(1)],
         stopSecondBroker: Effect.orDie(cluster.stopBroker("broker-b")),
         startSecondBroker: Effect.orDie(cluster.startBroker("broker-b")),
+        requestCodes: Effect.map(cluster.traffic.all, (all) => all.map(({ code }) => code)),
         openConnections: Effect.succeed(0)
       })
     })
-  ).pipe(Layer.provideMerge(EmbeddedCluster.layerTcp({ brokers: 2, version: facts[release].brokerVersion })))
+  ).pipe(
+    Layer.provideMerge(
+      EmbeddedCluster.layerTcp({
+        brokers: brokerNames.map((name) => ({ name, config })),
+        version: facts[release].brokerVersion,
+        ...(guarded ? { acl } : {})
+      })
+    )
+  )
 
 administration("administration of the embedded cluster", target("5.5.0"))
 administration("administration of the embedded cluster as 4.9.7", target("4.9.7"))
+
+for (const release of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
+  administration(
+    `administration of the embedded cluster as ${release}, under access control`,
+    target(release, true),
+    (test) => {
+      test.effect("a producer's requests are signed as the servers take them, each of them", () =>
+        Effect.gen(function* () {
+          yield* everyProducerRequest
+          const { requestCodes = Effect.succeed([]) } = yield* Target
+          // All of them together, those of the other tests of this suite included.
+          assert.deepStrictEqual(untried(yield* requestCodes, release), [])
+        })
+      )
+    }
+  )
+}

@@ -1,5 +1,6 @@
 /** What the conformance suite runs against: a cluster of two masters, its address, its release, and what it can be asked to do. */
 import { Context, type Effect } from "effect"
+import type { Credentials } from "../../src/client/SessionCredentials.ts"
 import type { SendOutcome } from "../../src/producer/send/SendError.ts"
 import { MQVersion } from "../../src/protocol/MQVersion.ts"
 
@@ -51,11 +52,15 @@ export class Target extends Context.Service<
     readonly facts: ReleaseFacts
     readonly namesrvAddr: string
     readonly clusterName: string
+    /** Who may do everything there, on a cluster with access control. */
+    readonly credentials?: Credentials | undefined
     readonly brokers: readonly [TargetBroker, TargetBroker]
     /** Ends the second broker without a farewell (a real one by kill -9). */
     readonly stopSecondBroker: Effect.Effect<void>
     /** Starts it again on the address it had; ends when it serves and every name server knows it. */
     readonly startSecondBroker: Effect.Effect<void>
+    /** The codes of all requests that its servers got; undefined where nobody counts them. */
+    readonly requestCodes?: Effect.Effect<ReadonlyArray<number>> | undefined
     /** How many connections this process has open on the target's wire, both ends counted where both are in the process. */
     readonly openConnections: Effect.Effect<number>
   }

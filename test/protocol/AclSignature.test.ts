@@ -76,6 +76,21 @@ describe("AclSignature", () => {
     assert.isFalse(AclSignature.verify(credentials.secretKey, received(later, MQVersion.V4_9_4)))
   })
 
+  it("a server of 4.x never counts that field, and one of 5.x does for newer clients", () => {
+    const fields = { topic: "t", key: "k" }
+    const before = AclSignature.sign(credentials, { code: 12, extFields: fields })
+    const added = { ...before, extFields: { ...before.extFields, _UNIQUE_KEY_QUERY: "true" } }
+    const over = AclSignature.sign(credentials, { code: 12, extFields: { ...fields, _UNIQUE_KEY_QUERY: "true" } })
+    const { secretKey } = credentials
+    for (const client of [MQVersion.V4_9_3, MQVersion.V4_9_7, MQVersion.CURRENT]) {
+      assert.isTrue(AclSignature.verify(secretKey, received(added, client), MQVersion.V4_9_7))
+      assert.isFalse(AclSignature.verify(secretKey, received(over, client), MQVersion.V4_9_7))
+      assert.isTrue(AclSignature.verify(secretKey, received(before, client), MQVersion.V4_9_7))
+    }
+    assert.isFalse(AclSignature.verify(secretKey, received(added), MQVersion.V5_5_0))
+    assert.isTrue(AclSignature.verify(secretKey, received(over), MQVersion.V5_5_0))
+  })
+
   it("unsigned, half signed and badly signed requests do not pass", () => {
     const secret = credentials.secretKey
     const signed = received(AclSignature.sign(credentials, { code: 10, extFields: { a: "1" } }))

@@ -9,6 +9,7 @@ import type { ProducerOptions } from "../../src/producer/ProducerConfig.ts"
 import type { Request } from "../../src/protocol/RemotingCommand.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { failureOf, text } from "../support/rig.ts"
+import { admin, guardedBy, writer } from "./accessControl.ts"
 import { RocketMQ, type RocketMQOptions } from "./RocketMQServer.ts"
 
 /**
@@ -18,44 +19,10 @@ import { RocketMQ, type RocketMQOptions } from "./RocketMQServer.ts"
  * well; name servers check nothing.
  */
 
-const admin: Credentials = { accessKey: "admin-key", secretKey: Redacted.make("admin-secret") }
-const writer: Credentials = { accessKey: "writer-key", secretKey: Redacted.make("writer-secret") }
-
-const plainAcl = `
-accounts:
-  - accessKey: admin-key
-    secretKey: admin-secret
-    whiteRemoteAddress:
-    admin: true
-  - accessKey: writer-key
-    secretKey: writer-secret
-    whiteRemoteAddress:
-    admin: false
-    defaultTopicPerm: DENY
-    defaultGroupPerm: DENY
-    topicPerms:
-      - orders=PUB
-      - secrets=SUB
-`
-
-const auth = "org.apache.rocketmq.auth"
-
-const servers: ReadonlyArray<RocketMQOptions> = [
-  { version: "4.9.7", brokerProperties: { aclEnable: "true" }, files: { "conf/plain_acl.yml": plainAcl } },
-  {
-    version: "5.5.0",
-    brokerProperties: {
-      authenticationEnabled: "true",
-      authenticationProvider: `${auth}.authentication.provider.DefaultAuthenticationProvider`,
-      authenticationMetadataProvider: `${auth}.authentication.provider.LocalAuthenticationMetadataProvider`,
-      initAuthenticationUser: JSON.stringify({ username: "admin-key", password: "admin-secret" }),
-      innerClientAuthenticationCredentials: JSON.stringify({ accessKey: "inner-key", secretKey: "inner-secret" }),
-      authorizationEnabled: "true",
-      authorizationProvider: `${auth}.authorization.provider.DefaultAuthorizationProvider`,
-      authorizationMetadataProvider: `${auth}.authorization.provider.LocalAuthorizationMetadataProvider`
-    }
-  }
-]
+const servers: ReadonlyArray<RocketMQOptions> = (["4.9.7", "5.5.0"] as const).map((version) => ({
+  version,
+  ...guardedBy[version]
+}))
 
 const options = (given: Partial<ProducerOptions>) =>
   Effect.map(RocketMQ, ({ namesrvAddr }): ProducerOptions => ({ producerGroup: "acl-pg", namesrvAddr, ...given }))

@@ -148,7 +148,7 @@ export const make = (options: AclOptions, clusterName: string, version: number):
         ? thrown(`No acl config for ${accessKey}`, "validate(PlainPermissionManager.java:667)")
         : denied(`User:${accessKey} is not found.`)
     }
-    if (!AclSignature.verify(user.secretKey, request)) {
+    if (!AclSignature.verify(user.secretKey, request, version)) {
       return old
         ? thrown(`Check signature failed for accessKey=${accessKey}`, "validate(PlainPermissionManager.java:683)")
         : denied("check signature failed.")

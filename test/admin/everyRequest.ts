@@ -1,0 +1,113 @@
+/** Everything that a producer asks of the servers, once, for targets that let in only who signs as they expect it. */
+import { assert } from "@effect/vitest"
+import { Deferred, Effect, Fiber } from "effect"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { MQAdmin } from "../../src/admin/MQAdmin.ts"
+import { MQClientManager } from "../../src/client/MQClientManager.ts"
+import * as Message from "../../src/message/Message.ts"
+import * as MessageDelay from "../../src/message/MessageDelay.ts"
+import { TransactionMQProducer } from "../../src/producer/TransactionMQProducer.ts"
+import { requestCodeName } from "../../src/protocol/RequestCode.ts"
+import { eventuallyThat, PATIENCE_MILLIS, uniqueName } from "../conformance/support.ts"
+import { type Release, Target } from "../conformance/Target.ts"
+import { withTools } from "./administration.ts"
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+
+/** Sends of every form, a check, a request with its reply, a recall, and the farewell. */
+export const everyProducerRequest = Effect.gen(function* () {
+  const { credentials, facts, namesrvAddr } = yield* Target
+  const admin = yield* MQAdmin
+  const topic = uniqueName("every")
+  yield* admin.createTopic({ topic, readQueueNums: 1 })
+  const asked = yield* Deferred.make<string>()
+  const producer = yield* TransactionMQProducer.make({
+    producerGroup: uniqueName("every"),
+    namesrvAddr,
+    credentials,
+    readiness: "registered",
+    topics: [topic],
+    startTimeoutMillis: PATIENCE_MILLIS,
+    sendMsgTimeout: PATIENCE_MILLIS,
+    checkLocalTransaction: ({ body }) => Effect.as(Deferred.succeed(asked, text(body)), "COMMIT_MESSAGE" as const)
+  })
+  yield* producer.start
+  const make = (body: string, more: Partial<Message.MessageInput> = {}) => Message.make({ topic, body, ...more })
+
+  const { status } = yield* producer.send(make("grüße 🚀", { tags: "t", keys: ["k-1", "ключ"] }))
+  assert.strictEqual(status, "SEND_OK")
+  yield* producer.sendOneway(make("one-way"))
+  yield* producer.sendBatch([make("part-1"), make("part-2")])
+  yield* producer.send(make("x".repeat(10_000)))
+  yield* producer.send(make("delayed", { delay: MessageDelay.level(1) }))
+  if (facts.timers) {
+    const { recallHandle = assert.fail("no handle") } = yield* producer.send(
+      make("recalled", { delay: MessageDelay.by("1 hour") })
+    )
+    yield* producer.recallMessage(topic, recallHandle)
+  }
+  yield* producer.transaction(make("committed"), Effect.void)
+  yield* producer.transaction(make("asked for"), Effect.void, { stateOf: () => "UNKNOW" as const })
+  assert.strictEqual(yield* Effect.timeout(Deferred.await(asked), PATIENCE_MILLIS), "asked for")
+
+  const answer = yield* Effect.forkChild(producer.request(make("what?"), PATIENCE_MILLIS), { startImmediately: true })
+  const queues = yield* admin.fetchSubscribeMessageQueues(topic)
+  const question = yield* eventuallyThat(
+    Effect.map(
+      Effect.forEach(queues, (queue) => admin.pull(queue, 0, 32)),
+      (pulls) => pulls.flatMap(({ messages }) => messages).find(({ body }) => text(body) === "what?")
+    ),
+    (found) => assert.isDefined(found)
+  )
+  yield* producer.reply(question ?? assert.fail("no question"), "that")
+  assert.strictEqual(text((yield* Fiber.join(answer)).body), "that")
+  yield* producer.shutdown
+}).pipe(Effect.provide(MQClientManager.layer, { local: true }), withTools)
+
+const src = Path.join(import.meta.dirname, "..", "..", "src")
+
+const sources = (folder: string): ReadonlyArray<string> =>
+  Fs.readdirSync(Path.join(src, folder), { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => Fs.readFileSync(Path.join(src, folder, file), "utf8"))
+
+/** The codes of the requests that client, producer or administrator know how to make, by what they import. */
+const knownCodes = (): ReadonlySet<string> => {
+  const modules = new Set(
+    ["client", "producer", "admin"]
+      .flatMap(sources)
+      .flatMap((source) => [...source.matchAll(/protocol\/request\/(\w+)\.ts/g)].map(([, name = ""]) => name))
+  )
+  return new Set(
+    [...modules].flatMap((name) =>
+      [...Fs.readFileSync(Path.join(src, "protocol", "request", `${name}.ts`), "utf8").matchAll(/RequestCode\.(\w+)/g)]
+        .map(([, code = ""]) => code)
+        .filter((code) => code !== "ts")
+    )
+  )
+}
+
+/** What the codecs know and no part of this client asks. */
+const neverSent: ReadonlySet<string> = new Set([
+  "GET_SYSTEM_TOPIC_LIST_FROM_NS",
+  "GET_TOPICS_BY_CLUSTER",
+  "GET_SUBSCRIPTIONGROUP_CONFIG",
+  "LITE_PULL_MESSAGE",
+  "SEND_MESSAGE",
+  "SEND_REPLY_MESSAGE"
+])
+
+/** What is asked of brokers of the other release only. */
+const ofOtherRelease: Readonly<Record<Release, ReadonlySet<string>>> = {
+  "5.5.0": new Set(["GET_ALL_TOPIC_CONFIG"]),
+  "4.9.7": new Set(["GET_TOPIC_CONFIG", "QUERY_TOPICS_BY_CONSUMER", "RECALL_MESSAGE"])
+}
+
+/** The codes that this client can send and that are not among those seen: none, when everything was tried. */
+export const untried = (seen: Iterable<number>, release: Release): ReadonlyArray<string> => {
+  const names = new Set([...seen].map(requestCodeName))
+  return [...knownCodes()]
+    .filter((code) => !names.has(code) && !neverSent.has(code) && !ofOtherRelease[release].has(code))
+    .toSorted()
+}
