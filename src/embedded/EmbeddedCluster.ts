@@ -239,6 +239,7 @@ const start = (
     const faults = FaultEngine.make({ script: options.faults, draw, now })
 
     const nodes: Array<BrokerNode> = []
+    const ports = new Set<number>()
     const nameServers: Array<NameServerNode> = []
     const running = (): ReadonlyArray<NameServerNode> => nameServers.filter((server) => server.running)
 
@@ -293,7 +294,7 @@ const start = (
           faults,
           recorder,
           registry,
-          reserved: (taken) => [...nodes, ...nameServers].some(({ address }) => address.endsWith(`:${taken}`)),
+          ports,
           access: acl === undefined ? undefined : AccessControl.make(acl, clusterName, config.version),
           tls
         })
@@ -313,6 +314,7 @@ const start = (
           recorder,
           access: acl?.nameServer === true ? AccessControl.make(acl, clusterName, version) : undefined,
           tls,
+          ports,
           onStarted: (routes) => {
             for (const node of nodes) if (node.running) register(routes, node, node.state.topics.all())
           }

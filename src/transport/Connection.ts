@@ -4,7 +4,7 @@ import { encode, FrameError, makeFrameDecoder, makeRequestEncoder } from "../pro
 import { emptyBody, ONEWAY_FLAG, RESPONSE_FLAG } from "../protocol/RemotingCommand.ts"
 import type { RemotingCommand, Request, Response, SerializeType } from "../protocol/RemotingCommand.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
-import { makeAnswerLimit } from "./AnswerLimit.ts"
+import { type AnswerLimit, makeAnswerLimit } from "./AnswerLimit.ts"
 import type { MutableCounters } from "./Counters.ts"
 import { dueAt, makeDeadline } from "./Deadline.ts"
 import type { Run } from "./Deadline.ts"
@@ -108,6 +108,8 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
   let reads = 0
   let silentSweeps = 0
   let rttMillis: number | undefined
+  /** From the first answer to a request of the peer on; most connections of a client never answer one. */
+  let answers: AnswerLimit | undefined
 
   const writer = makeFrameWriter({
     stream,
@@ -115,13 +117,11 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     encodeRequest: makeRequestEncoder(options),
     onWritten: (handOver) => {
       lastWriteAt = now()
-      answers.written(handOver)
+      answers?.written(handOver)
       if (unwrittenOneways.length > 0) endOneways(handOver)
       if (limit.waiting().size > 0) limit.admitWaiting()
     }
   })
-
-  const answers = makeAnswerLimit(options.maxUnreadAnswerBytes)
 
   const transmit = (pending: PendingRequest) => {
     table.add(pending)
@@ -336,6 +336,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
       } else {
         writer.append(command)
       }
+      answers ??= makeAnswerLimit(options.maxUnreadAnswerBytes)
       if (answers.add(handOver, writer.unwritten() - before)) return
       endWith(new AnswersNotRead({ address, unreadBytes: answers.unread() }))
     },

@@ -88,6 +88,21 @@ describe("the VIP channel, a broker's second listener", () => {
     }).pipe(onMemory({ brokers: 3 }))
   )
 
+  it.effect("never takes a port that another server had: a client may still know that one", () =>
+    Effect.gen(function* () {
+      const { brokers } = yield* EmbeddedCluster
+      const [a, b] = brokers
+      if (a === undefined || b === undefined) throw new Error("the cluster has no two brokers")
+      // The memory wire gives free ports one after the other.
+      yield* a.restart({ newPort: true })
+      const left = portOf(a.address)
+      yield* a.restart({ newPort: true })
+      yield* b.restart({ newPort: true })
+      assert.strictEqual(portOf(b.address), left + 2)
+      assert.isUndefined(b.vipAddress)
+    }).pipe(onMemory({ brokers: 2 }))
+  )
+
   it.live("a broker whose second port is taken serves without it", () =>
     Effect.gen(function* () {
       const wire = yield* Wire

@@ -90,8 +90,8 @@ export const make = (options: {
   readonly access: AccessControl | undefined
   readonly tls: TlsServerOptions | undefined
   readonly registry: Registry
-  /** Whether a port is some server's of the cluster, running or not. */
-  readonly reserved: (port: number) => boolean
+  /** Ports that the servers of the cluster have or had; see `RestartableServer`. */
+  readonly ports: Set<number>
 }): Effect.Effect<BrokerNode, never, Wire | Scope.Scope> =>
   Effect.gen(function* () {
     const { config, id, name, now, registry, state } = options
@@ -192,7 +192,8 @@ export const make = (options: {
       tls: options.tls,
       handler: processor.handle,
       onClose,
-      vip: { handler: processor.handleVip, reserved: options.reserved }
+      ports: options.ports,
+      vip: processor.handleVip
     })
 
     const subscriptions: Array<() => void> = []

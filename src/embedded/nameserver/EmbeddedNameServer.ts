@@ -42,6 +42,8 @@ export const make = (options: {
   readonly recorder: TrafficRecorder
   readonly access: AccessControl | undefined
   readonly tls: TlsServerOptions | undefined
+  /** Ports that the servers of the cluster have or had; see `RestartableServer`. */
+  readonly ports: Set<number>
   readonly onStarted: (routes: RouteInfo) => void
 }): Effect.Effect<NameServerNode, never, Wire | Scope.Scope> =>
   Effect.gen(function* () {
@@ -64,6 +66,7 @@ export const make = (options: {
       recorder: options.recorder,
       access: options.access,
       tls: options.tls,
+      ports: options.ports,
       handler: processor.handle,
       onClose: processor.onClose
     })

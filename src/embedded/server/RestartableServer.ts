@@ -42,14 +42,13 @@ export interface RestartableServerOptions {
   readonly tls: TlsServerOptions | undefined
   readonly handler: Handler
   readonly onClose: (channel: Channel) => Effect.Effect<void>
-  /** A second listener two ports below, which Java's clients call the VIP channel; undefined for none. */
-  readonly vip?:
-    | {
-        readonly handler: Handler
-        /** Whether somebody else shall have that port, though nobody listens on it at present. */
-        readonly reserved: (port: number) => boolean
-      }
-    | undefined
+  /**
+   * Ports that the servers of the cluster have or had, this one's added. A client may still know a port that a server left,
+   * and would take whoever listens there for that server.
+   */
+  readonly ports: Set<number>
+  /** Serves a second listener two ports below, which Java's clients call the VIP channel; undefined for none. */
+  readonly vip?: Handler | undefined
 }
 
 interface Running {
@@ -77,6 +76,7 @@ export const make = (options: RestartableServerOptions): Effect.Effect<Restartab
     let running: Running | undefined
     /** Over both listeners and every start, because channels are told apart by it. */
     let lastChannelId = 0
+    if (port !== 0) options.ports.add(port)
 
     const guarded =
       (handler: Handler): Handler =>
@@ -119,11 +119,11 @@ export const make = (options: RestartableServerOptions): Effect.Effect<Restartab
 
     /** Its address when the port was to be had; a broker without one serves all the same. */
     const listenVip: Effect.Effect<string | undefined, never, Wire | Scope.Scope> = Effect.suspend(() => {
-      const { vip } = options
+      const { ports, vip } = options
       const vipPort = port - VIP_DISTANCE
-      if (vip === undefined || vipPort < 1 || vip.reserved(vipPort)) return Effect.succeed(undefined)
+      if (vip === undefined || vipPort < 1 || ports.has(vipPort)) return Effect.succeed(undefined)
       const vipAddress = Address.format({ host, port: vipPort })
-      return listen(vipPort, vip.handler, () => ({ ...identity(), address: vipAddress })).pipe(
+      return listen(vipPort, vip, () => ({ ...identity(), address: vipAddress })).pipe(
         Effect.as(vipAddress),
         Effect.catch((error) =>
           Effect.as(Effect.logDebug(`${options.name} has no second listener: ${error.message}`), undefined)
@@ -139,7 +139,9 @@ export const make = (options: RestartableServerOptions): Effect.Effect<Restartab
           Effect.tap((server) =>
             Effect.sync(() => {
               const listening = Address.parse(server.address)
-              if (!(listening instanceof Address.AddressError)) port = listening.port
+              if (listening instanceof Address.AddressError) return
+              port = listening.port
+              options.ports.add(port)
             })
           ),
           Effect.andThen(listenVip),
