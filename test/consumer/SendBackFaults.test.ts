@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Deferred, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import { DefaultMQPushConsumer } from "../../src/consumer/DefaultMQPushConsumer.ts"
@@ -20,13 +20,14 @@ const rig = DefaultMQProducer.layer({ producerGroup: "orders-pg", namesrvAddr })
   Layer.provideMerge(cluster)
 )
 
-const consume = (attempts: Array<number>) =>
+/** Consumes; a first attempt fails, after what `before` waits for. */
+const consume = (attempts: Array<number>, before: Effect.Effect<void> = Effect.void) =>
   DefaultMQPushConsumer.make(
     { consumerGroup: "billing", subscriptions: [Subscription.all("orders")], namesrvAddr },
     (message) =>
       Effect.suspend(() => {
         attempts.push(message.attempt)
-        return message.attempt === 1 ? Effect.fail("not yet") : Effect.void
+        return message.attempt === 1 ? Effect.andThen(before, Effect.fail("not yet")) : Effect.void
       })
   ).pipe(Effect.tap((consumer) => Effect.acquireRelease(consumer.start, () => consumer.shutdown)))
 
@@ -53,12 +54,14 @@ describe("a message that its broker does not take back", () => {
     Effect.gen(function* () {
       const attempts: Array<number> = []
       const { faults, traffic } = yield* EmbeddedCluster
-      const consumer = yield* consume(attempts)
+      const scripted = yield* Deferred.make<void>()
+      const consumer = yield* consume(attempts, Deferred.await(scripted))
       const { queue } = yield* (yield* DefaultMQProducer).send(Message.make({ topic: "orders", body: "x" }))
       yield* faults.add(
         { match: { code: RequestCode.CONSUMER_SEND_MSG_BACK }, actions: [FaultScript.answer(1, "no")] },
         { match: { code: RequestCode.SEND_MESSAGE_V2 }, actions: [FaultScript.answer(1, "no")] }
       )
+      yield* Deferred.succeed(scripted, undefined)
       yield* TestClock.adjust("1 minute")
       const held = (yield* consumer.state).queues.find((one) => one.queue.queueId === queue.queueId)
       assert.deepInclude(held, { consumeOffset: 0, cached: 1 })
