@@ -293,6 +293,31 @@ export const rows: ReadonlyArray<Row> = [
     "A8",
     "a broker that announces an IPv6 address without brackets",
     "sent to like any other; state and errors show the one form with brackets"
+  ),
+
+  // A20 to A39: what is pulled, pushed and asked for by a server.
+  absurd(
+    "A20",
+    "a server that asks without end and reads no answer",
+    "`AnswersNotRead` at 4 MiB: the connection closes, and says why"
+  ),
+
+  // A40 to A59: what other clients write, which the embedded broker takes as the original does.
+  absurd(
+    "A40",
+    "a consumer whose version is in nanoseconds and whose hashes are texts",
+    "taken, and kept to the last digit"
+  ),
+  absurd(
+    "A41",
+    "an offset of any 64-bit int",
+    "committed and given back as each release does; a pull from there is told"
+  ),
+  absurd("A42", "a time of birth in nanoseconds", "stored and read to the last digit, as each release does"),
+  absurd(
+    "A43",
+    "a number in a header in any form that Java reads, or in none",
+    "what Java reads; what it cannot read is refused, or counts as absent"
   )
 ]
 
