@@ -345,6 +345,9 @@ public final class JavaScenarios {
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
         consumer.start();
+        // A consumer that came too late for its first rebalance has the next one after 20 s, as long as a request waits.
+        await("the queue of the one who replies", () -> consumer.getDefaultMQPushConsumerImpl().getRebalanceImpl()
+            .getProcessQueueTable().keySet().stream().anyMatch(queue -> queue.getTopic().equals("request")));
         DefaultMQProducer producer = started(new DefaultMQProducer("request-pg"), "request");
         Message answered = producer.request(message("request", "question"), 20_000);
         JSONObject line = new JSONObject(true);
