@@ -1,5 +1,6 @@
-import { Effect, Schema } from "effect"
+import { type Duration, Effect, Schema } from "effect"
 import type { Scope } from "effect"
+import * as Millis from "../message/Millis.ts"
 import { counters } from "./server/LiveCounters.ts"
 
 /** What can be left behind. */
@@ -31,10 +32,10 @@ export interface LeakCheckOptions {
   /** Kinds that may be left over; none by default. */
   readonly ignore?: ReadonlyArray<LeakKind> | undefined
   /**
-   * Real milliseconds for which something may go on existing after the scope has closed; default 500. A closed socket
+   * The real time for which something may go on existing after the scope has closed; default 500 millis. A closed socket
    * needs a few turns of the event loop, and a test runner's own timers come and go.
    */
-  readonly graceMillis?: number | undefined
+  readonly graceMillis?: Duration.Input | undefined
 }
 
 type Snapshot = Readonly<Record<LeakKind, number>>
@@ -86,7 +87,7 @@ export const check = <A, E, R>(
         .map((kind) => ({ kind, before: before[kind], after: after[kind] }))
     }
     const closed = elapsedMillis()
-    const grace = options?.graceMillis ?? DEFAULT_GRACE_MILLIS
+    const grace = Millis.pause(options?.graceMillis ?? DEFAULT_GRACE_MILLIS)
     while (leaked().length > 0 && elapsedMillis() - closed < grace) yield* turn
     const leaks = leaked()
     if (leaks.length > 0) return yield* new LeakDetected({ leaks })

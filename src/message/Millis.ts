@@ -41,3 +41,9 @@ export const of = (input: unknown, unit = 1): number => {
   const duration = Duration.fromInput(input)
   return duration._tag === "Some" ? Duration.toMillis(duration.value) : Number.NaN
 }
+
+/** {@link of} for a pause: none for what is no time and for a negative one; it may be without end. */
+export const pause = (input: unknown): number => {
+  const millis = of(input)
+  return millis > 0 ? millis : 0
+}

@@ -1,4 +1,4 @@
-import { Effect, Random } from "effect"
+import { type Duration, Effect, Random } from "effect"
 import * as Millis from "../message/Millis.ts"
 import * as MixAll from "../message/MixAll.ts"
 import { RequestCode } from "../protocol/RequestCode.ts"
@@ -70,10 +70,10 @@ export interface PlanOptions {
   readonly topics?: ReadonlyArray<string> | undefined
   /** Faults at least and at most; default 0 to 12. */
   readonly count?: { readonly least: number; readonly most: number } | undefined
-  /** Virtual milliseconds within which they all lie; default 20,000. */
-  readonly withinMillis?: number | undefined
-  /** The longest one, in milliseconds; default 8,000. */
-  readonly longestMillis?: number | undefined
+  /** The virtual time within which they all lie; default 20 seconds, a bare number is milliseconds. */
+  readonly withinMillis?: Duration.Input | undefined
+  /** How long one lasts at most; default 8 seconds, a bare number is milliseconds. */
+  readonly longestMillis?: Duration.Input | undefined
 }
 
 const SENDS = [RequestCode.SEND_MESSAGE, RequestCode.SEND_MESSAGE_V2, RequestCode.SEND_BATCH_MESSAGE]
@@ -122,7 +122,9 @@ const requestRule = (brokers: readonly [string, ...Array<string>]): Effect.Effec
  */
 export const generate = (options: PlanOptions): Effect.Effect<FaultPlan> =>
   Effect.gen(function* () {
-    const { brokers, nameServers = [], topics = [], withinMillis = 20_000, longestMillis = 8_000 } = options
+    const { brokers, nameServers = [], topics = [] } = options
+    const withinMillis = Math.ceil(Millis.pause(options.withinMillis ?? 20_000))
+    const longestMillis = Math.ceil(Millis.pause(options.longestMillis ?? 8_000))
     const { least, most } = options.count ?? { least: 0, most: 12 }
     const servers = [...brokers, ...nameServers]
     if (!isFilled(brokers) || !isFilled(servers)) return []

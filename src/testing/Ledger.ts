@@ -157,11 +157,12 @@ export const make = (): Ledger => {
           const took = now() - begin
           const [first] = entered
           const name = first === undefined ? "an empty batch" : nameOf(first.message)
-          if (options.timeoutMillis !== undefined && took > options.timeoutMillis + TICK_MILLIS) {
+          const limit = options.timeoutMillis === undefined ? Infinity : Millis.of(options.timeoutMillis)
+          if (took > limit + TICK_MILLIS) {
             const how = Exit.isSuccess(exit) ? "was acknowledged" : Cause.pretty(exit.cause)
             found.push({
               check: "deadline",
-              detail: `${name} took ${Millis.text(took)} of ${options.timeoutMillis}: ${how}`
+              detail: `${name} took ${Millis.text(took)} of ${limit}: ${how}`
             })
           }
           if (Exit.isSuccess(exit)) return end(exit, undefined)

@@ -1,4 +1,4 @@
-import type { Effect } from "effect"
+import type { Duration, Effect } from "effect"
 import type { Message } from "../message/Message.ts"
 import type { SendResult } from "../message/SendResult.ts"
 
@@ -12,8 +12,8 @@ export interface FailedSend {
 
 /** What the ledger is to know of a send besides. */
 export interface RecordOptions {
-  /** Milliseconds that the send may take; checked when given. */
-  readonly timeoutMillis?: number | undefined
+  /** How long the send may take; checked when given. A bare number is milliseconds. */
+  readonly timeoutMillis?: Duration.Input | undefined
   /** Messages of one key are sent one after the other, and must lie in that order. */
   readonly orderingKey?: string | undefined
 }
@@ -42,8 +42,8 @@ export interface Recorder {
 
 /** What the ledger looks at of a send's options. */
 export interface SendOptions {
-  /** Milliseconds that the send may take. */
-  readonly timeoutMillis?: number | undefined
+  /** How long the send may take; a bare number is milliseconds. */
+  readonly timeoutMillis?: Duration.Input | undefined
   /** Messages of one key lie in the order of their sends; no order when absent. */
   readonly orderingKey?: string | number | bigint | undefined
 }
@@ -64,10 +64,10 @@ export interface Sends<O extends SendOptions, E extends FailedSend> {
 /** Options of {@link watch}. */
 export interface WatchOptions {
   /**
-   * Milliseconds that a send may take which has no `timeoutMillis` of its own: `sendMsgTimeout`. Not checked without
-   * it.
+   * How long a send may take which has no `timeoutMillis` of its own: `sendMsgTimeout`; a bare number is milliseconds. Not
+   * checked without it.
    */
-  readonly timeoutMillis?: number | undefined
+  readonly timeoutMillis?: Duration.Input | undefined
 }
 
 /** Puts a ledger between a producer and its user. */

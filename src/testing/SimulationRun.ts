@@ -1,4 +1,5 @@
-import { Cause, Clock, Effect, Exit, Metric, Random, Schema } from "effect"
+import { Cause, Clock, type Duration, Effect, Exit, Metric, Random, Schema } from "effect"
+import * as Millis from "../message/Millis.ts"
 import * as SimulationClock from "./SimulationClock.ts"
 import * as SimulationScheduler from "./SimulationScheduler.ts"
 
@@ -40,8 +41,8 @@ export interface SimulationRun<A, E> {
 
 /** Limits of a run. */
 export interface RunLimits {
-  /** Virtual milliseconds after which a run counts as stuck; default one hour. */
-  readonly maxVirtualMillis?: number | undefined
+  /** The virtual time after which a run counts as stuck; default one hour, a bare number is milliseconds. */
+  readonly maxVirtualMillis?: Duration.Input | undefined
   /** Turns of fibers after which a run counts as stuck; default 5,000,000. */
   readonly maxSteps?: number | undefined
 }
@@ -79,7 +80,7 @@ export const run = <A, E>(
   limits: RunLimits = {}
 ): Effect.Effect<SimulationRun<A, E>> =>
   Effect.callback((resume) => {
-    const maxVirtualMillis = limits.maxVirtualMillis ?? 3_600_000
+    const maxVirtualMillis = Millis.pause(limits.maxVirtualMillis ?? 3_600_000)
     const maxSteps = limits.maxSteps ?? 5_000_000
     const scheduler = SimulationScheduler.make(seeded(`${seed}/schedule`))
     const clock = SimulationClock.make(scheduler.add)

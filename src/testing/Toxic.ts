@@ -1,3 +1,5 @@
+import type { Duration } from "effect"
+import * as Millis from "../message/Millis.ts"
 import type { PassingFrame } from "./FrameCutter.ts"
 
 /** A way through a fault proxy: `upstream` from the client to the server, `downstream` back. */
@@ -22,14 +24,22 @@ export type Toxic =
   /** Whole frames are changed: none, one or several may come of each. */
   | { readonly _tag: "Frames"; readonly change: (frame: PassingFrame) => ReadonlyArray<Uint8Array> }
 
-/** Everything arrives so many milliseconds later, and up to `jitterMillis` (default 0) more; the order stays. */
-export const latency = (millis: number, jitterMillis = 0): Toxic => ({ _tag: "Latency", millis, jitterMillis })
+/** Everything arrives so much later, and up to `jitter` (default 0) more; the order stays. A bare number is milliseconds. */
+export const latency = (time: Duration.Input, jitter: Duration.Input = 0): Toxic => ({
+  _tag: "Latency",
+  millis: Millis.pause(time),
+  jitterMillis: Millis.pause(jitter)
+})
 
 /** At most so many bytes a second get through; the sender feels it as soon as the buffers on the way are full. */
 export const bandwidth = (bytesPerSecond: number): Toxic => ({ _tag: "Bandwidth", bytesPerSecond })
 
-/** Bytes arrive in pieces of `bytes`, with `delayMillis` (default 0) between them. */
-export const slicer = (bytes: number, delayMillis = 0): Toxic => ({ _tag: "Slicer", bytes, delayMillis })
+/** Bytes arrive in pieces of `bytes`, with `delay` (default 0) between them; a bare number is milliseconds. */
+export const slicer = (bytes: number, delay: Duration.Input = 0): Toxic => ({
+  _tag: "Slicer",
+  bytes,
+  delayMillis: Millis.pause(delay)
+})
 
 /**
  * Nothing gets through, not even the end of the connection, and nothing is lost: it arrives when the toxic is removed. As

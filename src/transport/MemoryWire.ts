@@ -1,4 +1,4 @@
-import { Clock, Context, Effect, FiberSet, Layer, Random } from "effect"
+import { Clock, Context, type Duration, Effect, FiberSet, Layer, Random } from "effect"
 import type { Scope } from "effect"
 import * as Millis from "../message/Millis.ts"
 import { makePipe } from "./MemoryPipe.ts"
@@ -20,13 +20,13 @@ export class MemoryNetwork extends Context.Service<
     /** Changes what becomes of a listening address; every address is `open` at first. */
     readonly setReachable: (address: string, reachability: Reachability) => Effect.Effect<void>
     /**
-     * Milliseconds that a dial and each chunk take from now on; default 0. With `jitterMillis` each takes up to so many
-     * more, drawn from the `Random` that the layer was built with; chunks of one connection keep their order, those of
+     * How long a dial and each chunk take from now on; default 0, a bare number is milliseconds. With `jitterMillis` each
+     * takes up to so much more, drawn from the `Random` that the layer was built with; chunks of one connection keep their order, those of
      * different connections overtake each other. With `address` it is for connections to that address alone.
      */
     readonly setLatency: (
-      millis: number,
-      options?: { readonly jitterMillis?: number | undefined; readonly address?: string | undefined }
+      time: Duration.Input,
+      options?: { readonly jitterMillis?: Duration.Input | undefined; readonly address?: string | undefined }
     ) => Effect.Effect<void>
     /**
      * Bytes that arrive in one piece at most, from now on; default no limit. Longer writes arrive as several chunks.
@@ -216,9 +216,12 @@ const network = (state: State): MemoryNetwork["Service"] => {
         each(address, (pipe) => pipe.hold(reachability === "blackhole"))
         for (const connected of state.connections) forget(state, connected)
       }),
-    setLatency: (millis, options) =>
+    setLatency: (time, options) =>
       Effect.sync(() => {
-        state.latencies.set(options?.address ?? "", { millis, jitterMillis: options?.jitterMillis ?? 0 })
+        state.latencies.set(options?.address ?? "", {
+          millis: Millis.pause(time),
+          jitterMillis: Millis.pause(options?.jitterMillis ?? 0)
+        })
       }),
     setSlice: (bytes) =>
       Effect.sync(() => {

@@ -98,3 +98,19 @@ describe("a time that a user gave", () => {
     runs(300)
   )
 })
+
+describe("a pause", () => {
+  it("is none for what is no time and for a negative one, and may be without end", () => {
+    for (const [input, millis] of [
+      ["2 seconds", 2_000],
+      [5, 5],
+      [-5, 0],
+      [Number.NaN, 0],
+      ["soon", 0],
+      [undefined, 0],
+      [Infinity, Infinity]
+    ] as const) {
+      assert.strictEqual(Millis.pause(input), millis)
+    }
+  })
+})

@@ -1,3 +1,5 @@
+import type { Duration } from "effect"
+import * as Millis from "../../message/Millis.ts"
 import type { FaultAction } from "./FaultAction.ts"
 
 /** Which requests (or new connections) a rule is for. What is left out matches everything. */
@@ -72,8 +74,8 @@ export const answer = (code: number, remark?: string): FaultAction => ({
   _tag: "Answer",
   response: remark === undefined ? { code } : { code, remark }
 })
-/** Handles and answers a request this many milliseconds later. */
-export const delay = (millis: number): FaultAction => ({ _tag: "Delay", millis })
+/** Handles and answers a request so much later; a bare number is milliseconds. */
+export const delay = (time: Duration.Input): FaultAction => ({ _tag: "Delay", millis: Millis.pause(time) })
 /** Ignores a request: it has no effect and gets no answer. */
 export const dropRequest: FaultAction = { _tag: "DropRequest" }
 /** Handles a request, and does not answer it. */
