@@ -1,8 +1,10 @@
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
+import type { ApiError } from "../client/ClientError.ts"
 import type { ClusterInfo } from "../protocol/ClusterInfo.ts"
 import * as GetBrokerClusterInfo from "../protocol/request/GetBrokerClusterInfo.ts"
 import * as GetBrokerConfig from "../protocol/request/GetBrokerConfig.ts"
 import * as GetBrokerRuntimeInfo from "../protocol/request/GetBrokerRuntimeInfo.ts"
+import { ResponseCode } from "../protocol/ResponseCode.ts"
 import { type AdminContext, failing } from "./AdminContext.ts"
 import type { AdminError } from "./AdminError.ts"
 
@@ -10,11 +12,26 @@ import type { AdminError } from "./AdminError.ts"
 export interface Brokers {
   /** All clusters and brokers. */
   readonly examineBrokerClusterInfo: Effect.Effect<ClusterInfo, AdminError>
-  /** What a broker counts and measures: `brokerVersionDesc`, `putTps`, `commitLogDiskRatio` and so on, as text. */
+  /**
+   * What a broker counts and measures: `brokerVersionDesc`, `putTps`, `commitLogDiskRatio` and so on, as text. A broker in
+   * its first second has no statistics and refuses; it is asked again, for at most two seconds.
+   */
   readonly fetchBrokerRuntimeStats: (broker: string) => Effect.Effect<ReadonlyMap<string, string>, AdminError>
   /** The settings that a broker runs with. */
   readonly getBrokerConfig: (broker: string) => Effect.Effect<ReadonlyMap<string, string>, AdminError>
 }
+
+/**
+ * Whether a broker refuses since it has been up for less than a second: both releases fail while their statistics have
+ * no sample yet. Source: RocketMQ `StoreStatsService.getPutTps`, `FREQUENCY_OF_SAMPLING`.
+ */
+const hasNoSampleYet = (error: ApiError): boolean =>
+  error._tag === "BrokerRejected" &&
+  error.code === ResponseCode.SYSTEM_ERROR &&
+  error.remark.startsWith("java.util.NoSuchElementException")
+
+/** Waits for the first sample, which a broker takes a second after its start; twice that, for a busy machine. */
+const untilFirstSample = { while: hasNoSampleYet, schedule: Schedule.spaced("250 millis"), times: 8 }
 
 /** Makes the calls about brokers. Source: RocketMQ `DefaultMQAdminExtImpl`. */
 export const make = ({ broker, instance: { api }, timeoutMillis }: AdminContext): Brokers => ({
@@ -24,7 +41,10 @@ export const make = ({ broker, instance: { api }, timeoutMillis }: AdminContext)
   fetchBrokerRuntimeStats: (name) =>
     broker(name).pipe(
       Effect.flatMap(({ address }) =>
-        api.call(address, GetBrokerRuntimeInfo.request(), timeoutMillis, GetBrokerRuntimeInfo.decodeResponse)
+        Effect.retry(
+          api.call(address, GetBrokerRuntimeInfo.request(), timeoutMillis, GetBrokerRuntimeInfo.decodeResponse),
+          untilFirstSample
+        )
       ),
       Effect.map(({ table }) => table),
       failing(`read the runtime information of broker ${name}`)

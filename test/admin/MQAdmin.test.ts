@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import { deflateSync } from "node:zlib"
 import { AdminError } from "../../src/admin/AdminError.ts"
 import { explain } from "../../src/explain/Explain.ts"
@@ -290,6 +291,46 @@ describe("MQAdmin: messages", () => {
 })
 
 const offsetOf = (all: ReadonlyArray<ResetQueue>) => all.find((one) => one.queue.queueId === 0)?.offset
+
+describe("MQAdmin: brokers", () => {
+  const NO_SAMPLE = "java.util.NoSuchElementException, java.base/java.util.LinkedList.getLast(LinkedList.java:261)"
+
+  it.effect("waits for the statistics of a broker that has just started", () =>
+    Effect.gen(function* () {
+      const admin = yield* MQAdmin
+      const { faults } = yield* EmbeddedCluster
+      yield* faults.add({
+        match: { code: RequestCode.GET_BROKER_RUNTIME_INFO },
+        actions: [FaultScript.answer(ResponseCode.SYSTEM_ERROR, NO_SAMPLE)],
+        times: 4
+      })
+      const reading = yield* Effect.forkChild(admin.fetchBrokerRuntimeStats("broker-a"), { startImmediately: true })
+      yield* Effect.repeat(TestClock.adjust("250 millis"), { times: 7 })
+      assert.isTrue((yield* Fiber.join(reading)).has("bootTimestamp"))
+    }).pipe(onCluster())
+  )
+
+  it.effect("waits two seconds for them, and for no other failure", () =>
+    Effect.gen(function* () {
+      const admin = yield* MQAdmin
+      const { faults, traffic } = yield* EmbeddedCluster
+      const asked = Effect.map(traffic.ofCode(RequestCode.GET_BROKER_RUNTIME_INFO), (requests) => requests.length)
+      const match = { code: RequestCode.GET_BROKER_RUNTIME_INFO }
+      yield* faults.add({ match, actions: [FaultScript.answer(ResponseCode.SYSTEM_ERROR, "disk is gone")] })
+      const other = yield* reasonOf(admin.fetchBrokerRuntimeStats("broker-a"))
+      assert.deepInclude(other, { _tag: "BrokerRejected", remark: "disk is gone" })
+      assert.strictEqual(yield* asked, 1)
+      yield* faults.clear
+      yield* faults.add({ match, actions: [FaultScript.answer(ResponseCode.SYSTEM_ERROR, NO_SAMPLE)] })
+      const reading = yield* Effect.forkChild(reasonOf(admin.fetchBrokerRuntimeStats("broker-a")), {
+        startImmediately: true
+      })
+      yield* Effect.repeat(TestClock.adjust("250 millis"), { times: 7 })
+      assert.deepInclude(yield* Fiber.join(reading), { _tag: "BrokerRejected", code: ResponseCode.SYSTEM_ERROR })
+      assert.strictEqual(yield* asked, 1 + 9)
+    }).pipe(onCluster())
+  )
+})
 
 describe("MQAdmin: who is asked", () => {
   it.effect("dials no address that allowAddress refuses, whoever names it", () =>
