@@ -9,6 +9,7 @@ import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.PullResult;
 import org.apache.rocketmq.client.consumer.PullStatus;
+import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageClientExt;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
@@ -71,12 +72,14 @@ public final class JavaReader {
         DefaultLitePullConsumer lite = new DefaultLitePullConsumer(request.getString("group") + "-lite", Rig.hook(request));
         Rig.configure(lite, request, "lite-reader");
         lite.setAutoCommit(false);
+        // Not by a seek: a task of the assignment that seek cancels can still take the new offset away from the task that
+        // follows it (DefaultLitePullConsumerImpl.nextPullOffset), and that queue is then read from its end.
+        lite.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         lite.start();
         List<MessageQueue> queues = new ArrayList<>(lite.fetchMessageQueues(topic));
         lite.assign(queues);
         Map<MessageQueue, Long> left = new HashMap<>();
         for (MessageQueue queue : queues) {
-            lite.seekToBegin(queue);
             if (ends.getOrDefault(queue, 0L) > 0) {
                 left.put(queue, ends.get(queue));
             }
