@@ -5,7 +5,7 @@ import { type Extent, type Mode, type ModeName, modes, taskOf } from "./Modes.ts
 import { warmUpSecondsOf } from "./ModesPart.ts"
 import { type Absent, has, type Peer, type PeerName } from "./Peers.ts"
 import { moveToServerCore } from "./Processes.ts"
-import { measurementOf } from "./Sample.ts"
+import { measurementOf, p50Of, p99Of } from "./Sample.ts"
 import { cell, median, spread, table } from "./Table.ts"
 import type { Measurement } from "./Task.ts"
 
@@ -137,8 +137,8 @@ const row = ({ crashes, good, peer }: BrokerSamples): ReadonlyArray<string> => {
     cell(median(rates), 0),
     spread(rates),
     cell(median(good.map(({ cpuSeconds, messages }) => (cpuSeconds / messages) * 100_000)), 2),
-    cell(median(good.map(({ p50Millis }) => p50Millis)), 2),
-    cell(median(good.map(({ p99Millis }) => p99Millis)), 2),
+    cell(median(good.map(p50Of)), 2),
+    cell(median(good.map(p99Of)), 2),
     String(sum(({ total }) => total)),
     String(sum(({ stored }) => stored)),
     `${sum(({ failed }) => failed)}${crashes.length === 0 ? "" : `, ${crashes.length} rounds crashed`}`

@@ -87,3 +87,33 @@ export const measure = async (task: Task, acknowledged: number, run: Run): Promi
   }
   process.stdout.write(`${JSON.stringify(result)}\n`)
 }
+
+/** Waits until so many messages were handled, or so many seconds have passed. */
+const until = async (handled: () => number, most: number, seconds: number): Promise<void> => {
+  const deadline = performance.now() + seconds * 1000
+  while (handled() < most && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20))
+}
+
+/** The same for a consumer that runs by itself and counts what it has handled: warms up, measures, prints. */
+export const measureConsumer = async (task: Task, handled: () => number): Promise<void> => {
+  await until(handled, task.warmUp, task.warmUpSeconds)
+  await until(handled, Infinity, task.rampSeconds)
+
+  process.stdout.write(`${MEASURING}\n`)
+  const cpu = process.cpuUsage()
+  const begin = performance.now()
+  const before = handled()
+  await until(handled, Infinity, task.seconds)
+  const seconds = (performance.now() - begin) / 1000
+  const used = process.cpuUsage(cpu)
+  const total = handled()
+  const result: Measurement = {
+    messages: total - before,
+    seconds,
+    cpuSeconds: (used.user + used.system) / 1e6,
+    rssMiB: process.memoryUsage.rss() / 1024 / 1024,
+    failed: 0,
+    total
+  }
+  process.stdout.write(`${JSON.stringify(result)}\n`)
+}

@@ -1,6 +1,7 @@
+import { SOURCE_QUEUES, SOURCE_TOPIC } from "./Source.ts"
 import type { Kind, Task } from "./Task.ts"
 
-/** What is measured: in which way messages leave, how many at once, and how long they are. */
+/** What is measured: in which way messages leave or come, how many at once, and how long they are. */
 
 export interface Mode {
   readonly title: string
@@ -19,7 +20,13 @@ export const modes = {
   "64KiB": { title: "256 in flight, 64 KiB", kind: "send", inFlight: 256, bodySize: 64 * KIB },
   oneway: { title: "one-way, 1 KiB", kind: "oneway", inFlight: 256, bodySize: KIB },
   batch: { title: "batches of 32, 8 in flight, 1 KiB", kind: "batch", inFlight: 8, bodySize: KIB },
-  auto: { title: "automatic batching, 256 in flight, 1 KiB", kind: "auto", inFlight: 256, bodySize: KIB }
+  auto: { title: "automatic batching, 256 in flight, 1 KiB", kind: "auto", inFlight: 256, bodySize: KIB },
+  consume: {
+    title: "push consumer, 8 queues, pulls of 32, 1 KiB",
+    kind: "consume",
+    inFlight: SOURCE_QUEUES,
+    bodySize: KIB
+  }
 } as const satisfies Record<string, Mode>
 
 export type ModeName = keyof typeof modes
@@ -41,7 +48,7 @@ export const SLICE = 4096
 export const taskOf = (mode: Mode, extent: Extent, address: string, warmUpSeconds: number): Task => ({
   address,
   broker: { name: "sink", address },
-  topic: "bench",
+  topic: mode.kind === "consume" ? SOURCE_TOPIC : "bench",
   kind: mode.kind,
   inFlight: mode.inFlight,
   bodySize: mode.bodySize,

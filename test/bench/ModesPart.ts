@@ -1,6 +1,6 @@
 import { type Extent, type Mode, type ModeName, modes, taskOf } from "./Modes.ts"
 import { type Absent, has, type Peer, type PeerName } from "./Peers.ts"
-import { cpuOf, interleaved, medianOf, rateOf, sampleOf, type Samples } from "./Sample.ts"
+import { cpuOf, interleaved, medianOf, p50Of, p99Of, rateOf, sampleOf, type Samples } from "./Sample.ts"
 import type { Sink } from "./SinkProcess.ts"
 import { cell, spread, table } from "./Table.ts"
 import type { Task } from "./Task.ts"
@@ -74,14 +74,8 @@ const row = (title: string, samples: Samples | undefined, limit: number): Readon
     spread(samples.good.map(rateOf)),
     cell(rate / limit, 2),
     cell(medianOf(samples, cpuOf), 2),
-    cell(
-      medianOf(samples, (sample) => sample.p50Millis),
-      2
-    ),
-    cell(
-      medianOf(samples, (sample) => sample.p99Millis),
-      2
-    ),
+    cell(medianOf(samples, p50Of), 2),
+    cell(medianOf(samples, p99Of), 2),
     cell(
       medianOf(samples, (sample) => sample.rssMiB),
       0

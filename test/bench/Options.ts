@@ -31,7 +31,8 @@ export const usage = `npm run bench -- [options]
   --warm-up 200000     messages before it; only the Java client may take longer for them than the measurement
   --upkeep-seconds 60  of watching routes and heartbeats
   --write              puts the tables into docs/performance.md
-  --check              only the check for CI: this package against the bare program; ends with 1 below the bound
+  --check              only the check for CI: this package against the bare program, sends and consumer, or those of
+                       them that --modes names (1KiB, consume); ends with 1 beyond a bound
   --write-per-frame    with --check: as a client that writes each frame by itself, to see that it fails`
 
 const list = <Name extends string>(

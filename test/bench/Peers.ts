@@ -37,16 +37,16 @@ const node = (script: string, task: Task, ...rest: ReadonlyArray<string>): Comma
   ...rest
 ]
 
-/** What a contestant's client cannot do. */
+/** What a contestant's client cannot do, or is not measured with. */
 const lacks: Readonly<Record<PeerName, ReadonlyArray<Kind>>> = {
   bare: [],
   ours: [],
-  java: [],
-  go: ["auto"],
-  "ali-ons": ["oneway", "batch", "auto"]
+  java: ["consume"],
+  go: ["auto", "consume"],
+  "ali-ons": ["oneway", "batch", "auto", "consume"]
 }
 
-/** Whether a client has such sends at all. */
+/** Whether a client has such sends at all; only this package's consumer is measured. */
 export const has = (name: PeerName, kind: Kind): boolean => !lacks[name].includes(kind)
 
 const SETUP_SECONDS = 300
@@ -60,7 +60,7 @@ const makers: Readonly<Record<PeerName, { readonly title: string; readonly make:
     make: async () => ({
       name: "bare",
       title: "bare node:net, ready-made frames",
-      command: (task) => node("bare.ts", task),
+      command: (task) => node(task.kind === "consume" ? "bareConsumer.ts" : "bare.ts", task),
       startCommand: (task) => [process.execPath, Path.join(here, "start", "bare.mjs"), JSON.stringify(task)],
       env: {}
     })
@@ -70,7 +70,7 @@ const makers: Readonly<Record<PeerName, { readonly title: string; readonly make:
     make: async (_, packageFolder) => ({
       name: "ours",
       title: "effect-rocketmq",
-      command: (task) => node("ours.ts", task),
+      command: (task) => node(task.kind === "consume" ? "oursConsumer.ts" : "ours.ts", task),
       startCommand: (task) => [process.execPath, Path.join(packageFolder, "ours.mjs"), JSON.stringify(task)],
       env: {}
     })

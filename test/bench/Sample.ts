@@ -90,6 +90,10 @@ export const rateOf = ({ messages, seconds }: Measurement): number => messages /
 /** CPU seconds of the client for 100,000 messages. */
 export const cpuOf = ({ cpuSeconds, messages }: Measurement): number => (cpuSeconds / messages) * 100_000
 
+/** Milliseconds from handing a request over to its acknowledgement; not a number where that was not measured. */
+export const p50Of = ({ p50Millis }: Measurement): number => p50Millis ?? Number.NaN
+export const p99Of = ({ p99Millis }: Measurement): number => p99Millis ?? Number.NaN
+
 /** The median over the rounds. */
 export const medianOf = (samples: Samples | undefined, of: (sample: Sample) => number): number =>
   median((samples?.good ?? []).map(of))

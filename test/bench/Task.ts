@@ -5,8 +5,8 @@ import { Schema } from "effect"
  * programs of four languages; this is all they share.
  */
 
-/** In which way messages leave. */
-export const Kind = Schema.Literals(["send", "oneway", "batch", "auto"])
+/** In which way messages leave, or that they are consumed. */
+export const Kind = Schema.Literals(["send", "oneway", "batch", "auto", "consume"])
 export type Kind = typeof Kind.Type
 
 /** What a contestant is told. */
@@ -17,7 +17,7 @@ export const Task = Schema.Struct({
   broker: Schema.Struct({ name: Schema.String, address: Schema.String }),
   topic: Schema.String,
   kind: Kind,
-  /** Requests under way: messages, or batches. */
+  /** Requests under way: messages, batches, or pulls. */
   inFlight: Schema.Number,
   bodySize: Schema.Number,
   /** Messages of a batch. */
@@ -39,20 +39,20 @@ export type Task = typeof Task.Type
 
 /** What a contestant prints. */
 export const Measurement = Schema.Struct({
-  /** Messages of the measured part that were acknowledged; one-way: handed over. */
+  /** Messages of the measured part that were acknowledged; one-way: handed over; consumed: handled. */
   messages: Schema.Number,
   /** From the first message of the measured part to the last acknowledgement. */
   seconds: Schema.Number,
   /** CPU seconds of the process over that time. */
   cpuSeconds: Schema.Number,
-  /** From handing a request over to its acknowledgement; one-way: until it is handed over. */
-  p50Millis: Schema.Number,
-  p99Millis: Schema.Number,
+  /** From handing a request over to its acknowledgement; one-way: until it is handed over; absent for what is consumed. */
+  p50Millis: Schema.optionalKey(Schema.Number),
+  p99Millis: Schema.optionalKey(Schema.Number),
   rssMiB: Schema.Number,
   failed: Schema.Number,
   /** The first failure of the whole run. */
   firstFailure: Schema.optionalKey(Schema.String),
-  /** Messages of the whole run that were acknowledged; one-way: handed over. */
+  /** Messages of the whole run that were acknowledged; one-way: handed over; consumed: handled. */
   total: Schema.Number
 })
 export type Measurement = typeof Measurement.Type

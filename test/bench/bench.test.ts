@@ -2,10 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import * as Net from "node:net"
 import { encode } from "../../src/protocol/Frame.ts"
+import * as MessageCodec from "../../src/protocol/MessageCodec.ts"
+import recorded from "../golden/pull-response-q0.json" with { type: "json" }
 import { type Point, tooFast } from "./GrowthPart.ts"
 import { readOptions } from "./Options.ts"
 import { fill } from "./Page.ts"
 import * as SinkProcess from "./SinkProcess.ts"
+import { pullAnswer, SOURCE_QUEUES } from "./Source.ts"
 import { median } from "./Table.ts"
 
 /** The instrument itself: what it counts, what it flags, and what it leaves as it is. */
@@ -60,6 +63,14 @@ const sink = Effect.acquireRelease(
   Effect.promise(() => SinkProcess.start()),
   (started) => Effect.promise(() => started.stop())
 )
+
+/** What stands in the frame of an answer to a pull. */
+const split = (frame: Buffer) => {
+  const bodyAt = 8 + frame.readInt32BE(4)
+  assert.strictEqual(frame.readInt32BE(0), frame.length - 4)
+  const header: { readonly extFields: Record<string, string> } = JSON.parse(frame.toString("utf8", 8, bodyAt))
+  return { header, ...MessageCodec.decodeAll(frame.subarray(bodyAt)) }
+}
 
 describe("bench", () => {
   it("takes the middle of rounds", () => {
@@ -139,6 +150,56 @@ describe("bench", () => {
       socket.write(request(34, 4, 0, {}, Buffer.alloc(0)))
       yield* Fiber.join(last)
       assert.strictEqual((yield* Effect.promise(() => take())).firstSendDepth, 3)
+    })
+  )
+
+  it("the source's answers are those of a broker of 5.5.0 field for field, and go on without an end", () => {
+    const real = split(Buffer.from(recorded.hex, "hex"))
+    for (const [queueId, offset] of [
+      [0, 0],
+      [SOURCE_QUEUES - 1, 5_000_000_000]
+    ] as const) {
+      const ours = split(pullAnswer(96, queueId, offset, 1024))
+      assert.deepStrictEqual(Object.keys(ours.header), Object.keys(real.header))
+      assert.deepStrictEqual(Object.keys(ours.header.extFields), Object.keys(real.header.extFields))
+      assert.deepStrictEqual({ ...ours.header, extFields: {} }, { ...real.header, extFields: {} })
+      assert.strictEqual(ours.header.extFields["nextBeginOffset"], String(offset + 32))
+      assert.isUndefined(ours.error)
+      assert.deepStrictEqual(
+        ours.messages.map(({ body, queueId: queue, queueOffset }) => [queue, queueOffset, body.length]),
+        Array.from({ length: 32 }, (_, index) => [queueId, offset + index, 1024])
+      )
+      for (const message of ours.messages) {
+        assert.deepStrictEqual(Object.keys(message.properties), Object.keys(real.messages[0]?.properties ?? {}))
+        assert.strictEqual(message.bodyCRC, MessageCodec.bodyCRC(message.body))
+        assert.strictEqual(message.msgId.length, real.messages[0]?.msgId.length)
+      }
+    }
+  })
+
+  it.live("the sink is a broker with a group of one member, and counts what it gives out", () =>
+    Effect.gen(function* () {
+      const { address, take } = yield* sink
+      const socket = yield* connect(address)
+      const texts: Array<string> = []
+      socket.on("data", (chunk) => void texts.push(chunk.toString("latin1")))
+      const answered = yield* Effect.forkScoped(answers(socket, 5), { startImmediately: true })
+      for (const frame of [
+        request(34, 1, 0, {}, Buffer.from('{"clientID":"one@bench"}')),
+        request(105, 2, 0, { topic: "source" }, Buffer.alloc(0)),
+        request(105, 3, 0, { topic: "%RETRY%bench-cg" }, Buffer.alloc(0)),
+        request(38, 4, 0, { consumerGroup: "bench-cg" }, Buffer.alloc(0)),
+        request(11, 5, 0, { topic: "source", queueId: "3", queueOffset: "64" }, Buffer.alloc(0))
+      ]) {
+        socket.write(frame)
+      }
+      yield* Fiber.join(answered)
+      const all = texts.join("")
+      assert.include(all, '"readQueueNums":8')
+      assert.include(all, '"code":17')
+      assert.include(all, '{"consumerIdList":["one@bench"]}')
+      assert.include(all, '"nextBeginOffset":"96"')
+      assert.strictEqual((yield* Effect.promise(() => take())).messages, 32)
     })
   )
 })

@@ -56,7 +56,8 @@ const measureAll = async (options: Options, folder: string, packageFolder: strin
   if (starts !== undefined) {
     parts.set("start", `Medians of ${2 * options.rounds} interleaved rounds; ${load}.\n\n${startText(starts, absent)}`)
   }
-  if (wants("check")) parts.set("check", (await check(peers, ["ours", "write-per-frame"], sink, say)).text)
+  if (wants("check"))
+    parts.set("check", (await check(options.modes, peers, ["ours", "write-per-frame"], sink, say)).text)
   if (modes !== undefined && starts !== undefined) parts.set("aims", aimsText(modes, starts))
   return parts
 }
@@ -68,7 +69,13 @@ const main = async (options: Options): Promise<number> => {
   try {
     if (options.check) {
       const { peers } = await prepare(["bare", "ours"], folder, packageFolder, say)
-      const { passed, text } = await check(peers, [options.writePerFrame ? "write-per-frame" : "ours"], sink, say)
+      const { passed, text } = await check(
+        options.modes,
+        peers,
+        [options.writePerFrame ? "write-per-frame" : "ours"],
+        sink,
+        say
+      )
       process.stdout.write(`${text}\n`)
       return passed ? 0 : 1
     }

@@ -1,10 +1,11 @@
 import * as Net from "node:net"
 import { type Counts, noCounts, readOrder } from "./SinkOrder.ts"
+import { ANSWER_MESSAGES, pullAnswer, SOURCE_QUEUES, SOURCE_TOPIC } from "./Source.ts"
 
 /**
- * A server that is name server and brokers at once and does nothing but answer: routes point at itself, every other
- * request gets the answer of a stored message. It runs in a process of its own, takes orders from the one that made it,
- * and counts what it was sent.
+ * A server that is name server and brokers at once and does nothing but answer: routes point at itself, a pull gets the
+ * next messages of a queue without an end, every other request the answer of a stored message. It runs in a process of its
+ * own, takes orders from the one that made it, and counts what it was sent and what it gave out.
  */
 
 const header = (opaque: number, extFields: string) =>
@@ -48,13 +49,14 @@ let answeredDepth = 0
 const ports: Array<number> = []
 const servers: Array<Net.Server> = []
 
-const route = () => {
+const route = (queues: number) => {
   const names = ports.slice(0, brokers).map((port, index) => ({ port, name: index === 0 ? "sink" : `sink-${index}` }))
   const brokerDatas = names.map(
     ({ name, port }) => `{"brokerAddrs":{"0":"127.0.0.1:${port}"},"brokerName":"${name}","cluster":"sink"}`
   )
   const queueDatas = names.map(
-    ({ name }) => `{"brokerName":"${name}","perm":6,"readQueueNums":4,"topicSysFlag":0,"writeQueueNums":4}`
+    ({ name }) =>
+      `{"brokerName":"${name}","perm":6,"readQueueNums":${queues},"topicSysFlag":0,"writeQueueNums":${queues}}`
   )
   return `{"brokerDatas":[${brokerDatas.join(",")}],"filterServerTable":{},"queueDatas":[${queueDatas.join(",")}]}`
 }
@@ -66,9 +68,43 @@ const messagesOf = (bytes: Buffer, from: number, to: number): number => {
   return messages
 }
 
+const PULL = 11
+const QUERY_OFFSET = 14
+const HEARTBEAT = 34
+const GET_MEMBERS = 38
 const GET_ROUTE = 105
 const SEND_BATCH = 320
 const sendCodes = new Set([10, 310, SEND_BATCH])
+const QUEUES = 4
+/** What a source's messages have as their body. */
+const SOURCE_BODY_SIZE = 1024
+
+/** A field of `extFields`. */
+const field = (text: string, name: string): string => new RegExp(`"${name}":"([^"]*)"`).exec(text)?.[1] ?? ""
+
+/** The client that last sent a heartbeat: the one member of every group. */
+let member = ""
+
+/** The answer to a request that is no send. */
+const answerOf = (code: number, opaque: number, text: string): Buffer => {
+  switch (code) {
+    case PULL:
+      counts.messages += ANSWER_MESSAGES
+      return pullAnswer(opaque, Number(field(text, "queueId")), Number(field(text, "queueOffset")), SOURCE_BODY_SIZE)
+    case QUERY_OFFSET:
+      return frame(header(opaque, '"extFields":{"offset":"0"},'), "")
+    case GET_MEMBERS:
+      return frame(header(opaque, '"extFields":{},'), JSON.stringify({ consumerIdList: [member] }))
+    case GET_ROUTE: {
+      const topic = field(text, "topic")
+      // Nobody gives anything back: there is no retry topic.
+      if (topic.startsWith("%RETRY%")) return frame(header(opaque, "").replace('"code":0', '"code":17'), "")
+      return frame(header(opaque, ""), route(topic === SOURCE_TOPIC ? SOURCE_QUEUES : QUEUES))
+    }
+    default:
+      return frame(header(opaque, STORED), "")
+  }
+}
 
 const serve = (socket: Net.Socket) => {
   counts.connections++
@@ -96,8 +132,9 @@ const serve = (socket: Net.Socket) => {
       if (bytes.length < headerEnd) break
       const text = bytes.toString("latin1", at + 8, headerEnd)
       const code = number(text, "code")
-      // A batch is looked into; any other body is not needed.
-      if (code === SEND_BATCH && bytes.length < end) break
+      // A batch and a heartbeat are looked into; any other body is not needed.
+      if ((code === SEND_BATCH || code === HEARTBEAT) && bytes.length < end) break
+      if (code === HEARTBEAT) member = field(bytes.toString("latin1", headerEnd, end), "clientID") || member
       const opaque = number(text, "opaque")
       counts.requests[code] = (counts.requests[code] ?? 0) + 1
       let fields = STORED
@@ -108,7 +145,7 @@ const serve = (socket: Net.Socket) => {
         counts.firstSendDepth ??= depth
       }
       if ((number(text, "flag") & 2) === 0) {
-        const answer = code === GET_ROUTE ? frame(header(opaque, ""), route()) : frame(header(opaque, fields), "")
+        const answer = sendCodes.has(code) ? frame(header(opaque, fields), "") : answerOf(code, opaque, text)
         if (bytes.length >= end) answers.push(answer)
         else owed = answer
       }
