@@ -1,6 +1,6 @@
 import { Console, Effect } from "effect"
 import { palette, Screen } from "./Screen.ts"
-import { table } from "./Text.ts"
+import { moment, table } from "./Text.ts"
 
 /** Prints a table for people: its head dimmed, its columns aligned, nothing in it that a terminal acts on. */
 export const printTable = Effect.fnUntraced(function* (
@@ -21,4 +21,4 @@ export const printDone = Effect.fnUntraced(function* (what: string) {
 
 /** A time for people, to the second; `-` where there is none. */
 export const time = (millis: number | undefined): string =>
-  millis === undefined || millis <= 0 ? "-" : new Date(millis).toISOString().replace(/\.\d+Z$/, "Z")
+  millis === undefined || millis <= 0 ? "-" : moment(millis).replace(/\.\d+Z$/, "Z")

@@ -12,6 +12,12 @@ export const duration = (measured: number): string => {
   return `${Number((millis / 60_000).toFixed(1))} min`
 }
 
+/** A point in time for people, in UTC; the number itself where no calendar has it, for anybody may have written it. */
+export const moment = (millis: number): string => {
+  const date = new Date(millis)
+  return Number.isNaN(date.getTime()) ? String(millis) : date.toISOString()
+}
+
 /** `1 message`, `2 messages`. */
 export const count = (n: number, what: string): string => `${number(n)} ${what}${n === 1 ? "" : "s"}`
 

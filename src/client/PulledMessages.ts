@@ -32,7 +32,8 @@ export interface PullRequest extends PullMessageHeader {
 export interface PulledMessages {
   /**
    * Pulls. The messages have the queue and the offsets that were asked for, names without the namespace, and bodies as they
-   * are stored; there are `maxMsgNums` at most, whatever the broker sends. Behind the first entry that cannot be read
+   * are stored; there are `maxMsgNums` at most, ascending from the offset that was asked for, whatever the broker sends: what
+   * lies before it, or comes twice, is left out, and `nextBeginOffset` is behind all that was read. Behind the first entry that cannot be read
    * `nextBeginOffset` is where that entry lies, so that nothing is passed over unseen; where it is the first, the pull
    * fails with `UnreadableAnswer`.
    */
@@ -96,15 +97,18 @@ export const make = (
       decode(address, RequestCode.PULL_MESSAGE, stored, request.maxMsgNums),
       ({ messages: all, more }) => {
         const messages: Array<MessageExt> = []
+        let behind = Number(request.queueOffset)
         for (const message of all) {
-          if (!wanted(request, message)) continue
           const queueOffset = message.queueOffset + offsetDelta
-          messages.push({ ...unwrap(message), queueId: request.queueId, queueOffset })
+          if (queueOffset < behind) continue
+          behind = queueOffset + 1
+          if (wanted(request, message)) messages.push({ ...unwrap(message), queueId: request.queueId, queueOffset })
         }
-        const last = all.at(-1)
-        const nextBeginOffset =
-          more && last !== undefined ? last.queueOffset + offsetDelta + 1 : position.nextBeginOffset
-        return { ...position, nextBeginOffset, messages }
+        return {
+          ...position,
+          nextBeginOffset: more ? behind : Math.max(behind, position.nextBeginOffset),
+          messages
+        }
       }
     )
   }

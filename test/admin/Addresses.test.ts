@@ -162,7 +162,7 @@ describe("MQAdmin: addresses", () => {
     }).pipe(cluster)
   )
 
-  it.effect("nothing is asked of more brokers than can be worked through", () =>
+  it.effect("A17: nothing is asked of more brokers than can be worked through", () =>
     Effect.gen(function* () {
       const many = Array.from({ length: 5_000 }, (_, i) => [`b-${i}`, `127.0.0.1:${i + 1}`] as const)
       yield* seeing(many)
@@ -180,7 +180,7 @@ describe("MQAdmin: addresses", () => {
     }).pipe(cluster)
   )
 
-  it.effect("lists no queues of a topic that has more than it can", () =>
+  it.effect("A1, A17: lists no queues of a topic that has more than it can", () =>
     Effect.gen(function* () {
       const { brokers, faults } = yield* EmbeddedCluster
       const names = Array.from({ length: 400 }, (_, i) => `b-${i}`)

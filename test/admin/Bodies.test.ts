@@ -34,7 +34,7 @@ const store = Effect.gen(function* () {
 })
 
 describe("bodies that become large", () => {
-  it.live("a pull unpacks as many as go into the bound, and says where the rest begins", () =>
+  it.live("A23: a pull unpacks as many as go into the bound, and says where the rest begins", () =>
     Effect.gen(function* () {
       yield* store
       const admin = yield* MQAdmin
@@ -64,30 +64,32 @@ describe("bodies that become large", () => {
     }).pipe(onCluster, Effect.scoped)
   )
 
-  it.live("as they are stored they take no more than they did on the wire, and one is unpacked for the asking", () =>
-    Effect.gen(function* () {
-      yield* store
-      const admin = yield* MQAdmin
-      const options = { bodies: "stored" } as const
-      const { value, peakBytes } = yield* memoryDuring(
-        Effect.all([
-          Effect.map(admin.pull(queue, 0, 32, options), ({ messages }) => messages),
-          admin.queryMessageByKey("orders", "k", options),
-          admin.queryMessageByTime("orders", options)
-        ])
-      )
-      for (const messages of value) {
-        assert.strictEqual(messages.length, COUNT)
-        assert.isTrue(messages.every(({ body, sysFlag }) => body.length === bomb.length && sysFlag === ZSTD))
-      }
-      assert.isBelow(peakBytes, 8 * MIB)
-      const [message = assert.fail()] = value[1]
-      const unpacked = yield* admin.unpack(message)
-      assert.deepStrictEqual([unpacked.body.length, unpacked.sysFlag, unpacked.msgId], [20 * MIB, 0, "ID-0"])
-    }).pipe(onCluster, Effect.scoped)
+  it.live(
+    "A23: as they are stored they take no more than they did on the wire, and one is unpacked for the asking",
+    () =>
+      Effect.gen(function* () {
+        yield* store
+        const admin = yield* MQAdmin
+        const options = { bodies: "stored" } as const
+        const { value, peakBytes } = yield* memoryDuring(
+          Effect.all([
+            Effect.map(admin.pull(queue, 0, 32, options), ({ messages }) => messages),
+            admin.queryMessageByKey("orders", "k", options),
+            admin.queryMessageByTime("orders", options)
+          ])
+        )
+        for (const messages of value) {
+          assert.strictEqual(messages.length, COUNT)
+          assert.isTrue(messages.every(({ body, sysFlag }) => body.length === bomb.length && sysFlag === ZSTD))
+        }
+        assert.isBelow(peakBytes, 8 * MIB)
+        const [message = assert.fail()] = value[1]
+        const unpacked = yield* admin.unpack(message)
+        assert.deepStrictEqual([unpacked.body.length, unpacked.sysFlag, unpacked.msgId], [20 * MIB, 0, "ID-0"])
+      }).pipe(onCluster, Effect.scoped)
   )
 
-  it.live("what a query finds beyond the bound stays as it is stored, with its flag", () =>
+  it.live("A23: what a query finds beyond the bound stays as it is stored, with its flag", () =>
     Effect.gen(function* () {
       yield* store
       const admin = yield* MQAdmin
@@ -102,7 +104,7 @@ describe("bodies that become large", () => {
     }).pipe(onCluster, Effect.scoped)
   )
 
-  it.live("a single body passes, however much of the bound it takes, and a damaged one stays as it is", () =>
+  it.live("A23: a single body passes, however much of the bound it takes, and a damaged one stays as it is", () =>
     Effect.gen(function* () {
       const client = yield* rawClient()
       const send = (body: Uint8Array) =>

@@ -215,7 +215,7 @@ describe("MQAdmin: messages", () => {
     }).pipe(onCluster())
   )
 
-  it.effect("unpacks bodies, and leaves what it cannot unpack with its flag", () =>
+  it.effect("A26: unpacks bodies, and leaves what it cannot unpack with its flag", () =>
     Effect.gen(function* () {
       const admin = yield* MQAdmin
       const zlib = SysFlag.COMPRESSED | SysFlag.COMPRESSION_ZLIB
@@ -362,7 +362,7 @@ describe("MQAdmin: who is asked", () => {
     }).pipe(onCluster({ brokers: 2, topics: { orders: {} } }))
   )
 
-  it.effect("deletes a topic on each name server that one host name stands for", () =>
+  it.effect("A12: deletes a topic on each name server that one host name stands for", () =>
     Effect.gen(function* () {
       const { namesrvAddr } = yield* EmbeddedCluster
       const port = namesrvAddr.slice(namesrvAddr.lastIndexOf(":") + 1)
@@ -390,7 +390,7 @@ describe("MQAdmin: who is asked", () => {
     }).pipe(Effect.provide(EmbeddedCluster.layerTcp({ topics: { orders: {}, calm: {} } })))
   )
 
-  it.effect("asks a broker only for what its release knows: an old one leaves the rest without an answer", () =>
+  it.effect("A13: asks a broker only for what its release knows: an old one leaves the rest without an answer", () =>
     Effect.gen(function* () {
       const admin = yield* MQAdmin
       const { faults, traffic } = yield* EmbeddedCluster

@@ -18,7 +18,7 @@ const onCluster = Effect.provide(
 )
 
 describe("half an emoji given to an administrator", () => {
-  it.effect("is refused by every call that takes text, wherever it stands, and nothing is asked", () =>
+  it.effect("A44: is refused by every call that takes text, wherever it stands, and nothing is asked", () =>
     Effect.gen(function* () {
       const admin = yield* MQAdmin
       const { traffic } = yield* EmbeddedCluster

@@ -21,7 +21,7 @@ describe("the URL of the address server", () => {
     assert.strictEqual(urlOf({ namesrvDomain: "[::1]:80" }), "http://[::1]:80/rocketmq/nsaddr")
   })
 
-  it("is the whole one where one is given", () => {
+  it("A11: is the whole one where one is given", () => {
     const whole = "https://ns.example/rocketmq/list?of=me"
     assert.strictEqual(urlOf({ namesrvDomain: ` ${whole} `, unitName: "u1" }), whole)
     assert.strictEqual(urlOf({ namesrvDomain: "http://ns.example:80" }), "http://ns.example/rocketmq/nsaddr")
@@ -31,7 +31,7 @@ describe("the URL of the address server", () => {
     )
   })
 
-  it("of everything that is accepted can be asked", () => {
+  it("A11: of everything that is accepted can be asked", () => {
     for (const domain of ["ns.example", "ns.example:80", "[::1]", "http://a", "HTTPS://a/b", "https://[::1]:1/x"]) {
       assert.deepStrictEqual(problemsOf(domain), [], domain)
       assert.isTrue(URL.canParse(urlOf({ namesrvDomain: domain }) ?? ""), domain)
@@ -50,7 +50,7 @@ describe("the URL of the address server", () => {
     ["ns.example:x", "port"],
     ["http://user:secret@ns.example", "must not hold a user or password"],
     ["ns\u001b[2J.example", "must be a host"]
-  ])("%j is refused at the start", (domain, words) => {
+  ])("A11: %j is refused at the start", (domain, words) => {
     const problems = problemsOf(domain)
     assert.deepStrictEqual(
       problems.map(({ path }) => path),
@@ -61,7 +61,7 @@ describe("the URL of the address server", () => {
     assert.notMatch(problems[0]?.problem ?? "", /\p{Cc}/u)
   })
 
-  it.effect("what is wrong with it fails the start, and nobody is asked", () =>
+  it.effect("A11: what is wrong with it fails the start, and nobody is asked", () =>
     Effect.gen(function* () {
       const producer = yield* makeProducer({ namesrvAddr: undefined, namesrvDomain: "http://http://ns.example" })
       const { reason } = failureOf((yield* timed(producer.start)).exit)

@@ -65,7 +65,7 @@ describe("the inflater", () => {
     })
   )
 
-  it.live("keeps hundreds of bodies that become large within the budget, and the others wait", () =>
+  it.live("A22, A23: keeps hundreds of bodies that become large within the budget, and the others wait", () =>
     Effect.gen(function* () {
       const inflater = Inflater.make()
       let most = 0
@@ -134,7 +134,7 @@ describe("the inflater", () => {
     })
   )
 
-  it.effect("fails typed for what is no packed body, or too large, and keeps no room", () =>
+  it.effect("A26: fails typed for what is no packed body, or too large, and keeps no room", () =>
     Effect.gen(function* () {
       const inflater = Inflater.make()
       const kinds: Array<string> = []

@@ -43,7 +43,7 @@ describe("parseNamesrvAddr", () => {
     "a:9876 b:9876",
     "http://a:9876,http://b:9876",
     `${"a:9876,".repeat(100_000)}b:9876`
-  ])("says of %j that ; is what separates", (text) => {
+  ])("A10: says of %j that ; is what separates", (text) => {
     const { addresses, problems } = parseNamesrvAddr(text)
     assert.deepStrictEqual(addresses, [])
     assert.deepStrictEqual(
@@ -91,7 +91,7 @@ describe("the namespace of an instance's endpoint", () => {
     ["http://other.MQ_INST_1_x.a:1", undefined],
     ["127.0.0.1:9876", undefined],
     ["", undefined]
-  ])("of %j is %j", (text, namespace) => {
+  ])("A9: of %j is %j", (text, namespace) => {
     assert.strictEqual(namespaceOf(text), namespace)
     assert.strictEqual(namespaceOf(text.split(";")), namespace)
   })

@@ -35,7 +35,7 @@ const request = (over: Partial<PulledMessages.PullRequest> = {}): PulledMessages
   consumerGroup: "cg",
   topic: "orders",
   queueId: 3,
-  queueOffset: 10,
+  queueOffset: 0,
   maxMsgNums: 32,
   sysFlag: 4,
   commitOffset: 0,
@@ -89,12 +89,12 @@ describe("pulled messages", () => {
   it.effect("the offsets of a static topic's queue: what the answer says is added to each", () =>
     Effect.gen(function* () {
       const body = Buffer.concat([stored(5), stored(6)])
-      const logical = found(yield* door({ body, offsetDelta: 1_000 }).pull({ queueId: 9 }))
+      const logical = found(yield* door({ body, offsetDelta: 50 }).pull({ queueId: 9 }))
       assert.deepStrictEqual(
         logical.messages.map(({ queueId, queueOffset }) => [queueId, queueOffset]),
         [
-          [9, 1_005],
-          [9, 1_006]
+          [9, 55],
+          [9, 56]
         ]
       )
       assert.strictEqual(logical.nextBeginOffset, position.nextBeginOffset)
@@ -139,7 +139,7 @@ describe("pulled messages", () => {
     })
   )
 
-  it.effect("no more messages are read than were asked for, and the rest is where the next pull begins", () =>
+  it.effect("A25: no more messages are read than were asked for, and the rest is where the next pull begins", () =>
     Effect.gen(function* () {
       const body = Buffer.concat(Array.from({ length: 1_000 }, (_, i) => stored(i)))
       const { messages, nextBeginOffset } = found(yield* door({ body, offsetDelta: 50 }).pull({ maxMsgNums: 2 }))
@@ -148,17 +148,36 @@ describe("pulled messages", () => {
     })
   )
 
-  it.effect("an entry that cannot be read is passed over by nobody: the next pull begins there, and then fails", () =>
-    Effect.gen(function* () {
-      const bad = stored(2)
-      bad[4] = 0
-      const first = found(yield* door({ body: Buffer.concat([stored(0), stored(1), bad, stored(3)]) }).pull())
-      assert.deepStrictEqual([first.messages.length, first.nextBeginOffset], [2, 2])
-      const error = yield* Effect.flip(door({ body: Buffer.concat([bad, stored(3)]) }).pull())
-      assert.deepInclude(error, { _tag: "UnreadableAnswer", address: ADDRESS, request: "PULL_MESSAGE" })
-      const query = yield* Effect.flip(door({}).pulled.read(ADDRESS, RequestCode.QUERY_MESSAGE, bad, 1))
-      assert.deepInclude(query, { _tag: "UnreadableAnswer", request: "QUERY_MESSAGE" })
-    })
+  it.effect(
+    "A25: messages before where was asked, twice, or in no order are left out, and the next pull is behind",
+    () =>
+      Effect.gen(function* () {
+        const body = Buffer.concat([2, 7, 5, 7, 9, 8, 0].map((offset) => stored(offset)))
+        const offsets = (over: Partial<PullMessageAnswer>, queueOffset: number) =>
+          Effect.map(door({ body, ...over }).pull({ queueOffset }), (outcome) => {
+            const { messages, nextBeginOffset } = found(outcome)
+            return [messages.map((message) => message.queueOffset), nextBeginOffset]
+          })
+        assert.deepStrictEqual(yield* offsets({}, 5), [[7, 9], 100])
+        assert.deepStrictEqual(yield* offsets({ nextBeginOffset: 3 }, 5), [[7, 9], 10])
+        assert.deepStrictEqual(yield* offsets({ nextBeginOffset: 3 }, 10), [[], 10])
+        assert.deepStrictEqual(yield* offsets({ offsetDelta: 50, nextBeginOffset: -1 }, 55), [[57, 59], 60])
+      })
+  )
+
+  it.effect(
+    "A25: an entry that cannot be read is passed over by nobody: the next pull begins there, and then fails",
+    () =>
+      Effect.gen(function* () {
+        const bad = stored(2)
+        bad[4] = 0
+        const first = found(yield* door({ body: Buffer.concat([stored(0), stored(1), bad, stored(3)]) }).pull())
+        assert.deepStrictEqual([first.messages.length, first.nextBeginOffset], [2, 2])
+        const error = yield* Effect.flip(door({ body: Buffer.concat([bad, stored(3)]) }).pull())
+        assert.deepInclude(error, { _tag: "UnreadableAnswer", address: ADDRESS, request: "PULL_MESSAGE" })
+        const query = yield* Effect.flip(door({}).pulled.read(ADDRESS, RequestCode.QUERY_MESSAGE, bad, 1))
+        assert.deepInclude(query, { _tag: "UnreadableAnswer", request: "QUERY_MESSAGE" })
+      })
   )
 
   it.effect("who is resumed by an answer gives the read loop back before anything is read", () =>
@@ -172,7 +191,7 @@ describe("pulled messages", () => {
     })
   )
 
-  it.effect("bodies stay packed until one is wanted, and are held until they are handed over", () =>
+  it.effect("A23: bodies stay packed until one is wanted, and are held until they are handed over", () =>
     Effect.gen(function* () {
       const packed = Zlib.zstdCompressSync(Buffer.alloc(50_000, "x"))
       const sysFlag = SysFlag.COMPRESSED | SysFlag.COMPRESSION_ZSTD | SysFlag.TRANSACTION_COMMIT

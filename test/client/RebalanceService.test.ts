@@ -26,7 +26,7 @@ const member = Effect.fnUntraced(function* (
 })
 
 describe("RebalanceService", () => {
-  it.effect("makes a round every 20 s, or soon when asked, and never more than one a second", () =>
+  it.effect("A29: makes a round every 20 s, or soon when asked, and never more than one a second", () =>
     Effect.gen(function* () {
       const members = makeMembers()
       yield* member(members.consumerTable, "bad", Effect.die(new Error("bug")))

@@ -23,7 +23,7 @@ const portOf = (address: string): number => {
 }
 
 describe("the VIP channel, a broker's second listener", () => {
-  it.effect("is two ports below and serves everything but pulls", () =>
+  it.effect("A47: is two ports below and serves everything but pulls", () =>
     Effect.gen(function* () {
       const { messages, traffic } = yield* EmbeddedCluster
       const client = yield* rawClient()
@@ -74,7 +74,7 @@ describe("the VIP channel, a broker's second listener", () => {
     }).pipe(onMemory())
   )
 
-  it.effect("never takes the port of another server of the cluster, not even of one that is stopped", () =>
+  it.effect("A47: never takes the port of another server of the cluster, not even of one that is stopped", () =>
     Effect.gen(function* () {
       const { brokers, startBroker, stopBroker } = yield* EmbeddedCluster
       const vips = () => brokers.map(({ vipAddress }) => vipAddress)
@@ -103,7 +103,7 @@ describe("the VIP channel, a broker's second listener", () => {
     }).pipe(onMemory({ brokers: 2 }))
   )
 
-  it.live("a broker whose second port is taken serves without it", () =>
+  it.live("A47: a broker whose second port is taken serves without it", () =>
     Effect.gen(function* () {
       const wire = yield* Wire
       const taken = yield* wire.listen("127.0.0.1:0", () => Effect.void)

@@ -9,7 +9,7 @@ import { runs } from "../support/rig.ts"
 const src = Path.join(import.meta.dirname, "../../src")
 
 describe("times in messages", () => {
-  it("are whole milliseconds and never negative", () => {
+  it("A28: are whole milliseconds and never negative", () => {
     assert.strictEqual(Millis.text(3_000), "3000 ms")
     assert.strictEqual(Millis.text(2_187.33), "2188 ms")
     assert.strictEqual(Millis.text(0.01), "1 ms")
@@ -18,7 +18,7 @@ describe("times in messages", () => {
     assert.strictEqual(Millis.text(-2_636.08), "0 ms")
   })
 
-  it("are so in what a request can fail with, whatever the clock gave", () => {
+  it("A28: are so in what a request can fail with, whatever the clock gave", () => {
     const address = "127.0.0.1:10911"
     const errors = [-2_636.08, 0.4, 1_999.999].flatMap((millis) => [
       new RequestTimeout({ address, code: 10, timeoutMillis: millis, sent: false }),

@@ -5,7 +5,7 @@ import type { DefaultMQProducerShape } from "../../src/producer/DefaultMQProduce
 import type { ProducerOptions } from "../../src/producer/ProducerConfig.ts"
 import { EmbeddedCluster, type EmbeddedClusterOptions } from "../../src/testing/index.ts"
 import type { MemoryNetwork } from "../../src/transport/MemoryWire.ts"
-import type { WireErrorKind } from "../../src/transport/Wire.ts"
+import type { Wire, WireErrorKind } from "../../src/transport/Wire.ts"
 import { onFailingDials } from "../support/failingDials.ts"
 import {
   advance,
@@ -34,7 +34,7 @@ export interface RowOptions {
 }
 
 /** The requirements of a row's test. */
-export type RowServices = EmbeddedCluster | MemoryNetwork | MQClientManager | Scope.Scope
+export type RowServices = EmbeddedCluster | MemoryNetwork | MQClientManager | Wire | Scope.Scope
 
 const BYSTANDER_PERIOD_MILLIS = 100
 

@@ -294,6 +294,47 @@ export const rows: ReadonlyArray<Row> = [
     "a broker that announces an IPv6 address without brackets",
     "sent to like any other; state and errors show the one form with brackets"
   ),
+  absurd(
+    "A9",
+    "a name server given as the endpoint of an instance, `http://MQ_INST_<id>.<host>:port`",
+    "every request is of the namespace `MQ_INST_<id>`, unless one is set"
+  ),
+  absurd(
+    "A10",
+    "a list of name servers that commas, blanks or full-width marks separate",
+    "`InvalidConfig` at the start, which says that `;` is what separates; nobody is asked"
+  ),
+  absurd(
+    "A11",
+    "an address server given as a whole URL, or one that sends on to another place",
+    "asked as it stands, and followed within its scheme; what is no URL is refused at the start"
+  ),
+  absurd(
+    "A12",
+    "a name server's host name that stands for several machines",
+    "each of them is told what an administrator changes"
+  ),
+  absurd(
+    "A13",
+    "a server of an old release, which leaves a code that it does not know without an answer",
+    "the release that its answers name chooses the request; nothing waits for a timeout"
+  ),
+  absurd(
+    "A14",
+    "a topic that may not be written, by itself or because its broker is closed",
+    "the remedy opens what is closed and changes nothing else; there is none at the topic where the broker is closed"
+  ),
+  absurd("A15", "a topic or a group to be created that is there already", "refused, and nothing changed, unless meant"),
+  absurd(
+    "A16",
+    "releases that sign different fields of one request",
+    "each request is signed as the server's release reads it; the embedded broker is as strict as the original"
+  ),
+  absurd(
+    "A17",
+    "a view of more brokers or queues than an administrator can work through",
+    "a typed error with the figures; nobody is asked, and no list is laid out"
+  ),
 
   // A20 to A39: what is pulled, pushed and asked for by a server.
   absurd(
@@ -301,8 +342,48 @@ export const rows: ReadonlyArray<Row> = [
     "a server that asks without end and reads no answer",
     "`AnswersNotRead` at 4 MiB: the connection closes, and says why"
   ),
+  absurd(
+    "A21",
+    "packed replies that nobody waits for, as many as anybody likes",
+    "dropped as they came: nothing is unpacked that nobody wants"
+  ),
+  absurd(
+    "A22",
+    "transaction checks of a kilobyte that become 32 MiB, as many as anybody likes",
+    "unpacked one by one within 64 MiB and off the main thread; each that was taken is answered, and the loop stays free"
+  ),
+  absurd(
+    "A23",
+    "a queue full of messages of a kilobyte that become 32 MiB",
+    "they stay as they are stored until one is shown or handed over, and have one budget of 64 MiB"
+  ),
+  absurd(
+    "A24",
+    "a broker that leads on from offset to offset, back to where it was asked, or to where nothing can be",
+    "a reader ends with `UnreadableAnswer`; a consumer slows down, and tells it in a few lines"
+  ),
+  absurd(
+    "A25",
+    "an answer to a pull with more messages than were asked for, or with some that cannot be read",
+    "no more are read than were asked for; what cannot be read is passed over by nobody"
+  ),
+  absurd(
+    "A26",
+    "a packed body that is damaged, of a kind that nobody knows, or longer than 32 MiB",
+    "a typed error, or shown as it is stored; the broker is told, and others do not notice"
+  ),
+  absurd(
+    "A28",
+    "times that are negative, fractions, in nanoseconds, or beyond every calendar",
+    "whole milliseconds and never negative in messages; shown as a date, or as the number where there is none"
+  ),
+  absurd(
+    "A29",
+    "a broker that says without end that a group has changed",
+    "one round of rebalance a second at the most"
+  ),
 
-  // A40 to A59: what other clients write, which the embedded broker takes as the original does.
+  // A40 to A59: what clients write, those of other kinds too, which the embedded broker takes as the original does.
   absurd(
     "A40",
     "a consumer whose version is in nanoseconds and whose hashes are texts",
@@ -318,6 +399,31 @@ export const rows: ReadonlyArray<Row> = [
     "A43",
     "a number in a header in any form that Java reads, or in none",
     "what Java reads; what it cannot read is refused, or counts as absent"
+  ),
+  absurd(
+    "A44",
+    "half an emoji in any text of a message, of the configuration or of an administrator",
+    "`InvalidMessage`, `InvalidConfig` or `InvalidText` with the field's name, before anything is sent"
+  ),
+  absurd(
+    "A46",
+    "a consumer that leaves it to the broker to share out the queues",
+    "gets its queues as from the original, and an answer where there is none"
+  ),
+  absurd(
+    "A47",
+    "an old client that sends to the port two below the broker's own",
+    "served there, all but pulls, where that port is free; the state says where"
+  ),
+  absurd(
+    "A48",
+    "a question to a client that goes by its broker: running info, direct consumption",
+    "passed on and back unread; the original's code where the client is gone, too old or silent"
+  ),
+  absurd(
+    "A49",
+    "a delay that is no number, or one that only Java takes for one",
+    "read as `Integer.parseInt` reads it; where that throws, nothing is stored"
   )
 ]
 

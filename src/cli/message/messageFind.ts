@@ -7,7 +7,7 @@ import { reporting, UsageError } from "../Failure.ts"
 import { millisOf, type Moment } from "../Flags.ts"
 import * as Peek from "./peek.ts"
 import { palette, Screen } from "../Screen.ts"
-import { json, printable, table } from "../Text.ts"
+import { json, moment, printable, table } from "../Text.ts"
 
 /** What `message get` is asked. */
 export interface MessageGetInput extends Connection {
@@ -59,7 +59,7 @@ export const get = (input: MessageGetInput) =>
     const lines = table([
       ...Object.entries(fields).map(([name, value]) => [
         name,
-        times.has(name) ? new Date(Number(value)).toISOString() : String(value ?? "-")
+        times.has(name) ? moment(Number(value)) : String(value ?? "-")
       ]),
       ...Object.entries(properties).map(([name, value]) => [`property ${name}`, value])
     ])

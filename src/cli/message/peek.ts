@@ -8,7 +8,7 @@ import { MessageConst } from "../../protocol/MessageProperties.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting, UsageError } from "../Failure.ts"
 import { type Palette, palette, Screen } from "../Screen.ts"
-import { count, json, printable } from "../Text.ts"
+import { count, json, moment, printable } from "../Text.ts"
 
 /** Where to begin in each queue: at the oldest message, at an offset, or so that the newest messages come. */
 export type PeekFrom = "earliest" | "latest" | number
@@ -128,7 +128,7 @@ export const toLine = ({ message, queue }: ReadMessage, colors: Palette): string
   const text = printable(encoding === "utf8" ? body.slice(0, SHOWN) : `base64 ${body.slice(0, SHOWN)}`)
   return [
     colors.accent(printable(`${queue.brokerName}:${message.queueId}:${message.queueOffset}`)),
-    colors.dim(new Date(message.bornTimestamp).toISOString()),
+    colors.dim(moment(message.bornTimestamp)),
     ...(tags === undefined ? [] : [colors.good(printable(tags))]),
     ...(keys.length === 0 ? [] : [colors.warn(printable(keys.join(" ")))]),
     `${text}${body.length > SHOWN ? colors.dim(` ... (${count(message.body.length, "byte")})`) : ""}`

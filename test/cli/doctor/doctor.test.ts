@@ -161,7 +161,7 @@ describe("doctor", () => {
     }).pipe(cluster())
   )
 
-  it.effect("judges a topic by its route", () =>
+  it.effect("A14: judges a topic by its route", () =>
     Effect.gen(function* () {
       const { setPermission } = yield* EmbeddedCluster
       const absent = yield* onCluster(["doctor", "--topic", "nope"])
@@ -176,7 +176,7 @@ describe("doctor", () => {
     }).pipe(cluster({ topics: { orders: {} }, autoCreateTopicEnable: false }))
   )
 
-  it.effect("tells a topic that is closed from a broker that is, and has a remedy for the first only", () =>
+  it.effect("A14: tells a topic that is closed from a broker that is, and has a remedy for the first only", () =>
     Effect.gen(function* () {
       const { faults, setPermission } = yield* EmbeddedCluster
       yield* setPermission("orders", 4)

@@ -95,6 +95,23 @@ describe("peek --json", () => {
 })
 
 describe("peek", () => {
+  it.effect("A28: shows a time of birth that no calendar has as the number that it is", () =>
+    Effect.gen(function* () {
+      const properties = MessageProperties.encode({ UNIQ_KEY: "ID-1" })
+      const nanos = 1_700_000_000_000_000_000n
+      const times = [nanos, -1, 9_223_372_036_854_775_807n, 8_640_000_000_000_001]
+      for (const [queueId, bornTimestamp] of times.entries()) yield* store({ queueId, bornTimestamp, properties }, "x")
+      const { exitCode, out } = yield* onCluster(["peek", "-t", "orders"])
+      assert.strictEqual(exitCode, 0)
+      assert.deepStrictEqual(
+        out.map((line) => line.split("  ")[1]),
+        ["1700000000000000000", "1969-12-31T23:59:59.999Z", "9223372036854776000", "8640000000000001"]
+      )
+      const one = yield* onCluster(["message", "get", "-t", "orders", "ID-1"])
+      assert.strictEqual(one.exitCode, 0, one.talk.join("\n"))
+    }).pipe(cluster())
+  )
+
   it.effect("prints a message a line, with nothing that a terminal would act on", () =>
     Effect.gen(function* () {
       yield* store(

@@ -94,7 +94,7 @@ describe("topic create", () => {
     }).pipe(cluster({ brokers: 2 }))
   )
 
-  it.effect("refuses to create what is there, and changes nothing", () =>
+  it.effect("A15: refuses to create what is there, and changes nothing", () =>
     Effect.gen(function* () {
       const { createTopic } = yield* EmbeddedCluster
       yield* createTopic("wide", { broker: "broker-a", readQueueNums: 16, writeQueueNums: 16 })

@@ -39,7 +39,7 @@ const group = Effect.fnUntraced(function* (...ids: ReadonlyArray<string>) {
 })
 
 describe("assignments", () => {
-  it.effect("queues of all brokers are shared out in the order of names and ids", () =>
+  it.effect("A46: queues of all brokers are shared out in the order of names and ids", () =>
     Effect.gen(function* () {
       const { assignments } = yield* group("c-2", "c-1", "c-3", "c-4")
       assert.deepStrictEqual(yield* assignments(), ["a0", "a1"])
@@ -80,7 +80,7 @@ describe("assignments", () => {
     }).pipe(Effect.provide(cluster))
   )
 
-  it.effect("there is no list where the broker cannot tell, and the consumer keeps what it has", () =>
+  it.effect("A46: there is no list where the broker cannot tell, and the consumer keeps what it has", () =>
     Effect.gen(function* () {
       const { assignments } = yield* group("c-1")
       const cannot: ReadonlyArray<Partial<QueryAssignment.QueryAssignmentBody>> = [
@@ -96,7 +96,7 @@ describe("assignments", () => {
     }).pipe(Effect.provide(cluster))
   )
 
-  it.effect("code 1 for a body that says too little, code 3 before 5.0", () =>
+  it.effect("A46: code 1 for a body that says too little, code 3 before 5.0", () =>
     Effect.gen(function* () {
       const { address, client } = yield* group()
       for (const body of ["", "{}", "[]", "null", '{"topic":"orders","consumerGroup":"cg","messageModel":"NONE"}']) {

@@ -30,37 +30,39 @@ const fromClient = { code: 77, remark: "from the client", extFields: { x: "1" },
 
 describe("what a broker passes on to a client", () => {
   for (const version of [MQVersion.V5_5_0, MQVersion.V4_9_7]) {
-    it.effect(`running info (307) and direct consumption (309), and the client's answer as it is, ${version}`, () =>
-      Effect.gen(function* () {
-        const pushed: Array<RemotingCommand> = []
-        const { ask, msgId } = yield* rig((request) =>
-          Effect.sync(() => {
-            if (request.code !== 40) pushed.push(request)
-            return fromClient
-          })
-        )
-        for (const [code, fields] of [
-          [307, { jstackEnable: "true", unknown: "kept" }],
-          [309, { msgId, topic: "orders" }]
-        ] as const) {
-          const { body, ...answer } = yield* ask(code, fields)
-          assert.deepInclude(answer, { code: 77, remark: "from the client", extFields: { x: "1" } })
-          assert.strictEqual(Buffer.from(body).toString(), "{}")
-        }
-        const flags = version === MQVersion.V5_5_0 ? { topicSysFlag: "0", groupSysFlag: "0" } : {}
-        assert.deepStrictEqual(
-          pushed.map(({ code, extFields }) => [code, { ...extFields }]),
-          [
-            [307, { consumerGroup: "cg", clientId: "c-1", jstackEnable: "true", unknown: "kept" }],
-            [309, { consumerGroup: "cg", clientId: "c-1", msgId, topic: "orders", brokerName: "broker-a", ...flags }]
-          ]
-        )
-        assert.isAbove(pushed[1]?.body.length ?? 0, 91)
-      }).pipe(onCluster(version))
+    it.effect(
+      `A48: running info (307) and direct consumption (309), and the client's answer as it is, ${version}`,
+      () =>
+        Effect.gen(function* () {
+          const pushed: Array<RemotingCommand> = []
+          const { ask, msgId } = yield* rig((request) =>
+            Effect.sync(() => {
+              if (request.code !== 40) pushed.push(request)
+              return fromClient
+            })
+          )
+          for (const [code, fields] of [
+            [307, { jstackEnable: "true", unknown: "kept" }],
+            [309, { msgId, topic: "orders" }]
+          ] as const) {
+            const { body, ...answer } = yield* ask(code, fields)
+            assert.deepInclude(answer, { code: 77, remark: "from the client", extFields: { x: "1" } })
+            assert.strictEqual(Buffer.from(body).toString(), "{}")
+          }
+          const flags = version === MQVersion.V5_5_0 ? { topicSysFlag: "0", groupSysFlag: "0" } : {}
+          assert.deepStrictEqual(
+            pushed.map(({ code, extFields }) => [code, { ...extFields }]),
+            [
+              [307, { consumerGroup: "cg", clientId: "c-1", jstackEnable: "true", unknown: "kept" }],
+              [309, { consumerGroup: "cg", clientId: "c-1", msgId, topic: "orders", brokerName: "broker-a", ...flags }]
+            ]
+          )
+          assert.isAbove(pushed[1]?.body.length ?? 0, 91)
+        }).pipe(onCluster(version))
     )
   }
 
-  it.effect("code 1 for a client that is not there or is too old, and for a message that is not there", () =>
+  it.effect("A48: code 1 for a client that is not there or is too old, and for a message that is not there", () =>
     Effect.gen(function* () {
       const { ask, msgId } = yield* rig(() => Effect.succeed({ code: 0 }), 50)
       assert.deepInclude(yield* ask(307, { clientId: "other" }), {
@@ -80,7 +82,7 @@ describe("what a broker passes on to a client", () => {
     }).pipe(onCluster())
   )
 
-  it.effect("code 207 after ten seconds without an answer, also when the client is gone by then", () =>
+  it.effect("A48: code 207 after ten seconds without an answer, also when the client is gone by then", () =>
     Effect.gen(function* () {
       const { address, ask, member } = yield* rig(() => Effect.never)
       for (const gone of [false, true]) {

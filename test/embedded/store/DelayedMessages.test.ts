@@ -101,7 +101,7 @@ describe("delay levels", () => {
     }).pipe(onCluster())
   )
 
-  it.effect("a level is what Integer.parseInt reads, and nothing is stored where that throws", () =>
+  it.effect("A49: a level is what Integer.parseInt reads, and nothing is stored where that throws", () =>
     Effect.gen(function* () {
       const cluster = yield* EmbeddedCluster
       const send = yield* sender

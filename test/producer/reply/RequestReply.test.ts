@@ -246,7 +246,7 @@ describe("request", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("is not harmed by a reply that cannot be unpacked; the broker is told", () =>
+  it.effect("A26: is not harmed by a reply that cannot be unpacked; the broker is told", () =>
     Effect.gen(function* () {
       const { brokers, clusterName } = yield* EmbeddedCluster
       const asker = yield* requester()

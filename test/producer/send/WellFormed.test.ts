@@ -41,7 +41,7 @@ const nothingSent = Effect.gen(function* () {
 })
 
 describe("half an emoji", () => {
-  it.effect("is refused wherever a message can have text, by the name of the field", () =>
+  it.effect("A44: is refused wherever a message can have text, by the name of the field", () =>
     Effect.gen(function* () {
       const producer = yield* startProducer()
       for (const half of HALVES) {
@@ -69,7 +69,7 @@ describe("half an emoji", () => {
     }).pipe(cluster)
   )
 
-  it.effect("is refused in a transaction and in a reply", () =>
+  it.effect("A44: is refused in a transaction and in a reply", () =>
     Effect.gen(function* () {
       const producer = yield* TransactionMQProducer.make({
         producerGroup: "tx",
@@ -91,7 +91,7 @@ describe("half an emoji", () => {
     }).pipe(cluster)
   )
 
-  it.effect("a body that bytes were given for is the sender's own", () =>
+  it.effect("A44: a body that bytes were given for is the sender's own", () =>
     Effect.gen(function* () {
       const producer = yield* startProducer()
       const replaced = new TextEncoder().encode("\ufffd")
@@ -105,7 +105,7 @@ describe("half an emoji", () => {
     }).pipe(cluster)
   )
 
-  it.effect("in a typed topic it is an escape of the JSON, which loses nothing; its key and tag are refused", () =>
+  it.effect("A44: in a typed topic it is an escape of the JSON, which loses nothing; its key and tag are refused", () =>
     Effect.gen(function* () {
       const producer = yield* startProducer()
       const half = HALVES[0] ?? ""
@@ -121,7 +121,7 @@ describe("half an emoji", () => {
     }).pipe(cluster)
   )
 
-  it.effect("in the configuration it is refused before anything is started", () =>
+  it.effect("A44: in the configuration it is refused before anything is started", () =>
     Effect.gen(function* () {
       const { namesrvAddr } = yield* EmbeddedCluster
       const half = HALVES[1] ?? ""

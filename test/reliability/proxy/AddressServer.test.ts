@@ -166,7 +166,7 @@ describe("an address server whose answer is absurd", () => {
     )
   )
 
-  it.live("A7: redirects within a scheme are followed, as far as there are few", () =>
+  it.live("A11: redirects within a scheme are followed, as far as there are few", () =>
     run(
       Effect.gen(function* () {
         const served = yield* serve(() => ({ url = "" }, response) => {
