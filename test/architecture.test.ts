@@ -78,6 +78,16 @@ const subRooms: ReadonlyMap<string, ReadonlySet<string>> = new Map([
       "consumer/queue"
     )
   ],
+  [
+    "consumer/telemetry",
+    below(
+      "consumer/ReceivedMessage.ts",
+      "consumer/ConsumerCounters.ts",
+      "consumer/consume",
+      "consumer/pull",
+      "consumer/queue"
+    )
+  ],
   ["embedded/server", below()],
   ["embedded/store", below("embedded/server")],
   ["embedded/broker", below("embedded/server", "embedded/store")],

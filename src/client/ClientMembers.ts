@@ -2,6 +2,7 @@ import { Cause, Effect } from "effect"
 import type { Scope } from "effect"
 import type { MessageExt } from "../message/MessageExt.ts"
 import type { ConsumerData } from "../protocol/HeartbeatData.ts"
+import type { ConsumerRunningInfo } from "../protocol/push/ConsumerRunningInfo.ts"
 import type { CheckTransactionStateHeader } from "../protocol/push/CheckTransactionState.ts"
 import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
 
@@ -55,6 +56,8 @@ export interface MQConsumerInner {
   readonly persistConsumerOffset: Effect.Effect<void>
   /** Fits the concurrency to the backlog; started by timer 5, and interrupted after a minute. */
   readonly adjustThreadPool: Effect.Effect<void>
+  /** What the consumer says of itself to tools; with `jstack`, what its handlers do as well. */
+  readonly consumerRunningInfo: (jstack: boolean) => ConsumerRunningInfo
 }
 
 /** The producers and consumers of one instance, by group. */

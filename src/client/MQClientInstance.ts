@@ -20,6 +20,7 @@ import * as Inflater from "./Inflater.ts"
 import * as PulledMessages from "./PulledMessages.ts"
 import * as PullMessage from "./PullMessageService.ts"
 import * as Rebalance from "./RebalanceService.ts"
+import * as ConsumerStatusPush from "./push/ConsumerStatusPush.ts"
 import * as ReplyPush from "./push/ReplyPush.ts"
 import * as Replies from "./push/ReplyTable.ts"
 import * as TransactionCheckPush from "./push/TransactionCheckPush.ts"
@@ -201,6 +202,11 @@ const acquire = Effect.fnUntraced(function* (
   yield* ReplyPush.register(remoting, replies, inflater)
   yield* TransactionCheckPush.register(remoting, members.producerTable)
   const nameServer = yield* NameServers.make(addresses, initial, remoting)
+  yield* ConsumerStatusPush.register(remoting, {
+    consumers: members.consumerTable,
+    nameServers: nameServer.addresses,
+    namespace: config.namespace
+  })
   const api = Api.make(remoting, nameServer)
   const pulled = PulledMessages.make(api, inflater, config.namespace)
   const routes = yield* Routes.make({

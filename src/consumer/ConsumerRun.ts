@@ -17,6 +17,7 @@ import type { OffsetStore } from "./offset/OffsetStore.ts"
 import * as StartOffset from "./offset/StartOffset.ts"
 import * as PullLoop from "./pull/PullLoop.ts"
 import { type CacheTotals, ProcessQueue } from "./queue/ProcessQueue.ts"
+import { TopicStats } from "./queue/TopicStats.ts"
 import type { AllocateStrategy } from "./rebalance/AllocateStrategy.ts"
 import { membersOf } from "./rebalance/Members.ts"
 import type { ReceivedMessage } from "./ReceivedMessage.ts"
@@ -106,6 +107,8 @@ export interface ConsumerRun {
   readonly owned: () => ReadonlyArray<OwnedQueue>
   /** The members of the group by the last answer that named any. */
   readonly members: () => ReadonlyArray<string>
+  /** How fast a topic is pulled and consumed. */
+  readonly stats: (topic: string) => TopicStats
   /** What all queues have cached. */
   readonly totals: Readonly<CacheTotals>
   /** Pauses queues, or whole topics, or lets them go on. */
@@ -137,11 +140,18 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   const parked = new Map<OwnedQueue, Set<() => void>>()
   const waiters = new Set<() => void>()
   const located = new Map<OwnedQueue, Deferred.Deferred<void>>()
-  const persisted = new Map<string, number>()
+  const topicStats = new Map<string, TopicStats>()
   let members: ReadonlyArray<string> = []
   let generation = 0
   let suspended = false
   let closed = false
+
+  /** Of every topic that is or was subscribed to; a consumer has few. */
+  const stats = (topic: string): TopicStats => {
+    const known = topicStats.get(topic) ?? new TopicStats(now())
+    topicStats.set(topic, known)
+    return known
+  }
 
   const retryTopic = RETRY_GROUP_TOPIC_PREFIX + group
   const keyOf = (queue: OwnedQueue) => MessageQueue.key(queue.messageQueue)
@@ -206,11 +216,11 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     Effect.suspend(() => {
       const offset = queue.consumeOffset
       const key = keyOf(queue)
-      if (offset === undefined || persisted.get(key) === offset) return Effect.succeed(true)
+      if (offset === undefined || queue.storedOffset === offset) return Effect.succeed(true)
       return store.persist(group, { queue: queue.messageQueue, offset }).pipe(
         Effect.matchEffect({
           onSuccess: () => {
-            persisted.set(key, offset)
+            queue.storedOffset = offset
             queue.committedOffset = offset
             return Effect.as(problem(`persist ${key}`, undefined), true)
           },
@@ -343,8 +353,10 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
         queue.lastFailure = undefined
         yield* problem(`locate ${key}`, undefined)
         if (isNew) yield* persistOne(queue)
-        else persisted.set(key, offset)
-        queue.committedOffset ??= isNew ? undefined : offset
+        else {
+          queue.storedOffset = offset
+          queue.committedOffset = offset
+        }
         break
       }
       queue.phase = "failing"
@@ -360,12 +372,18 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   /** Takes a queue: a new generation, its place in the table, and its loop. */
   const take = (messageQueue: MessageQueue.MessageQueue, handover: boolean, at?: number) =>
     Effect.suspend(() => {
-      const queue: OwnedQueue = new ProcessQueue(messageQueue, ++generation, totals, finished)
+      const queue: OwnedQueue = new ProcessQueue(
+        messageQueue,
+        ++generation,
+        now(),
+        stats(messageQueue.topic),
+        totals,
+        finished
+      )
       const key = keyOf(queue)
       table.set(key, queue)
       const known = Deferred.makeUnsafe<void>()
       located.set(queue, known)
-      persisted.delete(key)
       const arrive = Effect.gen(function* () {
         // A generation of ours that is still being given up ends first.
         yield* FiberMap.get(revoking, key).pipe(
@@ -517,7 +535,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       finished: Math.max(0, begun - interrupted),
       interrupted,
       discarded,
-      notPersisted: missing.filter((queue) => persisted.get(keyOf(queue)) !== queue.consumeOffset).map(keyOf)
+      notPersisted: missing.filter((queue) => queue.storedOffset !== queue.consumeOffset).map(keyOf)
     }
     return report
   })
@@ -600,6 +618,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     close: (drainMillis) => ask<DrainReport>((done) => ({ _tag: "Close", drainMillis, done })),
     owned: () => [...table.values()].toSorted((a, b) => MessageQueue.compare(a.messageQueue, b.messageQueue)),
     members: () => members,
+    stats,
     totals,
     pause: (which, paused) => {
       for (const queue of table.values()) if (which(queue.messageQueue)) queue.paused = paused

@@ -14,6 +14,7 @@ import * as Resend from "./consume/Resend.ts"
 import * as SendBacks from "./consume/SendBack.ts"
 import * as Counters from "./ConsumerCounters.ts"
 import type { PushConsumerConfig } from "./ConsumerOptions.ts"
+import { consumeFromWhere, propertiesOf } from "./ConsumerProperties.ts"
 import * as Runs from "./ConsumerRun.ts"
 import type { ConsumerProblem } from "./ConsumerState.ts"
 import type { MessageListener } from "./MessageListener.ts"
@@ -21,6 +22,7 @@ import * as RemoteOffsetStore from "./offset/RemoteOffsetStore.ts"
 import * as AllocateStrategy from "./rebalance/AllocateStrategy.ts"
 import * as ReconsumePolicy from "./ReconsumePolicy.ts"
 import * as Subscription from "./subscription/Subscription.ts"
+import * as RunningInfo from "./telemetry/RunningInfo.ts"
 
 /** What a consumer holds while it runs. */
 export interface Running {
@@ -67,6 +69,8 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
   const { consumerGroup: group } = config
   const clock = yield* Clock.Clock
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const nowMillis = () => clock.currentTimeMillisUnsafe()
+  const startedAt = nowMillis()
   const retryTopic = RETRY_GROUP_TOPIC_PREFIX + group
 
   const subscriptions = yield* step(
@@ -186,7 +190,7 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
         groupName: group,
         consumeType: "CONSUME_PASSIVELY",
         messageModel: "CLUSTERING",
-        consumeFromWhere: fromWhere(config.consumeFromWhere),
+        consumeFromWhere: consumeFromWhere(config.consumeFromWhere),
         unitMode: config.unitMode,
         subscriptionDataSet: [...subscriptions.values()]
       }),
@@ -202,7 +206,22 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
             consumption.running() > 0 || consumption.waiting() > 0
           )
         )
-      })
+      }),
+      consumerRunningInfo: (jstack) =>
+        RunningInfo.make(
+          {
+            properties: propertiesOf(config, listener._tag === "Batch" ? listener.options.maxSize : 1),
+            startedAt,
+            concurrency: consumption.concurrency(),
+            subscriptions: subscriptions.values(),
+            queues: run.owned(),
+            status: (topic) => run.stats(topic).status(now()),
+            handlers: consumption.jobs,
+            now,
+            nowMillis
+          },
+          jstack
+        )
     })
   )
   const topics = (config.subscriptions ?? []).map(({ topic }) => topic)
@@ -246,13 +265,6 @@ const greet = Effect.fnUntraced(function* (instance: MQClientInstanceShape, retr
   // Some name servers learn of it some milliseconds later.
   yield* Effect.ignore(Effect.retry(look, { times: 1, schedule: Schedule.spaced(0) }))
 })
-
-const fromWhere = (from: PushConsumerConfig["consumeFromWhere"]): string =>
-  from === "first"
-    ? "CONSUME_FROM_FIRST_OFFSET"
-    : from === undefined || from === "last"
-      ? "CONSUME_FROM_LAST_OFFSET"
-      : "CONSUME_FROM_TIMESTAMP"
 
 /** One step of timer 5: up by one above the threshold, down by one below 8 tenths of it, as Java once did. */
 const concurrencyFor = (

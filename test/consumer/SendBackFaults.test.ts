@@ -63,7 +63,9 @@ describe("a message that its broker does not take back", () => {
       )
       yield* Deferred.succeed(scripted, undefined)
       yield* TestClock.adjust("1 minute")
-      const held = (yield* consumer.state).queues.find((one) => one.queue.queueId === queue.queueId)
+      const held = (yield* consumer.state).queues.find(
+        (one) => one.queue.topic === "orders" && one.queue.queueId === queue.queueId
+      )
       assert.deepInclude(held, { consumeOffset: 0, cached: 1 })
       const commits = (yield* traffic.ofCode(RequestCode.UPDATE_CONSUMER_OFFSET)).filter(
         ({ extFields }) => extFields?.["topic"] === "orders" && extFields["queueId"] === String(queue.queueId)

@@ -19,6 +19,14 @@ export const consumer = (over: Partial<MQConsumerInner> = {}): MQConsumerInner =
     doRebalance: Effect.void,
     persistConsumerOffset: Effect.void,
     adjustThreadPool: Effect.void,
+    consumerRunningInfo: () => ({
+      properties: new Map([["consumerGroup", consumerGroup]]),
+      subscriptionSet: [],
+      mqTable: [],
+      mqPopTable: [],
+      statusTable: new Map(),
+      userConsumerInfo: new Map()
+    }),
     ...over
   }
 }

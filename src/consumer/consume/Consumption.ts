@@ -53,6 +53,8 @@ export interface Consumption {
   readonly setConcurrency: (concurrency: number) => void
   readonly concurrency: () => number
   readonly running: () => number
+  /** What the handlers that run have in hand, each with the time since when, by the monotonic clock. */
+  readonly jobs: () => ReadonlyArray<{ readonly received: ReadonlyArray<Received>; readonly since: number }>
   /** How many messages wait for a worker. */
   readonly waiting: () => number
 }
@@ -133,16 +135,16 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     }
   }
 
-  const apply = (received: Received, result: ConsumeResult.ConsumeResult) => {
+  /** Applies what was said of a message, and gives whether it is consumed. */
+  const apply = (received: Received, result: ConsumeResult.ConsumeResult): boolean => {
     if (received.queue.dropped) {
       counters.late++
-      return
+      return false
     }
     if (result._tag === "Success") {
       counters.succeeded++
-      received.queue.lastConsumeAt = now()
       received.queue.finish(received)
-      return
+      return true
     }
     const to =
       result._tag === "DeadLetter"
@@ -155,6 +157,25 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     if (to === "dead-letter") counters.deadLettered++
     else counters.reconsumeLater++
     giveBack(received, to)
+    return false
+  }
+
+  /** Applies the results of a handler that has ended, or of none, and counts. */
+  const settle = (
+    { received: all }: Job,
+    since: number,
+    resultAt: (index: number) => ConsumeResult.ConsumeResult | undefined
+  ) => {
+    let succeeded = 0
+    for (let index = 0; index < all.length; index++) {
+      const received = all[index]
+      if (received !== undefined && apply(received, resultAt(index) ?? ConsumeResult.success)) succeeded++
+    }
+    const queue = all[0]?.queue
+    if (queue === undefined) return
+    const at = now()
+    queue.lastConsumeAt = at
+    queue.stats.consumed(at, at - since, succeeded, all.length - succeeded)
   }
 
   const failureResult = ({ received }: Job, error: E): ConsumeResult.ConsumeResult => {
@@ -172,7 +193,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     }
   }
 
-  const failed = (job: Job, cause: Cause.Cause<E>) => {
+  const failed = (job: Job, cause: Cause.Cause<E>, since: number) => {
     const late = timedOut.delete(job)
     const { received: all } = job
     const [first] = all
@@ -185,22 +206,20 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     if (failure !== undefined && !late) {
       counters.failures++
       const result = failureResult(job, failure.error)
-      for (const received of all) apply(received, result)
+      settle(job, since, () => result)
       return
     }
     if (late) counters.timeouts++
     else counters.defects++
     tell(late ? "timeout" : Cause.hasInterruptsOnly(cause) ? "interrupted" : "defect", cause, first)
-    for (const received of all) apply(received, ConsumeResult.reconsumeLater())
+    settle(job, since, () => ConsumeResult.reconsumeLater())
   }
 
   const workers = yield* Workers.make<Job, E, R>({
     concurrency: options.concurrency,
     next,
     handler,
-    done: ({ received, results }) => {
-      received.forEach((one, index) => apply(one, results?.[index] ?? ConsumeResult.success))
-    },
+    done: (job, since) => settle(job, since, (index) => job.results?.[index]),
     failed,
     context: options.context,
     now
@@ -237,6 +256,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     setConcurrency: workers.setConcurrency,
     concurrency: workers.concurrency,
     running: workers.running,
+    jobs: () => workers.jobs().map(({ job, since }) => ({ received: job.received, since })),
     waiting: () => ready.size
   }
   return self

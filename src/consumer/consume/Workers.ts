@@ -8,10 +8,10 @@ export interface WorkersOptions<A, E, R> {
   readonly next: () => A | undefined
   /** The user's handler. It runs in a worker's fiber, with the context that is given. */
   readonly handler: (job: A) => Effect.Effect<unknown, E, R>
-  /** Called when a handler has succeeded, and what it acquired for the job is released. */
-  readonly done: (job: A) => void
+  /** Called when a handler has succeeded, and what it acquired for the job is released. `since` is when it began. */
+  readonly done: (job: A, since: number) => void
   /** Called when a handler has failed, died or was interrupted, by itself or by {@link Workers.interrupt}. */
-  readonly failed: (job: A, cause: Cause.Cause<E>) => void
+  readonly failed: (job: A, cause: Cause.Cause<E>, since: number) => void
   /** The services that handlers need, but for a `Scope`, of which each job that asks gets its own. */
   readonly context: Context.Context<Exclude<R, Scope.Scope>>
   /** The monotonic clock, in milliseconds. */
@@ -116,14 +116,14 @@ export const make = Effect.fnUntraced(function* <A, E, R>(options: WorkersOption
     const { job } = worker
     if (job === undefined) return
     idle(worker)
-    done(job)
+    done(job, worker.since)
   }
 
   const settle = (worker: Worker<A>, cause: Cause.Cause<E>) => {
     const { job } = worker
     if (job === undefined) return
     idle(worker)
-    failed(job, cause)
+    failed(job, cause, worker.since)
   }
 
   const isUsed = ({ scope }: Worker<A>) => scope.state._tag === "Open"

@@ -135,6 +135,10 @@ export const run = (
     queue.phase = "pulling"
     queue.lastPullAt = context.now()
     const answer = yield* pull(subscription, room)
+    if (answer._tag === "Found") {
+      const at = context.now()
+      queue.stats.pulled(at, at - queue.lastPullAt, answer.messages.length)
+    }
     holds = true
     // An answer of a generation that is over is nobody's.
     if (queue.dropped) return

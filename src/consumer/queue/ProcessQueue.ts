@@ -1,5 +1,6 @@
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import { Position } from "./Position.ts"
+import type { TopicStats } from "./TopicStats.ts"
 
 /** Where a queue that is owned stands: it is pulled, or there is one reason why not. */
 export type QueuePhase =
@@ -52,6 +53,10 @@ export class ProcessQueue<M> {
   readonly messageQueue: MessageQueue
   /** A number that the queue gets each time it is taken, higher than any before. */
   readonly generation: number
+  /** When it was taken, in milliseconds of the monotonic clock. */
+  readonly takenAt: number
+  /** How fast the queue's topic is pulled and consumed. */
+  readonly stats: TopicStats
   private readonly position = new Position(0)
   private located = false
   private waitingCount = 0
@@ -61,8 +66,10 @@ export class ProcessQueue<M> {
   nextOffset = 0
   /** The next offset that the queue will get, as the last answer said; undefined before the first. */
   maxOffset: number | undefined = undefined
-  /** What was last acknowledged as committed; undefined before the first. */
+  /** What the group's offset is as far as is known: the last one that the store acknowledged, or that a pull carried there. */
   committedOffset: number | undefined = undefined
+  /** What the store itself has read or acknowledged last: from here on a position is written again, whatever pulls carry. */
+  storedOffset: number | undefined = undefined
   phase: QueuePhase = "locating"
   /** Whether the user has paused it. */
   paused = false
@@ -85,11 +92,15 @@ export class ProcessQueue<M> {
   constructor(
     messageQueue: MessageQueue,
     generation: number,
+    takenAt: number,
+    stats: TopicStats,
     totals: CacheTotals,
     onFinished: (queue: ProcessQueue<M>) => void
   ) {
     this.messageQueue = messageQueue
     this.generation = generation
+    this.takenAt = takenAt
+    this.stats = stats
     this.totals = totals
     this.onFinished = onFinished
   }
@@ -127,6 +138,16 @@ export class ProcessQueue<M> {
   /** Those of them that no handler has got yet. */
   get waiting(): number {
     return this.waitingCount
+  }
+
+  /** The smallest offset that was pulled and is not finished; undefined when there is none. */
+  get oldestOffset(): number | undefined {
+    return this.position.oldest
+  }
+
+  /** The largest one; it may be finished while a smaller one is not. Undefined when there is none. */
+  get newestOffset(): number | undefined {
+    return this.position.newest
   }
 
   /** From the oldest message that is not finished to the newest, in offsets. */

@@ -189,14 +189,23 @@ export const tests = (test: Methods): void => {
           }),
           doRebalance: Effect.void,
           persistConsumerOffset: Effect.void,
-          adjustThreadPool: Effect.void
+          adjustThreadPool: Effect.void,
+          consumerRunningInfo: () => ({
+            properties: new Map(),
+            subscriptionSet: [],
+            mqTable: [],
+            mqPopTable: [],
+            statusTable: new Map(),
+            userConsumerInfo: new Map()
+          })
         })
         yield* eventually(instance.heartbeat.sendHeartbeat(a.address))
-        // GET_CONSUMER_RUNNING_INFO: the broker hands it on to the client, and the client's answer back.
+        const { offsetMsgId } = yield* send(producer, topic)
+        // CONSUME_MESSAGE_DIRECTLY: the broker hands it on to the client, and the client's answer back.
         const asked = yield* eventuallyThat(
           request(a.address, {
-            code: RequestCode.GET_CONSUMER_RUNNING_INFO,
-            extFields: { consumerGroup, clientId: instance.clientId, jstackEnable: "false" }
+            code: RequestCode.CONSUME_MESSAGE_DIRECTLY,
+            extFields: { consumerGroup, clientId: instance.clientId, topic, msgId: offsetMsgId }
           }),
           (answer) => assert.strictEqual(answer?.code, ResponseCode.REQUEST_CODE_NOT_SUPPORTED, answer?.remark)
         )
