@@ -179,6 +179,8 @@ export { DefaultMQPushConsumer, type DefaultMQPushConsumerShape } from "./consum
 export * as MessageListener from "./consumer/MessageListener.ts"
 export * as ReconsumePolicy from "./consumer/ReconsumePolicy.ts"
 export * as Subscription from "./consumer/subscription/Subscription.ts"
+export * as ConsumerConfig from "./consumer/ConsumerConfig.ts"
+export type { SubscriptionWords } from "./consumer/ConsumerOptionKinds.ts"
 export type { ConsumerOnlyOptions, PushConsumerOptions } from "./consumer/ConsumerOptions.ts"
 export type { ConsumerCounters } from "./consumer/ConsumerCounters.ts"
 export type { DrainReport } from "./consumer/ConsumerRun.ts"

@@ -1,16 +1,19 @@
 import { type Duration, Effect } from "effect"
 import * as ClientConfig from "../client/ClientConfig.ts"
 import { ConfigProblem } from "../client/ClientError.ts"
-import type { Option, Resolved, TableOf } from "../client/options/Option.ts"
+import type { Resolved, TableOf } from "../client/options/Option.ts"
 import * as Kinds from "../client/options/OptionKinds.ts"
 import * as OptionTable from "../client/options/OptionTable.ts"
+import { checkTopic } from "../client/Names.ts"
+import { withEndpointNamespace } from "../client/ResolveConfig.ts"
 import type { Readiness } from "../client/Readiness.ts"
 import { DEFAULT_CONSUMER_GROUP, GROUP_MAX_LENGTH } from "../message/MixAll.ts"
 import * as Namespace from "../message/Namespace.ts"
 import type { OffsetStore } from "./offset/OffsetStore.ts"
 import type { ConsumeFromWhere } from "./offset/StartOffset.ts"
-import * as AllocateStrategy from "./rebalance/AllocateStrategy.ts"
-import * as ReconsumePolicy from "./ReconsumePolicy.ts"
+import type * as AllocateStrategy from "./rebalance/AllocateStrategy.ts"
+import * as OwnKinds from "./ConsumerOptionKinds.ts"
+import type * as ReconsumePolicy from "./ReconsumePolicy.ts"
 import * as Subscription from "./subscription/Subscription.ts"
 
 /**
@@ -22,11 +25,13 @@ import * as Subscription from "./subscription/Subscription.ts"
 export interface ConsumerOnlyOptions {
   /** The group that shares the messages, 1 to 120 letters, digits, `%`, `|`, `-` and `_`; required, `DEFAULT_CONSUMER` is refused. */
   readonly consumerGroup: string
-  /** What is read: at least one topic, each with its filter. All members of a group must subscribe to the same. */
-  readonly subscriptions: readonly [Subscription.Subscription, ...ReadonlyArray<Subscription.Subscription>]
+  /** What is read: at least one topic, each with its filter; required. All members of a group must subscribe to the same. */
+  readonly subscriptions: OwnKinds.Subscriptions
+  /** How the members of the group share; default `CLUSTERING`, each message goes to one of them. `BROADCASTING` is not there yet. */
+  readonly messageModel?: "CLUSTERING" | undefined
   /**
-   * What the start waits for: `assigned`, the default, that the first round of rebalance is done, so that what is sent
-   * afterwards is received; or what a producer can wait for.
+   * What the start waits for; default `assigned`: that the first round of rebalance is done, so that what is sent afterwards
+   * is received. The others are what a producer can wait for.
    */
   readonly readiness?: Readiness | "assigned" | undefined
   /** How long the start may take in all; default 10 seconds. */
@@ -59,12 +64,16 @@ export interface ConsumerOnlyOptions {
   readonly pullBatchSize?: number | undefined
   /** Bytes that one pull asks for at most; default 256 KiB (Java `pullBatchSizeInBytes`). */
   readonly pullBatchSizeInBytes?: number | undefined
-  /** Time between two pulls of a queue; default 0, at most 65,535 ms (Java `pullInterval`). */
+  /** Time between two pulls of a queue; default 0 millis, at most 65,535 ms (Java `pullInterval`). */
   readonly pullInterval?: Duration.Input | undefined
   /** Messages of one queue that are cached at most; default 1,000, 1 to 65,535 (Java `pullThresholdForQueue`). */
   readonly pullThresholdForQueue?: number | undefined
   /** MiB of one queue that are cached at most; default 100, 1 to 1,024 (Java `pullThresholdSizeForQueue`). */
   readonly pullThresholdSizeForQueue?: number | undefined
+  /** Messages of all queues of one topic that are cached at most; default -1, no limit (Java `pullThresholdForTopic`). */
+  readonly pullThresholdForTopic?: number | undefined
+  /** MiB of all queues of one topic that are cached at most; default -1, no limit (Java `pullThresholdSizeForTopic`). */
+  readonly pullThresholdSizeForTopic?: number | undefined
   /** Messages of all queues together that are cached at most; default 10,000. Java's push consumer has no such limit. */
   readonly pullThresholdForAll?: number | undefined
   /** MiB of all queues together that are cached at most; default 256. */
@@ -77,72 +86,38 @@ export interface ConsumerOnlyOptions {
   readonly offsetStore?: OffsetStore | undefined
   /** How long a shutdown lets handlers go on; default 10 seconds (Java `awaitTerminationMillisWhenShutdown`, 0 there). */
   readonly drainTimeoutMillis?: Duration.Input | undefined
-  /** How long handlers of a queue that another member takes may go on; default 400 ms, below the 500 ms that it waits. */
+  /** How long handlers of a queue that another member takes may go on; default 400 millis, below the 500 ms that it waits. */
   readonly revokeDrain?: Duration.Input | undefined
 }
 
 /** What a user gives: the group, the subscriptions, and any other option of a consumer or of the client instance under it. */
 export interface PushConsumerOptions extends ConsumerOnlyOptions, ClientConfig.ClientOptions {}
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null
-
-const isSubscriptions = (value: unknown): value is ConsumerOnlyOptions["subscriptions"] =>
-  Array.isArray(value) && value.length > 0 && value.every((one) => isRecord(one) && typeof one["topic"] === "string")
-
-const isFrom = (value: unknown): value is ConsumeFromWhere =>
-  value === "first" ||
-  value === "last" ||
-  (isRecord(value) && typeof value["timestampMillis"] === "number" && value["timestampMillis"] >= 0)
-
-const isPolicy = (value: unknown): value is ReconsumePolicy.ReconsumePolicy =>
-  isRecord(value) && typeof value["delay"] === "function"
-
-const isStrategy = (value: unknown): value is AllocateStrategy.AllocateStrategy =>
-  isRecord(value) && typeof value["allocate"] === "function" && typeof value["name"] === "string"
-
 const isStore = (value: unknown): value is OffsetStore =>
-  isRecord(value) && typeof value["load"] === "function" && typeof value["persist"] === "function"
+  typeof value === "object" &&
+  value !== null &&
+  typeof Reflect.get(value, "load") === "function" &&
+  typeof Reflect.get(value, "persist") === "function"
 
 const SAME = "the same"
-const MINUTE = 60_000
 const MAX_TIME = 65_535
-
-const minutes = Kinds.time({
-  name: "consume-timeout",
-  java: "the same, in minutes",
-  default: 15 * MINUTE,
-  least: 1,
-  unit: MINUTE
-})
-
-/** In code a bare number is refused: Java means minutes by it, and everything else here milliseconds. */
-const consumeTimeout: Option<number, Exclude<Duration.Input, number>> = {
-  default: minutes.default,
-  entries: minutes.entries,
-  check: (given, report) => {
-    if (typeof given !== "number") return minutes.check(given, report)
-    report(`must say its unit, such as "15 minutes", is ${given}`)
-    return undefined
-  },
-  read: (find) => Effect.map(minutes.read(find), (time) => (typeof time === "number" ? { milliseconds: time } : time))
-}
 
 /** The table of {@link ConsumerOnlyOptions}. */
 export const ownTable = {
-  consumerGroup: {
-    ...Kinds.text({ name: "group", java: SAME, absent: "required", default: DEFAULT_CONSUMER_GROUP }),
-    isRequired: true
-  },
-  subscriptions: {
-    ...Kinds.code<ConsumerOnlyOptions["subscriptions"]>({
-      java: "`subscribe`",
-      absent: "required",
-      what: "a list of at least one subscription (Subscription.all, .tags, .expression)",
-      is: isSubscriptions
-    }),
-    isRequired: true
-  },
+  consumerGroup: Kinds.text({
+    name: "group",
+    java: SAME,
+    absent: "required",
+    isRequired: true,
+    default: DEFAULT_CONSUMER_GROUP
+  }),
+  subscriptions: OwnKinds.subscriptions,
+  messageModel: Kinds.literal({
+    name: "message-model",
+    java: SAME,
+    values: ["CLUSTERING"],
+    default: "CLUSTERING"
+  }),
   readiness: Kinds.literal({
     name: "readiness",
     java: "none, see [startup.md](startup.md)",
@@ -150,16 +125,12 @@ export const ownTable = {
     default: "assigned"
   }),
   startTimeoutMillis: Kinds.time({ name: "start-timeout", java: "none", default: 10_000, least: 1 }),
-  consumeFromWhere: Kinds.code<ConsumeFromWhere>({
-    java: SAME,
-    absent: "`last`",
-    what: `"first", "last" or { timestampMillis }`,
-    is: isFrom
-  }),
+  consumeFromWhere: OwnKinds.consumeFromWhere,
   strictLast: Kinds.boolean({ name: "strict-last", java: "none, false", default: true }),
   concurrency: Kinds.whole({
     name: "concurrency",
-    java: "none",
+    also: ["consume-thread-number"],
+    java: "`consumeThreadNumber` of rocketmq-spring",
     absent: "`consumeThreadMin`",
     default: undefined,
     least: 1,
@@ -173,14 +144,9 @@ export const ownTable = {
     default: 100_000,
     least: 1
   }),
-  reconsumePolicy: Kinds.code<ReconsumePolicy.ReconsumePolicy>({
-    java: "`delayLevelWhenNextConsume`",
-    absent: "the broker's table",
-    what: "a ReconsumePolicy",
-    is: isPolicy
-  }),
+  reconsumePolicy: OwnKinds.reconsumePolicy,
   maxReconsumeTimes: Kinds.whole({ name: "max-reconsume-times", java: SAME, default: -1, least: -1, most: 1_000_000 }),
-  consumeTimeout,
+  consumeTimeout: OwnKinds.consumeTimeout,
   pullBatchSize: Kinds.whole({ name: "pull-batch-size", java: SAME, default: 32, least: 1, most: 1_024 }),
   pullBatchSizeInBytes: Kinds.whole({
     name: "pull-batch-size-in-bytes",
@@ -204,6 +170,16 @@ export const ownTable = {
     least: 1,
     most: 1_024
   }),
+  pullThresholdForTopic: OwnKinds.limitOrNone({
+    name: "pull-threshold-for-topic",
+    java: SAME,
+    most: 6_553_500
+  }),
+  pullThresholdSizeForTopic: OwnKinds.limitOrNone({
+    name: "pull-threshold-size-for-topic",
+    java: "the same, MiB",
+    most: 102_400
+  }),
   pullThresholdForAll: Kinds.whole({
     name: "pull-threshold-for-all",
     java: "of `DefaultLitePullConsumer`",
@@ -225,15 +201,11 @@ export const ownTable = {
     least: 1,
     most: MAX_TIME
   }),
-  allocateMessageQueueStrategy: Kinds.code<AllocateStrategy.AllocateStrategy>({
-    java: SAME,
-    absent: "averagely",
-    what: "an AllocateStrategy",
-    is: isStrategy
-  }),
+  allocateMessageQueueStrategy: OwnKinds.allocateMessageQueueStrategy,
   offsetStore: Kinds.code<OffsetStore>({ java: SAME, absent: "on the brokers", what: "an OffsetStore", is: isStore }),
   drainTimeoutMillis: Kinds.time({
     name: "drain-timeout",
+    also: ["awaitTerminationMillisWhenShutdown"],
     java: "`awaitTerminationMillisWhenShutdown`, 0",
     default: 10_000,
     least: 0
@@ -247,6 +219,15 @@ export const table = { ...ClientConfig.table, ...ownTable }
 /** {@link PushConsumerOptions} with a value for each of them, times in milliseconds. */
 export interface PushConsumerConfig extends ClientConfig.ClientConfig, Resolved<typeof ownTable> {}
 
+/** Any topic can be read. */
+const NONE_RESERVED = { has: () => false, action: "reading" }
+
+/** What is wrong with a subscription, as a sentence; undefined when it can be used. */
+export const problemOf = (subscription: Subscription.Subscription): string | undefined => {
+  const name = checkTopic(subscription.topic, NONE_RESERVED)
+  return name === undefined ? Subscription.problemOf(subscription) : `names a topic that ${name}`
+}
+
 const problemsOf = (config: PushConsumerConfig): ReadonlyArray<ConfigProblem> => {
   const { consumeThreadMax, consumeThreadMin, consumerGroup, namespace, subscriptions = [] } = config
   const problems: Array<ConfigProblem> = []
@@ -255,21 +236,26 @@ const problemsOf = (config: PushConsumerConfig): ReadonlyArray<ConfigProblem> =>
   if (namespace !== undefined && wrapped.length > GROUP_MAX_LENGTH) {
     note("namespace", `makes a group of ${wrapped.length} characters, at most ${GROUP_MAX_LENGTH} are allowed`)
   }
+  for (const path of ["pullThresholdForTopic", "pullThresholdSizeForTopic"] as const) {
+    if (config[path] === 0) note(path, "must be above 0, or -1 for no limit, is 0")
+  }
   if (consumeThreadMin > consumeThreadMax) note("consumeThreadMin", `is above consumeThreadMax, ${consumeThreadMax}`)
   const topics = new Set<string>()
   subscriptions.forEach((subscription, index) => {
     const problem = topics.has(subscription.topic)
       ? `subscribes to topic ${subscription.topic} a second time`
-      : Subscription.problemOf(subscription)
+      : problemOf(subscription)
     topics.add(subscription.topic)
     if (problem !== undefined) note(`subscriptions[${index}]`, problem)
   })
   return problems
 }
 
-/** Fills options up with the defaults, and tells everything that cannot be used. */
-export const resolve = (options: PushConsumerOptions): OptionTable.Resolution<PushConsumerConfig> => {
-  const { config, problems } = OptionTable.resolve<PushConsumerConfig>(table, options)
+/** Names without the namespace, and what is wrong with all options together. */
+const complete = ({
+  config,
+  problems
+}: OptionTable.Resolution<PushConsumerConfig>): OptionTable.Resolution<PushConsumerConfig> => {
   const { concurrency, namespace } = config
   const local = (name: string) => Namespace.unwrap(namespace, name)
   const [first, ...others] = config.subscriptions ?? []
@@ -279,7 +265,22 @@ export const resolve = (options: PushConsumerOptions): OptionTable.Resolution<Pu
     consumerGroup: local(config.consumerGroup),
     subscriptions: first === undefined ? undefined : [named(first), ...others.map(named)],
     consumeThreadMin: concurrency ?? config.consumeThreadMin,
-    consumeThreadMax: concurrency ?? Math.max(config.consumeThreadMax, options.consumeThreadMax ?? 0)
+    consumeThreadMax: concurrency ?? config.consumeThreadMax
   }
-  return { config: whole, problems: [...problems, ...problemsOf(whole)] }
+  const found = problemsOf(whole).filter(({ path, problem }) =>
+    problems.every((one) => one.path !== path || one.problem !== problem)
+  )
+  return { config: whole, problems: [...problems, ...found] }
 }
+
+/** A configuration in the namespace that its name servers stand for, where they do and it has none. */
+export const inEndpointNamespace = (
+  resolution: OptionTable.Resolution<PushConsumerConfig>
+): Effect.Effect<OptionTable.Resolution<PushConsumerConfig>> =>
+  Effect.map(withEndpointNamespace(resolution.config), (config) =>
+    config === resolution.config ? resolution : complete({ ...resolution, config })
+  )
+
+/** Fills options up with the defaults, and tells everything that cannot be used. */
+export const resolve = (options: Partial<PushConsumerOptions>): OptionTable.Resolution<PushConsumerConfig> =>
+  complete(OptionTable.resolve<PushConsumerConfig>(table, options))

@@ -35,6 +35,9 @@ export interface RunConfig {
   readonly pullIntervalMillis: number
   readonly pullThresholdForQueue: number
   readonly pullThresholdBytesForQueue: number
+  /** Below 0 there is no limit. */
+  readonly pullThresholdForTopic: number
+  readonly pullThresholdBytesForTopic: number
   readonly pullThresholdForAll: number
   readonly pullThresholdBytesForAll: number
   readonly consumeConcurrentlyMaxSpan: number
@@ -160,7 +163,9 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
 
   /** Lets the loops of the queues look again whether there is room. */
   const unpark = (which?: OwnedQueue) => {
-    for (const [queue, wakes] of parked) {
+    // Those of now: a loop that still finds no room parks again, at once and in the same map.
+    const present = [...parked]
+    for (const [queue, wakes] of present) {
       if (which !== undefined && which !== queue && queue.phase !== "full") continue
       parked.delete(queue)
       for (const wake of wakes) wake()
@@ -177,6 +182,21 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     check()
   }
 
+  /** What may still be cached of a queue's topic, in messages; 0 when its bytes are too many. */
+  const roomOfTopic = ({ messageQueue: { topic } }: OwnedQueue): number => {
+    const { pullThresholdBytesForTopic: mostBytes, pullThresholdForTopic: most } = config
+    if (most < 0 && mostBytes < 0) return Infinity
+    let count = 0
+    let bytes = 0
+    for (const one of table.values()) {
+      if (one.messageQueue.topic !== topic) continue
+      count += one.cachedCount
+      bytes += one.cachedBytes
+    }
+    if (mostBytes >= 0 && bytes >= mostBytes) return 0
+    return most < 0 ? Infinity : most - count
+  }
+
   const room = (queue: OwnedQueue): number => {
     if (queue.paused || suspended || queue.revoking) {
       queue.phase = queue.revoking ? "revoking" : "suspended"
@@ -184,6 +204,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     }
     const left = Math.min(
       config.pullThresholdForQueue - queue.cachedCount,
+      roomOfTopic(queue),
       config.pullThresholdForAll - totals.count,
       config.pullBatchSize
     )

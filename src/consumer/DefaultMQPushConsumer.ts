@@ -1,15 +1,17 @@
 import { Context, Effect, Layer, type Scope, Stream, Tracer } from "effect"
-import type { ApiError, RouteUnavailable, StartError } from "../client/ClientError.ts"
-import type { IllegalServiceState } from "../client/ClientError.ts"
+import { type ApiError, type IllegalServiceState, type RouteUnavailable, StartError } from "../client/ClientError.ts"
 import { MQClientManager } from "../client/MQClientManager.ts"
+import { accept, type Resolution } from "../client/options/OptionTable.ts"
 import * as ServiceLife from "../client/ServiceLife.ts"
 import type { ServiceState } from "../client/ServiceState.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
+import type * as ConsumerConfig from "./ConsumerConfig.ts"
 import * as Counters from "./ConsumerCounters.ts"
 import * as ConsumerOptions from "./ConsumerOptions.ts"
 import type { DrainReport } from "./ConsumerRun.ts"
 import { type ConsumerState, viewOf } from "./ConsumerState.ts"
 import * as Listener from "./MessageListener.ts"
+import { readConfig } from "./ReadConsumerConfig.ts"
 import { acquire, type Running } from "./RunningConsumer.ts"
 
 /** A push consumer: what `DefaultMQPushConsumer.make` and the layers give. */
@@ -85,7 +87,7 @@ export class DefaultMQPushConsumer extends Context.Service<DefaultMQPushConsumer
     options: ConsumerOptions.PushConsumerOptions,
     listener: Listener.Handler<E, R> | Listener.MessageListener<E, R>
   ): Effect.Effect<DefaultMQPushConsumerShape, never, MQClientManager | Exclude<R, Scope.Scope>> =>
-    make(options, listener)
+    Effect.suspend(() => make(ConsumerOptions.resolve(options), listener))
 
   /**
    * A started consumer for as long as the layer's scope is open; closing it is the shutdown. What the handler needs is taken
@@ -95,21 +97,50 @@ export class DefaultMQPushConsumer extends Context.Service<DefaultMQPushConsumer
     options: ConsumerOptions.PushConsumerOptions,
     listener: Listener.Handler<E, R> | Listener.MessageListener<E, R>
   ): Layer.Layer<DefaultMQPushConsumer, StartError, MQClientManager | Exclude<R, Scope.Scope>> =>
-    Layer.effect(DefaultMQPushConsumer, started(options, listener))
+    Layer.effect(
+      DefaultMQPushConsumer,
+      Effect.suspend(() => started(ConsumerOptions.resolve(options), listener))
+    )
+
+  /**
+   * {@link layer} with options from `Config`, under the names in docs/configuration.md (`ROCKETMQ_CONSUMER_GROUP`,
+   * `ROCKETMQ_CONSUMER_TOPIC`, `NAMESRV_ADDR`, ...). Options given here win; each may be a value or a `Config` of its own.
+   * Everything that cannot be used is told at once, by an `InvalidConfig`.
+   */
+  static readonly layerConfig = <E, R>(
+    listener: Listener.Handler<E, R> | Listener.MessageListener<E, R>,
+    overrides?: ConsumerConfig.Overrides
+  ): Layer.Layer<DefaultMQPushConsumer, StartError, MQClientManager | Exclude<R, Scope.Scope>> =>
+    Layer.effect(DefaultMQPushConsumer, startedFromConfig(listener, overrides))
 
   /** {@link layer} for programs that want nothing of the consumer but that it runs. */
   static readonly layerDiscard = <E, R>(
     options: ConsumerOptions.PushConsumerOptions,
     listener: Listener.Handler<E, R> | Listener.MessageListener<E, R>
   ): Layer.Layer<never, StartError, MQClientManager | Exclude<R, Scope.Scope>> =>
-    Layer.effectDiscard(started(options, listener))
+    Layer.effectDiscard(Effect.suspend(() => started(ConsumerOptions.resolve(options), listener)))
 }
 
+/** Refuses options that were read and cannot be used, as a start that names where each was found. */
+const acceptRead = (resolution: Resolution<ConsumerOptions.PushConsumerConfig>): Effect.Effect<void, StartError> =>
+  Effect.asVoid(accept(resolution)).pipe(
+    Effect.mapError((reason) => new StartError({ step: "5.2", name: "check the configuration and the group", reason }))
+  )
+
+const startedFromConfig = Effect.fnUntraced(function* <E, R>(
+  listener: Listener.Handler<E, R> | Listener.MessageListener<E, R>,
+  overrides: ConsumerConfig.Overrides | undefined
+) {
+  const resolution = yield* readConfig(overrides)
+  yield* acceptRead(resolution)
+  return yield* started(resolution, listener)
+})
+
 const started = Effect.fnUntraced(function* <E, R>(
-  options: ConsumerOptions.PushConsumerOptions,
+  resolution: Resolution<ConsumerOptions.PushConsumerConfig>,
   listener: Listener.Handler<E, R> | Listener.MessageListener<E, R>
 ) {
-  const consumer = yield* make(options, listener)
+  const consumer = yield* make(resolution, listener)
   // Before the start: it does nothing where nothing runs.
   yield* Effect.addFinalizer(() => consumer.shutdown)
   yield* consumer.start
@@ -117,12 +148,12 @@ const started = Effect.fnUntraced(function* <E, R>(
 })
 
 const make = Effect.fnUntraced(function* <E, R>(
-  options: ConsumerOptions.PushConsumerOptions,
+  given: Resolution<ConsumerOptions.PushConsumerConfig>,
   handler: Listener.Handler<E, R> | Listener.MessageListener<E, R>
 ) {
   const manager = yield* MQClientManager
   const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
-  const resolution = ConsumerOptions.resolve(options)
+  const resolution = yield* ConsumerOptions.inEndpointNamespace(given)
   const { config } = resolution
   const { consumerGroup } = config
   let suspended = false

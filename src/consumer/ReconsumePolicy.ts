@@ -13,6 +13,9 @@ export interface ReconsumePolicy {
 /** The broker decides: 10 s after the first attempt, then 30 s, 1 min and so on to 2 h. The default, as in Java. */
 export const broker: ReconsumePolicy = { delay: () => "broker" }
 
+/** What failed once is given up. */
+export const deadLetter: ReconsumePolicy = { delay: () => "dead-letter" }
+
 /** Always the same time. */
 export const fixed = (after: Duration.Input): ReconsumePolicy => ({ delay: () => after })
 

@@ -153,6 +153,8 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
       pullIntervalMillis: config.pullInterval,
       pullThresholdForQueue: config.pullThresholdForQueue,
       pullThresholdBytesForQueue: config.pullThresholdSizeForQueue * MIB,
+      pullThresholdForTopic: config.pullThresholdForTopic,
+      pullThresholdBytesForTopic: config.pullThresholdSizeForTopic * MIB,
       pullThresholdForAll: config.pullThresholdForAll,
       pullThresholdBytesForAll: config.pullThresholdSizeForAll * MIB,
       consumeConcurrentlyMaxSpan: config.consumeConcurrentlyMaxSpan,

@@ -5,6 +5,8 @@ import * as AdminConfig from "../../src/admin/AdminConfig.ts"
 import * as ClientConfig from "../../src/client/ClientConfig.ts"
 import { type AnyTable, COMMON_PREFIX, entriesOf, levelsOf } from "../../src/client/options/ConfigNames.ts"
 import type { Entry } from "../../src/client/options/Option.ts"
+import * as ConsumerOptions from "../../src/consumer/ConsumerOptions.ts"
+import * as ReadConsumerConfig from "../../src/consumer/ReadConsumerConfig.ts"
 import * as ProducerOptions from "../../src/producer/ProducerOptions.ts"
 import { ownPrefixes, sharedPrefixes } from "../../src/producer/ReadProducerConfig.ts"
 import * as TransactionSettings from "../../src/producer/TransactionSettings.ts"
@@ -47,6 +49,7 @@ const docsOf = (file: string, name: string): ReadonlyMap<string, string> => {
 const parts: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([
   ["credentials", docsOf("client/SessionCredentials.ts", "Credentials")],
   ["tls", docsOf("transport/Tls.ts", "TlsOptions")],
+  ["subscriptions", docsOf("consumer/ConsumerOptionKinds.ts", "SubscriptionWords")],
   ["remoting", docsOf("client/RemotingOptions.ts", "RemotingOptions")],
   ["remoting.reconnectBackoffMillis", docsOf("client/RemotingOptions.ts", "BackoffOptions")]
 ])
@@ -74,6 +77,11 @@ export const sections: Readonly<Record<string, ReadonlyArray<Row>>> = {
     TransactionSettings.table,
     ownPrefixes,
     docsOf("producer/TransactionSettings.ts", "TransactionSettings")
+  ),
+  consumer: rowsOf(
+    ConsumerOptions.ownTable,
+    ReadConsumerConfig.ownPrefixes,
+    docsOf("consumer/ConsumerOptions.ts", "ConsumerOnlyOptions")
   ),
   client: rowsOf(ClientConfig.table, sharedPrefixes, instanceDocs),
   admin: rowsOf(AdminConfig.ownTable, [`${COMMON_PREFIX}.admin`], docsOf("admin/AdminConfig.ts", "AdminOnlyOptions"))

@@ -1,0 +1,44 @@
+import { Effect } from "effect"
+import * as ClientConfig from "../client/ClientConfig.ts"
+import { InvalidConfig } from "../client/ClientError.ts"
+import { type ConfigName, configNames } from "../client/options/ConfigNames.ts"
+import type { OverridesOrConfig } from "../client/options/ReadOptions.ts"
+import * as Options from "./ConsumerOptions.ts"
+import type { PushConsumerOptions } from "./ConsumerOptions.ts"
+import { ownPrefixes, readConfig, sharedPrefixes } from "./ReadConsumerConfig.ts"
+
+/**
+ * A push consumer's options and their names in a `Config`: those of rocketmq-spring where it has the option, else Java's or
+ * our own, below `rocketmq.consumer`; the option's own name is read as well. What belongs to the client instance may also
+ * stand below `rocketmq`. In the environment, `rocketmq.consumer.pull-batch-size` is `ROCKETMQ_CONSUMER_PULL_BATCH_SIZE`.
+ *
+ * Source: rocketmq-spring `RocketMQProperties`, `RocketMQMessageListener`, RocketMQ `DefaultMQPushConsumer`, `ClientConfig`.
+ */
+
+export type { PushConsumerConfig, PushConsumerOptions } from "./ConsumerOptions.ts"
+export type { ConfigName } from "../client/options/ConfigNames.ts"
+
+/** Every option of a push consumer that can come from `Config`; the tables of docs/configuration.md. */
+export const names: ReadonlyArray<ConfigName> = [
+  ...configNames(Options.ownTable, ownPrefixes),
+  ...configNames(ClientConfig.table, sharedPrefixes)
+]
+
+/** Options of which each may be a `Config` of its own, or one `Config` of any of them. */
+export type Overrides = OverridesOrConfig<PushConsumerOptions>
+
+/**
+ * A push consumer's options out of the current `ConfigProvider`, under {@link names}. What is given in code wins. Fails with
+ * `InvalidConfig`, which lists everything that cannot be used at once, each under the name at which it was found. Names below
+ * `rocketmq` that nobody reads are warned of.
+ */
+export const fromConfig = Effect.fnUntraced(function* (
+  given: Overrides = {}
+): Effect.fn.Return<PushConsumerOptions, InvalidConfig> {
+  const { options, problems } = yield* readConfig(given)
+  const { consumerGroup, subscriptions } = options
+  if (problems.length > 0 || consumerGroup === undefined || subscriptions === undefined) {
+    return yield* new InvalidConfig({ problems })
+  }
+  return { ...options, consumerGroup, subscriptions }
+})
