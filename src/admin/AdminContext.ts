@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import type { BrokerEndpoint } from "../client/AddressTranslator.ts"
-import { type AddressRefused, type ApiError, BrokerNotExist, RouteUnavailable } from "../client/ClientError.ts"
+import { type AddressRefused, type BrokerNotExist, RouteUnavailable } from "../client/ClientError.ts"
+import { addressOf } from "../client/ConsumerOffsets.ts"
 import type { NameServerApiError } from "../client/MQClientApi.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import { boundedBrokers, isName } from "../client/RouteBounds.ts"
@@ -84,16 +85,6 @@ export const failing =
   <A, E extends AdminReason, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, AdminError, R> =>
     Effect.mapError(self, (reason) => new AdminError({ operation, done: [...done], reason }))
 
-/** Undefined in place of an answer that says the asked thing is not there. */
-export const absentOn =
-  (...codes: ReadonlyArray<number>) =>
-  <A, R>(self: Effect.Effect<A, ApiError, R>): Effect.Effect<A | undefined, ApiError, R> =>
-    Effect.catchIf(
-      self,
-      (error) => error._tag === "BrokerRejected" && codes.includes(error.code),
-      () => Effect.succeed(undefined)
-    )
-
 /** How many brokers are asked at once. */
 export const BROKERS_AT_ONCE = 8
 
@@ -128,17 +119,6 @@ export const make = (
         ? Effect.fail(new RouteUnavailable({ topic, problem: "topic-absent", tries: [] }))
         : Effect.succeed(route)
     )
-
-  const addressOf: AdminContext["addressOf"] = Effect.fnUntraced(function* (queue) {
-    const { topic } = queue
-    // A logical queue of a static topic is where its route says, which has to be known for that.
-    const known = () => routes.findBrokerAddressInSubscribe(routes.brokerNameOf(queue), MASTER_ID, false)?.address
-    const address = known()
-    if (address !== undefined) return address
-    yield* routes.updateTopicRouteInfoFromNameServer(topic, undefined)
-    const brokerName = routes.brokerNameOf(queue)
-    return known() ?? (yield* new BrokerNotExist({ topic, brokerName, refused: routes.refusedMaster(brokerName) }))
-  })
 
   const clusterInfo = api.callNameServer(
     GetBrokerClusterInfo.request(),
@@ -194,7 +174,7 @@ export const make = (
         ? yield* new NoMaster({ clusterName, brokers: named(names) })
         : { clusterName, brokers }
     }),
-    addressOf,
+    addressOf: (queue) => addressOf(routes, queue),
     allMasters,
     routeOf,
     mastersOf: (topic) => Effect.flatMap(routeOf(topic), ({ brokerDatas }) => reachable(`topic ${topic}`, brokerDatas)),

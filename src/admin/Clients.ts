@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import { RETRY_GROUP_TOPIC_PREFIX } from "../message/MixAll.ts"
+import { absentOn } from "../client/MQClientApi.ts"
 import * as MessageQueues from "../message/MessageQueue.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import type { SubscriptionData } from "../protocol/HeartbeatData.ts"
@@ -8,7 +9,7 @@ import * as GetConsumeStats from "../protocol/request/GetConsumeStats.ts"
 import type { Connection } from "../protocol/request/GetProducerConnectionList.ts"
 import * as GetProducerConnectionList from "../protocol/request/GetProducerConnectionList.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
-import { absentOn, type AdminContext, BROKERS_AT_ONCE, failing } from "./AdminContext.ts"
+import { type AdminContext, BROKERS_AT_ONCE, failing } from "./AdminContext.ts"
 import type { AdminError } from "./AdminError.ts"
 
 /** A client of a group, and the brokers that it is connected to. */

@@ -1,13 +1,13 @@
 import { Effect } from "effect"
+import * as ConsumerOffsets from "../client/ConsumerOffsets.ts"
+import { absentOn } from "../client/MQClientApi.ts"
 import * as MessageQueues from "../message/MessageQueue.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import * as GetEarliestMsgStoretime from "../protocol/request/GetEarliestMsgStoretime.ts"
-import * as QueryConsumerOffset from "../protocol/request/QueryConsumerOffset.ts"
 import * as ResetOffset from "../protocol/request/ResetOffset.ts"
 import * as SearchOffsetByTimestamp from "../protocol/request/SearchOffsetByTimestamp.ts"
-import * as UpdateConsumerOffset from "../protocol/request/UpdateConsumerOffset.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
-import { absentOn, type AdminContext, type BrokerAddress, failing } from "./AdminContext.ts"
+import { type AdminContext, type BrokerAddress, failing } from "./AdminContext.ts"
 import type { AdminError, AdminReason } from "./AdminError.ts"
 import type { Messages } from "./Messages.ts"
 
@@ -66,6 +66,7 @@ export const make = (
 ): Offsets => {
   const { addressOf, instance, mastersOf, timeoutMillis, unwrapQueue } = context
   const { api } = instance
+  const offsets = ConsumerOffsets.make(instance, timeoutMillis)
 
   const searchOffset: Offsets["searchOffset"] = (queue, timestamp) =>
     addressOf(queue).pipe(
@@ -81,40 +82,7 @@ export const make = (
       failing(`search ${MessageQueues.key(queue)} for the offset at ${timestamp}`)
     )
 
-  const offsetOf = (group: string, queue: MessageQueue) =>
-    addressOf(queue).pipe(
-      Effect.flatMap((address) =>
-        api
-          .call(
-            address,
-            QueryConsumerOffset.request({
-              consumerGroup: group,
-              topic: queue.topic,
-              queueId: queue.queueId,
-              setZeroIfNotFound: false
-            }),
-            timeoutMillis,
-            QueryConsumerOffset.decodeResponse
-          )
-          .pipe(absentOn(ResponseCode.QUERY_NOT_FOUND))
-      ),
-      Effect.map((answer) => answer?.offset)
-    )
-
-  const update = (group: string, queue: MessageQueue, offset: number | bigint) =>
-    Effect.flatMap(addressOf(queue), (address) =>
-      api.call(
-        address,
-        UpdateConsumerOffset.request({
-          consumerGroup: group,
-          topic: queue.topic,
-          queueId: queue.queueId,
-          commitOffset: offset
-        }),
-        timeoutMillis,
-        UpdateConsumerOffset.decodeResponse
-      )
-    )
+  const offsetOf = (group: string, queue: MessageQueue) => offsets.query(group, queue, false)
 
   /** What brokers of before 5.0 leave to the caller when no consumer is online. */
   const resetOffline = Effect.fnUntraced(function* (options: ResetOffsetOptions, { brokerName }: BrokerAddress) {
@@ -129,7 +97,7 @@ export const make = (
             : searchOffset(queue, to)
         const current = yield* offsetOf(group, queue)
         const offset = !force && current !== undefined && current < target ? current : target
-        if (offset !== current) yield* update(group, queue, offset)
+        if (offset !== current) yield* offsets.update(group, queue, offset)
         return { queue, offset } satisfies ResetQueue
       })
     )
@@ -195,10 +163,9 @@ export const make = (
     fetchConsumeOffset: (group, queue) =>
       offsetOf(group, queue).pipe(failing(`read the offset of group ${group} in ${MessageQueues.key(queue)}`)),
     updateConsumeOffset: (group, queue, offset) =>
-      update(group, queue, offset).pipe(
-        Effect.asVoid,
-        failing(`set the offset of group ${group} in ${MessageQueues.key(queue)}`)
-      ),
+      offsets
+        .update(group, queue, offset)
+        .pipe(failing(`set the offset of group ${group} in ${MessageQueues.key(queue)}`)),
     resetOffsetByTimestamp: reset
   }
 }

@@ -1,6 +1,7 @@
 import { Clock, Effect } from "effect"
 import { TopicAlreadyExists, TopicNotFound } from "./AdminError.ts"
 import type { AdminError } from "./AdminError.ts"
+import { absentOn } from "../client/MQClientApi.ts"
 import { AUTO_CREATE_TOPIC_KEY_TOPIC, DEFAULT_TOPIC_QUEUE_NUMS, isSystemTopic, PermName } from "../message/MixAll.ts"
 import * as MessageQueues from "../message/MessageQueue.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
@@ -15,7 +16,6 @@ import type { TopicConfig } from "../protocol/TopicConfig.ts"
 import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
 import { monotonicMillis } from "../transport/Deadline.ts"
 import {
-  absentOn,
   type AdminContext,
   type BrokerAddress,
   BROKERS_AT_ONCE,

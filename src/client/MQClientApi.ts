@@ -197,6 +197,16 @@ const read = <A>(
   return isDecodeError(answer) ? Effect.fail(unreadable(address, request.code, answer)) : Effect.succeed(answer)
 }
 
+/** Undefined in place of an answer that says the asked thing is not there. */
+export const absentOn =
+  (...codes: ReadonlyArray<number>) =>
+  <A, R>(self: Effect.Effect<A, ApiError, R>): Effect.Effect<A | undefined, ApiError, R> =>
+    Effect.catchIf(
+      self,
+      (error) => error._tag === "BrokerRejected" && codes.includes(error.code),
+      () => Effect.succeed(undefined)
+    )
+
 /** How many servers' releases are kept. */
 const MAX_RELEASES = 4_096
 

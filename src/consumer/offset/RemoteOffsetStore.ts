@@ -1,11 +1,7 @@
 import { Effect } from "effect"
-import { RouteUnavailable } from "../../client/ClientError.ts"
+import * as ConsumerOffsets from "../../client/ConsumerOffsets.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
-import { MASTER_ID } from "../../message/MixAll.ts"
 import * as MessageQueue from "../../message/MessageQueue.ts"
-import * as QueryConsumerOffset from "../../protocol/request/QueryConsumerOffset.ts"
-import * as UpdateConsumerOffset from "../../protocol/request/UpdateConsumerOffset.ts"
-import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import { type OffsetStore, OffsetStoreError } from "./OffsetStore.ts"
 
 /** Milliseconds that reading or writing an offset may take, as in Java. */
@@ -23,61 +19,16 @@ const failed = (operation: "load" | "persist", group: string, queue: MessageQueu
  * Source: RocketMQ `RemoteBrokerOffsetStore`.
  */
 export const make = (instance: MQClientInstanceShape, setZeroIfNotFound: boolean): OffsetStore => {
-  const { api, routes } = instance
-
-  /** The queue's broker: its master, or a slave where none is known; looked up once more where neither is. */
-  const addressOf = ({ brokerName, topic }: MessageQueue.MessageQueue) =>
-    Effect.suspend(() => {
-      const find = () => routes.findBrokerAddressInSubscribe(brokerName, MASTER_ID, false)?.address
-      const known = find()
-      if (known !== undefined) return Effect.succeed(known)
-      return Effect.flatMap(Effect.ignore(routes.updateTopicRouteInfoFromNameServer(topic, undefined)), () => {
-        const found = find()
-        return found === undefined
-          ? Effect.fail(new RouteUnavailable({ topic, problem: "no-master", tries: [] }))
-          : Effect.succeed(found)
-      })
-    })
-
+  const offsets = ConsumerOffsets.make(instance, TIMEOUT_MILLIS)
   return {
     commitsOnPull: true,
     load: (group, queue) =>
-      Effect.flatMap(addressOf(queue), (address) =>
-        api.call(
-          address,
-          QueryConsumerOffset.request({
-            consumerGroup: group,
-            topic: queue.topic,
-            queueId: queue.queueId,
-            setZeroIfNotFound,
-            brokerName: queue.brokerName
-          }),
-          TIMEOUT_MILLIS,
-          QueryConsumerOffset.decodeResponse
-        )
-      ).pipe(
+      offsets.query(group, queue, setZeroIfNotFound).pipe(
         // No queue is as long as that: what is beyond a safe integer was never written by a consumer.
-        Effect.map(({ offset }) => (typeof offset === "bigint" || offset < 0 ? undefined : offset)),
-        Effect.catchIf(
-          (error) => error._tag === "BrokerRejected" && error.code === ResponseCode.QUERY_NOT_FOUND,
-          () => Effect.succeed(undefined)
-        ),
+        Effect.map((offset) => (typeof offset === "bigint" || (offset ?? -1) < 0 ? undefined : offset)),
         Effect.mapError(failed("load", group, queue))
       ),
     persist: (group, { offset, queue }) =>
-      Effect.flatMap(addressOf(queue), (address) =>
-        api.call(
-          address,
-          UpdateConsumerOffset.request({
-            consumerGroup: group,
-            topic: queue.topic,
-            queueId: queue.queueId,
-            commitOffset: offset,
-            brokerName: queue.brokerName
-          }),
-          TIMEOUT_MILLIS,
-          UpdateConsumerOffset.decodeResponse
-        )
-      ).pipe(Effect.mapError(failed("persist", group, queue)))
+      offsets.update(group, queue, offset).pipe(Effect.mapError(failed("persist", group, queue)))
   }
 }
