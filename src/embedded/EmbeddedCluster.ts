@@ -203,8 +203,14 @@ const portOf = (first: number | undefined, index: number): number =>
 const register = (routes: NameServerNode["routes"], node: BrokerNode, topics: ReadonlyArray<TopicConfig>): void =>
   routes.register(
     { clusterName: node.state.clusterName, brokerName: node.name, brokerId: node.id, address: node.address },
-    topics
+    topics.map((topic) => registered(topic, node.config.brokerPermission))
   )
+
+/** A topic as a broker tells it to a name server: not more than the broker itself allows. */
+const registered = (topic: TopicConfig, brokerPermission: number): TopicConfig => {
+  const both = MixAll.PermName.READ | MixAll.PermName.WRITE
+  return (brokerPermission & both) === both ? topic : { ...topic, perm: topic.perm & brokerPermission }
+}
 
 const putTopic = (state: BrokerState.BrokerState, topic: string, topicOptions: TopicOptions): void =>
   state.topics.put(TopicTable.topicConfig(topic, topicOptions))
@@ -262,13 +268,16 @@ const start = (
     const states = new Map<string, BrokerState.BrokerState>()
     const wanted = brokerOptions(options.brokers)
     for (const [index, { config: overrides, id = MixAll.MASTER_ID, name }] of wanted.entries()) {
-      const config = BrokerConfig.make({
-        ...(options.autoCreateTopicEnable === undefined
-          ? {}
-          : { autoCreateTopicEnable: options.autoCreateTopicEnable }),
-        version,
-        ...overrides
-      })
+      const live = BrokerConfig.live(
+        BrokerConfig.make({
+          ...(options.autoCreateTopicEnable === undefined
+            ? {}
+            : { autoCreateTopicEnable: options.autoCreateTopicEnable }),
+          version,
+          ...overrides
+        })
+      )
+      const config = live.current
       const state =
         states.get(name) ??
         BrokerState.make({
@@ -285,7 +294,7 @@ const start = (
         yield* EmbeddedBrokers.make({
           name,
           id,
-          config,
+          config: live,
           state,
           host,
           port,

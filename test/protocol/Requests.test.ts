@@ -42,6 +42,56 @@ const topic: P.TopicConfig.TopicConfig = {
 const version = { stateVersion: 0, timestamp: 5, counter: 6 }
 const mq = { topic: "t", brokerName: "b", queueId: 1 }
 
+const settings = new Map([["autoCreateTopicEnable", "false"]])
+const indexed = {
+  filterData: "null",
+  maxQueueIndex: 3,
+  minQueueIndex: 1,
+  queueData: [{ physicOffset: 239, physicSize: 239, tagsCode: 2653, eval: false }]
+}
+const slave = {
+  addr: "127.0.0.1:7",
+  diff: 1,
+  inSync: true,
+  slaveAckOffset: 6,
+  transferFromWhere: 2,
+  transferredByteInSecond: 3
+}
+const haStatus = {
+  haClientRuntimeInfo: { ...P.GetBrokerHaStatus.noClient, masterAddr: "127.0.0.1:8", maxOffset: 6 },
+  haConnectionInfo: [slave],
+  inSyncSlaveNums: 1,
+  master: true,
+  masterCommitLogMaxOffset: 7
+}
+const group = P.SubscriptionGroup.makeConfig({ groupName: "g", attributes: { "+priority.factor": "5" } })
+
+const administration: ReadonlyArray<readonly [unknown, unknown]> = [
+  [
+    decode(P.CreateTopicList.decodeRequest)(P.CreateTopicList.request({ topicConfigList: [topic] })),
+    { topicConfigList: [topic] }
+  ],
+  [
+    decode(P.SubscriptionGroup.decodeRequest)(
+      P.SubscriptionGroup.request({ operation: "updateAll", configs: [group] })
+    ),
+    { operation: "updateAll", configs: [group] }
+  ],
+  [decode(P.UpdateConfig.decodeRequest)(P.UpdateConfig.request(settings, "namesrv")), settings],
+  [decode(P.GetNamesrvConfig.decodeResponse)(P.GetNamesrvConfig.response(settings)), settings],
+  [
+    decode(P.QueryConsumeQueue.decodeRequest)(
+      P.QueryConsumeQueue.request({ topic: "t", queueId: 1, index: 2n ** 60n, count: 3, consumerGroup: "g" })
+    ),
+    { topic: "t", queueId: 1, index: 2n ** 60n, count: 3, consumerGroup: "g" }
+  ],
+  [decode(P.QueryConsumeQueue.decodeResponse)(P.QueryConsumeQueue.response(indexed)), indexed],
+  [decode(P.GetBrokerHaStatus.decodeResponse)(P.GetBrokerHaStatus.response(haStatus)), haStatus],
+  ...(["expiredConsumeQueue", "unusedTopic", "expiredCommitLog"] as const).map(
+    (what) => [decode(P.CleanStore.decodeRequest)(P.CleanStore.request(what)), what] as const
+  )
+]
+
 describe("requests without a recorded frame read what they write", () => {
   it("both ends", () => {
     const both: ReadonlyArray<readonly [unknown, unknown]> = [
@@ -137,12 +187,17 @@ describe("requests without a recorded frame read what they write", () => {
         { header: { topic: "t", group: "g", timestamp: -1, isForce: true }, body: { offsetTable: [[mq, 0]] } }
       ]
     ]
-    for (const [read, written] of both) assert.deepEqual(read, written)
+    for (const [read, written] of [...both, ...administration]) assert.deepEqual(read, written)
   })
 
   it("the code says which of several requests it is", () => {
     assert.strictEqual(P.DeleteTopic.request({ topic: "t" }, "broker").code, 215)
     assert.strictEqual(P.DeleteTopic.request({ topic: "t" }, "namesrv").code, 216)
+    assert.strictEqual(P.UpdateConfig.request(settings, "broker").code, 25)
+    assert.strictEqual(P.UpdateConfig.request(settings, "namesrv").code, 318)
+    assert.strictEqual(P.CleanStore.request("expiredConsumeQueue").code, 306)
+    assert.strictEqual(P.CleanStore.request("unusedTopic").code, 316)
+    assert.strictEqual(P.CleanStore.request("expiredCommitLog").code, 329)
     assert.strictEqual(P.GetTopicList.request().code, 206)
     assert.strictEqual(P.GetTopicList.request({ cluster: "c" }).code, 224)
     assert.strictEqual(P.GetTopicList.request({ system: true }).code, 304)

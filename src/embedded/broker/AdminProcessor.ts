@@ -1,5 +1,4 @@
 import type { MessageQueue } from "../../message/MessageQueue.ts"
-import * as MixAll from "../../message/MixAll.ts"
 import { DecodeError } from "../../protocol/DecodeError.ts"
 import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
@@ -16,8 +15,6 @@ import * as ConsumeProgress from "./ConsumeProgress.ts"
 import * as Reply from "../server/Reply.ts"
 import * as RuntimeInfo from "./RuntimeInfo.ts"
 
-const encoder = new TextEncoder()
-
 const connections = (clients: ReadonlyArray<ClientChannel>): ReadonlyArray<Connection> =>
   clients.map(({ channel, clientId, language, version }) => ({
     clientId,
@@ -27,8 +24,8 @@ const connections = (clients: ReadonlyArray<ClientChannel>): ReadonlyArray<Conne
   }))
 
 /**
- * What administrators ask of a broker: topic and group statistics (202, 208), who is connected (203, 204), its settings
- * and counters (26, 28).
+ * What administrators ask of a broker: topic and group statistics (202, 208), who is connected (203, 204), its
+ * counters (28).
  *
  * Source: RocketMQ `AdminBrokerProcessor`.
  */
@@ -104,32 +101,11 @@ export const handlers = (broker: Broker): Handlers => {
       : GetProducerConnectionList.response({ connectionSet: connections(group) })
   })
 
-  const config = Reply.sync(() => {
-    const lines: Readonly<Record<string, string | number | boolean>> = {
-      brokerName: broker.name,
-      brokerClusterName: state.clusterName,
-      brokerId: broker.id,
-      brokerRole: broker.id === MixAll.MASTER_ID ? "ASYNC_MASTER" : "SLAVE",
-      ...broker.config
-    }
-    const { counter, stateVersion, timestamp } = topics.dataVersion()
-    return {
-      code: ResponseCode.SUCCESS,
-      extFields: { version: JSON.stringify({ counter, stateVersion, timestamp }) },
-      body: encoder.encode(
-        Object.entries(lines)
-          .map(([name, value]) => `${name}=${value}\n`)
-          .join("")
-      )
-    }
-  })
-
   return new Map([
     [RequestCode.GET_TOPIC_STATS_INFO, topicStats],
     [RequestCode.GET_CONSUME_STATS, consumeStats],
     [RequestCode.GET_CONSUMER_CONNECTION_LIST, consumers],
     [RequestCode.GET_PRODUCER_CONNECTION_LIST, producers],
-    [RequestCode.GET_BROKER_CONFIG, config],
     [
       RequestCode.GET_BROKER_RUNTIME_INFO,
       Reply.sync(() => GetBrokerRuntimeInfo.response({ table: RuntimeInfo.table(broker) }))

@@ -11,7 +11,10 @@ export interface Broker {
   readonly name: string
   /** 0 for the master. */
   readonly id: number
+  /** Its settings as they are now. */
   readonly config: BrokerConfig
+  /** Changes settings, by RocketMQ's names. */
+  readonly updateConfig: (settings: ReadonlyMap<string, string>) => void
   readonly state: BrokerState
   readonly clients: ClientTable
   readonly locks: RebalanceLocks
@@ -24,6 +27,10 @@ export interface Broker {
   readonly address: () => string
   /** The route of a topic over all brokers, as the name servers know it. */
   readonly route: (topic: string) => TopicRouteData | undefined
+  /** Tells the name servers again which topics it has. */
+  readonly register: () => void
+  /** The running brokers of its name, as the name servers know them: id and `host:port`. */
+  readonly replicas: () => ReadonlyMap<number, string>
   /** Whether it refuses sends as an overloaded broker does. */
   readonly busy: () => boolean
   /** Milliseconds since the epoch of its start. */

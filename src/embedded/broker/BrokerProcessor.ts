@@ -7,6 +7,7 @@ import * as AssignmentProcessor from "./AssignmentProcessor.ts"
 import type { Broker } from "./Broker.ts"
 import type { Handler, Handlers } from "../server/Handler.ts"
 import * as ClientProcessor from "./ClientProcessor.ts"
+import * as ConfigProcessor from "./ConfigProcessor.ts"
 import * as ConsumptionProcessor from "./ConsumptionProcessor.ts"
 import * as LockProcessor from "./LockProcessor.ts"
 import * as OffsetProcessor from "./OffsetProcessor.ts"
@@ -19,13 +20,19 @@ import * as ReplyProcessor from "./ReplyProcessor.ts"
 import * as ResetOffsetProcessor from "./ResetOffsetProcessor.ts"
 import * as SendBackProcessor from "./SendBackProcessor.ts"
 import * as SendProcessor from "./SendProcessor.ts"
+import * as StoreProcessor from "./StoreProcessor.ts"
 import * as SubscriptionGroupProcessor from "./SubscriptionGroupProcessor.ts"
 import * as TopicProcessor from "./TopicProcessor.ts"
 import * as TransactionProcessor from "./TransactionProcessor.ts"
 
 /** What brokers before 5.0 do not know, as 4.9.7 answered. */
 const newIn5: ReadonlySet<number> = new Set<number>([
+  RequestCode.UPDATE_AND_CREATE_TOPIC_LIST,
+  RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST,
+  RequestCode.QUERY_SUBSCRIPTION_BY_CONSUMER,
+  RequestCode.GET_BROKER_HA_STATUS,
   RequestCode.GET_TOPIC_CONFIG,
+  RequestCode.GET_SUBSCRIPTIONGROUP_CONFIG,
   RequestCode.QUERY_TOPICS_BY_CONSUMER,
   RequestCode.LITE_PULL_MESSAGE,
   RequestCode.QUERY_ASSIGNMENT
@@ -65,6 +72,8 @@ export const make = (broker: Broker): BrokerProcessor => {
       SubscriptionGroupProcessor,
       AdminProcessor,
       AssignmentProcessor,
+      ConfigProcessor,
+      StoreProcessor,
       ConsumptionProcessor
     ].flatMap((processor) => [...processor.handlers(broker)])
   )

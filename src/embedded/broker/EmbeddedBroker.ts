@@ -9,7 +9,7 @@ import type { AccessControl } from "../server/AccessControl.ts"
 import * as MixAll from "../../message/MixAll.ts"
 import * as Alarm from "../store/Alarm.ts"
 import type { Broker } from "./Broker.ts"
-import type { BrokerConfig } from "../store/BrokerConfig.ts"
+import type { BrokerConfig, LiveConfig } from "../store/BrokerConfig.ts"
 import * as BrokerProcessor from "./BrokerProcessor.ts"
 import type { BrokerState } from "../store/BrokerState.ts"
 import * as ClientTable from "./ClientTable.ts"
@@ -79,7 +79,7 @@ const BROKER_EXPIRED_MILLIS = 120_000
 export const make = (options: {
   readonly name: string
   readonly id: number
-  readonly config: BrokerConfig
+  readonly config: LiveConfig
   readonly state: BrokerState
   readonly host: string
   readonly port: number
@@ -94,7 +94,8 @@ export const make = (options: {
   readonly ports: Set<number>
 }): Effect.Effect<BrokerNode, never, Wire | Scope.Scope> =>
   Effect.gen(function* () {
-    const { config, id, name, now, registry, state } = options
+    const { id, name, now, registry, state } = options
+    const config = options.config.current
     const clusterScope = yield* Effect.scope
     const clients = ClientTable.make()
     const polling = LongPolling.make()
@@ -140,6 +141,7 @@ export const make = (options: {
       name,
       id,
       config,
+      updateConfig: options.config.update,
       state,
       clients,
       locks: RebalanceLocks.make(),
@@ -148,6 +150,11 @@ export const make = (options: {
       draw: options.draw,
       address: () => server.address(),
       route: registry.route,
+      register: () => registry.register(node),
+      // Every broker has a topic of its name.
+      replicas: () =>
+        registry.route(name)?.brokerDatas.find((data) => data.brokerName === name)?.brokerAddrs ??
+        new Map<number, string>(),
       busy: () => busy,
       bootTimestamp: () => bootTimestamp,
       notifyConsumerIdsChanged,

@@ -94,10 +94,10 @@ export const handlers = (broker: Broker): Handlers => {
     channel: Channel
   ): Response | TagFilter.TagFilter => {
     if ((config.brokerPermission & MixAll.PermName.READ) === 0) {
-      return forbid("broker", `the broker[${broker.address()}] pulling message is forbidden`)
+      return forbid("broker", Remarks.brokerForbids(broker.address(), "pulling message"))
     }
     if (request.code === RequestCode.LITE_PULL_MESSAGE && !config.litePullMessageEnable) {
-      return forbid("broker", `the broker[${broker.address()}] for lite pull consumer is forbidden`)
+      return forbid("broker", Remarks.brokerForbids(broker.address(), "for lite pull consumer"))
     }
     const group = state.groups.find(header.consumerGroup)
     if (group === undefined) {

@@ -20,9 +20,9 @@ const RECALL_TAG = "_RECALL_TAG_"
 /** Takes timer messages back (370). Source: RocketMQ `RecallMessageProcessor`. */
 export const handlers = (broker: Broker): Handlers => {
   const { config, state } = broker
-  const region = { MSG_REGION: config.regionId }
+  const region = () => ({ MSG_REGION: config.regionId })
 
-  const refuse = (code: number, remark: string): Response => ({ code, remark, extFields: region })
+  const refuse = (code: number, remark: string): Response => ({ code, remark, extFields: region() })
 
   const refusal = (header: RecallMessageHeader): Response | undefined => {
     if (!config.recallMessageEnable) {
@@ -84,7 +84,7 @@ export const handlers = (broker: Broker): Handlers => {
     if (typeof stored === "string") return refuse(ResponseCode.SYSTEM_ERROR, "recall failed, execute error")
     const response = RecallMessage.response({ msgId: handle.msgId })
     // A real broker says so although the recall went well.
-    return { ...response, remark: Remarks.NO_CODE_SET, extFields: { ...response.extFields, ...region } }
+    return { ...response, remark: Remarks.NO_CODE_SET, extFields: { ...response.extFields, ...region() } }
   })
 
   // 4.x has no timers, and does not know the request.

@@ -67,14 +67,14 @@ export const handlers = (broker: Broker): Handlers => {
     const header = ConsumerSendMsgBack.decodeRequest(request)
     if (header instanceof DecodeError) return Reply.malformed(header)
     if (broker.id !== MixAll.MASTER_ID) {
-      return Reply.refuse(ResponseCode.SYSTEM_ERROR, `no master available along with ${broker.address()}`)
+      return Reply.refuse(ResponseCode.SYSTEM_ERROR, Remarks.noMaster(broker.address()))
     }
     const group = state.groups.find(header.group)
     if (group === undefined) {
       return Reply.refuse(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, Remarks.groupNotExist(header.group))
     }
     if ((config.brokerPermission & MixAll.PermName.WRITE) === 0) {
-      return Reply.refuse(ResponseCode.NO_PERMISSION, `the broker[${broker.address()}] sending message is forbidden`)
+      return Reply.refuse(ResponseCode.NO_PERMISSION, Remarks.brokerForbids(broker.address(), "sending message"))
     }
     return group.retryQueueNums <= 0 ? ConsumerSendMsgBack.response() : storeCopy(header, group)
   })

@@ -6,6 +6,7 @@ import type { SendMessageHeader } from "../../protocol/request/SendMessage.ts"
 import type { TopicConfig } from "../../protocol/TopicConfig.ts"
 import type { Channel } from "../server/RemotingServer.ts"
 import type { Broker } from "./Broker.ts"
+import * as Names from "../server/Names.ts"
 import * as Remarks from "../server/Remarks.ts"
 import * as TopicTable from "../store/TopicTable.ts"
 
@@ -22,16 +23,16 @@ export const make = (broker: Broker): SendChecks => {
   const { config, state } = broker
   const legacy = config.version < MQVersion.V5_0_0
   const invalid = legacy ? ResponseCode.SYSTEM_ERROR : ResponseCode.INVALID_PARAMETER
-  const baseFields = { MSG_REGION: config.regionId, TRACE_ON: String(config.traceOn) }
 
-  const refuse = (code: number, remark: string): Response => ({ code, remark, extFields: baseFields })
+  const refuse = (code: number, remark: string): Response => ({
+    code,
+    remark,
+    extFields: { MSG_REGION: config.regionId, TRACE_ON: String(config.traceOn) }
+  })
 
   const topicRefusal = (topic: string): Response | undefined => {
-    if (topic.trim() === "") return refuse(invalid, Remarks.TOPIC_BLANK)
-    if (!MixAll.isValidName(topic)) return refuse(invalid, Remarks.topicIllegalCharacters(topic))
-    if (topic.length > MixAll.TOPIC_MAX_LENGTH) {
-      return refuse(invalid, Remarks.topicTooLong(topic, MixAll.TOPIC_MAX_LENGTH))
-    }
+    const badName = Names.topicRefusal(topic, legacy)
+    if (badName !== undefined) return refuse(invalid, badName)
     return MixAll.isForbiddenSendTopic(topic)
       ? refuse(ResponseCode.NO_PERMISSION, `Sending message to topic[${topic}] is forbidden.`)
       : undefined
@@ -43,7 +44,7 @@ export const make = (broker: Broker): SendChecks => {
     if (broker.id !== MixAll.MASTER_ID) return refuse(ResponseCode.SERVICE_NOT_AVAILABLE, Remarks.SERVICE_NOT_AVAILABLE)
     const writable = (config.brokerPermission & MixAll.PermName.WRITE) !== 0
     return !writable && state.topics.get(header.topic)?.order === true
-      ? refuse(ResponseCode.NO_PERMISSION, `the broker[${broker.address()}] sending message is forbidden`)
+      ? refuse(ResponseCode.NO_PERMISSION, Remarks.brokerForbids(broker.address(), "sending message"))
       : undefined
   }
 

@@ -173,10 +173,7 @@ export const handlers = (broker: Broker): Handlers => {
     }
     const half = isHalf(header, properties)
     if (half && config.rejectTransactionMessage) {
-      return refuse(
-        ResponseCode.NO_PERMISSION,
-        `the broker[${broker.address()}] sending transaction message is forbidden`
-      )
+      return refuse(ResponseCode.NO_PERMISSION, Remarks.brokerForbids(broker.address(), "sending transaction message"))
     }
     const unfit = sizeRefusal(body.length, properties) ?? innerBatchRefusal(inner.sysFlag, properties)
     if (unfit !== undefined) return unfit

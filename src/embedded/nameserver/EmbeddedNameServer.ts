@@ -5,6 +5,7 @@ import type { Wire, WireError } from "../../transport/Wire.ts"
 import type { AccessControl } from "../server/AccessControl.ts"
 import type { FaultEngine } from "../server/FaultEngine.ts"
 import * as KVConfig from "./KVConfig.ts"
+import * as NamesrvConfig from "./NamesrvConfig.ts"
 import * as NameServerProcessor from "./NameServerProcessor.ts"
 import * as RestartableServer from "../server/RestartableServer.ts"
 import type { RouteInfo } from "./RouteInfo.ts"
@@ -52,7 +53,11 @@ export const make = (options: {
       routes,
       kv: KVConfig.make(),
       version: options.version,
-      orderMessageEnable: options.orderMessageEnable,
+      config: NamesrvConfig.live({
+        version: options.version,
+        orderMessageEnable: options.orderMessageEnable,
+        address: () => server.address()
+      }),
       now: options.now,
       fork: (effect) => server.fork(effect)
     })

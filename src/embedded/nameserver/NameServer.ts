@@ -1,5 +1,6 @@
 import type { Effect } from "effect"
 import type { KVConfig } from "./KVConfig.ts"
+import type { LiveNamesrvConfig } from "./NamesrvConfig.ts"
 import type { RouteInfo } from "./RouteInfo.ts"
 
 /** What one name server's processors share. */
@@ -8,8 +9,8 @@ export interface NameServer {
   readonly kv: KVConfig
   /** The release it speaks as. */
   readonly version: number
-  /** Whether routes carry the configuration of ordered topics. */
-  readonly orderMessageEnable: boolean
+  /** Its settings. */
+  readonly config: LiveNamesrvConfig
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** Runs an effect in the background until the server stops. */

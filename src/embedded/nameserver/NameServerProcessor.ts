@@ -13,6 +13,7 @@ import type { Channel } from "../server/RemotingServer.ts"
 import type { Handler, Handlers } from "../server/Handler.ts"
 import * as ForeignBrokers from "./ForeignBrokers.ts"
 import * as KVConfigProcessor from "./KVConfigProcessor.ts"
+import * as NamesrvConfigProcessor from "./NamesrvConfigProcessor.ts"
 import * as Remarks from "../server/Remarks.ts"
 import * as Reply from "../server/Reply.ts"
 import type { NameServer } from "./NameServer.ts"
@@ -26,7 +27,9 @@ export interface NameServerProcessor {
 /** The namespace of the configuration of ordered topics: topic -> `broker-a:4;broker-b:4`. */
 const ORDER_TOPIC_CONFIG = "ORDER_TOPIC_CONFIG"
 
-const routeHandlers = ({ kv, orderMessageEnable, routes }: NameServer): Handlers => {
+const routeHandlers = ({ config, kv, routes, version }: NameServer): Handlers => {
+  const legacy = version < MQVersion.V5_0_0
+
   const route = Reply.sync((request) => {
     const header = GetRouteInfoByTopic.decodeRequest(request)
     const topic = header instanceof DecodeError ? "null" : header.topic
@@ -35,7 +38,7 @@ const routeHandlers = ({ kv, orderMessageEnable, routes }: NameServer): Handlers
       return { code: ResponseCode.TOPIC_NOT_EXIST, remark: Remarks.noTopicRoute(topic) }
     }
     const standardJson = request.version >= MQVersion.V4_9_4 || header.acceptStandardJsonOnly === true
-    const orderTopicConf = orderMessageEnable ? kv.get(ORDER_TOPIC_CONFIG, topic) : undefined
+    const orderTopicConf = config.current.orderMessageEnable ? kv.get(ORDER_TOPIC_CONFIG, topic) : undefined
     return GetRouteInfoByTopic.response(orderTopicConf === undefined ? found : { ...found, orderTopicConf }, {
       standardJson
     })
@@ -44,6 +47,11 @@ const routeHandlers = ({ kv, orderMessageEnable, routes }: NameServer): Handlers
   const topics = Reply.sync((request): Response => {
     const header = GetTopicList.decodeRequest(request)
     if (header instanceof DecodeError) return Reply.malformed(header)
+    const { enableAllTopicList, enableTopicList } = config.current
+    const all = request.code === RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER
+    if (!legacy && !(all ? enableAllTopicList : enableTopicList)) {
+      return Reply.refuse(ResponseCode.SYSTEM_ERROR, "disable")
+    }
     if (header.system === true) {
       const { brokerAddr, topics: topicList } = routes.systemTopics()
       return GetTopicList.response({ topicList, brokerAddr })
@@ -85,6 +93,7 @@ export const make = (server: NameServer): NameServerProcessor => {
   const handlers: Handlers = new Map([
     ...routeHandlers(server),
     ...KVConfigProcessor.handlers(server.kv),
+    ...NamesrvConfigProcessor.handlers(server),
     ...foreign.handlers
   ])
   const legacy = server.version < MQVersion.V5_0_0

@@ -43,6 +43,14 @@ export const numberFormat = (text: string): string =>
 export const unreadableField = (field: string, detail: string): string =>
   `java.lang.NumberFormatException: the custom field <${field}>: ${detail}`
 
+/** What Java throws at a place outside of a list. Source: Java `ArrayIndexOutOfBoundsException`. */
+export const indexOutOfBounds = (index: number, length: number): string =>
+  `java.lang.ArrayIndexOutOfBoundsException: Index ${index} out of bounds for length ${length}`
+
+/** A topic cannot be filtered like that. Source: RocketMQ `CreateTopicRequestHeader.checkFields`. */
+export const filterTypeInvalid = (type: string): string =>
+  `org.apache.rocketmq.remoting.exception.RemotingCommandException: topicFilterType = [${type}] value invalid`
+
 /** What Java throws where a part of a request is missing. Source: RocketMQ `RemotingHelper.exceptionSimpleDesc`. */
 export const nullPointer = (what: string): string => `java.lang.NullPointerException: ${what} is null`
 
@@ -57,13 +65,19 @@ export const unreadableBody = (field: string, detail: string): string =>
 /** The topic name is empty. Source: RocketMQ `TopicValidator`. */
 export const TOPIC_BLANK = "The specified topic is blank."
 
-/** The topic name has a character RocketMQ does not allow. Source: RocketMQ `TopicValidator`. */
-export const topicIllegalCharacters = (topic: string): string =>
-  `The specified topic: ${topic}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`
+/** The topic name has a character RocketMQ does not allow. `legacy` is before 5.0.0. Source: RocketMQ `TopicValidator`. */
+export const topicIllegalCharacters = (topic: string, legacy: boolean): string =>
+  `The specified topic${legacy ? "" : `: ${topic},`} contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`
 
 /** The topic name is too long. Source: RocketMQ `TopicValidator`. */
-export const topicTooLong = (topic: string, max: number): string =>
-  `The specified topic: ${topic}, is longer than topic max length: ${max}`
+export const topicTooLong = (topic: string, max: number, legacy: boolean): string =>
+  legacy
+    ? "The specified topic is longer than topic max length."
+    : `The specified topic: ${topic}, is longer than topic max length: ${max}`
+
+/** The name of a retry or dead letter topic is too long. Source: RocketMQ `TopicValidator`. */
+export const retryTopicTooLong = (topic: string, max: number): string =>
+  `The specified topic is DLQ or Retry topic: ${topic}, and it's longer than topic max length: ${max}`
 
 /** The group name is too long. Source: RocketMQ `AdminBrokerProcessor`. */
 export const groupTooLong = (group: string, max: number): string =>
@@ -72,6 +86,28 @@ export const groupTooLong = (group: string, max: number): string =>
 /** The group name has a character RocketMQ does not allow. Source: RocketMQ `AdminBrokerProcessor`. */
 export const groupIllegalCharacters = (group: string): string =>
   `The specified group: ${group}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`
+
+/** A setting that may not be changed while a server of 5.x runs. Source: RocketMQ `AdminBrokerProcessor`. */
+export const CONFIG_IN_BLACK_LIST = "Can not update config in black list."
+
+/** Where a name server of 4.x keeps its settings cannot be changed. Source: RocketMQ `DefaultRequestProcessor`. */
+export const CONFIG_PATH_FIXED = "Can not update config path"
+
+/** Settings that Java cannot read. Source: RocketMQ `AdminBrokerProcessor`, `DefaultRequestProcessor`. */
+export const PROPERTIES_ERROR = "string2Properties error"
+
+/** A broker as a whole refuses something; it names its IP only. Source: RocketMQ `AbstractSendMessageProcessor`. */
+export const brokerForbids = (address: string, what: string): string =>
+  `the broker[${hostOf(address)}] ${what} is forbidden`
+
+/** A send that only a master takes, to a slave. Source: RocketMQ `AbstractSendMessageProcessor`. */
+export const noMaster = (address: string): string => `no master available along with ${hostOf(address)}`
+
+const hostOf = (address: string): string => address.slice(0, address.lastIndexOf(":"))
+
+/** A slave of 4.x changes nothing. Source: RocketMQ `AdminBrokerProcessor.validateSlave`. */
+export const SLAVE_CHANGES_NOTHING =
+  "Can't modify topic or subscription group from slave broker, please execute it from master broker."
 
 /** A topic of the system cannot be created or deleted. Source: RocketMQ `AdminBrokerProcessor`. */
 export const conflictWithSystemTopic = (topic: string): string => `The topic[${topic}] is conflict with system topic.`

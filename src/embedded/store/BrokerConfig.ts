@@ -1,5 +1,6 @@
 import * as MixAll from "../../message/MixAll.ts"
 import { MQVersion } from "../../protocol/MQVersion.ts"
+import { type Setting, withText } from "../server/Settings.ts"
 import { DEFAULT_MESSAGE_DELAY_LEVEL } from "./DelayLevels.ts"
 
 /** Settings of one embedded broker, by their RocketMQ names. Source: RocketMQ `BrokerConfig`, `MessageStoreConfig`. */
@@ -93,3 +94,44 @@ export const defaults: BrokerConfig = {
 
 /** Fills in what is left out. */
 export const make = (config?: Partial<BrokerConfig>): BrokerConfig => ({ ...defaults, ...config })
+
+/** The settings of a running broker. */
+export interface LiveConfig {
+  /** The settings as they are now: the same object, whose values change. */
+  readonly current: BrokerConfig
+  /** Sets what is named, by RocketMQ's names; a setting that there is not changes nothing. */
+  readonly update: (settings: ReadonlyMap<string, string>) => void
+}
+
+/** What no request changes, and only an embedded broker has. */
+const own: ReadonlySet<string> = new Set<keyof BrokerConfig>(["version", "maxStoreBytes"])
+
+/** The settings whose RocketMQ name is another. */
+const wireNames: ReadonlyMap<string, string> = new Map<keyof BrokerConfig, string>([
+  ["maxTransferCount", "maxTransferCountOnMessageInMemory"],
+  ["maxTransferBytes", "maxTransferBytesOnMessageInMemory"]
+])
+
+const wireName = (name: string): string => wireNames.get(name) ?? name
+
+/** The settings by RocketMQ's names. */
+export const toSettings = (config: BrokerConfig): Readonly<Record<string, Setting>> =>
+  Object.fromEntries(
+    Object.entries<Setting>({ ...config })
+      .filter(([name]) => !own.has(name))
+      .map(([name, setting]) => [wireName(name), setting])
+  )
+
+/** Settings that begin as given. What is read once, when a broker is made, does not change any more, as in RocketMQ. */
+export const live = (initial: BrokerConfig): LiveConfig => {
+  const current = { ...initial }
+  return {
+    current,
+    update: (texts) => {
+      for (const [name, setting] of Object.entries<Setting>(current)) {
+        const text = own.has(name) ? undefined : texts.get(wireName(name))
+        if (text !== undefined) Object.assign(current, { [name]: withText(setting, text) })
+      }
+    }
+  }
+}

@@ -48,10 +48,7 @@ export const make = (options: {
   const topics = TopicTable.make({
     clusterName,
     brokerName,
-    version: config.version,
-    autoCreateTopicEnable: config.autoCreateTopicEnable,
-    defaultTopicQueueNums: config.defaultTopicQueueNums,
-    traceTopicEnable: config.traceTopicEnable,
+    config,
     now,
     onChange: options.onTopicChange
   })
@@ -59,9 +56,7 @@ export const make = (options: {
     store,
     levels: DelayLevels.parse(config.messageDelayLevel),
     timers: config.version >= MQVersion.V5_0_0,
-    timerWheelEnable: config.timerWheelEnable,
-    timerMaxDelaySec: config.timerMaxDelaySec,
-    timerPrecisionMs: config.timerPrecisionMs,
+    config,
     now,
     onWaiting: changed
   })
@@ -70,7 +65,7 @@ export const make = (options: {
     brokerName,
     store,
     topics,
-    groups: SubscriptionGroups.make({ autoCreate: config.autoCreateSubscriptionGroup, now }),
+    groups: SubscriptionGroups.make({ config, now }),
     offsets: ConsumerOffsets.make(),
     delayed,
     uniqueId,

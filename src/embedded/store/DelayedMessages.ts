@@ -1,6 +1,7 @@
 import { SysFlag } from "../../message/SysFlag.ts"
 import { parseInt32 } from "../../protocol/Long.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
+import type { BrokerConfig } from "./BrokerConfig.ts"
 import type { DelayLevels } from "./DelayLevels.ts"
 import * as DueQueue from "./DueQueue.ts"
 import type { MessageStore } from "./MessageStore.ts"
@@ -53,9 +54,7 @@ export interface DelayOptions {
   readonly levels: DelayLevels
   /** Whether times of delivery are understood at all: not before 5.0.0, where such a message is a plain one. */
   readonly timers: boolean
-  readonly timerWheelEnable: boolean
-  readonly timerMaxDelaySec: number
-  readonly timerPrecisionMs: number
+  readonly config: Pick<BrokerConfig, "timerWheelEnable" | "timerMaxDelaySec" | "timerPrecisionMs">
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** Told when something new waits. */
@@ -98,7 +97,9 @@ const aside = (
 
 /** Builds the service with nothing that waits. */
 export const make = (options: DelayOptions): DelayedMessages => {
-  const { levels, now, store, timerPrecisionMs } = options
+  const { config, levels, now, store } = options
+  // The wheel is built once.
+  const { timerPrecisionMs } = config
   const waiting = DueQueue.make<Waiting>()
   /** Timer messages that were recalled, by the time they would have been delivered at. */
   const recalled = new Map<number, Set<string>>()
@@ -124,13 +125,13 @@ export const make = (options: DelayOptions): DelayedMessages => {
 
   /** When a message is due that names a time of delivery; undefined for at once. */
   const dueAt = (properties: MessageInner["properties"]): number | undefined | PutRefusal => {
-    if (!options.timerWheelEnable) return "WHEEL_TIMER_NOT_ENABLE"
+    if (!config.timerWheelEnable) return "WHEEL_TIMER_NOT_ENABLE"
     const deliverAt = TimerProperties.deliverAt(properties, now())
     if (deliverAt === undefined) return "WHEEL_TIMER_MSG_ILLEGAL"
     if (deliverAt <= now()) {
       return properties[MessageConst.TIMER_DEL_UNIQKEY] === undefined ? undefined : "WHEEL_TIMER_MSG_ILLEGAL"
     }
-    const tooFar = Number(deliverAt) - now() > options.timerMaxDelaySec * 1_000
+    const tooFar = Number(deliverAt) - now() > config.timerMaxDelaySec * 1_000
     return tooFar ? "WHEEL_TIMER_MSG_ILLEGAL" : Number(deliverAt)
   }
 

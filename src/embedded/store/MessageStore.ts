@@ -51,6 +51,12 @@ export interface MessageStore {
   readonly query: (query: IndexQuery) => ReadonlyArray<StoredEntry>
   /** Every message of a topic that can still be read, in the order it was stored. */
   readonly entries: (topic: string) => ReadonlyArray<StoredEntry>
+  /** The topics that have queues. */
+  readonly topics: () => ReadonlyArray<string>
+  /** Whether the queue ever had a message. */
+  readonly hasQueue: (topic: string, queueId: number) => boolean
+  /** Removes the queues of which every message is forgotten: the next one gets offset 0 again. Those that wait keep theirs. */
+  readonly dropExpiredQueues: () => void
   /** Removes a topic's queues with what is in them. */
   readonly deleteTopic: (topic: string) => void
   /** Forgets what lies before an offset of a queue, as a broker's cleaning of old files does. */
@@ -279,6 +285,14 @@ export const make = (options?: { readonly maxBytes?: number | undefined }): Mess
         }
       }
       return all.toSorted((a, b) => a.physicalOffset - b.physicalOffset)
+    },
+    topics: () => [...topics.keys()],
+    hasQueue: (topic, queueId) => queueOf(topic, queueId) !== undefined,
+    dropExpiredQueues: () => {
+      for (const [topic, queues] of topics) {
+        if (topic === "SCHEDULE_TOPIC_XXXX") continue
+        for (const [queueId, queue] of queues) if (size(queue) === 0) queues.delete(queueId)
+      }
     },
     deleteTopic: (topic) => {
       for (const queue of topics.get(topic)?.values() ?? []) {

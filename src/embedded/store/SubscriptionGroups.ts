@@ -1,6 +1,7 @@
 import * as MixAll from "../../message/MixAll.ts"
 import type { SubscriptionGroupConfig } from "../../protocol/request/SubscriptionGroup.ts"
 import { makeConfig } from "../../protocol/request/SubscriptionGroup.ts"
+import type { BrokerConfig } from "./BrokerConfig.ts"
 import type { DataVersion } from "../../protocol/TopicConfig.ts"
 
 /** The consumer groups of one broker. Source: RocketMQ `SubscriptionGroupManager`. */
@@ -28,7 +29,10 @@ const systemGroups: ReadonlyArray<string> = [
 ]
 
 /** Builds the table with the groups of the system in it. `now` in milliseconds since the epoch. */
-export const make = (options: { readonly autoCreate: boolean; readonly now: () => number }): SubscriptionGroups => {
+export const make = (options: {
+  readonly config: Pick<BrokerConfig, "autoCreateSubscriptionGroup">
+  readonly now: () => number
+}): SubscriptionGroups => {
   const table = new Map(systemGroups.map((group) => [group, makeConfig({ groupName: group })]))
   let counter = 0
   let timestamp = options.now()
@@ -40,7 +44,8 @@ export const make = (options: { readonly autoCreate: boolean; readonly now: () =
     find: (group) => {
       const known = table.get(group)
       if (known !== undefined) return known
-      if (!options.autoCreate || group.length > MixAll.GROUP_MAX_LENGTH || !MixAll.isValidName(group)) return undefined
+      const allowed = options.config.autoCreateSubscriptionGroup
+      if (!allowed || group.length > MixAll.GROUP_MAX_LENGTH || !MixAll.isValidName(group)) return undefined
       const created = makeConfig({ groupName: group })
       table.set(group, created)
       changed()

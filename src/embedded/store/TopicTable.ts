@@ -1,5 +1,6 @@
 import * as MixAll from "../../message/MixAll.ts"
 import { MQVersion } from "../../protocol/MQVersion.ts"
+import type { BrokerConfig } from "./BrokerConfig.ts"
 import type { DataVersion, TopicConfig } from "../../protocol/TopicConfig.ts"
 
 /** The topics of one broker. Source: RocketMQ `TopicConfigManager`. */
@@ -18,6 +19,8 @@ export interface TopicTable {
   readonly ensure: (topic: string, queueNums: number, perm: number) => TopicConfig
   /** Changes on every change of the table; what a registration carries. */
   readonly dataVersion: () => DataVersion
+  /** Counts a change that is not in the table. */
+  readonly nextVersion: () => void
 }
 
 /** What a send says about a topic that may have to be created. */
@@ -34,13 +37,11 @@ export interface SendTarget {
 export interface TopicTableOptions {
   readonly clusterName: string
   readonly brokerName: string
-  /** The release the broker speaks as, see `MQVersion`. */
-  readonly version: number
-  readonly autoCreateTopicEnable: boolean
-  /** Queues of TBW102 (Java `defaultTopicQueueNums`, 8 on the broker). */
-  readonly defaultTopicQueueNums: number
-  /** Whether RMQ_SYS_TRACE_TOPIC exists. */
-  readonly traceTopicEnable: boolean
+  /** Which topics of the system there are, and whether a send may create one. */
+  readonly config: Pick<
+    BrokerConfig,
+    "autoCreateTopicEnable" | "defaultTopicQueueNums" | "traceTopicEnable" | "version"
+  >
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** Told of every topic that was created or changed. */
@@ -76,8 +77,14 @@ const same = (topicName: string, queueNums: number, perm: number): TopicConfig =
 
 /** The topics every broker has. */
 const systemTopics = (options: TopicTableOptions): ReadonlyArray<TopicConfig> => [
-  ...(options.autoCreateTopicEnable
-    ? [same(MixAll.AUTO_CREATE_TOPIC_KEY_TOPIC, options.defaultTopicQueueNums, READ_WRITE | MixAll.PermName.INHERIT)]
+  ...(options.config.autoCreateTopicEnable
+    ? [
+        same(
+          MixAll.AUTO_CREATE_TOPIC_KEY_TOPIC,
+          options.config.defaultTopicQueueNums,
+          READ_WRITE | MixAll.PermName.INHERIT
+        )
+      ]
     : []),
   same("SELF_TEST_TOPIC", 1, READ_WRITE),
   same("BenchmarkTest", 1024, READ_WRITE),
@@ -88,9 +95,9 @@ const systemTopics = (options: TopicTableOptions): ReadonlyArray<TopicConfig> =>
   same(`${options.clusterName}_REPLY_TOPIC`, 1, READ_WRITE),
   same("RMQ_SYS_TRANS_HALF_TOPIC", 1, READ_WRITE),
   same("RMQ_SYS_TRANS_OP_HALF_TOPIC", 1, READ_WRITE),
-  ...(options.traceTopicEnable ? [same("RMQ_SYS_TRACE_TOPIC", 1, READ_WRITE)] : []),
+  ...(options.config.traceTopicEnable ? [same("RMQ_SYS_TRACE_TOPIC", 1, READ_WRITE)] : []),
   // 4.x has no pop consumption, no controller and no timer wheel.
-  ...(options.version < MQVersion.V5_0_0
+  ...(options.config.version < MQVersion.V5_0_0
     ? []
     : [
         same(`rmq_sys_REVIVE_LOG_${options.clusterName}`, 8, READ_WRITE),
@@ -105,12 +112,26 @@ export const make = (options: TopicTableOptions): TopicTable => {
   let counter = 0
   let timestamp = options.now()
 
-  const put = (config: TopicConfig): TopicConfig => {
-    table.set(config.topicName, config)
+  const nextVersion = (): void => {
     counter += 1
     timestamp = options.now()
+  }
+
+  const put = (config: TopicConfig): TopicConfig => {
+    table.set(config.topicName, config)
+    nextVersion()
     options.onChange(config)
     return config
+  }
+
+  /** The template topic; one that may no longer be one loses that permission for good. */
+  const templateOf = ({ defaultTopic }: SendTarget): TopicConfig | undefined => {
+    const template = table.get(defaultTopic)
+    const isCommon = defaultTopic === MixAll.AUTO_CREATE_TOPIC_KEY_TOPIC
+    if (template === undefined || !isCommon || options.config.autoCreateTopicEnable) return template
+    const closed = { ...template, perm: READ_WRITE }
+    table.set(defaultTopic, closed)
+    return closed
   }
 
   return {
@@ -120,16 +141,13 @@ export const make = (options: TopicTableOptions): TopicTable => {
       put(config)
     },
     remove: (topic) => {
-      if (table.delete(topic)) {
-        counter += 1
-        timestamp = options.now()
-      }
+      if (table.delete(topic)) nextVersion()
     },
     forSend: (send) => {
       const existing = table.get(send.topic)
       if (existing !== undefined) return existing
       if (MixAll.isRetryTopic(send.topic)) return put(same(send.topic, 1, READ_WRITE))
-      const template = table.get(send.defaultTopic)
+      const template = templateOf(send)
       const wanted = send.defaultTopicQueueNums
       if (template === undefined || wanted === undefined || (template.perm & MixAll.PermName.INHERIT) === 0) {
         return undefined
@@ -145,6 +163,7 @@ export const make = (options: TopicTableOptions): TopicTable => {
       )
     },
     ensure: (topic, queueNums, perm) => table.get(topic) ?? put(same(topic, queueNums, perm)),
+    nextVersion,
     dataVersion: () => ({ stateVersion: 0, timestamp, counter })
   }
 }

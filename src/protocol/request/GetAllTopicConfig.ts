@@ -1,5 +1,5 @@
 import * as Body from "../BodyCodec.ts"
-import type { DecodeError } from "../DecodeError.ts"
+import { DecodeError } from "../DecodeError.ts"
 import * as HeaderCodec from "../HeaderCodec.ts"
 import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
@@ -45,6 +45,20 @@ const answer: Body.RequiredBody<GetAllTopicConfigAnswer> = Body.struct({
   dataVersion: Body.optional(dataVersion),
   topicConfigTable: Body.withDefault(Body.map(topicConfig), new Map())
 })
+
+/** Whether the text is the version of a table, as its JSON; what cannot be read is no version. */
+export const isVersion = (text: string | undefined, version: DataVersion): boolean => {
+  if (text === undefined || text.trim() === "") return false
+  const read = Body.decode(dataVersion, RequestCode.GET_ALL_TOPIC_CONFIG, encoder.encode(text))
+  return (
+    !(read instanceof DecodeError) &&
+    read.counter === version.counter &&
+    read.stateVersion === version.stateVersion &&
+    read.timestamp === version.timestamp
+  )
+}
+
+const encoder = new TextEncoder()
 
 /** What a client sends. */
 export const request = (value: GetAllTopicConfigHeader = {}): Request => ({

@@ -1,4 +1,5 @@
 import type { DecodeError } from "../DecodeError.ts"
+import * as JavaProperties from "../JavaProperties.ts"
 import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
 import { ResponseCode } from "../ResponseCode.ts"
@@ -14,7 +15,6 @@ import { ResponseCode } from "../ResponseCode.ts"
  */
 export type GetBrokerConfigHeader = undefined
 
-const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 /** What a client sends. */
@@ -27,7 +27,7 @@ export const decodeRequest = (_cmd: RemotingCommand): undefined => undefined
 export const response = (config: ReadonlyMap<string, string>, version: string): Response => ({
   code: ResponseCode.SUCCESS,
   extFields: { version },
-  body: encoder.encode([...config].map(([name, value]) => `${name}=${value}\n`).join(""))
+  body: JavaProperties.write(config)
 })
 
 /** What a client reads of an answer with code 0. A line without `=` says nothing. */

@@ -10,10 +10,11 @@ import { type DataVersion, dataVersion } from "../TopicConfig.ts"
  * Consumer groups of a broker, client to broker.
  *
  * ```text
- * 200 UPDATE_AND_CREATE_SUBSCRIPTIONGROUP   body: config
- * 201 GET_ALL_SUBSCRIPTIONGROUP_CONFIG      answer body: {"dataVersion":{},"subscriptionGroupTable":{"g":{config}}}
- * 207 DELETE_SUBSCRIPTIONGROUP              groupName string, cleanOffset boolean (optional)
- * 352 GET_SUBSCRIPTIONGROUP_CONFIG          group string; answer body: config
+ * 200 UPDATE_AND_CREATE_SUBSCRIPTIONGROUP        body: config, whose attributes are changes: {"+name":"value","-name":""}
+ * 201 GET_ALL_SUBSCRIPTIONGROUP_CONFIG           answer body: {"dataVersion":{},"subscriptionGroupTable":{"g":{config}}}
+ * 207 DELETE_SUBSCRIPTIONGROUP                   groupName string, cleanOffset boolean (optional)
+ * 225 UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST   body: {"groupConfigList":[{config}, ...]}; since 5.2
+ * 352 GET_SUBSCRIPTIONGROUP_CONFIG               group string; answer body: config
  * ```
  *
  * Source: RocketMQ `SubscriptionGroupConfig`, `DeleteSubscriptionGroupRequestHeader`,
@@ -22,6 +23,8 @@ import { type DataVersion, dataVersion } from "../TopicConfig.ts"
 export type SubscriptionGroupHeader =
   /** Creates the group, or gives it another configuration. */
   | { readonly operation: "update"; readonly config: SubscriptionGroupConfig }
+  /** The same for several groups, none of which is changed when one is refused. */
+  | { readonly operation: "updateAll"; readonly configs: ReadonlyArray<SubscriptionGroupConfig> }
   /** Asks for every group of the broker. */
   | { readonly operation: "list" }
   /** Removes a group, with `cleanOffset` its positions too; one that is not there is removed successfully. */
@@ -70,21 +73,29 @@ export interface SubscriptionGroupList {
   readonly subscriptionGroupTable: ReadonlyMap<string, SubscriptionGroupConfig>
 }
 
-const config: Body.RequiredBody<SubscriptionGroupConfig> = Body.struct({
-  attributes: Body.withDefault(Body.textRecord, {}),
-  brokerId: Body.withDefault(Body.long, 0),
-  consumeBroadcastEnable: Body.withDefault(Body.boolean, true),
-  consumeEnable: Body.withDefault(Body.boolean, true),
-  consumeFromMinEnable: Body.withDefault(Body.boolean, true),
-  consumeMessageOrderly: Body.withDefault(Body.boolean, false),
-  consumeTimeoutMinute: Body.withDefault(Body.int, 15),
-  groupName: Body.string,
-  groupSysFlag: Body.withDefault(Body.int, 0),
-  notifyConsumerIdsChangedEnable: Body.withDefault(Body.boolean, true),
-  retryMaxTimes: Body.withDefault(Body.int, 16),
-  retryQueueNums: Body.withDefault(Body.int, 1),
-  whichBrokerWhenConsumeSlowly: Body.withDefault(Body.long, 1)
-})
+const configWith = (groupName: Body.RequiredBody<string>): Body.RequiredBody<SubscriptionGroupConfig> =>
+  Body.struct({
+    attributes: Body.withDefault(Body.textRecord, {}),
+    brokerId: Body.withDefault(Body.long, 0),
+    consumeBroadcastEnable: Body.withDefault(Body.boolean, true),
+    consumeEnable: Body.withDefault(Body.boolean, true),
+    consumeFromMinEnable: Body.withDefault(Body.boolean, true),
+    consumeMessageOrderly: Body.withDefault(Body.boolean, false),
+    consumeTimeoutMinute: Body.withDefault(Body.int, 15),
+    groupName,
+    groupSysFlag: Body.withDefault(Body.int, 0),
+    notifyConsumerIdsChangedEnable: Body.withDefault(Body.boolean, true),
+    retryMaxTimes: Body.withDefault(Body.int, 16),
+    retryQueueNums: Body.withDefault(Body.int, 1),
+    whichBrokerWhenConsumeSlowly: Body.withDefault(Body.long, 1)
+  })
+
+const config = configWith(Body.string)
+
+/** What an administrator sends; a broker finds out itself that there is no name. */
+const wanted = configWith(Body.withDefault(Body.string, ""))
+
+const wantedList = Body.struct({ groupConfigList: Body.list(wanted) })
 
 const list: Body.RequiredBody<SubscriptionGroupList> = Body.struct({
   dataVersion: Body.optional(dataVersion),
@@ -124,7 +135,13 @@ export const request = (value: SubscriptionGroupHeader): Request => {
       return {
         code: RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP,
         extFields: undefined,
-        body: Body.encode(config, value.config)
+        body: Body.encode(wanted, value.config)
+      }
+    case "updateAll":
+      return {
+        code: RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST,
+        extFields: undefined,
+        body: Body.encode(wantedList, { groupConfigList: value.configs })
       }
     case "list":
       return { code: RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG, extFields: {} }
@@ -135,13 +152,17 @@ export const request = (value: SubscriptionGroupHeader): Request => {
   }
 }
 
-/** What a broker reads, for the four codes. */
+/** What a broker reads, for the five codes. */
 export const decodeRequest = (cmd: RemotingCommand): SubscriptionGroupHeader | DecodeError => {
   const { code, extFields } = cmd
   switch (code) {
     case RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP: {
-      const value = Body.decode(config, code, cmd.body)
+      const value = Body.decode(wanted, code, cmd.body)
       return value instanceof DecodeError ? value : { operation: "update", config: value }
+    }
+    case RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST: {
+      const value = Body.decode(wantedList, code, cmd.body)
+      return value instanceof DecodeError ? value : { operation: "updateAll", configs: value.groupConfigList }
     }
     case RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG:
       return { operation: "list" }
