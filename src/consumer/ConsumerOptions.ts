@@ -86,7 +86,10 @@ export interface ConsumerOnlyOptions {
   readonly offsetStore?: OffsetStore | undefined
   /** How long a shutdown lets handlers go on; default 10 seconds (Java `awaitTerminationMillisWhenShutdown`, 0 there). */
   readonly drainTimeoutMillis?: Duration.Input | undefined
-  /** How long handlers of a queue that another member takes may go on; default 400 millis, below the 500 ms that it waits. */
+  /**
+   * How long handlers of a queue that another member takes may go on; default 400 millis. Who takes a queue waits for so long
+   * as well, and for the second before the other's round: members of a group should have the same.
+   */
   readonly revokeDrain?: Duration.Input | undefined
 }
 

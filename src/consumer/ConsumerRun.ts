@@ -1,4 +1,4 @@
-import { Clock, Deferred, Effect, Fiber, FiberMap, Queue, Random } from "effect"
+import { Clock, Deferred, Effect, Fiber, FiberMap, Queue, Random, Semaphore } from "effect"
 import type { ApiError, RouteUnavailable } from "../client/ClientError.ts"
 import type { PublishedRoute } from "../client/ClientMembers.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
@@ -67,6 +67,8 @@ export interface RunOptions {
   readonly subscriptions: () => ReadonlyMap<string, SubscriptionData>
   /** Gives a message back that cannot be handed to a handler: its body cannot be unpacked. */
   readonly unreadable: (received: Received, error: Error) => Effect.Effect<void>
+  /** Waits until no message of the queue is being given back; none at all when absent. */
+  readonly givenBack: (queue?: OwnedQueue) => Effect.Effect<void>
   /** Notes that something is wrong, under a key, or that it is not any more. */
   readonly problem: (key: string, text: string | undefined) => Effect.Effect<void>
   /** Something that is seen from outside has changed. */
@@ -84,8 +86,14 @@ type Command =
       readonly done: Deferred.Deferred<void>
     }
 
-/** How long a new owner waits before it reads where its queue begins, so that the old one has written it; as in Java. */
-const HANDOVER_MILLIS = 500
+/**
+ * Until every other member has had its round, in milliseconds: rounds are a second apart at least, and who had one just
+ * before the group changed gives its queues up only in the next. Java waits 500 ms, and reads before that: whatever the old
+ * owner finishes later comes twice there.
+ */
+const OTHERS_ROUND_MILLIS = 1_000
+/** What a round, and the write of a position after it, may take besides. */
+const HANDOVER_MARGIN_MILLIS = 100
 /** A pull that is older than this does not come any more: the queue is given up and taken again, as in Java. */
 const PULL_MAX_IDLE_MILLIS = 120_000
 /** The pause after a start offset that could not be read; it doubles up to the second one. */
@@ -144,6 +152,8 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   const waiters = new Set<() => void>()
   const located = new Map<OwnedQueue, Deferred.Deferred<void>>()
   const topicStats = new Map<string, TopicStats>()
+  /** By queue, what makes its writes wait for each other. */
+  const persisting = new Map<string, Semaphore.Semaphore>()
   let members: ReadonlyArray<string> = []
   let generation = 0
   let suspended = false
@@ -159,6 +169,8 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   const retryTopic = RETRY_GROUP_TOPIC_PREFIX + group
   const keyOf = (queue: OwnedQueue) => MessageQueue.key(queue.messageQueue)
   const loopKey = (queue: OwnedQueue) => `${group}@${keyOf(queue)}`
+  /** How long a new owner waits before it reads where its queue begins: the old one has written it by then. */
+  const handoverMillis = OTHERS_ROUND_MILLIS + config.revokeDrainMillis + HANDOVER_MARGIN_MILLIS
   const isOurs = (queue: OwnedQueue) => table.get(keyOf(queue)) === queue
 
   /** Lets the loops of the queues look again whether there is room. */
@@ -232,23 +244,31 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       })
     })
 
-  /** Writes a position, acknowledged. Gives whether it was written. */
-  const persistOne = (queue: OwnedQueue) =>
-    Effect.suspend(() => {
-      const offset = queue.consumeOffset
-      const key = keyOf(queue)
-      if (offset === undefined || queue.storedOffset === offset) return Effect.succeed(true)
-      return store.persist(group, { queue: queue.messageQueue, offset }).pipe(
-        Effect.matchEffect({
-          onSuccess: () => {
-            queue.storedOffset = offset
-            queue.committedOffset = offset
-            return Effect.as(problem(`persist ${key}`, undefined), true)
-          },
-          onFailure: (error) => Effect.as(problem(`persist ${key}`, error.message), false)
-        })
-      )
-    })
+  /**
+   * Writes a position, acknowledged, after what is being written of the queue: offsets of a queue reach the broker in their
+   * order, and none of a generation that is over. Gives whether it was written.
+   */
+  const persistOne = (queue: OwnedQueue) => {
+    const key = keyOf(queue)
+    const lock = persisting.get(key) ?? Semaphore.makeUnsafe(1)
+    persisting.set(key, lock)
+    return lock.withPermits(1)(
+      Effect.suspend(() => {
+        const offset = queue.consumeOffset
+        if (offset === undefined || queue.dropped || queue.storedOffset === offset) return Effect.succeed(true)
+        return store.persist(group, { queue: queue.messageQueue, offset }).pipe(
+          Effect.matchEffect({
+            onSuccess: () => {
+              queue.storedOffset = offset
+              queue.committedOffset = offset
+              return Effect.as(problem(`persist ${key}`, undefined), true)
+            },
+            onFailure: (error) => Effect.as(problem(`persist ${key}`, error.message), false)
+          })
+        )
+      })
+    )
+  }
 
   /** Writes positions side by side, broker by broker: one that does not answer holds up no other. */
   const persistAll = (queues: ReadonlyArray<OwnedQueue>) => {
@@ -410,7 +430,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
         yield* FiberMap.get(revoking, key).pipe(
           Effect.flatMap((fiber) => (fiber._tag === "Some" ? Effect.asVoid(Fiber.await(fiber.value)) : Effect.void))
         )
-        if (handover) yield* Effect.sleep(HANDOVER_MILLIS)
+        if (handover) yield* Effect.sleep(handoverMillis)
         if (at === undefined) yield* locate(queue)
         else {
           queue.locate(at)
@@ -421,6 +441,9 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       })
       return instance.pullMessageService.start(loopKey(queue), arrive)
     })
+
+  /** Waits until handlers have ended, and until what they gave back lies with a broker: else it would come once more. */
+  const awaitSettled = (queue?: OwnedQueue) => Effect.andThen(consumption.awaitIdle(queue), options.givenBack(queue))
 
   const forget = (queue: OwnedQueue) => {
     queue.drop()
@@ -444,7 +467,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       consumption.drop(queue)
       const leave = Effect.gen(function* () {
         yield* persistOne(queue)
-        yield* Effect.timeoutOption(consumption.awaitIdle(queue), config.revokeDrainMillis)
+        yield* Effect.timeoutOption(awaitSettled(queue), config.revokeDrainMillis)
         yield* persistOne(queue)
         forget(queue)
         consumption.interrupt(queue)
@@ -460,14 +483,21 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   /** The queues of a topic that are this member's share; undefined when that cannot be said now. */
   const shareOf = Effect.fnUntraced(function* (topic: string, route: PublishedRoute) {
     const queues = RouteQueues.readable(route.topic, route.data).toSorted(MessageQueue.compare)
-    const present = queues.length === 0 ? undefined : yield* membersOf(instance, group, route.data)
+    const ask = membersOf(instance, group, route.data)
+    const named = queues.length === 0 ? undefined : yield* ask
+    // A broker that was started again knows those that have called on it since.
+    const isMissing = named !== undefined && !named.includes(instance.clientId)
+    const present = isMissing ? yield* Effect.andThen(instance.heartbeat.sendHeartbeatToAllBroker, ask) : named
     if (present === undefined) return undefined
     members = present
+    yield* problem(
+      `member ${topic}`,
+      present.includes(instance.clientId)
+        ? undefined
+        : `no broker of topic ${topic} names this client, ${instance.clientId}, among the members of group ${group}`
+    )
     // Nobody but this member, said twice: there is nobody to wait for.
-    const alone =
-      present.length === 1 &&
-      present[0] === instance.clientId &&
-      (yield* membersOf(instance, group, route.data))?.length === 1
+    const alone = present.length === 1 && present[0] === instance.clientId && (yield* ask)?.length === 1
     const share = yield* Effect.result(
       Effect.try(() =>
         config.strategy.allocate({
@@ -541,7 +571,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       concurrency: "unbounded",
       discard: true
     })
-    yield* Effect.timeoutOption(consumption.awaitIdle(), drainMillis)
+    yield* Effect.timeoutOption(awaitSettled(), drainMillis)
     const interrupted = consumption.running()
     const written = yield* Effect.timeoutOption(
       Effect.andThen(FiberMap.awaitEmpty(revoking), persistAll(queues)),

@@ -5,8 +5,11 @@ import type { MQClientManager } from "../client/MQClientManager.ts"
 import { checkGroup } from "../client/Names.ts"
 import { accept, type Checked, type Resolution } from "../client/options/OptionTable.ts"
 import { awaitReadiness } from "../client/Readiness.ts"
+import * as RouteQueues from "../client/RouteQueues.ts"
 import type { LifeContext } from "../client/ServiceLife.ts"
+import { outlivesStep } from "../client/StartStep.ts"
 import * as ForeignText from "../message/ForeignText.ts"
+import * as MessageQueue from "../message/MessageQueue.ts"
 import { RESERVED_CONSUMER_GROUPS, RETRY_GROUP_TOPIC_PREFIX } from "../message/MixAll.ts"
 import type { SubscriptionData } from "../protocol/HeartbeatData.ts"
 import * as Consumptions from "./consume/Consumption.ts"
@@ -47,6 +50,9 @@ export interface ConsumerParts<E, R> {
 const MIB = 1024 * 1024
 /** A defect of a handler is told with its cause once in so many milliseconds. */
 const TOLD_EVERY_MILLIS = 60_000
+/** The pause before a second look-up of a topic that is being announced, in milliseconds; it doubles, so often. */
+const ANNOUNCED_PAUSE_MILLIS = 20
+const ANNOUNCED_LOOK_UPS = 9
 /** How many problems are kept; each is of a queue, a topic or the group. */
 const MAX_PROBLEMS = 1_000
 
@@ -87,6 +93,8 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
   const counters = Counters.make()
   const problems = new Map<string, ConsumerProblem>()
   const told = new Map<string, number>()
+  /** By topic, the queues that its last route had. */
+  const queuesOf = new Map<string, string>()
 
   const problem = (key: string, text: string | undefined) =>
     Effect.suspend(() => {
@@ -177,6 +185,7 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
           sendBack.giveBack(received, "broker")
         })
       ),
+    givenBack: sendBack.awaitIdle,
     problem,
     changed: notify
   })
@@ -187,7 +196,13 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
     instance.registerConsumer({
       consumerGroup: group,
       subscriptionTopics: () => subscriptions.keys(),
-      updateTopicSubscribeInfo: () => {},
+      updateTopicSubscribeInfo: ({ borrowed, data, topic }) => {
+        const now = borrowed ? "" : RouteQueues.readable(topic, data).map(MessageQueue.key).toSorted().join()
+        const before = queuesOf.get(topic) ?? ""
+        queuesOf.set(topic, now)
+        // Queues that came or went are shared out soon, not in the next of the rounds that come anyway.
+        if (now !== before && subscriptions.has(topic)) log(instance.rebalanceService.wakeup)
+      },
       heartbeatData: () => ({
         groupName: group,
         consumeType: "CONSUME_PASSIVELY",
@@ -237,6 +252,7 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
     }).pipe(Effect.andThen(config.readiness === "lazy" ? Effect.void : lookUp(instance, topics)))
   )
   yield* step("5.8", "heartbeat to all brokers", greet(instance, retryTopic))
+  yield* Effect.forkScoped(outlivesStep(awaitRoute(instance, retryTopic)), { startImmediately: true })
   yield* step(
     "5.9",
     config.readiness === "assigned" ? "the first round of rebalance" : "ask for a round of rebalance",
@@ -267,6 +283,17 @@ const greet = Effect.fnUntraced(function* (instance: MQClientInstanceShape, retr
   // Some name servers learn of it some milliseconds later.
   yield* Effect.ignore(Effect.retry(look, { times: 1, schedule: Schedule.spaced(0) }))
 })
+
+/** Looks for the route of a topic that brokers are about to announce, at growing pauses, and then leaves it to the polls. */
+const awaitRoute = (instance: MQClientInstanceShape, topic: string) =>
+  Effect.suspend(() =>
+    instance.routes.topicRouteTable.has(topic)
+      ? Effect.void
+      : instance.routes.updateTopicRouteInfoFromNameServer(topic, undefined)
+  ).pipe(
+    Effect.retry({ schedule: Schedule.exponential(ANNOUNCED_PAUSE_MILLIS), times: ANNOUNCED_LOOK_UPS }),
+    Effect.ignore
+  )
 
 /** One step of timer 5: up by one above the threshold, down by one below 8 tenths of it, as Java once did. */
 const concurrencyFor = (
