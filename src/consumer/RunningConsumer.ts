@@ -197,11 +197,11 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
       consumerGroup: group,
       subscriptionTopics: () => subscriptions.keys(),
       updateTopicSubscribeInfo: ({ borrowed, data, topic }) => {
-        const now = borrowed ? "" : RouteQueues.readable(topic, data).map(MessageQueue.key).toSorted().join()
+        const queues = borrowed ? "" : RouteQueues.readable(topic, data).map(MessageQueue.key).toSorted().join()
         const before = queuesOf.get(topic) ?? ""
-        queuesOf.set(topic, now)
+        queuesOf.set(topic, queues)
         // Queues that came or went are shared out soon, not in the next of the rounds that come anyway.
-        if (now !== before && subscriptions.has(topic)) log(instance.rebalanceService.wakeup)
+        if (queues !== before && subscriptions.has(topic)) log(instance.rebalanceService.wakeup)
       },
       heartbeatData: () => ({
         groupName: group,

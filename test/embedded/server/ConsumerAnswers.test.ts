@@ -33,6 +33,12 @@ const answered = (action: FaultScript.FaultRule["actions"][number], request: Req
     return yield* client.invoke(brokers[0]?.address ?? "", request, 1_000)
   }).pipe(Effect.scoped)
 
+/** A value that could be read. */
+const read = <A>(value: A | DecodeError): A => {
+  if (value instanceof DecodeError) throw value
+  return value
+}
+
 const onCluster = Effect.provide(EmbeddedCluster.layerMemory({ topics: { orders: {} } }).pipe(Layer.orDie))
 
 describe("answers for consumers", () => {
@@ -48,8 +54,7 @@ describe("answers for consumers", () => {
       for (const [action, code, status] of outcomes) {
         const response = yield* answered(action, pull)
         assert.strictEqual(response.code, code)
-        const answer = PullMessage.decodeResponse(response)
-        if (answer instanceof DecodeError) return assert.fail(answer.message)
+        const answer = read(PullMessage.decodeResponse(response))
         assert.deepInclude(answer, { status, ...position })
         assert.deepStrictEqual([...answer.body], status === "FOUND" ? [1, 2, 3] : [])
       }
@@ -96,8 +101,7 @@ describe("answers for consumers", () => {
     Effect.gen(function* () {
       const { members, offset, sendBack } = FaultScript
       const query = QueryConsumerOffset.request({ consumerGroup: group, ...queue })
-      const stored = QueryConsumerOffset.decodeResponse(yield* answered(offset.stored(41), query))
-      if (stored instanceof DecodeError) return assert.fail(stored.message)
+      const stored = read(QueryConsumerOffset.decodeResponse(yield* answered(offset.stored(41), query)))
       assert.strictEqual(Number(stored.offset), 41)
 
       const commit = UpdateConsumerOffset.request({ consumerGroup: group, ...queue, commitOffset: 3 })
@@ -107,8 +111,7 @@ describe("answers for consumers", () => {
       assert.strictEqual((yield* answered(sendBack.lost, back)).code, 0)
 
       const list = GetConsumerListByGroup.request({ consumerGroup: group })
-      const named = GetConsumerListByGroup.decodeResponse(yield* answered(members(group, "a", "b"), list))
-      if (named instanceof DecodeError) return assert.fail(named.message)
+      const named = read(GetConsumerListByGroup.decodeResponse(yield* answered(members(group, "a", "b"), list)))
       assert.deepStrictEqual(named.consumerIdList, ["a", "b"])
       assert.deepInclude(yield* answered(members(group), list), {
         code: 1,
