@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import * as ForeignText from "../message/ForeignText.ts"
 import { ILL_FORMED } from "../message/WellFormed.ts"
 import {
   AddressRefused,
@@ -43,7 +44,7 @@ export class InvalidMessageId extends Schema.TaggedError<InvalidMessageId>()("In
   msgId: Schema.String
 }) {
   override get message() {
-    return `"${this.msgId}" is no offset message id: those are 32 or 56 hexadecimal digits, and a send's result has them as offsetMsgId.`
+    return `"${ForeignText.clean(this.msgId)}" is no offset message id: those are 32 or 56 hexadecimal digits, and a send's result has them as offsetMsgId.`
   }
 }
 
@@ -116,7 +117,7 @@ export class MessageNotFound extends Schema.TaggedError<MessageNotFound>()("Mess
   brokers: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `No message of topic "${this.topic}" has the id ${this.msgId}; asked: ${this.brokers.join(", ")}. A message just sent is indexed within a second.`
+    return `No message of topic "${this.topic}" has the id ${ForeignText.clean(this.msgId)}; asked: ${this.brokers.join(", ")}. A message just sent is indexed within a second.`
   }
 }
 

@@ -50,7 +50,7 @@ export interface ConsumerState {
   readonly serviceState: ServiceState
   /** The steps of its start, in the order in which they ended. */
   readonly steps: ReadonlyArray<StepRecord>
-  /** The client ids of the group's members, sorted, by the last answer of a broker. */
+  /** The client ids of the group's members, sorted, by the last answer of a broker, made printable. */
   readonly members: ReadonlyArray<string>
   /** The queues that it owns, sorted. */
   readonly queues: ReadonlyArray<QueueState>

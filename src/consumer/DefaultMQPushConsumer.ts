@@ -4,6 +4,7 @@ import { MQClientManager } from "../client/MQClientManager.ts"
 import { accept, type Resolution } from "../client/options/OptionTable.ts"
 import * as ServiceLife from "../client/ServiceLife.ts"
 import type { ServiceState } from "../client/ServiceState.ts"
+import * as ForeignText from "../message/ForeignText.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import type * as ConsumerConfig from "./ConsumerConfig.ts"
 import * as Counters from "./ConsumerCounters.ts"
@@ -188,7 +189,7 @@ const make = Effect.fnUntraced(function* <E, R>(
       consumerGroup,
       serviceState,
       steps: life.steps(),
-      members: parts?.run.members() ?? [],
+      members: parts?.run.members().map((member) => ForeignText.clean(member)) ?? [],
       queues: (parts?.run.owned() ?? []).map(viewOf),
       running: parts?.consumption.running() ?? 0,
       concurrency: parts?.consumption.concurrency() ?? config.consumeThreadMin,

@@ -8,7 +8,7 @@ import { MessageConst } from "../../protocol/MessageProperties.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting, UsageError } from "../Failure.ts"
 import { type Palette, palette, Screen } from "../Screen.ts"
-import { count, json, moment, printable } from "../Text.ts"
+import { count, excerpt, json, moment, printable } from "../Text.ts"
 
 /** Where to begin in each queue: at the oldest message, at an offset, or so that the newest messages come. */
 export type PeekFrom = "earliest" | "latest" | number
@@ -127,10 +127,10 @@ export const toLine = ({ message, queue }: ReadMessage, colors: Palette): string
   const { keys, tags } = message
   const text = printable(encoding === "utf8" ? body.slice(0, SHOWN) : `base64 ${body.slice(0, SHOWN)}`)
   return [
-    colors.accent(printable(`${queue.brokerName}:${message.queueId}:${message.queueOffset}`)),
+    colors.accent(excerpt(`${queue.brokerName}:${message.queueId}:${message.queueOffset}`, SHOWN)),
     colors.dim(moment(message.bornTimestamp)),
-    ...(tags === undefined ? [] : [colors.good(printable(tags))]),
-    ...(keys.length === 0 ? [] : [colors.warn(printable(keys.join(" ")))]),
+    ...(tags === undefined ? [] : [colors.good(excerpt(tags, SHOWN))]),
+    ...(keys.length === 0 ? [] : [colors.warn(excerpt(keys.join(" "), SHOWN))]),
     `${text}${body.length > SHOWN ? colors.dim(` ... (${count(message.body.length, "byte")})`) : ""}`
   ].join("  ")
 }
