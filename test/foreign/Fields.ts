@@ -94,7 +94,7 @@ const inJson = (
     )
   }
   if (value === null) return value
-  return visit(path, String(value)) ?? value
+  return visit(path, typeof value === "string" ? value : stringify(value)) ?? value
 }
 
 const decoder = new TextDecoder()

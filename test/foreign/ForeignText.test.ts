@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Layer, Logger, References } from "effect"
 import { inspect } from "node:util"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
-import { explain } from "../../src/explain/Explain.ts"
+import { type AnyError, explain, explainers } from "../../src/explain/Explain.ts"
 import * as ForeignText from "../../src/message/ForeignText.ts"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { rawClient } from "../embedded/support.ts"
@@ -49,6 +49,11 @@ const textsOf = (value: unknown, path: string, seen: Set<unknown>): ReadonlyArra
   return [...own, ...parts.flatMap((part, i) => textsOf(part, `${path}.${names[i] ?? ""}`, seen))]
 }
 
+const outer: ReadonlySet<unknown> = new Set(["StartError", "SendError", "RecallError", "AdminError"])
+
+const isExplained = (error: unknown): error is AnyError =>
+  error instanceof Error && "_tag" in error && (outer.has(error._tag) || Object.hasOwn(explainers, String(error._tag)))
+
 /** Runs a scenario, and gives what it found to be unfit, and which texts servers sent. */
 const examine = Effect.fnUntraced(function* (scenario: Scenario, planting: Planting) {
   const found: Array<string> = []
@@ -70,8 +75,8 @@ const examine = Effect.fnUntraced(function* (scenario: Scenario, planting: Plant
       for (const [path, text] of textsOf(error, what, new Set())) check(path, text)
       check(`${what} as a text`, String(error))
       for (const line of inspect(error, { depth: 12 }).split("\n")) check(`${what} inspected`, line)
-      if (error instanceof Error && "_tag" in error) {
-        for (const [path, text] of textsOf(explain(error as never), `${what} explained`, new Set())) check(path, text)
+      if (isExplained(error)) {
+        for (const [path, text] of textsOf(explain(error), `${what} explained`, new Set())) check(path, text)
       }
     },
     state: (what, state) => {
@@ -111,7 +116,7 @@ const examine = Effect.fnUntraced(function* (scenario: Scenario, planting: Plant
 })
 
 /** What stands in the same modules and is sent by clients only. */
-const onlySent = ["group"]
+const onlySent = ["group", "jstack", "userConsumerInfo"]
 
 const nothing: Planting["change"] = (text) => text
 

@@ -66,11 +66,11 @@ const withHeader = (text: string): Uint8Array => {
   return Buffer.concat([start, header])
 }
 
-const planting = (stream: ByteStream, planting: Planting): ByteStream => {
+const through = (stream: ByteStream, planting: Planting): ByteStream => {
   const asked = new Map<number, string>()
   const sent = FrameCutter.make()
   const received = FrameCutter.make()
-  const through = (piece: FrameCutter.PassingFrame | Uint8Array): Uint8Array => {
+  const pass = (piece: FrameCutter.PassingFrame | Uint8Array): Uint8Array => {
     if (!("bytes" in piece)) return piece
     const { bytes, command: sentCommand } = piece
     if (sentCommand === undefined) return bytes
@@ -97,7 +97,7 @@ const planting = (stream: ByteStream, planting: Planting): ByteStream => {
       return stream.write(chunk)
     },
     pull: Effect.repeat(
-      Effect.map(stream.pull, (chunks) => chunks.flatMap((chunk) => received.push(chunk)).map(through)),
+      Effect.map(stream.pull, (chunks) => chunks.flatMap((chunk) => received.push(chunk)).map(pass)),
       { until: (chunks) => chunks.length > 0 }
     )
   }
@@ -110,7 +110,7 @@ export const layer = (what: Planting) =>
     Effect.map(Wire, (wire) =>
       Wire.of({
         ...wire,
-        connect: (address, options) => Effect.map(wire.connect(address, options), (stream) => planting(stream, what))
+        connect: (address, options) => Effect.map(wire.connect(address, options), (stream) => through(stream, what))
       })
     )
   )

@@ -187,6 +187,9 @@ const commands: Readonly<
   "message query": () => ["message", "query", "--topic", "orders", "--key", "key"]
 }
 
+const make = (body: string, more: Partial<Message.MessageInput> = {}) =>
+  Message.make({ topic: "orders", body, keys: ["key"], ...more })
+
 const sends: Scenario = {
   name: "producer: sends",
   run: Effect.fnUntraced(function* (shown) {
@@ -196,8 +199,6 @@ const sends: Scenario = {
       readiness: "lazy",
       retryTimesWhenSendFailed: 1
     })
-    const make = (body: string, more: Partial<Message.MessageInput> = {}) =>
-      Message.make({ topic: "orders", body, ...more })
     yield* attempt(shown, "start", producer.start)
     yield* attempt(shown, "send", producer.send(make("one", { tags: "t" })))
     yield* attempt(shown, "one-way", producer.sendOneway(make("one-way")))
@@ -240,7 +241,6 @@ const transactions: Scenario = {
         body.length > 4 ? Effect.die(new Error("the check failed")) : Effect.succeed("COMMIT_MESSAGE")
     })
     yield* attempt(shown, "start", producer.start)
-    const make = (body: string) => Message.make({ topic: "orders", body, keys: ["key"] })
     yield* attempt(shown, "commit", producer.transaction(make("commits"), Effect.void))
     for (const body of ["asked", "is asked"]) {
       yield* attempt(shown, "left open", producer.transaction(make(body), Effect.void, { stateOf: () => "UNKNOW" }))
