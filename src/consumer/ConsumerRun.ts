@@ -71,6 +71,8 @@ export interface RunOptions {
   readonly givenBack: (queue?: OwnedQueue) => Effect.Effect<void>
   /** Notes that something is wrong, under a key, or that it is not any more. */
   readonly problem: (key: string, text: string | undefined) => Effect.Effect<void>
+  /** The members of the group are others than before. */
+  readonly membersChanged: () => void
   /** Something that is seen from outside has changed. */
   readonly changed: Effect.Effect<void>
 }
@@ -489,7 +491,9 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     const isMissing = named !== undefined && !named.includes(instance.clientId)
     const present = isMissing ? yield* Effect.andThen(instance.heartbeat.sendHeartbeatToAllBroker, ask) : named
     if (present === undefined) return undefined
+    const same = present.length === members.length && present.every((member, index) => member === members[index])
     members = present
+    if (!same) options.membersChanged()
     yield* problem(
       `member ${topic}`,
       present.includes(instance.clientId)

@@ -196,6 +196,7 @@ const make = Effect.fnUntraced(function* <E, R>(
       suspended,
       counters: { ...(parts?.counters ?? Counters.make()) },
       problems: parts?.problems() ?? [],
+      comparisonRefused: parts?.comparisonRefused(),
       lastDrain,
       instance: serviceState === "RUNNING" && parts !== undefined ? yield* parts.instance.state : undefined
     }

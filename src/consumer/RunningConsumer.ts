@@ -22,9 +22,11 @@ import * as Runs from "./ConsumerRun.ts"
 import type { ConsumerProblem } from "./ConsumerState.ts"
 import type { MessageListener } from "./MessageListener.ts"
 import * as RemoteOffsetStore from "./offset/RemoteOffsetStore.ts"
+import { addressesOf } from "./rebalance/Members.ts"
 import * as AllocateStrategy from "./rebalance/AllocateStrategy.ts"
 import * as ReconsumePolicy from "./ReconsumePolicy.ts"
 import * as Subscription from "./subscription/Subscription.ts"
+import * as SubscriptionCheck from "./subscription/SubscriptionCheck.ts"
 import * as RunningInfo from "./telemetry/RunningInfo.ts"
 
 /** What a consumer holds while it runs. */
@@ -37,6 +39,8 @@ export interface Running {
   readonly problems: () => ReadonlyArray<ConsumerProblem>
   /** How many messages are being given back. */
   readonly sendingBack: () => number
+  /** Why the members' subscriptions are not compared; undefined when they are. */
+  readonly comparisonRefused: () => string | undefined
 }
 
 /** What a consumer is made of before it has acquired anything. */
@@ -151,7 +155,18 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
       now
     })
   )
-  const run = yield* Runs.make({
+  const comparison = yield* SubscriptionCheck.make({
+    instance,
+    group,
+    subscriptions: () => subscriptions.values(),
+    members: () => run.members(),
+    brokers: () => {
+      const routes = [...subscriptions.keys()].flatMap((topic) => instance.routes.topicRouteTable.get(topic) ?? [])
+      return [...new Set(routes.flatMap(({ data }) => addressesOf(instance, data)))]
+    },
+    tell: (text) => problem("subscriptions", text)
+  })
+  const run: Runs.ConsumerRun = yield* Runs.make({
     config: {
       group,
       strategy: config.allocateMessageQueueStrategy ?? AllocateStrategy.averagely,
@@ -187,6 +202,7 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
       ),
     givenBack: sendBack.awaitIdle,
     problem,
+    membersChanged: comparison.membersChanged,
     changed: notify
   })
 
@@ -264,7 +280,8 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
     consumption,
     counters,
     problems: () => [...problems.values()],
-    sendingBack: sendBack.underWay
+    sendingBack: sendBack.underWay,
+    comparisonRefused: comparison.refused
   }
 })
 
