@@ -1,6 +1,7 @@
 import { Clock, Deferred, Effect, Fiber, FiberMap, Queue, Random, Semaphore } from "effect"
 import type { ApiError, RouteUnavailable } from "../client/ClientError.ts"
 import type { PublishedRoute } from "../client/ClientMembers.ts"
+import * as LogLimit from "../client/LogLimit.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import * as ForeignText from "../message/ForeignText.ts"
 import { isRetryTopic, RETRY_GROUP_TOPIC_PREFIX } from "../message/MixAll.ts"
@@ -98,11 +99,17 @@ const OTHERS_ROUND_MILLIS = 1_000
 const HANDOVER_MARGIN_MILLIS = 100
 /** A pull that is older than this does not come any more: the queue is given up and taken again, as in Java. */
 const PULL_MAX_IDLE_MILLIS = 120_000
+/** The pause before an offset is believed that moved again within so many milliseconds; it doubles up to the third one. */
+const MOVE_PAUSE_MILLIS = 1_000
+const MOVED_AGAIN_MILLIS = 120_000
+const MAX_MOVE_PAUSE_MILLIS = 30_000
 /** The pause after a start offset that could not be read; it doubles up to the second one. */
 const LOCATE_PAUSE_MILLIS = 1_000
 const MAX_LOCATE_PAUSE_MILLIS = 30_000
 /** Milliseconds that the last writes of positions may take when the consumer closes. */
 const LAST_PERSIST_MILLIS = 5_000
+/** How many bodies of all queues are unpacked at once. */
+const UNPACKED_AT_ONCE = 4
 /** How many positions are written to one broker at once. */
 const PERSISTS_AT_ONCE = 16
 
@@ -156,6 +163,10 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   const topicStats = new Map<string, TopicStats>()
   /** By queue, what makes its writes wait for each other. */
   const persisting = new Map<string, Semaphore.Semaphore>()
+  /** By queue, how often in a row its broker had another offset, and when it last had. */
+  const moves = new Map<string, { readonly count: number; readonly at: number }>()
+  const moveLog = LogLimit.make()
+  const unpacking = Semaphore.makeUnsafe(UNPACKED_AT_ONCE)
   let members: ReadonlyArray<string> = []
   let generation = 0
   let suspended = false
@@ -327,6 +338,23 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
         )
       )
 
+  /**
+   * {@link handOver} when there is room: an answer is as long as was asked for, but a kilobyte of it may become 32 MiB. Few
+   * at once, so that no more than these come beyond what all queues together may have.
+   */
+  const handOverWithRoom = (queue: OwnedQueue, message: MessageExt): Effect.Effect<void> =>
+    unpacking
+      .withPermits(1)(
+        Effect.suspend(() => (room(queue) > 0 ? Effect.as(handOver(queue, message), true) : Effect.succeed(false)))
+      )
+      .pipe(
+        Effect.flatMap((done) =>
+          done || queue.dropped || queue.revoking
+            ? Effect.void
+            : Effect.andThen(awaitRoom(queue), handOverWithRoom(queue, message))
+        )
+      )
+
   const found = Effect.fnUntraced(function* (
     queue: OwnedQueue,
     { nextBeginOffset }: PullPosition,
@@ -341,7 +369,11 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       )
     } else {
       // One after the other: the offsets of a queue are taken over in their order.
-      for (const message of messages) yield* handOver(queue, message)
+      for (const message of messages) {
+        yield* (message.sysFlag & SysFlag.COMPRESSED) === 0
+          ? handOver(queue, message)
+          : handOverWithRoom(queue, message)
+      }
     }
     // What the broker or the filter passed over is finished with what was before it.
     queue.reach(nextBeginOffset)
@@ -365,13 +397,22 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     moved: (queue, position) =>
       Effect.suspend(() => {
         const from = queue.nextOffset
-        const to = position.nextBeginOffset
+        const to = Math.max(0, position.nextBeginOffset)
         const key = keyOf(queue)
+        const last = moves.get(key)
+        const count = last !== undefined && now() - last.at < MOVED_AGAIN_MILLIS ? last.count + 1 : 0
+        moves.set(key, { count, at: now() })
+        // A broker that moves an offset time after time must not decide how often it is asked.
+        const pause = count === 0 ? 0 : Math.min(MAX_MOVE_PAUSE_MILLIS, MOVE_PAUSE_MILLIS * 2 ** Math.min(count - 1, 5))
+        if (pause > 0) queue.phase = "waiting"
         const text = `offset ${from} of queue ${key} is not there; group ${group} reads on at ${to} (${position.minOffset} to ${position.maxOffset})`
-        return Effect.logWarning(text).pipe(
-          Effect.andThen(to < from ? problem(`moved ${key}`, `${text}: the broker has lost messages`) : Effect.void),
-          Effect.andThen(ask((done) => ({ _tag: "Retake", queue, offset: to, done })))
-        )
+        return moveLog
+          .warn(text)
+          .pipe(
+            Effect.andThen(to < from ? problem(`moved ${key}`, `${text}: the broker has lost messages`) : Effect.void),
+            Effect.andThen(Effect.sleep(pause)),
+            Effect.andThen(ask((done) => ({ _tag: "Retake", queue, offset: to, done })))
+          )
       }),
     introduce: instance.heartbeat.sendHeartbeatToAllBroker,
     tell: (queue, error) => {
@@ -473,6 +514,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
         yield* persistOne(queue)
         forget(queue)
         consumption.interrupt(queue)
+        moves.delete(key)
         for (const problemKey of ["persist", "locate", "pull", "moved"])
           yield* problem(`${problemKey} ${key}`, undefined)
       })
