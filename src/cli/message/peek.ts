@@ -3,6 +3,7 @@ import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { type QueueRange, type ReadMessage, readInOrder } from "../../admin/QueueReader.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
+import * as NameList from "../../message/NameList.ts"
 import { compressionOf } from "../../protocol/Compression.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
@@ -45,7 +46,7 @@ export const read = Effect.fnUntraced(function* <E, R>(
   if (queues.length === 0 && input.queue !== undefined) {
     yield* new UsageError({
       problem: `Topic "${input.topic}" has no readable queue ${input.queue}.`,
-      remedy: `It has ${all.map((q) => `${q.brokerName}:${q.queueId}`).join(", ")}.`
+      remedy: `It has ${NameList.text(all.map((q) => `${q.brokerName}:${q.queueId}`))}.`
     })
   }
   const { offset } = input
