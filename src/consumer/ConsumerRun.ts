@@ -12,7 +12,8 @@ import * as RouteQueues from "../client/RouteQueues.ts"
 import type { SubscriptionData } from "../protocol/HeartbeatData.ts"
 import type { PullPosition } from "../client/PullOutcome.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
-import type { Consumption, Received } from "./consume/Consumption.ts"
+import type { Consumption } from "./consume/Consumption.ts"
+import type { Received } from "./consume/Settle.ts"
 import type { ConsumerCounters } from "./ConsumerCounters.ts"
 import type { OffsetStore } from "./offset/OffsetStore.ts"
 import * as StartOffset from "./offset/StartOffset.ts"
@@ -66,6 +67,8 @@ export interface RunOptions {
   readonly counters: ConsumerCounters
   /** What is subscribed to, by topic, the group's retry topic included. */
   readonly subscriptions: () => ReadonlyMap<string, SubscriptionData>
+  /** Whether the user has paused a queue or its topic. */
+  readonly isPaused: (queue: MessageQueue.MessageQueue) => boolean
   /** Gives a message back that cannot be handed to a handler: its body cannot be unpacked. */
   readonly unreadable: (received: Received, error: Error) => Effect.Effect<void>
   /** Waits until no message of the queue is being given back; none at all when absent. */
@@ -81,6 +84,12 @@ export interface RunOptions {
 /** What may be asked of the one fiber that owns the table of queues. */
 type Command =
   | { readonly _tag: "Rebalance"; readonly done: Deferred.Deferred<void> }
+  | {
+      readonly _tag: "Repull"
+      readonly topics: ReadonlySet<string>
+      readonly meanwhile: Effect.Effect<void>
+      readonly done: Deferred.Deferred<void>
+    }
   | { readonly _tag: "Close"; readonly drainMillis: number; readonly done: Deferred.Deferred<DrainReport> }
   | {
       readonly _tag: "Retake"
@@ -117,6 +126,11 @@ const PERSISTS_AT_ONCE = 16
 export interface ConsumerRun {
   /** One round of rebalance; ends when the queues are taken and given up, not when their hand-over has ended. */
   readonly rebalance: Effect.Effect<void>
+  /**
+   * Ends the pulls of topics, does something, and pulls them anew: what is asked for there has another filter then. An answer
+   * to a pull that asked by the old one would be filtered by it here, and passed over for good.
+   */
+  readonly repull: (topics: ReadonlySet<string>, meanwhile: Effect.Effect<void>) => Effect.Effect<void>
   /** Waits until it is known of every owned queue where it begins, or that this cannot be read now. */
   readonly awaitLocated: Effect.Effect<void>
   /** Writes the positions that have moved since they were last written. */
@@ -131,8 +145,8 @@ export interface ConsumerRun {
   readonly stats: (topic: string) => TopicStats
   /** What all queues have cached. */
   readonly totals: Readonly<CacheTotals>
-  /** Pauses queues, or whole topics, or lets them go on. */
-  readonly pause: (which: (queue: MessageQueue.MessageQueue) => boolean, paused: boolean) => void
+  /** Lets the loops look again whether there is room: more is wanted, or a queue is paused no more. */
+  readonly lookForRoom: () => void
   /** Lets no pull and no handler begin, or lets them begin again. */
   readonly suspend: (suspended: boolean) => void
   /** Waits until the owned queues have been processed up to where they end now. */
@@ -223,7 +237,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   }
 
   const room = (queue: OwnedQueue): number => {
-    if (queue.paused || suspended || queue.revoking) {
+    if (suspended || queue.revoking || options.isPaused(queue.messageQueue)) {
       queue.phase = queue.revoking ? "revoking" : "suspended"
       return 0
     }
@@ -235,6 +249,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     )
     if (
       left <= 0 ||
+      !consumption.wants(queue) ||
       queue.cachedBytes >= config.pullThresholdBytesForQueue ||
       totals.bytes >= config.pullThresholdBytesForAll ||
       queue.span >= config.consumeConcurrentlyMaxSpan
@@ -247,7 +262,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
 
   const awaitRoom = (queue: OwnedQueue) =>
     Effect.callback<void>((resume) => {
-      if (queue.dropped || (!queue.paused && !suspended && room(queue) > 0)) return resume(Effect.void)
+      if (queue.dropped || room(queue) > 0) return resume(Effect.void)
       const wake = () => resume(Effect.void)
       const wakes = parked.get(queue) ?? new Set()
       parked.set(queue, wakes.add(wake))
@@ -652,9 +667,27 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       )
     })
 
+  const repull = Effect.fnUntraced(function* (topics: ReadonlySet<string>, meanwhile: Effect.Effect<void>) {
+    const queues = [...table.values()].filter(
+      (queue) => topics.has(queue.messageQueue.topic) && queue.consumeOffset !== undefined
+    )
+    yield* Effect.forEach(queues, (queue) => instance.pullMessageService.stop(loopKey(queue)), { discard: true })
+    yield* meanwhile
+    yield* Effect.forEach(
+      queues,
+      (queue) => instance.pullMessageService.start(loopKey(queue), PullLoop.run(pullContext, queue)),
+      { discard: true }
+    )
+  })
+
   const execute = (command: Command): Effect.Effect<unknown> => {
     if (command._tag === "Close") return Deferred.completeWith(command.done, close(command.drainMillis))
-    const work = command._tag === "Rebalance" ? rebalance : retake(command.queue, command.offset)
+    const work =
+      command._tag === "Rebalance"
+        ? rebalance
+        : command._tag === "Repull"
+          ? repull(command.topics, command.meanwhile)
+          : retake(command.queue, command.offset)
     return Effect.flatMap(Effect.exit(work), (exit) => Deferred.done(command.done, exit))
   }
 
@@ -708,6 +741,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
 
   const self: ConsumerRun = {
     rebalance: ask((done) => ({ _tag: "Rebalance", done })),
+    repull: (topics, meanwhile) => ask((done) => ({ _tag: "Repull", topics, meanwhile, done })),
     awaitLocated: Effect.suspend(() =>
       Effect.forEach([...located.values()], (one) => Deferred.await(one), { concurrency: "unbounded", discard: true })
     ),
@@ -717,10 +751,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     members: () => members,
     stats,
     totals,
-    pause: (which, paused) => {
-      for (const queue of table.values()) if (which(queue.messageQueue)) queue.paused = paused
-      unpark()
-    },
+    lookForRoom: () => unpark(),
     suspend: (value) => {
       suspended = value
       consumption.suspend(value)

@@ -7,7 +7,7 @@ import type { ConsumerCounters } from "../ConsumerCounters.ts"
 import { levelOf } from "../ReconsumePolicy.ts"
 import type { ProcessQueue } from "../queue/ProcessQueue.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
-import type { GiveBack, Received } from "./Consumption.ts"
+import type { GiveBack, Received } from "./Settle.ts"
 
 /** Milliseconds that a broker may take to take a message back, as in Java. */
 const TIMEOUT_MILLIS = 5_000
