@@ -42,6 +42,10 @@ export interface InstanceOptions {
   readonly heartbeatBrokerInterval?: Duration.Input | undefined
   /** Time between offset commits of consumers; default 5 seconds (Java `persistConsumerOffsetInterval`). */
   readonly persistConsumerOffsetInterval?: Duration.Input | undefined
+  /** Time from the start to the first offset commit of timer 4; default 10 seconds, as in Java, which has no option for it. */
+  readonly persistConsumerOffsetInitialDelay?: Duration.Input | undefined
+  /** Time from the start until timer 5 first fits the number of handlers to the backlog; default 1 minute, as in Java, which has no option for it. */
+  readonly adjustThreadPoolInitialDelay?: Duration.Input | undefined
   /** How long a request to a name server, a heartbeat and the like may take; default 3 seconds (Java `mqClientApiTimeout`). */
   readonly mqClientApiTimeout?: Duration.Input | undefined
   /**
@@ -138,6 +142,18 @@ const instanceTable = {
     java: "the same",
     default: 5_000,
     least: 1
+  }),
+  persistConsumerOffsetInitialDelay: Kinds.time({
+    name: "persist-consumer-offset-initial-delay",
+    java: "none, 10 seconds",
+    default: 10_000,
+    least: 0
+  }),
+  adjustThreadPoolInitialDelay: Kinds.time({
+    name: "adjust-thread-pool-initial-delay",
+    java: "none, 1 minute",
+    default: 60_000,
+    least: 0
   }),
   mqClientApiTimeout: Kinds.time({ name: "mq-client-api-timeout", java: "the same", default: 3_000, least: 1 }),
   createTopicKey: Kinds.text({

@@ -7,9 +7,9 @@ import type { NameServer } from "./NameServer.ts"
 import * as Timers from "./Timers.ts"
 import type { TopicRoute } from "./TopicRoute.ts"
 
-/** Timer 1's and timer 5's times, which Java does not let be configured, in milliseconds. */
+/** Timer 1's times and timer 5's period, which cannot be configured, in milliseconds; as in Java. */
 const FETCH_NAME_SERVER = { initialDelayMillis: 10_000, periodMillis: 120_000 }
-const ADJUST_THREAD_POOL = { initialDelayMillis: 60_000, periodMillis: 60_000 }
+const ADJUST_THREAD_POOL_MILLIS = 60_000
 
 /** What the timers of an instance work on. */
 export interface TimerTargets {
@@ -45,7 +45,7 @@ export const start = Effect.fnUntraced(function* (targets: TimerTargets, changed
 
   return yield* Effect.gen(function* () {
     const persists = yield* consumerTasks("persistConsumerOffset", config.persistConsumerOffsetInterval)
-    const adjusts = yield* consumerTasks("adjustThreadPool", ADJUST_THREAD_POOL.periodMillis)
+    const adjusts = yield* consumerTasks("adjustThreadPool", ADJUST_THREAD_POOL_MILLIS)
     yield* Timers.start(
       [
         {
@@ -74,12 +74,19 @@ export const start = Effect.fnUntraced(function* (targets: TimerTargets, changed
         {
           number: 4,
           name: "persistAllConsumerOffset",
-          initialDelayMillis: 10_000,
+          initialDelayMillis: config.persistConsumerOffsetInitialDelay,
           periodMillis: config.persistConsumerOffsetInterval,
           active: true,
           run: persists.startAll
         },
-        { number: 5, name: "adjustThreadPool", ...ADJUST_THREAD_POOL, active: true, run: adjusts.startAll }
+        {
+          number: 5,
+          name: "adjustThreadPool",
+          initialDelayMillis: config.adjustThreadPoolInitialDelay,
+          periodMillis: ADJUST_THREAD_POOL_MILLIS,
+          active: true,
+          run: adjusts.startAll
+        }
       ],
       (timer) => {
         states.set(timer.number, timer)

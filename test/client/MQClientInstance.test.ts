@@ -66,6 +66,25 @@ describe("MQClientInstance", () => {
     }).pipe(onMemory())
   )
 
+  it.effect("begins timers 4 and 5 when the options say so, and goes on in their periods", () =>
+    Effect.gen(function* () {
+      const client = yield* instance({
+        persistConsumerOffsetInitialDelay: "2 seconds",
+        adjustThreadPoolInitialDelay: 1_000
+      })
+      for (const [millis, runs] of [
+        [999, [0, 0]],
+        [1, [0, 1]],
+        [1_000, [1, 1]],
+        [5_000, [2, 1]],
+        [54_000, [12, 2]]
+      ] as const) {
+        yield* TestClock.adjust(millis)
+        assert.deepStrictEqual((yield* runsOf(client)).slice(3), [...runs])
+      }
+    }).pipe(onMemory())
+  )
+
   it.effect("and timer 1 30 times where a resolver gives them", () =>
     Effect.gen(function* () {
       const cluster = yield* EmbeddedCluster

@@ -5,9 +5,7 @@ import { MASTER_ID } from "../../message/MixAll.ts"
 import * as ConsumerSendMsgBack from "../../protocol/request/ConsumerSendMsgBack.ts"
 import type { ConsumerCounters } from "../ConsumerCounters.ts"
 import { levelOf } from "../ReconsumePolicy.ts"
-import type { ProcessQueue } from "../queue/ProcessQueue.ts"
-import type { ReceivedMessage } from "../ReceivedMessage.ts"
-import type { GiveBack, Received } from "./Settle.ts"
+import type { GiveBack, Received } from "./Consumption.ts"
 
 /** Milliseconds that a broker may take to take a message back, as in Java. */
 const TIMEOUT_MILLIS = 5_000
@@ -36,8 +34,6 @@ export interface SendBack {
   readonly giveBack: (received: Received, to: GiveBack) => void
   /** How many messages are being given back, those that wait for the next try included. */
   readonly underWay: () => number
-  /** Waits until no message of the queue is being given back; none at all when absent. */
-  readonly awaitIdle: (queue?: ProcessQueue<ReceivedMessage>) => Effect.Effect<void>
 }
 
 /** Java's limit where none is set. */
@@ -58,8 +54,7 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
   const { api, routes } = instance
   const permits = yield* Semaphore.make(AT_ONCE)
   const run = yield* FiberSet.makeRuntime()
-  const underWay = new Set<Received>()
-  const waiters = new Set<() => void>()
+  let underWay = 0
 
   /** Asks the master of the message's broker, by the route as it is now: the address in the message may be of yesterday. */
   const ask = ({ message }: Received, to: GiveBack) =>
@@ -116,31 +111,17 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
       ),
       Effect.ensuring(
         Effect.sync(() => {
-          underWay.delete(received)
-          if (waiters.size > 0) for (const check of waiters) check()
+          underWay--
         })
       )
     )
 
   const self: SendBack = {
     giveBack: (received, to) => {
-      underWay.add(received)
+      underWay++
       run(until(received, to))
     },
-    underWay: () => underWay.size,
-    awaitIdle: (queue) =>
-      Effect.callback<void>((resume) => {
-        const check = () => {
-          for (const one of underWay) if (queue === undefined || one.queue === queue) return
-          waiters.delete(check)
-          resume(Effect.void)
-        }
-        waiters.add(check)
-        check()
-        return Effect.sync(() => {
-          waiters.delete(check)
-        })
-      })
+    underWay: () => underWay
   }
   return self
 })

@@ -99,8 +99,8 @@ export const make = Effect.fnUntraced(function* <A, E, R>(options: WorkersOption
     }
   }
 
-  /** Whoever waits for idle handlers goes on at once, and has to find what the last of them did. */
-  const tellIdle = () => {
+  const idle = (worker: Worker<A>) => {
+    worker.job = undefined
     if (waiters.size > 0) for (const check of waiters) check()
   }
 
@@ -115,17 +115,15 @@ export const make = Effect.fnUntraced(function* <A, E, R>(options: WorkersOption
   const finish = (worker: Worker<A>) => {
     const { job } = worker
     if (job === undefined) return
-    worker.job = undefined
+    idle(worker)
     done(job, worker.since)
-    tellIdle()
   }
 
   const settle = (worker: Worker<A>, cause: Cause.Cause<E>) => {
     const { job } = worker
     if (job === undefined) return
-    worker.job = undefined
+    idle(worker)
     failed(job, cause, worker.since)
-    tellIdle()
   }
 
   const isUsed = ({ scope }: Worker<A>) => scope.state._tag === "Open"
