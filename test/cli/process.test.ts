@@ -206,7 +206,7 @@ describe("the program", () => {
   )
 
   it(
-    "npm start ends with 0, having sent, compared and released everything",
+    "npm start ends with 0, having sent, consumed, compared and released everything",
     async () => {
       const child = start([Path.join(root, "src", "cli", "demo", "demo.ts")])
       child.stdin.end()
@@ -216,7 +216,7 @@ describe("the program", () => {
       assert.match(out, /10,000 of 10,000 equal in body, ids and offset/)
       assert.match(
         out.trimEnd().split("\n").at(-1) ?? "",
-        /^ok 10,000 messages sent, read back and equal; nothing is left/
+        /^ok 10,000 messages sent, consumed and equal; nothing is left/
       )
       const cannot = await ended(
         start([Path.join(root, "src", "cli", "demo", "demo.ts")], { NAMESRV_ADDR: "127.0.0.1:1" })

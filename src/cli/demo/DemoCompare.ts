@@ -1,7 +1,5 @@
-import { Effect } from "effect"
-import type { MQAdminShape } from "../../admin/MQAdmin.ts"
-import type { MessageExt } from "../../message/MessageExt.ts"
-import type { MessageQueue } from "../../message/MessageQueue.ts"
+import type { ReceivedMessage } from "../../consumer/ReceivedMessage.ts"
+import * as MessageQueue from "../../message/MessageQueue.ts"
 import type { SendResult } from "../../message/SendResult.ts"
 
 /** A message that was sent, with what the broker answered. */
@@ -10,91 +8,106 @@ export interface SentMessage {
   readonly result: SendResult
 }
 
-/** What became of the messages of one queue. */
+/** A message that a member of the group has consumed. */
+export interface ConsumedMessage {
+  /** The member's number, 1 or 2. */
+  readonly member: number
+  readonly message: ReceivedMessage
+}
+
+/** What became of the messages that were sent to one queue. */
 export interface QueueComparison {
-  readonly queue: MessageQueue
+  readonly queue: MessageQueue.MessageQueue
+  readonly sent: number
   readonly minOffset: number
-  /** The offset behind the last message. */
+  /** The offset of the last message. */
   readonly maxOffset: number
-  readonly read: number
   readonly equal: number
-  /** Copies that a repeated send left behind; they are no fault, a consumer knows them by their unique id. */
+  /** How many each member has consumed, by its number. */
+  readonly byMember: ReadonlyMap<number, number>
+}
+
+type Tally = { -readonly [K in keyof Omit<QueueComparison, "byMember">]: QueueComparison[K] } & {
+  readonly byMember: Map<number, number>
+}
+
+/** What was consumed against what was sent. */
+export interface Comparison {
+  readonly queues: ReadonlyArray<QueueComparison>
+  readonly equal: number
+  /** Consumed once more, or copies of a repeated send: a group may see a message twice, and knows it by its unique id. */
   readonly duplicates: number
   /** What is wrong, in words. */
   readonly problems: ReadonlyArray<string>
 }
 
-const key = (queue: MessageQueue, offset: number) => `${queue.brokerName}:${queue.queueId}:${offset}`
+const place = ({ brokerName, queueId }: MessageQueue.MessageQueue, offset: number) =>
+  `${brokerName}:${queueId}:${offset}`
 
-const difference = (message: MessageExt, sent: SentMessage): string | undefined => {
-  const { result } = sent
-  if (message.msgId !== result.msgId) return `has the id ${message.msgId}, sent was ${result.msgId}`
-  if (message.offsetMsgId !== result.offsetMsgId) {
+/** How a message differs from what was sent; one that came again lies in the retry queue and has another offset. */
+const difference = (message: ReceivedMessage, { body, result }: SentMessage): string | undefined => {
+  if (message.attempt === 1 && message.offsetMsgId !== result.offsetMsgId) {
     return `has the offset id ${message.offsetMsgId}, answered was ${result.offsetMsgId}`
   }
-  return Buffer.compare(message.body, sent.body) === 0 ? undefined : "has another body"
+  return Buffer.compare(message.body, body) === 0 ? undefined : "has another body"
 }
 
-/** Reads a queue from end to end and compares each message with what was sent to its place. */
-const compareQueue = Effect.fnUntraced(function* (
-  admin: MQAdminShape,
-  queue: MessageQueue,
-  sent: ReadonlyMap<string, SentMessage>,
-  ids: ReadonlySet<string>,
-  onRead: (messages: number) => void
-) {
-  const minOffset = yield* admin.minOffset(queue)
-  const maxOffset = yield* admin.maxOffset(queue)
+/** Whether a send that was repeated left it behind: the answer names another place. */
+const isCopy = (message: ReceivedMessage, { result }: SentMessage): boolean =>
+  message.attempt === 1 &&
+  (message.queueOffset !== result.queueOffset || !MessageQueue.equals(message.queue, result.queue))
+
+/** Compares bodies, ids and offsets of what was consumed with what was sent. */
+export const compare = (
+  sent: ReadonlyArray<SentMessage>,
+  consumed: ReadonlyArray<ConsumedMessage>,
+  topic: string
+): Comparison => {
+  const byId = new Map(sent.map((message) => [message.result.msgId, message]))
   const problems: Array<string> = []
+  const done = new Set<string>()
+  const queues = new Map<string, Tally>()
+  for (const { result } of sent) {
+    const key = MessageQueue.key(result.queue)
+    const known = queues.get(key)
+    if (known === undefined) {
+      const { queue, queueOffset } = result
+      queues.set(key, { queue, sent: 1, minOffset: queueOffset, maxOffset: queueOffset, equal: 0, byMember: new Map() })
+    } else {
+      known.sent++
+      known.minOffset = Math.min(known.minOffset, result.queueOffset)
+      known.maxOffset = Math.max(known.maxOffset, result.queueOffset)
+    }
+  }
   let equal = 0
   let duplicates = 0
-  let next = minOffset
-  while (next < maxOffset) {
-    const { messages, status } = yield* admin.pull(queue, next, 32)
-    if (messages.length === 0) {
-      problems.push(`${key(queue, next)} cannot be read: ${status}`)
-      break
+  for (const { member, message } of consumed) {
+    const expected = byId.get(message.msgId)
+    const where = place(message.queue, message.queueOffset)
+    if (expected === undefined || message.topic !== topic) {
+      problems.push(`${where} was never sent`)
+      continue
     }
-    for (const message of messages) {
-      const place = key(queue, message.queueOffset)
-      if (message.queueOffset !== next) problems.push(`${place} follows ${key(queue, next - 1)}`)
-      next = message.queueOffset + 1
-      const expected = sent.get(place)
-      if (expected !== undefined) {
-        const found = difference(message, expected)
-        if (found === undefined) equal++
-        else problems.push(`${place} ${found}`)
-      } else if (ids.has(message.msgId)) {
-        duplicates++
-      } else {
-        problems.push(`${place} was never sent`)
-      }
+    if (done.has(message.msgId) || isCopy(message, expected)) {
+      duplicates++
+      continue
     }
-    onRead(messages.length)
+    const found = difference(message, expected)
+    if (found !== undefined) {
+      problems.push(`${where} ${found}`)
+      continue
+    }
+    done.add(message.msgId)
+    equal++
+    const queue = queues.get(MessageQueue.key(expected.result.queue))
+    if (queue === undefined) continue
+    queue.equal++
+    queue.byMember.set(member, (queue.byMember.get(member) ?? 0) + 1)
   }
-  const comparison: QueueComparison = {
-    queue,
-    minOffset,
-    maxOffset,
-    read: next - minOffset,
+  return {
+    queues: [...queues.values()].toSorted((a, b) => MessageQueue.compare(a.queue, b.queue)),
     equal,
     duplicates,
     problems
   }
-  return comparison
-})
-
-/**
- * Reads a topic that held nothing before back from its queues, and compares bodies, ids and offsets with what was sent.
- */
-export const compare = Effect.fnUntraced(function* (
-  admin: MQAdminShape,
-  topic: string,
-  sent: ReadonlyArray<SentMessage>,
-  onRead: (messages: number) => void
-) {
-  const byPlace = new Map(sent.map((message) => [key(message.result.queue, message.result.queueOffset), message]))
-  const ids = new Set(sent.map(({ result }) => result.msgId))
-  const queues = yield* admin.fetchSubscribeMessageQueues(topic)
-  return yield* Effect.forEach(queues, (queue) => compareQueue(admin, queue, byPlace, ids, onRead), { concurrency: 4 })
-})
+}

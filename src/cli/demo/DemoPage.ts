@@ -1,6 +1,6 @@
 import { Clock, Console, Effect } from "effect"
-import { type Palette, palette, Screen } from "../Screen.ts"
-import { duration } from "../Text.ts"
+import { bar, type Palette, palette, Screen } from "../Screen.ts"
+import { duration, number } from "../Text.ts"
 import { monotonicMillis } from "../../transport/Deadline.ts"
 
 /** How the demo writes: headings, lines below them, facts in two columns. */
@@ -15,7 +15,11 @@ export interface Page {
   readonly timed: <A, E, R>(label: string, self: Effect.Effect<A, E, R>, note?: () => string) => Effect.Effect<A, E, R>
 }
 
-const LABEL_WIDTH = 42
+const LABEL_WIDTH = 46
+
+/** How far something has come, as a progress line of the terminal. */
+export const progress = (done: () => number, of: number, what: string) => (paint: Palette, columns: number) =>
+  `  ${paint.accent(bar(done() / of, Math.min(40, columns - 40)))} ${number(done())} ${what}`
 
 const line: Page["line"] = (text) => Console.log(`  ${text.trimEnd()}`)
 

@@ -1,18 +1,18 @@
 import { Config, Console, Context, Effect, Exit, Fiber, Layer, Metric, Option, Random, Scope, Stream } from "effect"
-import { make as makeAdmin, type MQAdminShape } from "../../admin/MQAdmin.ts"
+import { make as makeAdmin } from "../../admin/MQAdmin.ts"
 import { MQClientManager } from "../../client/MQClientManager.ts"
 import { StartObserver } from "../../client/StartStep.ts"
 import { EmbeddedCluster } from "../../embedded/EmbeddedCluster.ts"
 import * as Message from "../../message/Message.ts"
 import { DefaultMQProducer, type DefaultMQProducerShape } from "../../producer/DefaultMQProducer.ts"
-import { compare, type SentMessage } from "./DemoCompare.ts"
+import type { SentMessage } from "./DemoCompare.ts"
+import * as Group from "./DemoGroup.ts"
 import { holdings, leftovers, makeFiberCounter } from "./DemoLeftovers.ts"
 import * as Pages from "./DemoPage.ts"
-import type { Page } from "./DemoPage.ts"
+import { type Page, progress } from "./DemoPage.ts"
 import * as DemoSteps from "./DemoSteps.ts"
-import { queueRows, timerRows } from "./DemoTables.ts"
 import { CommandFailed, ExitCode, reporting } from "../Failure.ts"
-import { bar, type Palette, withProgress } from "../Screen.ts"
+import { withProgress } from "../Screen.ts"
 import { emptyStats, generatedBody, percentile, sendAll } from "../SendRun.ts"
 import { count, duration, number } from "../Text.ts"
 import { firstOf, variables } from "../Variables.ts"
@@ -28,14 +28,8 @@ export interface DemoOptions {
 export const defaults: DemoOptions = { messages: 10_000, concurrency: 256 }
 
 const GROUP = "effect-rocketmq-demo"
-const QUEUES_SHOWN = 8
-const PROBLEMS_SHOWN = 5
-
 /** Bodies of 100 to 1,099 bytes. */
 const bodyOf = (index: number) => generatedBody(index, 100 + ((index * 37) % 1_000))
-
-const progress = (done: () => number, of: number, what: string) => (paint: Palette, columns: number) =>
-  `  ${paint.accent(bar(done() / of, Math.min(40, columns - 40)))} ${number(done())} ${what}`
 
 /** The cluster of `NAMESRV_ADDR` or `ROCKETMQ_NAME_SERVER`, or an embedded one that lives as long as the scope. */
 const openCluster = Effect.fnUntraced(function* (page: Page, scope: Scope.Scope) {
@@ -122,50 +116,6 @@ const send = Effect.fnUntraced(function* (
   return sent
 })
 
-const readBack = Effect.fnUntraced(function* (
-  page: Page,
-  admin: MQAdminShape,
-  topic: string,
-  sent: ReadonlyArray<SentMessage>,
-  options: DemoOptions
-) {
-  const { colors, line } = page
-  yield* page.heading("Read them back and compare")
-  const begin = page.now()
-  let read = 0
-  const queues = yield* withProgress(
-    progress(() => read, options.messages, "read"),
-    compare(admin, topic, sent, (messages) => {
-      read += messages
-    })
-  )
-  for (const row of queueRows(queues.slice(0, QUEUES_SHOWN))) yield* line(row)
-  if (queues.length > QUEUES_SHOWN) yield* line(`and ${count(queues.length - QUEUES_SHOWN, "queue")} more`)
-  const problems = queues.flatMap((queue) => queue.problems)
-  for (const problem of problems.slice(0, PROBLEMS_SHOWN)) yield* line(colors.bad(problem))
-  const equal = queues.reduce((n, queue) => n + queue.equal, 0)
-  const duplicates = queues.reduce((n, queue) => n + queue.duplicates, 0)
-  const complete = equal === options.messages && problems.length === 0
-  const verdict = (complete ? colors.good : colors.bad)(`${number(equal)} of ${number(options.messages)} equal`)
-  yield* line(
-    `${verdict} in body, ids and offset, read in ${duration(page.now() - begin)}${duplicates === 0 ? "" : `, and ${count(duplicates, "duplicate")} of repeated sends`}`
-  )
-  return complete
-})
-
-const timers = Effect.fnUntraced(function* (page: Page, producer: DefaultMQProducerShape) {
-  yield* page.heading("The five timers")
-  const table = Effect.map(producer.state, ({ instance }) => instance?.timers ?? [])
-  // Timer 3 sends its first heartbeat a second after the start.
-  yield* Effect.andThen(Effect.sleep(20), table).pipe(
-    Effect.repeat({ until: (all) => (all.find((timer) => timer.number === 3)?.runs ?? 1) > 0 }),
-    Effect.timeoutOption(1_500)
-  )
-  const [head = "", ...rows] = yield* timerRows(yield* table)
-  yield* page.line(page.colors.dim(head))
-  for (const row of rows) yield* page.line(row)
-})
-
 /** Everything from the cluster to the end of the shutdown; says what its own tables hold afterwards. */
 const run = Effect.fnUntraced(function* (page: Page, printer: DemoSteps.StepPrinter, options: DemoOptions) {
   const outer = yield* Effect.scope
@@ -184,28 +134,37 @@ const run = Effect.fnUntraced(function* (page: Page, printer: DemoSteps.StepPrin
   yield* Scope.addFinalizer(clientScope, producer.shutdown)
   yield* startUp(page, printer, producer)
   const sent = yield* send(page, producer, topic, options)
+  const groupScope = yield* Scope.fork(clientScope)
+  const task: Group.GroupTask = { page, printer, manager, namesrvAddr, topic, sent }
+  const group = yield* Scope.provide(Group.consume(task), groupScope)
+  yield* Group.timers(task, group)
+
   // Shares the producer's client instance: the same name servers, the same instance name.
   const adminScope = yield* Scope.fork(clientScope)
   const admin = yield* makeAdmin({ namesrvAddr }).pipe(Effect.provide(manager), Scope.provide(adminScope))
-  const complete = yield* readBack(page, admin, topic, sent, options)
-  yield* timers(page, producer)
-
   yield* page.heading("Shutdown, in order")
-  if (embedded === undefined) yield* page.timed(`topic ${topic} deleted`, admin.deleteTopic(topic))
+  for (const member of group.members.toReversed()) yield* Group.leave(page, member)
+  const { lag } = yield* admin.examineConsumeStats(group.group, topic)
+  yield* page.fact("the group's offsets, as the brokers keep them", `${count(lag, "message")} behind`)
+  if (embedded === undefined) {
+    yield* page.timed(`group ${group.group} deleted`, admin.deleteSubscriptionGroup(group.group, { cleanOffset: true }))
+    yield* page.timed(`topic ${topic} deleted`, admin.deleteTopic(topic))
+  }
   yield* page.timed("producer drained, group unregistered", producer.shutdown)
   yield* page.timed("client instance: timers, connections", Scope.close(adminScope, Exit.void))
   const instances = yield* Effect.flatMap(MQClientManager, (self) => self.size).pipe(Effect.provide(manager))
   const clients = embedded === undefined ? undefined : (yield* embedded.clients).length
-  const state = yield* producer.serviceState
+  const states = [yield* producer.serviceState]
+  for (const { consumer } of group.members) states.push(yield* consumer.serviceState)
   yield* Scope.close(clientScope, Exit.void)
   if (embedded !== undefined) yield* page.timed("cluster stopped", Scope.close(clusterScope, Exit.void))
-  return { complete, acknowledged: sent.length, state, instances, clients }
+  return { complete: group.isComplete && lag === 0, acknowledged: sent.length, states, instances, clients }
 })
 
 /**
- * The main job, `npm start`: a cluster, a producer's start-up step by step, messages sent, read back and compared, the
- * timers, the shutdown in its order, and the proof that nothing is left. Uses the cluster of `NAMESRV_ADDR` where that is
- * set, with a topic of its own that is deleted again.
+ * The main job, `npm start`: a cluster, a producer's start-up step by step, messages sent, consumed by a group of two and
+ * compared, the timers, the shutdown in its order, and the proof that nothing is left. Uses the cluster of `NAMESRV_ADDR`
+ * where that is set, with a topic and a group of its own that are deleted again.
  */
 export const demo = (options: DemoOptions = defaults) =>
   Effect.gen(function* () {
@@ -215,7 +174,9 @@ export const demo = (options: DemoOptions = defaults) =>
     const before = holdings()
     const fibers = makeFiberCounter()
     const printer = yield* DemoSteps.make(colors)
-    yield* Console.log(`${colors.bold("effect-rocketmq")} ${VERSION}: a producer's start-up, from nothing to nothing`)
+    yield* Console.log(
+      `${colors.bold("effect-rocketmq")} ${VERSION}: a producer and a group of two consumers, from nothing to nothing`
+    )
     const result = yield* run(page, printer, options).pipe(
       Effect.scoped,
       Effect.provideService(Metric.FiberRuntimeMetrics, fibers.service)
@@ -231,12 +192,12 @@ export const demo = (options: DemoOptions = defaults) =>
       ["timers", left.timers],
       [`fibers, of ${number(fibers.started())} started`, fibers.running()]
     ]
-    yield* page.fact("state of the producer", result.state)
+    yield* page.fact("states of the producer and the two consumers", [...new Set(result.states)].join(", "))
     for (const [label, n] of counts) yield* page.fact(label, n === 0 ? colors.good("0") : colors.bad(String(n)))
 
     const remains = counts.filter(([, n]) => n !== 0).map(([label, n]) => `${n} ${label}`)
     const faults = [
-      ...(result.complete ? [] : ["what was read back is not what was sent"]),
+      ...(result.complete ? [] : ["what was consumed is not what was sent"]),
       ...(remains.length === 0 ? [] : [`left behind: ${remains.join(", ")}`])
     ]
     const took = duration(page.now() - began)
@@ -246,6 +207,6 @@ export const demo = (options: DemoOptions = defaults) =>
       yield* new CommandFailed({ exitCode: ExitCode.failed, summary: faults.join("; ") })
     }
     yield* Console.log(
-      `${colors.good("ok")} ${number(result.acknowledged)} messages sent, read back and equal; nothing is left. ${took}`
+      `${colors.good("ok")} ${number(result.acknowledged)} messages sent, consumed and equal; nothing is left. ${took}`
     )
   }).pipe(reporting())

@@ -4,7 +4,7 @@ import { type Palette } from "../Screen.ts"
 import { duration } from "../Text.ts"
 import { monotonicMillis } from "../../transport/Deadline.ts"
 
-/** Prints the start-up steps of a producer, in their order, each with its number, state and time. */
+/** Prints the start-up steps of a producer or a consumer, in their order, each with its number, state and time. */
 export interface StepPrinter {
   readonly observer: Context.Service.Shape<typeof StartObserver>
   /** Ends when a step with that number has ended, in the background perhaps. */
@@ -17,12 +17,12 @@ interface Line {
   millis: number
 }
 
-const NAME_WIDTH = 58
+const NAME_WIDTH = 63
 
-/** Whether it is a step of the client instance, within one of the producer's. */
+/** Whether it is a step of the client instance, within one of the producer's or the consumer's. */
 const inner = ({ id }: StartStep) => id.startsWith("3.")
 
-/** A {@link StepPrinter}. A step of the client instance is printed below the producer's step that it is part of. */
+/** A {@link StepPrinter}. A step of the client instance is printed below the step that it is part of. */
 export const make = Effect.fnUntraced(function* (colors: Palette) {
   const clock = yield* Clock.Clock
   let lines: Array<Line> = []
