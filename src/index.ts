@@ -175,7 +175,13 @@ export {
 } from "./admin/AdminError.ts"
 export * as AllocateStrategy from "./consumer/rebalance/AllocateStrategy.ts"
 export * as ConsumeResult from "./consumer/ConsumeResult.ts"
-export { DefaultMQPushConsumer, type DefaultMQPushConsumerShape } from "./consumer/DefaultMQPushConsumer.ts"
+export { ConsumerFailed } from "./consumer/ConsumerFailed.ts"
+export type { OnProblem } from "./consumer/ConsumerProblems.ts"
+export {
+  DefaultMQPushConsumer,
+  type DefaultMQPushConsumerShape,
+  type NamedConsumer
+} from "./consumer/DefaultMQPushConsumer.ts"
 export * as MessageListener from "./consumer/MessageListener.ts"
 export * as ReconsumePolicy from "./consumer/ReconsumePolicy.ts"
 export * as Subscription from "./consumer/subscription/Subscription.ts"

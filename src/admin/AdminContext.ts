@@ -6,6 +6,7 @@ import type { NameServerApiError } from "../client/MQClientApi.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import { boundedBrokers, isName } from "../client/RouteBounds.ts"
 import type { RouteError } from "../client/TopicRoute.ts"
+import * as ForeignText from "../message/ForeignText.ts"
 import { MASTER_ID } from "../message/MixAll.ts"
 import * as Namespace from "../message/Namespace.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
@@ -79,11 +80,17 @@ export interface AdminContext {
   ) => Effect.Effect<BrokerAddress, NameServerApiError | UnknownBroker | AddressRefused>
 }
 
+/** What was asked for may hold ids and names that came from messages: at most so many characters of it are told. */
+const MAX_OPERATION = 400
+
 /** Gives a failure the name of the call, and the servers on which the call had succeeded by then. */
 export const failing =
   (operation: string, done: ReadonlyArray<string> = []) =>
   <A, E extends AdminReason, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, AdminError, R> =>
-    Effect.mapError(self, (reason) => new AdminError({ operation, done: [...done], reason }))
+    Effect.mapError(
+      self,
+      (reason) => new AdminError({ operation: ForeignText.clean(operation, MAX_OPERATION), done: [...done], reason })
+    )
 
 /** How many brokers are asked at once. */
 export const BROKERS_AT_ONCE = 8

@@ -1,4 +1,6 @@
 import { Schema } from "effect"
+import * as ForeignText from "../message/ForeignText.ts"
+import * as NameList from "../message/NameList.ts"
 import { ILL_FORMED } from "../message/WellFormed.ts"
 import {
   AddressRefused,
@@ -18,7 +20,7 @@ export class UnknownCluster extends Schema.TaggedError<UnknownCluster>()("Unknow
   clusters: Schema.Array(Schema.String)
 }) {
   override get message() {
-    const known = this.clusters.length === 0 ? "no cluster at all" : this.clusters.join(", ")
+    const known = this.clusters.length === 0 ? "no cluster at all" : NameList.text(this.clusters)
     return this.clusterName === undefined
       ? `The name server knows ${known}. Say which cluster is meant.`
       : `The name server knows no cluster "${this.clusterName}"; it knows ${known}.`
@@ -33,7 +35,7 @@ export class NoMaster extends Schema.TaggedError<NoMaster>()("NoMaster", {
   brokers: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `No broker of cluster "${this.clusterName}" has a master (broker id 0) at present${this.brokers.length === 0 ? "" : `: ${this.brokers.join(", ")}`}. Start one, or wait for the fail-over.`
+    return `No broker of cluster "${this.clusterName}" has a master (broker id 0) at present${this.brokers.length === 0 ? "" : `: ${NameList.text(this.brokers)}`}. Start one, or wait for the fail-over.`
   }
 }
 
@@ -43,7 +45,7 @@ export class InvalidMessageId extends Schema.TaggedError<InvalidMessageId>()("In
   msgId: Schema.String
 }) {
   override get message() {
-    return `"${this.msgId}" is no offset message id: those are 32 or 56 hexadecimal digits, and a send's result has them as offsetMsgId.`
+    return `"${ForeignText.clean(this.msgId)}" is no offset message id: those are 32 or 56 hexadecimal digits, and a send's result has them as offsetMsgId.`
   }
 }
 
@@ -55,7 +57,7 @@ export class UnknownBroker extends Schema.TaggedError<UnknownBroker>()("UnknownB
   brokers: Schema.Array(Schema.String)
 }) {
   override get message() {
-    const known = this.brokers.length === 0 ? "none" : this.brokers.join(", ")
+    const known = this.brokers.length === 0 ? "none" : NameList.text(this.brokers)
     return `There is no broker "${this.brokerName}" with a master at present; those with one: ${known}.`
   }
 }
@@ -90,7 +92,7 @@ export class TopicAlreadyExists extends Schema.TaggedError<TopicAlreadyExists>()
   brokers: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `Topic "${this.topic}" exists already on ${this.brokers.join(", ")}. Nothing was changed.`
+    return `Topic "${this.topic}" exists already on ${NameList.text(this.brokers)}. Nothing was changed.`
   }
 }
 
@@ -102,7 +104,7 @@ export class GroupAlreadyExists extends Schema.TaggedError<GroupAlreadyExists>()
   brokers: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `Group "${this.group}" exists already on ${this.brokers.join(", ")}. Nothing was changed.`
+    return `Group "${this.group}" exists already on ${NameList.text(this.brokers)}. Nothing was changed.`
   }
 }
 
@@ -116,7 +118,7 @@ export class MessageNotFound extends Schema.TaggedError<MessageNotFound>()("Mess
   brokers: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `No message of topic "${this.topic}" has the id ${this.msgId}; asked: ${this.brokers.join(", ")}. A message just sent is indexed within a second.`
+    return `No message of topic "${this.topic}" has the id ${ForeignText.clean(this.msgId)}; asked: ${NameList.text(this.brokers)}. A message just sent is indexed within a second.`
   }
 }
 
@@ -163,7 +165,7 @@ export class AdminError extends Schema.TaggedError<AdminError>()("AdminError", {
   reason: AdminReason
 }) {
   override get message() {
-    const partly = this.done.length === 0 ? "" : ` It was done on ${this.done.join(", ")} already.`
+    const partly = this.done.length === 0 ? "" : ` It was done on ${NameList.text(this.done)} already.`
     return `Could not ${this.operation}: ${this.reason.message}${partly}`
   }
 }

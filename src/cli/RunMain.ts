@@ -1,5 +1,6 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit, Layer, Runtime } from "effect"
+import { printable } from "../message/ForeignText.ts"
 import { Wire } from "../transport/Wire.ts"
 
 // Sockets come in with the first connection; --help needs none.
@@ -36,7 +37,7 @@ export const runMain = <E>(
   exitCodeOf: (error: unknown) => number
 ): void => {
   const reported = Effect.tapCause(program, (cause) =>
-    Cause.hasDies(cause) ? Console.error(Cause.pretty(cause)) : Effect.void
+    Cause.hasDies(cause) ? Console.error(Cause.pretty(cause).split("\n").map(printable).join("\n")) : Effect.void
   )
   const run = Runtime.makeRunMain(({ fiber }) => {
     let interrupted: number | undefined

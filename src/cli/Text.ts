@@ -28,17 +28,20 @@ const exact = (_: string, value: unknown): unknown => (typeof value === "bigint"
 export const json = (value: unknown): string => ForeignText.escapeJson(JSON.stringify(value, exact))
 
 /** A text from outside in which a terminal finds nothing to act on. */
-export const { printable } = ForeignText
+export const { excerpt, printable } = ForeignText
 
 /** A column is as wide as its longest cell, and at most so many characters: one cell must not widen all the others. */
 const MAX_WIDTH = 200
+
+/** Characters of a cell that are shown; `--json` has all of them. */
+const MAX_CELL = 1_000
 
 /** Lines of aligned columns, two spaces apart, made printable. Columns listed in `right` are aligned to the right. */
 export const table = (
   cells: ReadonlyArray<ReadonlyArray<string>>,
   right: ReadonlyArray<number> = []
 ): ReadonlyArray<string> => {
-  const rows = cells.map((row) => row.map(printable))
+  const rows = cells.map((row) => row.map((cell) => excerpt(cell, MAX_CELL)))
   const widths: Array<number> = []
   for (const row of rows)
     row.forEach((cell, i) => (widths[i] = Math.min(MAX_WIDTH, Math.max(widths[i] ?? 0, cell.length))))

@@ -12,6 +12,7 @@ import * as Namespace from "../message/Namespace.ts"
 import type { OffsetStore } from "./offset/OffsetStore.ts"
 import type { ConsumeFromWhere } from "./offset/StartOffset.ts"
 import type * as AllocateStrategy from "./rebalance/AllocateStrategy.ts"
+import type { OnProblem } from "./ConsumerProblems.ts"
 import * as OwnKinds from "./ConsumerOptionKinds.ts"
 import type * as ReconsumePolicy from "./ReconsumePolicy.ts"
 import * as Subscription from "./subscription/Subscription.ts"
@@ -84,9 +85,22 @@ export interface ConsumerOnlyOptions {
   readonly allocateMessageQueueStrategy?: AllocateStrategy.AllocateStrategy | undefined
   /** Where the group's offsets are kept; by default on the brokers (Java `offsetStore`). */
   readonly offsetStore?: OffsetStore | undefined
+  /**
+   * Handlers that begin in a second at most, messages of a batch each by itself; by default there is no limit. They begin
+   * evenly: none is saved up for later.
+   */
+  readonly ratePerSecond?: number | undefined
+  /**
+   * Called when something begins to keep the consumer from doing all it should: `fail` ends `failed`, and with it
+   * `DefaultMQPushConsumer.run`; by default it goes on (`continue`).
+   */
+  readonly onProblem?: OnProblem | undefined
   /** How long a shutdown lets handlers go on; default 10 seconds (Java `awaitTerminationMillisWhenShutdown`, 0 there). */
   readonly drainTimeoutMillis?: Duration.Input | undefined
-  /** How long handlers of a queue that another member takes may go on; default 400 millis, below the 500 ms that it waits. */
+  /**
+   * How long handlers of a queue that another member takes may go on; default 400 millis. Who takes a queue waits for so long
+   * as well, and for the second before the other's round: members of a group should have the same.
+   */
   readonly revokeDrain?: Duration.Input | undefined
 }
 
@@ -203,6 +217,15 @@ export const ownTable = {
   }),
   allocateMessageQueueStrategy: OwnKinds.allocateMessageQueueStrategy,
   offsetStore: Kinds.code<OffsetStore>({ java: SAME, absent: "on the brokers", what: "an OffsetStore", is: isStore }),
+  ratePerSecond: Kinds.whole({
+    name: "rate-per-second",
+    java: "none",
+    absent: "no limit",
+    default: undefined,
+    least: 1,
+    most: 1_000_000
+  }),
+  onProblem: Kinds.callable<OnProblem>({ java: "none", absent: "it goes on" }),
   drainTimeoutMillis: Kinds.time({
     name: "drain-timeout",
     also: ["awaitTerminationMillisWhenShutdown"],

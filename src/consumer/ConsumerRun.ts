@@ -1,6 +1,7 @@
-import { Clock, Deferred, Effect, Fiber, FiberMap, Queue, Random } from "effect"
+import { Clock, Deferred, Effect, Fiber, FiberMap, Queue, Random, Semaphore } from "effect"
 import type { ApiError, RouteUnavailable } from "../client/ClientError.ts"
 import type { PublishedRoute } from "../client/ClientMembers.ts"
+import * as LogLimit from "../client/LogLimit.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import * as ForeignText from "../message/ForeignText.ts"
 import { isRetryTopic, RETRY_GROUP_TOPIC_PREFIX } from "../message/MixAll.ts"
@@ -11,7 +12,8 @@ import * as RouteQueues from "../client/RouteQueues.ts"
 import type { SubscriptionData } from "../protocol/HeartbeatData.ts"
 import type { PullPosition } from "../client/PullOutcome.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
-import type { Consumption, Received } from "./consume/Consumption.ts"
+import type { Consumption } from "./consume/Consumption.ts"
+import type { Received } from "./consume/Settle.ts"
 import type { ConsumerCounters } from "./ConsumerCounters.ts"
 import type { OffsetStore } from "./offset/OffsetStore.ts"
 import * as StartOffset from "./offset/StartOffset.ts"
@@ -65,10 +67,16 @@ export interface RunOptions {
   readonly counters: ConsumerCounters
   /** What is subscribed to, by topic, the group's retry topic included. */
   readonly subscriptions: () => ReadonlyMap<string, SubscriptionData>
+  /** Whether the user has paused a queue or its topic. */
+  readonly isPaused: (queue: MessageQueue.MessageQueue) => boolean
   /** Gives a message back that cannot be handed to a handler: its body cannot be unpacked. */
   readonly unreadable: (received: Received, error: Error) => Effect.Effect<void>
+  /** Waits until no message of the queue is being given back; none at all when absent. */
+  readonly givenBack: (queue?: OwnedQueue) => Effect.Effect<void>
   /** Notes that something is wrong, under a key, or that it is not any more. */
   readonly problem: (key: string, text: string | undefined) => Effect.Effect<void>
+  /** The members of the group are others than before. */
+  readonly membersChanged: () => void
   /** Something that is seen from outside has changed. */
   readonly changed: Effect.Effect<void>
 }
@@ -76,6 +84,12 @@ export interface RunOptions {
 /** What may be asked of the one fiber that owns the table of queues. */
 type Command =
   | { readonly _tag: "Rebalance"; readonly done: Deferred.Deferred<void> }
+  | {
+      readonly _tag: "Repull"
+      readonly topics: ReadonlySet<string>
+      readonly meanwhile: Effect.Effect<void>
+      readonly done: Deferred.Deferred<void>
+    }
   | { readonly _tag: "Close"; readonly drainMillis: number; readonly done: Deferred.Deferred<DrainReport> }
   | {
       readonly _tag: "Retake"
@@ -84,15 +98,27 @@ type Command =
       readonly done: Deferred.Deferred<void>
     }
 
-/** How long a new owner waits before it reads where its queue begins, so that the old one has written it; as in Java. */
-const HANDOVER_MILLIS = 500
+/**
+ * Until every other member has had its round, in milliseconds: rounds are a second apart at least, and who had one just
+ * before the group changed gives its queues up only in the next. Java waits 500 ms, and reads before that: whatever the old
+ * owner finishes later comes twice there.
+ */
+const OTHERS_ROUND_MILLIS = 1_000
+/** What a round, and the write of a position after it, may take besides. */
+const HANDOVER_MARGIN_MILLIS = 100
 /** A pull that is older than this does not come any more: the queue is given up and taken again, as in Java. */
 const PULL_MAX_IDLE_MILLIS = 120_000
+/** The pause before an offset is believed that moved again within so many milliseconds; it doubles up to the third one. */
+const MOVE_PAUSE_MILLIS = 1_000
+const MOVED_AGAIN_MILLIS = 120_000
+const MAX_MOVE_PAUSE_MILLIS = 30_000
 /** The pause after a start offset that could not be read; it doubles up to the second one. */
 const LOCATE_PAUSE_MILLIS = 1_000
 const MAX_LOCATE_PAUSE_MILLIS = 30_000
 /** Milliseconds that the last writes of positions may take when the consumer closes. */
 const LAST_PERSIST_MILLIS = 5_000
+/** How many bodies of all queues are unpacked at once. */
+const UNPACKED_AT_ONCE = 4
 /** How many positions are written to one broker at once. */
 const PERSISTS_AT_ONCE = 16
 
@@ -100,6 +126,11 @@ const PERSISTS_AT_ONCE = 16
 export interface ConsumerRun {
   /** One round of rebalance; ends when the queues are taken and given up, not when their hand-over has ended. */
   readonly rebalance: Effect.Effect<void>
+  /**
+   * Ends the pulls of topics, does something, and pulls them anew: what is asked for there has another filter then. An answer
+   * to a pull that asked by the old one would be filtered by it here, and passed over for good.
+   */
+  readonly repull: (topics: ReadonlySet<string>, meanwhile: Effect.Effect<void>) => Effect.Effect<void>
   /** Waits until it is known of every owned queue where it begins, or that this cannot be read now. */
   readonly awaitLocated: Effect.Effect<void>
   /** Writes the positions that have moved since they were last written. */
@@ -114,8 +145,8 @@ export interface ConsumerRun {
   readonly stats: (topic: string) => TopicStats
   /** What all queues have cached. */
   readonly totals: Readonly<CacheTotals>
-  /** Pauses queues, or whole topics, or lets them go on. */
-  readonly pause: (which: (queue: MessageQueue.MessageQueue) => boolean, paused: boolean) => void
+  /** Lets the loops look again whether there is room: more is wanted, or a queue is paused no more. */
+  readonly lookForRoom: () => void
   /** Lets no pull and no handler begin, or lets them begin again. */
   readonly suspend: (suspended: boolean) => void
   /** Waits until the owned queues have been processed up to where they end now. */
@@ -144,6 +175,12 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   const waiters = new Set<() => void>()
   const located = new Map<OwnedQueue, Deferred.Deferred<void>>()
   const topicStats = new Map<string, TopicStats>()
+  /** By queue, what makes its writes wait for each other. */
+  const persisting = new Map<string, Semaphore.Semaphore>()
+  /** By queue, how often in a row its broker had another offset, and when it last had. */
+  const moves = new Map<string, { readonly count: number; readonly at: number }>()
+  const moveLog = LogLimit.make()
+  const unpacking = Semaphore.makeUnsafe(UNPACKED_AT_ONCE)
   let members: ReadonlyArray<string> = []
   let generation = 0
   let suspended = false
@@ -159,6 +196,8 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   const retryTopic = RETRY_GROUP_TOPIC_PREFIX + group
   const keyOf = (queue: OwnedQueue) => MessageQueue.key(queue.messageQueue)
   const loopKey = (queue: OwnedQueue) => `${group}@${keyOf(queue)}`
+  /** How long a new owner waits before it reads where its queue begins: the old one has written it by then. */
+  const handoverMillis = OTHERS_ROUND_MILLIS + config.revokeDrainMillis + HANDOVER_MARGIN_MILLIS
   const isOurs = (queue: OwnedQueue) => table.get(keyOf(queue)) === queue
 
   /** Lets the loops of the queues look again whether there is room. */
@@ -198,7 +237,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   }
 
   const room = (queue: OwnedQueue): number => {
-    if (queue.paused || suspended || queue.revoking) {
+    if (suspended || queue.revoking || options.isPaused(queue.messageQueue)) {
       queue.phase = queue.revoking ? "revoking" : "suspended"
       return 0
     }
@@ -210,6 +249,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     )
     if (
       left <= 0 ||
+      !consumption.wants(queue) ||
       queue.cachedBytes >= config.pullThresholdBytesForQueue ||
       totals.bytes >= config.pullThresholdBytesForAll ||
       queue.span >= config.consumeConcurrentlyMaxSpan
@@ -222,7 +262,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
 
   const awaitRoom = (queue: OwnedQueue) =>
     Effect.callback<void>((resume) => {
-      if (queue.dropped || (!queue.paused && !suspended && room(queue) > 0)) return resume(Effect.void)
+      if (queue.dropped || room(queue) > 0) return resume(Effect.void)
       const wake = () => resume(Effect.void)
       const wakes = parked.get(queue) ?? new Set()
       parked.set(queue, wakes.add(wake))
@@ -232,23 +272,31 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       })
     })
 
-  /** Writes a position, acknowledged. Gives whether it was written. */
-  const persistOne = (queue: OwnedQueue) =>
-    Effect.suspend(() => {
-      const offset = queue.consumeOffset
-      const key = keyOf(queue)
-      if (offset === undefined || queue.storedOffset === offset) return Effect.succeed(true)
-      return store.persist(group, { queue: queue.messageQueue, offset }).pipe(
-        Effect.matchEffect({
-          onSuccess: () => {
-            queue.storedOffset = offset
-            queue.committedOffset = offset
-            return Effect.as(problem(`persist ${key}`, undefined), true)
-          },
-          onFailure: (error) => Effect.as(problem(`persist ${key}`, error.message), false)
-        })
-      )
-    })
+  /**
+   * Writes a position, acknowledged, after what is being written of the queue: offsets of a queue reach the broker in their
+   * order, and none of a generation that is over. Gives whether it was written.
+   */
+  const persistOne = (queue: OwnedQueue) => {
+    const key = keyOf(queue)
+    const lock = persisting.get(key) ?? Semaphore.makeUnsafe(1)
+    persisting.set(key, lock)
+    return lock.withPermits(1)(
+      Effect.suspend(() => {
+        const offset = queue.consumeOffset
+        if (offset === undefined || queue.dropped || queue.storedOffset === offset) return Effect.succeed(true)
+        return store.persist(group, { queue: queue.messageQueue, offset }).pipe(
+          Effect.matchEffect({
+            onSuccess: () => {
+              queue.storedOffset = offset
+              queue.committedOffset = offset
+              return Effect.as(problem(`persist ${key}`, undefined), true)
+            },
+            onFailure: (error) => Effect.as(problem(`persist ${key}`, error.message), false)
+          })
+        )
+      })
+    )
+  }
 
   /** Writes positions side by side, broker by broker: one that does not answer holds up no other. */
   const persistAll = (queues: ReadonlyArray<OwnedQueue>) => {
@@ -305,6 +353,23 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
         )
       )
 
+  /**
+   * {@link handOver} when there is room: an answer is as long as was asked for, but a kilobyte of it may become 32 MiB. Few
+   * at once, so that no more than these come beyond what all queues together may have.
+   */
+  const handOverWithRoom = (queue: OwnedQueue, message: MessageExt): Effect.Effect<void> =>
+    unpacking
+      .withPermits(1)(
+        Effect.suspend(() => (room(queue) > 0 ? Effect.as(handOver(queue, message), true) : Effect.succeed(false)))
+      )
+      .pipe(
+        Effect.flatMap((done) =>
+          done || queue.dropped || queue.revoking
+            ? Effect.void
+            : Effect.andThen(awaitRoom(queue), handOverWithRoom(queue, message))
+        )
+      )
+
   const found = Effect.fnUntraced(function* (
     queue: OwnedQueue,
     { nextBeginOffset }: PullPosition,
@@ -319,7 +384,11 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       )
     } else {
       // One after the other: the offsets of a queue are taken over in their order.
-      for (const message of messages) yield* handOver(queue, message)
+      for (const message of messages) {
+        yield* (message.sysFlag & SysFlag.COMPRESSED) === 0
+          ? handOver(queue, message)
+          : handOverWithRoom(queue, message)
+      }
     }
     // What the broker or the filter passed over is finished with what was before it.
     queue.reach(nextBeginOffset)
@@ -343,13 +412,22 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     moved: (queue, position) =>
       Effect.suspend(() => {
         const from = queue.nextOffset
-        const to = position.nextBeginOffset
+        const to = Math.max(0, position.nextBeginOffset)
         const key = keyOf(queue)
+        const last = moves.get(key)
+        const count = last !== undefined && now() - last.at < MOVED_AGAIN_MILLIS ? last.count + 1 : 0
+        moves.set(key, { count, at: now() })
+        // A broker that moves an offset time after time must not decide how often it is asked.
+        const pause = count === 0 ? 0 : Math.min(MAX_MOVE_PAUSE_MILLIS, MOVE_PAUSE_MILLIS * 2 ** Math.min(count - 1, 5))
+        if (pause > 0) queue.phase = "waiting"
         const text = `offset ${from} of queue ${key} is not there; group ${group} reads on at ${to} (${position.minOffset} to ${position.maxOffset})`
-        return Effect.logWarning(text).pipe(
-          Effect.andThen(to < from ? problem(`moved ${key}`, `${text}: the broker has lost messages`) : Effect.void),
-          Effect.andThen(ask((done) => ({ _tag: "Retake", queue, offset: to, done })))
-        )
+        return moveLog
+          .warn(text)
+          .pipe(
+            Effect.andThen(to < from ? problem(`moved ${key}`, `${text}: the broker has lost messages`) : Effect.void),
+            Effect.andThen(Effect.sleep(pause)),
+            Effect.andThen(ask((done) => ({ _tag: "Retake", queue, offset: to, done })))
+          )
       }),
     introduce: instance.heartbeat.sendHeartbeatToAllBroker,
     tell: (queue, error) => {
@@ -410,7 +488,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
         yield* FiberMap.get(revoking, key).pipe(
           Effect.flatMap((fiber) => (fiber._tag === "Some" ? Effect.asVoid(Fiber.await(fiber.value)) : Effect.void))
         )
-        if (handover) yield* Effect.sleep(HANDOVER_MILLIS)
+        if (handover) yield* Effect.sleep(handoverMillis)
         if (at === undefined) yield* locate(queue)
         else {
           queue.locate(at)
@@ -421,6 +499,9 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       })
       return instance.pullMessageService.start(loopKey(queue), arrive)
     })
+
+  /** Waits until handlers have ended, and until what they gave back lies with a broker: else it would come once more. */
+  const awaitSettled = (queue?: OwnedQueue) => Effect.andThen(consumption.awaitIdle(queue), options.givenBack(queue))
 
   const forget = (queue: OwnedQueue) => {
     queue.drop()
@@ -444,10 +525,11 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       consumption.drop(queue)
       const leave = Effect.gen(function* () {
         yield* persistOne(queue)
-        yield* Effect.timeoutOption(consumption.awaitIdle(queue), config.revokeDrainMillis)
+        yield* Effect.timeoutOption(awaitSettled(queue), config.revokeDrainMillis)
         yield* persistOne(queue)
         forget(queue)
         consumption.interrupt(queue)
+        moves.delete(key)
         for (const problemKey of ["persist", "locate", "pull", "moved"])
           yield* problem(`${problemKey} ${key}`, undefined)
       })
@@ -460,14 +542,23 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   /** The queues of a topic that are this member's share; undefined when that cannot be said now. */
   const shareOf = Effect.fnUntraced(function* (topic: string, route: PublishedRoute) {
     const queues = RouteQueues.readable(route.topic, route.data).toSorted(MessageQueue.compare)
-    const present = queues.length === 0 ? undefined : yield* membersOf(instance, group, route.data)
+    const ask = membersOf(instance, group, route.data)
+    const named = queues.length === 0 ? undefined : yield* ask
+    // A broker that was started again knows those that have called on it since.
+    const isMissing = named !== undefined && !named.includes(instance.clientId)
+    const present = isMissing ? yield* Effect.andThen(instance.heartbeat.sendHeartbeatToAllBroker, ask) : named
     if (present === undefined) return undefined
+    const same = present.length === members.length && present.every((member, index) => member === members[index])
     members = present
+    if (!same) options.membersChanged()
+    yield* problem(
+      `member ${topic}`,
+      present.includes(instance.clientId)
+        ? undefined
+        : `no broker of topic ${topic} names this client, ${instance.clientId}, among the members of group ${group}`
+    )
     // Nobody but this member, said twice: there is nobody to wait for.
-    const alone =
-      present.length === 1 &&
-      present[0] === instance.clientId &&
-      (yield* membersOf(instance, group, route.data))?.length === 1
+    const alone = present.length === 1 && present[0] === instance.clientId && (yield* ask)?.length === 1
     const share = yield* Effect.result(
       Effect.try(() =>
         config.strategy.allocate({
@@ -541,7 +632,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       concurrency: "unbounded",
       discard: true
     })
-    yield* Effect.timeoutOption(consumption.awaitIdle(), drainMillis)
+    yield* Effect.timeoutOption(awaitSettled(), drainMillis)
     const interrupted = consumption.running()
     const written = yield* Effect.timeoutOption(
       Effect.andThen(FiberMap.awaitEmpty(revoking), persistAll(queues)),
@@ -576,9 +667,27 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       )
     })
 
+  const repull = Effect.fnUntraced(function* (topics: ReadonlySet<string>, meanwhile: Effect.Effect<void>) {
+    const queues = [...table.values()].filter(
+      (queue) => topics.has(queue.messageQueue.topic) && queue.consumeOffset !== undefined
+    )
+    yield* Effect.forEach(queues, (queue) => instance.pullMessageService.stop(loopKey(queue)), { discard: true })
+    yield* meanwhile
+    yield* Effect.forEach(
+      queues,
+      (queue) => instance.pullMessageService.start(loopKey(queue), PullLoop.run(pullContext, queue)),
+      { discard: true }
+    )
+  })
+
   const execute = (command: Command): Effect.Effect<unknown> => {
     if (command._tag === "Close") return Deferred.completeWith(command.done, close(command.drainMillis))
-    const work = command._tag === "Rebalance" ? rebalance : retake(command.queue, command.offset)
+    const work =
+      command._tag === "Rebalance"
+        ? rebalance
+        : command._tag === "Repull"
+          ? repull(command.topics, command.meanwhile)
+          : retake(command.queue, command.offset)
     return Effect.flatMap(Effect.exit(work), (exit) => Deferred.done(command.done, exit))
   }
 
@@ -632,6 +741,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
 
   const self: ConsumerRun = {
     rebalance: ask((done) => ({ _tag: "Rebalance", done })),
+    repull: (topics, meanwhile) => ask((done) => ({ _tag: "Repull", topics, meanwhile, done })),
     awaitLocated: Effect.suspend(() =>
       Effect.forEach([...located.values()], (one) => Deferred.await(one), { concurrency: "unbounded", discard: true })
     ),
@@ -641,10 +751,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     members: () => members,
     stats,
     totals,
-    pause: (which, paused) => {
-      for (const queue of table.values()) if (which(queue.messageQueue)) queue.paused = paused
-      unpark()
-    },
+    lookForRoom: () => unpark(),
     suspend: (value) => {
       suspended = value
       consumption.suspend(value)

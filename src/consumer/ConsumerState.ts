@@ -50,7 +50,7 @@ export interface ConsumerState {
   readonly serviceState: ServiceState
   /** The steps of its start, in the order in which they ended. */
   readonly steps: ReadonlyArray<StepRecord>
-  /** The client ids of the group's members, sorted, by the last answer of a broker. */
+  /** The client ids of the group's members, sorted, by the last answer of a broker, made printable. */
   readonly members: ReadonlyArray<string>
   /** The queues that it owns, sorted. */
   readonly queues: ReadonlyArray<QueueState>
@@ -64,6 +64,8 @@ export interface ConsumerState {
   readonly counters: Readonly<ConsumerCounters>
   /** What is wrong now; empty when all is well. */
   readonly problems: ReadonlyArray<ConsumerProblem>
+  /** Why it does not compare what the members of its group subscribe to: the server refuses to ask them. Undefined when it does. */
+  readonly comparisonRefused: string | undefined
   /** What its last shutdown left; undefined before. */
   readonly lastDrain: DrainReport | undefined
   /** The client instance under it; undefined unless it is RUNNING. */

@@ -1,64 +1,40 @@
-import { Context, Effect, Layer, type Scope, Stream, Tracer } from "effect"
-import { type ApiError, type IllegalServiceState, type RouteUnavailable, StartError } from "../client/ClientError.ts"
-import { MQClientManager } from "../client/MQClientManager.ts"
+import { Context, Effect, Layer, type Scope, Tracer } from "effect"
+import { StartError } from "../client/ClientError.ts"
+import type { MQClientManager } from "../client/MQClientManager.ts"
 import { accept, type Resolution } from "../client/options/OptionTable.ts"
-import * as ServiceLife from "../client/ServiceLife.ts"
-import type { ServiceState } from "../client/ServiceState.ts"
-import type { MessageQueue } from "../message/MessageQueue.ts"
+import * as Consumption from "./consume/Consumption.ts"
 import type * as ConsumerConfig from "./ConsumerConfig.ts"
-import * as Counters from "./ConsumerCounters.ts"
+import type { ConsumerFailed } from "./ConsumerFailed.ts"
+import * as ConsumerLife from "./ConsumerLife.ts"
 import * as ConsumerOptions from "./ConsumerOptions.ts"
-import type { DrainReport } from "./ConsumerRun.ts"
-import { type ConsumerState, viewOf } from "./ConsumerState.ts"
+import type { DefaultMQPushConsumerShape } from "./ConsumerShape.ts"
 import * as Listener from "./MessageListener.ts"
 import { readConfig } from "./ReadConsumerConfig.ts"
-import { acquire, type Running } from "./RunningConsumer.ts"
 
-/** A push consumer: what `DefaultMQPushConsumer.make` and the layers give. */
-export interface DefaultMQPushConsumerShape {
-  /** The consumer group, without the namespace. */
-  readonly consumerGroup: string
-  /** Where the consumer stands. */
-  readonly serviceState: Effect.Effect<ServiceState>
-  /** The service state now and each one after it. */
-  readonly serviceStateChanges: Stream.Stream<ServiceState>
-  /**
-   * Starts the consumer, steps 5.1 to 5.10 of docs/startup.md. Fails with a `StartError` that names the step and the
-   * reason, and has then released everything. After a duplicate group the state is CREATE_JUST, after any other failure
-   * START_FAILED.
-   */
-  readonly start: Effect.Effect<void, StartError>
-  /**
-   * Ends the consumer: no pull and no handler begins, those that run have `drainTimeoutMillis`, the rest is interrupted, the
-   * group's offsets are written and acknowledged, and the brokers are told. An interrupted handler's message comes again; it
-   * is not counted as a failure. In any state but RUNNING it does nothing.
-   */
-  readonly shutdown: Effect.Effect<void>
-  /** Everything there is to see of the consumer now. */
-  readonly state: Effect.Effect<ConsumerState>
-  /** {@link state} now and after each change of a queue, a problem or the service state; never for a message. */
-  readonly stateChanges: Stream.Stream<ConsumerState>
-  /** The queues that it owns, sorted. */
-  readonly assignment: Effect.Effect<ReadonlyArray<MessageQueue>>
-  /** Lets no pull and no handler begin; what runs goes on (Java `suspend`). */
-  readonly suspend: Effect.Effect<void>
-  /** Ends {@link suspend}. */
-  readonly resume: Effect.Effect<void>
-  /** Lets no pull of the queues, or of all queues of the topics, begin. What is cached of them is still handled. */
-  readonly pause: (...which: ReadonlyArray<MessageQueue | string>) => Effect.Effect<void>
-  /** Ends {@link pause} for the queues or topics. */
-  readonly unpause: (...which: ReadonlyArray<MessageQueue | string>) => Effect.Effect<void>
-  /** Changes how many handlers run at once, until timer 5 fits it to the backlog; at least 1. */
-  readonly setConcurrency: (concurrency: number) => Effect.Effect<void>
-  /** Whether it runs and nothing is wrong with it. */
-  readonly healthy: Effect.Effect<boolean>
-  /**
-   * Waits until all that lies in its queues at the call is finished, the retry queue included: for tests. Messages that
-   * are still to come again are not waited for. While it is suspended, it waits.
-   */
-  readonly caughtUp: Effect.Effect<void, ApiError | RouteUnavailable | IllegalServiceState>
-  /** What the last shutdown left; undefined before. */
-  readonly lastDrain: Effect.Effect<DrainReport | undefined>
+export type { DefaultMQPushConsumerShape } from "./ConsumerShape.ts"
+
+/** What a consumer does with messages: a bare function, or a `MessageListener`. */
+type AnyListener<E, R> = Listener.Handler<E, R> | Listener.MessageListener<E, R>
+
+/** The layer of a consumer: `Self` is the service that it gives. */
+type ConsumerLayer<Self, R> = Layer.Layer<Self, StartError, MQClientManager | Exclude<R, Scope.Scope>>
+
+/** A consumer with a name of its own: what {@link DefaultMQPushConsumer.named} gives. */
+export interface NamedConsumer<Self, Id extends string> extends Context.ServiceClass<
+  Self,
+  Id,
+  DefaultMQPushConsumerShape
+> {
+  /** As `DefaultMQPushConsumer.layer`, under this name. */
+  readonly layer: <E, R>(
+    options: ConsumerOptions.PushConsumerOptions,
+    listener: AnyListener<E, R>
+  ) => ConsumerLayer<Self, R>
+  /** As `DefaultMQPushConsumer.layerConfig`, under this name. */
+  readonly layerConfig: <E, R>(
+    listener: AnyListener<E, R>,
+    overrides?: ConsumerConfig.Overrides
+  ) => ConsumerLayer<Self, R>
 }
 
 /**
@@ -85,7 +61,7 @@ export class DefaultMQPushConsumer extends Context.Service<DefaultMQPushConsumer
   /** A consumer in Java's shape: made in CREATE_JUST, with `start` and `shutdown` of its own. It acquires nothing. */
   static readonly make = <E, R>(
     options: ConsumerOptions.PushConsumerOptions,
-    listener: Listener.Handler<E, R> | Listener.MessageListener<E, R>
+    listener: AnyListener<E, R>
   ): Effect.Effect<DefaultMQPushConsumerShape, never, MQClientManager | Exclude<R, Scope.Scope>> =>
     Effect.suspend(() => make(ConsumerOptions.resolve(options), listener))
 
@@ -95,8 +71,8 @@ export class DefaultMQPushConsumer extends Context.Service<DefaultMQPushConsumer
    */
   static readonly layer = <E, R>(
     options: ConsumerOptions.PushConsumerOptions,
-    listener: Listener.Handler<E, R> | Listener.MessageListener<E, R>
-  ): Layer.Layer<DefaultMQPushConsumer, StartError, MQClientManager | Exclude<R, Scope.Scope>> =>
+    listener: AnyListener<E, R>
+  ): ConsumerLayer<DefaultMQPushConsumer, R> =>
     Layer.effect(
       DefaultMQPushConsumer,
       Effect.suspend(() => started(ConsumerOptions.resolve(options), listener))
@@ -108,17 +84,68 @@ export class DefaultMQPushConsumer extends Context.Service<DefaultMQPushConsumer
    * Everything that cannot be used is told at once, by an `InvalidConfig`.
    */
   static readonly layerConfig = <E, R>(
-    listener: Listener.Handler<E, R> | Listener.MessageListener<E, R>,
+    listener: AnyListener<E, R>,
     overrides?: ConsumerConfig.Overrides
-  ): Layer.Layer<DefaultMQPushConsumer, StartError, MQClientManager | Exclude<R, Scope.Scope>> =>
+  ): ConsumerLayer<DefaultMQPushConsumer, R> =>
     Layer.effect(DefaultMQPushConsumer, startedFromConfig(listener, overrides))
 
   /** {@link layer} for programs that want nothing of the consumer but that it runs. */
   static readonly layerDiscard = <E, R>(
     options: ConsumerOptions.PushConsumerOptions,
-    listener: Listener.Handler<E, R> | Listener.MessageListener<E, R>
-  ): Layer.Layer<never, StartError, MQClientManager | Exclude<R, Scope.Scope>> =>
+    listener: AnyListener<E, R>
+  ): ConsumerLayer<never, R> =>
     Layer.effectDiscard(Effect.suspend(() => started(ConsumerOptions.resolve(options), listener)))
+
+  /**
+   * A consumer for as long as the effect runs, which ends only by a failure: of the start, or with `ConsumerFailed` when the
+   * option `onProblem` says `fail` of a problem. So a program can end with its consumer.
+   */
+  static readonly run = <E, R>(
+    options: ConsumerOptions.PushConsumerOptions,
+    listener: AnyListener<E, R>
+  ): Effect.Effect<never, StartError | ConsumerFailed, MQClientManager | Exclude<R, Scope.Scope>> =>
+    Effect.scoped(
+      Effect.flatMap(
+        Effect.suspend(() => started(ConsumerOptions.resolve(options), listener)),
+        ({ failed }) => failed
+      )
+    )
+
+  /**
+   * A service of its own for a program with several consumers, so that no layer takes another's place.
+   *
+   * @example
+   * ```ts
+   * import { Effect } from "effect"
+   * import { DefaultMQPushConsumer, Subscription } from "effect-rocketmq"
+   *
+   * class Billing extends DefaultMQPushConsumer.named<Billing>()("shop/Billing") {}
+   *
+   * export const billing = Billing.layer(
+   *   { consumerGroup: "billing", subscriptions: [Subscription.tags("orders", "paid")] },
+   *   (message) => Effect.log(message.msgId)
+   * )
+   * ```
+   */
+  static readonly named =
+    <Self>() =>
+    <const Id extends string>(id: Id): NamedConsumer<Self, Id> => {
+      class Named extends Context.Service<Self, DefaultMQPushConsumerShape>()(id) {
+        static readonly layer = <E, R>(
+          options: ConsumerOptions.PushConsumerOptions,
+          listener: AnyListener<E, R>
+        ): ConsumerLayer<Self, R> =>
+          Layer.effect(
+            Named,
+            Effect.suspend(() => started(ConsumerOptions.resolve(options), listener))
+          )
+        static readonly layerConfig = <E, R>(
+          listener: AnyListener<E, R>,
+          overrides?: ConsumerConfig.Overrides
+        ): ConsumerLayer<Self, R> => Layer.effect(Named, startedFromConfig(listener, overrides))
+      }
+      return Named
+    }
 }
 
 /** Refuses options that were read and cannot be used, as a start that names where each was found. */
@@ -128,7 +155,7 @@ const acceptRead = (resolution: Resolution<ConsumerOptions.PushConsumerConfig>):
   )
 
 const startedFromConfig = Effect.fnUntraced(function* <E, R>(
-  listener: Listener.Handler<E, R> | Listener.MessageListener<E, R>,
+  listener: AnyListener<E, R>,
   overrides: ConsumerConfig.Overrides | undefined
 ) {
   const resolution = yield* readConfig(overrides)
@@ -136,121 +163,29 @@ const startedFromConfig = Effect.fnUntraced(function* <E, R>(
   return yield* started(resolution, listener)
 })
 
-const started = Effect.fnUntraced(function* <E, R>(
-  resolution: Resolution<ConsumerOptions.PushConsumerConfig>,
-  listener: Listener.Handler<E, R> | Listener.MessageListener<E, R>
-) {
-  const consumer = yield* make(resolution, listener)
-  // Before the start: it does nothing where nothing runs.
-  yield* Effect.addFinalizer(() => consumer.shutdown)
-  yield* consumer.start
-  return DefaultMQPushConsumer.of(consumer)
-})
+const started = <E, R>(resolution: Resolution<ConsumerOptions.PushConsumerConfig>, listener: AnyListener<E, R>) =>
+  Effect.flatMap(kindOf(listener), (kind) =>
+    Effect.map(ConsumerLife.started(resolution, kind), ({ consumer }) => consumer)
+  )
 
-const make = Effect.fnUntraced(function* <E, R>(
-  given: Resolution<ConsumerOptions.PushConsumerConfig>,
-  handler: Listener.Handler<E, R> | Listener.MessageListener<E, R>
-) {
-  const manager = yield* MQClientManager
-  const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
-  const resolution = yield* ConsumerOptions.inEndpointNamespace(given)
-  const { config } = resolution
-  const { consumerGroup } = config
-  let suspended = false
-  let lastDrain: DrainReport | undefined
+const make = <E, R>(resolution: Resolution<ConsumerOptions.PushConsumerConfig>, listener: AnyListener<E, R>) =>
+  Effect.flatMap(kindOf(listener), (kind) =>
+    Effect.map(ConsumerLife.make(resolution, kind), ({ consumer }) => consumer)
+  )
 
-  const life: ServiceLife.ServiceLife<Running> = yield* ServiceLife.make<Running>({
-    subject: `consumer ${consumerGroup}`,
-    number: "5",
-    startTimeoutMillis: config.startTimeoutMillis,
-    acquire: (lifeContext) =>
-      acquire<E, R>(
-        { resolution, manager, listener: Listener.of(handler), context: withoutSpan(context) },
-        lifeContext
-      ),
-    isStartableAfter: (reason) => reason._tag === "DuplicateConsumerGroup",
-    drainTimeoutMillis: config.drainTimeoutMillis,
-    work: "handler(s)",
-    drains: ({ run }, bound) => [
-      Effect.map(run.close(bound), (report) => {
-        lastDrain = report
-        return report.interrupted
-      })
-    ],
-    annotations: ({ instance }) => ({ clientId: instance.clientId, group: consumerGroup }),
-    spanAttributes: { "messaging.system": "rocketmq", "messaging.consumer.group.name": consumerGroup }
-  })
-
-  const state = Effect.gen(function* () {
-    const serviceState = life.serviceStateNow()
-    const parts = life.parts()
-    const view: ConsumerState = {
-      consumerGroup,
-      serviceState,
-      steps: life.steps(),
-      members: parts?.run.members() ?? [],
-      queues: (parts?.run.owned() ?? []).map(viewOf),
-      running: parts?.consumption.running() ?? 0,
-      concurrency: parts?.consumption.concurrency() ?? config.consumeThreadMin,
-      suspended,
-      counters: { ...(parts?.counters ?? Counters.make()) },
-      problems: parts?.problems() ?? [],
-      lastDrain,
-      instance: serviceState === "RUNNING" && parts !== undefined ? yield* parts.instance.state : undefined
+/** A consumer that hands messages to a listener, with what that needs of the present context. */
+const kindOf = <E, R>(given: AnyListener<E, R>) =>
+  Effect.map(
+    Effect.context<Exclude<R, Scope.Scope>>(),
+    (context): ConsumerLife.ConsumerKind<Consumption.Consumption> => {
+      const listener = Listener.of(given)
+      return {
+        drainMillis: ({ drainTimeoutMillis }) => drainTimeoutMillis,
+        batchSize: listener._tag === "Batch" ? listener.options.maxSize : 1,
+        consumption: (tools) => Consumption.make<E, R>({ ...tools, listener, context: withoutSpan(context) })
+      }
     }
-    return view
-  })
-
-  const setSuspended = (value: boolean) =>
-    Effect.suspend(() => {
-      suspended = value
-      life.running()?.run.suspend(value)
-      return life.notify
-    })
-
-  const setPaused = (which: ReadonlyArray<MessageQueue | string>, paused: boolean) =>
-    Effect.suspend(() => {
-      life
-        .running()
-        ?.run.pause(
-          (queue) =>
-            which.some((one) =>
-              typeof one === "string"
-                ? one === queue.topic
-                : one.topic === queue.topic && one.brokerName === queue.brokerName && one.queueId === queue.queueId
-            ),
-          paused
-        )
-      return life.notify
-    })
-
-  const consumer: DefaultMQPushConsumerShape = {
-    consumerGroup,
-    serviceState: life.serviceState,
-    serviceStateChanges: life.serviceStateChanges,
-    start: Effect.asVoid(life.start),
-    shutdown: life.shutdown,
-    state,
-    stateChanges: Stream.mapEffect(life.changes, () => state),
-    assignment: Effect.sync(() => (life.parts()?.run.owned() ?? []).map(({ messageQueue }) => messageQueue)),
-    suspend: setSuspended(true),
-    resume: setSuspended(false),
-    pause: (...which) => setPaused(which, true),
-    unpause: (...which) => setPaused(which, false),
-    setConcurrency: (concurrency) =>
-      Effect.suspend(() => {
-        life.running()?.consumption.setConcurrency(Math.min(1_000, Math.max(1, Math.floor(concurrency) || 1)))
-        return life.notify
-      }),
-    healthy: Effect.sync(() => life.running()?.problems().length === 0),
-    caughtUp: Effect.suspend((): DefaultMQPushConsumerShape["caughtUp"] => {
-      const refusal = life.refusal("wait until it has caught up")
-      return refusal === undefined ? (life.running()?.run.caughtUp ?? Effect.void) : Effect.fail(refusal)
-    }),
-    lastDrain: Effect.sync(() => lastDrain)
-  }
-  return consumer
-})
+  )
 
 /** The context without the span that the layer is built in, which would be the parent of every message's. */
 function withoutSpan<R>(context: Context.Context<R>): Context.Context<R>

@@ -1,54 +1,85 @@
-import { type Cause, Clock, type Context, Effect, Schedule, type Scope } from "effect"
+import { type Cause, Clock, type Deferred, Effect, Schedule, type Scope } from "effect"
 import type { StartError, StartReason } from "../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import type { MQClientManager } from "../client/MQClientManager.ts"
 import { checkGroup } from "../client/Names.ts"
 import { accept, type Checked, type Resolution } from "../client/options/OptionTable.ts"
 import { awaitReadiness } from "../client/Readiness.ts"
+import * as RouteQueues from "../client/RouteQueues.ts"
 import type { LifeContext } from "../client/ServiceLife.ts"
+import { outlivesStep } from "../client/StartStep.ts"
 import * as ForeignText from "../message/ForeignText.ts"
+import * as MessageQueue from "../message/MessageQueue.ts"
 import { RESERVED_CONSUMER_GROUPS, RETRY_GROUP_TOPIC_PREFIX } from "../message/MixAll.ts"
-import type { SubscriptionData } from "../protocol/HeartbeatData.ts"
-import * as Consumptions from "./consume/Consumption.ts"
+import type { Consumption } from "./consume/Consumption.ts"
+import type { Received } from "./consume/Settle.ts"
 import * as Resend from "./consume/Resend.ts"
 import * as SendBacks from "./consume/SendBack.ts"
+import type { SettleOptions } from "./consume/Settle.ts"
 import * as Counters from "./ConsumerCounters.ts"
+import type { ConsumerFailed } from "./ConsumerFailed.ts"
 import type { PushConsumerConfig } from "./ConsumerOptions.ts"
 import { consumeFromWhere, propertiesOf } from "./ConsumerProperties.ts"
+import * as Problems from "./ConsumerProblems.ts"
 import * as Runs from "./ConsumerRun.ts"
 import type { ConsumerProblem } from "./ConsumerState.ts"
-import type { MessageListener } from "./MessageListener.ts"
 import * as RemoteOffsetStore from "./offset/RemoteOffsetStore.ts"
+import { addressesOf } from "./rebalance/Members.ts"
 import * as AllocateStrategy from "./rebalance/AllocateStrategy.ts"
 import * as ReconsumePolicy from "./ReconsumePolicy.ts"
+import * as Subscribed from "./subscription/Subscribed.ts"
 import * as Subscription from "./subscription/Subscription.ts"
+import * as SubscriptionCheck from "./subscription/SubscriptionCheck.ts"
 import * as RunningInfo from "./telemetry/RunningInfo.ts"
 
 /** What a consumer holds while it runs. */
-export interface Running {
+export interface Running<out C extends Consumption = Consumption> {
   readonly instance: MQClientInstanceShape
   readonly run: Runs.ConsumerRun
-  readonly consumption: Consumptions.Consumption
+  readonly consumption: C
   readonly counters: Readonly<Counters.ConsumerCounters>
   /** What is wrong now. */
   readonly problems: () => ReadonlyArray<ConsumerProblem>
+  /** Takes over what is wanted now: tells the brokers, and shares the queues out again. */
+  readonly resubscribe: Effect.Effect<void>
   /** How many messages are being given back. */
   readonly sendingBack: () => number
+  /** Why the members' subscriptions are not compared; undefined when they are. */
+  readonly comparisonRefused: () => string | undefined
+}
+
+/** What hands messages out: all of it but for what is particular to a kind of consumer. */
+export interface ConsumptionTools extends SettleOptions {
+  readonly concurrency: number
+  readonly consumeTimeoutMillis: number
+  readonly ratePerSecond: number | undefined
+  /** Tells of a handler that failed in a way that its type does not name. */
+  readonly tell: (kind: "defect" | "timeout" | "interrupted", cause: Cause.Cause<unknown>, received: Received) => void
+  /** The monotonic clock, in milliseconds. */
+  readonly now: () => number
 }
 
 /** What a consumer is made of before it has acquired anything. */
-export interface ConsumerParts<E, R> {
+export interface ConsumerParts<C extends Consumption> {
   readonly resolution: Resolution<PushConsumerConfig>
   readonly manager: MQClientManager["Service"]
-  readonly listener: MessageListener<E, R>
-  readonly context: Context.Context<Exclude<R, Scope.Scope>>
+  /** Failed by a problem that is to end the program. */
+  readonly failed: Deferred.Deferred<never, ConsumerFailed>
+  /** What is to be read, by topic; it may change. */
+  readonly wanted: ReadonlyMap<string, Subscription.Subscription>
+  /** Messages that a handler gets at most. */
+  readonly batchSize: number
+  readonly consumption: (tools: ConsumptionTools) => Effect.Effect<C, never, Scope.Scope>
+  readonly isPaused: (queue: MessageQueue.MessageQueue) => boolean
+  readonly isSuspended: () => boolean
 }
 
 const MIB = 1024 * 1024
 /** A defect of a handler is told with its cause once in so many milliseconds. */
 const TOLD_EVERY_MILLIS = 60_000
-/** How many problems are kept; each is of a queue, a topic or the group. */
-const MAX_PROBLEMS = 1_000
+/** The pause before a second look-up of a topic that is being announced, in milliseconds; it doubles, so often. */
+const ANNOUNCED_PAUSE_MILLIS = 20
+const ANNOUNCED_LOOK_UPS = 9
 
 /** The first problem of the group's name, or every problem of the options at once. */
 const check = (resolution: Resolution<PushConsumerConfig>) =>
@@ -60,11 +91,11 @@ const check = (resolution: Resolution<PushConsumerConfig>) =>
   })
 
 /** Steps 5.2 to 5.7 of docs/startup.md; what they acquire is held by the scope. */
-export const acquire = Effect.fnUntraced(function* <E, R>(
-  parts: ConsumerParts<E, R>,
+export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
+  parts: ConsumerParts<C>,
   { notify, step }: LifeContext
-): Effect.fn.Return<Running, StartError, Scope.Scope> {
-  const { context, listener, manager } = parts
+): Effect.fn.Return<Running<C>, StartError, Scope.Scope> {
+  const { manager, wanted } = parts
   const config = yield* step("5.2", "check the configuration and the group", check(parts.resolution))
   const { consumerGroup: group } = config
   const clock = yield* Clock.Clock
@@ -73,38 +104,24 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
   const startedAt = nowMillis()
   const retryTopic = RETRY_GROUP_TOPIC_PREFIX + group
 
-  const subscriptions = yield* step(
+  const subscribed = yield* step(
     "5.3",
     "copy the subscriptions, and add the group's retry topic",
-    Effect.sync(() => {
-      const subVersion = clock.currentTimeMillisUnsafe()
-      const all = [...(config.subscriptions ?? []), Subscription.all(retryTopic)]
-      return new Map<string, SubscriptionData>(all.map((one) => [one.topic, Subscription.dataOf(one, subVersion)]))
-    })
+    Effect.sync(() => Subscribed.make(() => [...wanted.values(), Subscription.all(retryTopic)], nowMillis))
   )
   const instance = yield* step("5.4", "get or create MQClientInstance", manager.getOrCreateMQClientInstance(config))
 
   const counters = Counters.make()
-  const problems = new Map<string, ConsumerProblem>()
   const told = new Map<string, number>()
-
-  const problem = (key: string, text: string | undefined) =>
-    Effect.suspend(() => {
-      const known = problems.get(key)
-      if (text === undefined) {
-        if (known === undefined) return Effect.void
-        problems.delete(key)
-        return Effect.andThen(Effect.logInfo(`group ${group}: ${key} is well again`), notify)
-      }
-      if (known?.text === text || (known === undefined && problems.size >= MAX_PROBLEMS)) return Effect.void
-      problems.set(key, { key, text, since: known?.since ?? clock.currentTimeMillisUnsafe() })
-      // One line when it begins, not one for every change of words.
-      return known === undefined ? Effect.andThen(Effect.logWarning(`group ${group}: ${text}`), notify) : notify
-    })
+  /** By topic, the queues that its last route had. */
+  const queuesOf = new Map<string, string>()
+  const { onProblem } = config
+  const problems = Problems.make({ group, nowMillis, changed: notify, onProblem, failed: parts.failed })
+  const problem = problems.note
 
   const services = yield* Effect.context()
   const log = Effect.runForkWith(services)
-  const tell = (kind: string, cause: Cause.Cause<E>, { message }: Consumptions.Received) => {
+  const tell = (kind: string, cause: Cause.Cause<unknown>, { message }: Received) => {
     const last = told.get(kind)
     if (last !== undefined && now() - last < TOLD_EVERY_MILLIS) return
     told.set(kind, now())
@@ -131,19 +148,31 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
   const consumption = yield* step(
     "5.5",
     "make the workers",
-    Consumptions.make<E, R>({
-      listener,
+    parts.consumption({
       concurrency: config.consumeThreadMin,
+      ratePerSecond: config.ratePerSecond,
       consumeTimeoutMillis: config.consumeTimeout,
       reconsumePolicy: config.reconsumePolicy ?? ReconsumePolicy.broker,
       counters,
       giveBack: sendBack.giveBack,
       tell,
-      context,
       now
     })
   )
-  const run = yield* Runs.make({
+  const comparison = yield* SubscriptionCheck.make({
+    instance,
+    group,
+    subscriptions: () => subscribed.present().values(),
+    members: () => run.members(),
+    brokers: () => {
+      const routes = [...subscribed.present().keys()].flatMap(
+        (topic) => instance.routes.topicRouteTable.get(topic) ?? []
+      )
+      return [...new Set(routes.flatMap(({ data }) => addressesOf(instance, data)))]
+    },
+    tell: (text) => problem("subscriptions", text)
+  })
+  const run: Runs.ConsumerRun = yield* Runs.make({
     config: {
       group,
       strategy: config.allocateMessageQueueStrategy ?? AllocateStrategy.averagely,
@@ -164,7 +193,8 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
     store: config.offsetStore ?? RemoteOffsetStore.make(instance, !config.strictLast),
     consumption,
     counters,
-    subscriptions: () => subscriptions,
+    subscriptions: subscribed.present,
+    isPaused: parts.isPaused,
     unreadable: (received, error) =>
       Effect.andThen(
         problem(
@@ -177,24 +207,33 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
           sendBack.giveBack(received, "broker")
         })
       ),
+    givenBack: sendBack.awaitIdle,
     problem,
+    membersChanged: comparison.membersChanged,
     changed: notify
   })
+  if (parts.isSuspended()) run.suspend(true)
 
   yield* step(
     "5.6",
     "register in the consumer table",
     instance.registerConsumer({
       consumerGroup: group,
-      subscriptionTopics: () => subscriptions.keys(),
-      updateTopicSubscribeInfo: () => {},
+      subscriptionTopics: () => subscribed.present().keys(),
+      updateTopicSubscribeInfo: ({ borrowed, data, topic }) => {
+        const queues = borrowed ? "" : RouteQueues.readable(topic, data).map(MessageQueue.key).toSorted().join()
+        const before = queuesOf.get(topic) ?? ""
+        queuesOf.set(topic, queues)
+        // Queues that came or went are shared out soon, not in the next of the rounds that come anyway.
+        if (queues !== before && subscribed.present().has(topic)) log(instance.rebalanceService.wakeup)
+      },
       heartbeatData: () => ({
         groupName: group,
         consumeType: "CONSUME_PASSIVELY",
         messageModel: "CLUSTERING",
         consumeFromWhere: consumeFromWhere(config.consumeFromWhere),
         unitMode: config.unitMode,
-        subscriptionDataSet: [...subscriptions.values()]
+        subscriptionDataSet: [...subscribed.present().values()]
       }),
       doRebalance: run.rebalance,
       persistConsumerOffset: run.persist,
@@ -212,10 +251,10 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
       consumerRunningInfo: (jstack) =>
         RunningInfo.make(
           {
-            properties: propertiesOf(config, listener._tag === "Batch" ? listener.options.maxSize : 1),
+            properties: propertiesOf(config, parts.batchSize),
             startedAt,
             concurrency: consumption.concurrency(),
-            subscriptions: subscriptions.values(),
+            subscriptions: subscribed.present().values(),
             queues: run.owned(),
             status: (topic) => run.stats(topic).status(now()),
             handlers: consumption.jobs,
@@ -226,7 +265,7 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
         )
     })
   )
-  const topics = (config.subscriptions ?? []).map(({ topic }) => topic)
+  const topics = [...wanted.keys()]
   yield* step(
     "5.7",
     `routes of the subscribed topics, ready: ${config.readiness}`,
@@ -237,6 +276,7 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
     }).pipe(Effect.andThen(config.readiness === "lazy" ? Effect.void : lookUp(instance, topics)))
   )
   yield* step("5.8", "heartbeat to all brokers", greet(instance, retryTopic))
+  yield* Effect.forkScoped(outlivesStep(awaitRoute(instance, retryTopic)), { startImmediately: true })
   yield* step(
     "5.9",
     config.readiness === "assigned" ? "the first round of rebalance" : "ask for a round of rebalance",
@@ -247,8 +287,17 @@ export const acquire = Effect.fnUntraced(function* <E, R>(
     run,
     consumption,
     counters,
-    problems: () => [...problems.values()],
-    sendingBack: sendBack.underWay
+    problems: problems.all,
+    resubscribe: Effect.suspend(() => {
+      const { added, changed } = subscribed.update()
+      return lookUp(instance, added).pipe(
+        Effect.andThen(run.repull(changed, instance.heartbeat.sendHeartbeatToAllBroker)),
+        Effect.andThen(run.rebalance),
+        Effect.andThen(notify)
+      )
+    }),
+    sendingBack: sendBack.underWay,
+    comparisonRefused: comparison.refused
   }
 })
 
@@ -267,6 +316,17 @@ const greet = Effect.fnUntraced(function* (instance: MQClientInstanceShape, retr
   // Some name servers learn of it some milliseconds later.
   yield* Effect.ignore(Effect.retry(look, { times: 1, schedule: Schedule.spaced(0) }))
 })
+
+/** Looks for the route of a topic that brokers are about to announce, at growing pauses, and then leaves it to the polls. */
+const awaitRoute = (instance: MQClientInstanceShape, topic: string) =>
+  Effect.suspend(() =>
+    instance.routes.topicRouteTable.has(topic)
+      ? Effect.void
+      : instance.routes.updateTopicRouteInfoFromNameServer(topic, undefined)
+  ).pipe(
+    Effect.retry({ schedule: Schedule.exponential(ANNOUNCED_PAUSE_MILLIS), times: ANNOUNCED_LOOK_UPS }),
+    Effect.ignore
+  )
 
 /** One step of timer 5: up by one above the threshold, down by one below 8 tenths of it, as Java once did. */
 const concurrencyFor = (

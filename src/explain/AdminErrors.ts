@@ -11,6 +11,7 @@ import type {
   UnknownBroker,
   UnknownCluster
 } from "../admin/AdminError.ts"
+import * as NameList from "../message/NameList.ts"
 import type { AddressRefused } from "../client/ClientError.ts"
 import type { Explainers, Surroundings } from "./Explanation.ts"
 
@@ -34,13 +35,13 @@ export const adminExplainers: Explainers<AdminOnlyReason> = {
     cause: e.clusterName === undefined ? "there are several clusters" : `the name server knows no such cluster`,
     evidence: [
       ...(e.clusterName === undefined ? [] : [`asked for: ${e.clusterName}`]),
-      `known: ${e.clusters.length === 0 ? "none" : e.clusters.join(", ")}`
+      `known: ${e.clusters.length === 0 ? "none" : NameList.text(e.clusters)}`
     ],
     remedy: "Name one of them."
   }),
   NoMaster: (e) => ({
     cause: "no broker of the cluster has a master at present",
-    evidence: [`cluster: ${e.clusterName}`, ...e.brokers.map((broker) => `broker: ${broker}`)],
+    evidence: [`cluster: ${e.clusterName}`, ...NameList.lines(e.brokers, (broker) => `broker: ${broker}`)],
     remedy: "Start one, or wait for the fail-over."
   }),
   InvalidMessageId: (e) => ({
@@ -57,7 +58,7 @@ export const adminExplainers: Explainers<AdminOnlyReason> = {
     cause: "no broker of that name has a master at present",
     evidence: [
       `asked for: ${e.brokerName}`,
-      `with a master: ${e.brokers.length === 0 ? "none" : e.brokers.join(", ")}`
+      `with a master: ${e.brokers.length === 0 ? "none" : NameList.text(e.brokers)}`
     ],
     remedy: "Name one of them, or an address as host:port."
   }),
@@ -78,18 +79,18 @@ export const adminExplainers: Explainers<AdminOnlyReason> = {
   }),
   TopicAlreadyExists: (e) => ({
     cause: "the topic was to be created and is there already",
-    evidence: [`topic: ${e.topic}`, ...e.brokers.map((broker) => `has it: ${broker}`)],
+    evidence: [`topic: ${e.topic}`, ...NameList.lines(e.brokers, (broker) => `has it: ${broker}`)],
     remedy: "Change it with updateTopic (`effect-rocketmq topic update`), which leaves alone what is not named."
   }),
   GroupAlreadyExists: (e) => ({
     cause: "the group was to be created and is there already",
-    evidence: [`group: ${e.group}`, ...e.brokers.map((broker) => `has it: ${broker}`)],
+    evidence: [`group: ${e.group}`, ...NameList.lines(e.brokers, (broker) => `has it: ${broker}`)],
     remedy:
       'Use it as it is, or create it with ifExists: "replace", which sets everything that is not named to its default.'
   }),
   MessageNotFound: (e) => ({
     cause: "no message of the topic has the id",
-    evidence: [`topic: ${e.topic}`, `id: ${e.msgId}`, ...e.brokers.map((broker) => `asked: ${broker}`)],
+    evidence: [`topic: ${e.topic}`, `id: ${e.msgId}`, ...NameList.lines(e.brokers, (broker) => `asked: ${broker}`)],
     remedy:
       "Check topic and id; a message just sent is indexed within a second, and old ones are deleted by the brokers."
   })
@@ -100,6 +101,6 @@ export const adminSurroundings: Surroundings<AdminError> = {
   AdminError: (e, evidence) => [
     `could not ${e.operation}`,
     ...evidence,
-    ...e.done.map((server) => `done on ${server} already`)
+    ...NameList.lines(e.done, (server) => `done on ${server} already`)
   ]
 }

@@ -45,6 +45,10 @@ export const clean = (text: string | undefined, max: number = DEFAULT_MAX_LENGTH
   return line.length > max ? `${head(line, max)}...` : line
 }
 
+/** {@link printable}, and at most `max` characters with `...` behind them where there were more. */
+export const excerpt = (text: string, max: number): string =>
+  text.length > max ? `${printable(head(text, max))}...` : printable(text)
+
 /** Characters that {@link ofThrown} leaves: an error of ours may list everything that was tried. */
 const MAX_THROWN_LENGTH = 1_000
 

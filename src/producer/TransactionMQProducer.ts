@@ -3,6 +3,7 @@ import { ConfigProblem, type StartError } from "../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import type { MQClientManager } from "../client/MQClientManager.ts"
 import type { Resolution } from "../client/options/OptionTable.ts"
+import * as ForeignText from "../message/ForeignText.ts"
 import type { Message } from "../message/Message.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
 import { decodeOffsetMessageId } from "../message/MessageId.ts"
@@ -271,7 +272,7 @@ const make = Effect.fnUntraced(function* <R>(
     const address = instance.routes.findBrokerAddressInPublish(brokerName)
     const place = decodeOffsetMessageId(half.offsetMsgId)
     if (address === undefined) return lost("its master is not known")
-    if (place === undefined) return lost(`its message id "${half.offsetMsgId}" cannot be read`)
+    if (place === undefined) return lost(`its message id "${ForeignText.clean(half.offsetMsgId)}" cannot be read`)
     return instance.api
       .endTransactionOneway(
         address,

@@ -1,3 +1,4 @@
+import * as ForeignText from "../message/ForeignText.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import { DecodeError } from "./DecodeError.ts"
 import { setField } from "./ExtFields.ts"
@@ -193,6 +194,11 @@ export const intMap = <A>(
   }
 })
 
+/** A key is a text of the peer: so many characters of it stand in an error. */
+const MAX_SHOWN_KEY = 80
+
+const shownKey = (name: string): string => ForeignText.clean(name, MAX_SHOWN_KEY)
+
 const readEntries = <K, A>(
   value: JsonValue,
   item: BodyCodec<A>,
@@ -202,9 +208,9 @@ const readEntries = <K, A>(
   const out = new Map<K, A>()
   for (const [name, element] of value as ReadonlyMap<string, JsonValue>) {
     const key = readKey(name)
-    if (key === undefined) return new Mismatch(name, "another kind of key")
+    if (key === undefined) return new Mismatch(shownKey(name), "another kind of key")
     const read = item.read(element)
-    if (read instanceof Mismatch) return inside(read, name)
+    if (read instanceof Mismatch) return inside(read, shownKey(name))
     if (read !== undefined) out.set(key, read)
   }
   return out

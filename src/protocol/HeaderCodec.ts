@@ -1,3 +1,4 @@
+import * as ForeignText from "../message/ForeignText.ts"
 import { DecodeError } from "./DecodeError.ts"
 import { type ExtFields, setField } from "./ExtFields.ts"
 import { type Long, parseInt32, parseLong } from "./Long.ts"
@@ -161,4 +162,4 @@ export function struct(fields: Fields): Codec<Readonly<Record<string, unknown>>>
   }
 }
 
-const quote = (text: string): string => JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}...` : text)
+const quote = (text: string): string => JSON.stringify(ForeignText.clean(text, 40))

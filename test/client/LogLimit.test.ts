@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import * as LogLimit from "../../src/client/LogLimit.ts"
 
 describe("LogLimit", () => {
-  it.effect("logs a few lines in a minute, and says how many there were besides", () => {
+  it.effect("A30: logs a few lines in a minute, and says how many there were besides", () => {
     const lines: Array<string> = []
     const logger = Logger.make(({ message }) => void lines.push(String(message)))
     return Effect.gen(function* () {

@@ -8,10 +8,12 @@ import * as MessageCodec from "../../src/protocol/MessageCodec.ts"
 import type { RemotingCommand, Request } from "../../src/protocol/RemotingCommand.ts"
 import * as CreateTopic from "../../src/protocol/request/CreateTopic.ts"
 import * as DeleteTopic from "../../src/protocol/request/DeleteTopic.ts"
+import * as GetConsumerListByGroup from "../../src/protocol/request/GetConsumerListByGroup.ts"
 import * as GetMaxOffset from "../../src/protocol/request/GetMaxOffset.ts"
 import * as GetProducerConnectionList from "../../src/protocol/request/GetProducerConnectionList.ts"
 import * as GetRouteInfoByTopic from "../../src/protocol/request/GetRouteInfoByTopic.ts"
 import * as PullMessage from "../../src/protocol/request/PullMessage.ts"
+import * as QueryConsumerOffset from "../../src/protocol/request/QueryConsumerOffset.ts"
 import * as ViewMessageById from "../../src/protocol/request/ViewMessageById.ts"
 import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
 import type { TopicRouteData } from "../../src/protocol/TopicRouteData.ts"
@@ -45,6 +47,13 @@ export interface ObserverShape {
     brokerAddress: string,
     group: string
   ) => Effect.Effect<ReadonlyArray<GetProducerConnectionList.Connection>, Failure>
+  /** The clients that a broker knows under a consumer group; none when it knows none. */
+  readonly members: (
+    brokerAddress: string,
+    group: string
+  ) => Effect.Effect<GetConsumerListByGroup.GetConsumerListByGroupAnswer, Failure>
+  /** Up to where a group has read a queue, as its broker has it; undefined when it has nothing. */
+  readonly committed: (queue: MessageQueue.MessageQueue, group: string) => Effect.Effect<number | undefined, Failure>
   /** Creates or changes a topic on one broker. */
   readonly createTopic: (brokerAddress: string, topic: string, shape?: TopicShape) => Effect.Effect<void, Failure>
   /** Takes a topic from one broker; name servers are not told. */
@@ -213,6 +222,25 @@ export const make = Effect.fnUntraced(function* (namesrvAddr: string) {
               )
       )
     },
+    members: (address, consumerGroup) => {
+      const request = GetConsumerListByGroup.request({ consumerGroup })
+      return Effect.flatMap(
+        client.invoke(address, request, TIMEOUT_MILLIS),
+        (response): Effect.Effect<GetConsumerListByGroup.GetConsumerListByGroupAnswer, UnexpectedAnswer> =>
+          response.code === ResponseCode.SYSTEM_ERROR &&
+          response.remark?.includes("no consumer for this group") === true
+            ? Effect.succeed({ consumerIdList: [] })
+            : read(address, request, response, GetConsumerListByGroup.decodeResponse)
+      )
+    },
+    committed: Effect.fnUntraced(function* (queue, consumerGroup) {
+      const address = yield* masterOf(queue)
+      const { queueId, topic } = queue
+      const request = QueryConsumerOffset.request({ consumerGroup, topic, queueId, setZeroIfNotFound: false })
+      const response = yield* client.invoke(address, request, TIMEOUT_MILLIS)
+      if (response.code === ResponseCode.QUERY_NOT_FOUND) return undefined
+      return Number((yield* read(address, request, response, QueryConsumerOffset.decodeResponse)).offset)
+    }),
     createTopic: (address, topic, { perm = PermName.READ | PermName.WRITE, queues = 4 } = {}) =>
       call(
         address,

@@ -1,4 +1,4 @@
-/** The conformance suite: what a producer promises, asserted on whatever cluster a layer provides. */
+/** The conformance suite: what producers and consumers promise, asserted on whatever cluster a layer provides. */
 import { describe, layer } from "@effect/vitest"
 import { Effect, Layer, References } from "effect"
 import type { Wire } from "../../src/transport/Wire.ts"
@@ -6,6 +6,10 @@ import { Observer } from "./Observer.ts"
 import { Target } from "./Target.ts"
 import * as Batch from "./batch.ts"
 import * as Compression from "./compression.ts"
+import * as Consume from "./consume.ts"
+import * as ConsumeGroup from "./consumeGroup.ts"
+import * as ConsumeOffsets from "./consumeOffsets.ts"
+import * as ConsumeRetry from "./consumeRetry.ts"
 import * as Delay from "./delay.ts"
 import * as Errors from "./errors.ts"
 import * as Membership from "./membership.ts"
@@ -37,6 +41,10 @@ export const conformance = <E>(name: string, target: Layer.Layer<Target | Wire, 
       describe("delays", () => Delay.tests(test))
       describe("transactions", () => Transactions.tests(test))
       describe("request and reply", () => RequestReply.tests(test))
+      describe("consume: messages", () => Consume.tests(test))
+      describe("consume: offsets", () => ConsumeOffsets.tests(test))
+      describe("consume: redeliveries", () => ConsumeRetry.tests(test))
+      describe("consume: groups", () => ConsumeGroup.tests(test))
       describe("errors", () => Errors.tests(test))
       describe("membership and shutdown", () => Membership.tests(test))
       describe("retries", () => Retries.tests(test))

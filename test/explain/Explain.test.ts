@@ -14,6 +14,7 @@ import {
   StartReason
 } from "../../src/client/ClientError.ts"
 import { CredentialsUnavailable } from "../../src/client/SessionCredentials.ts"
+import { ConsumerFailed } from "../../src/consumer/ConsumerFailed.ts"
 import { OffsetStoreError } from "../../src/consumer/offset/OffsetStore.ts"
 import * as Main from "../../src/index.ts"
 import { TopicDecodeError } from "../../src/message/Topic.ts"
@@ -50,6 +51,7 @@ describe("explain", () => {
       CredentialsUnavailable,
       DecodeError,
       FrameError,
+      ConsumerFailed,
       OffsetStoreError,
       TopicDecodeError,
       WireError

@@ -70,6 +70,8 @@ describe("foreign text", () => {
 
   it("leaves a terminal's columns where they were", () => {
     assert.strictEqual(ForeignText.printable("  a\tb\u001bc"), "  a b c")
+    assert.strictEqual(ForeignText.excerpt("  a\tb\u001bc", 4), "  a ...")
+    assert.strictEqual(ForeignText.excerpt("  a\tb\u001bc", 7), "  a b c")
   })
 
   it("JSON keeps what was written", () => {

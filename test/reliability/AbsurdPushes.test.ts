@@ -5,13 +5,15 @@ import * as Zlib from "node:zlib"
 import * as Message from "../../src/message/Message.ts"
 import { SysFlag } from "../../src/message/SysFlag.ts"
 import type { DefaultMQProducerShape } from "../../src/producer/DefaultMQProducer.ts"
+import { TransactionMQProducer } from "../../src/producer/TransactionMQProducer.ts"
 import * as MessageProperties from "../../src/protocol/MessageProperties.ts"
 import * as SendMessage from "../../src/protocol/request/SendMessage.ts"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
-import { brokerAddress, rawClient, sendHeader } from "../embedded/support.ts"
+import { brokerAddress, rawClient, sendHeader, sendRequest } from "../embedded/support.ts"
 import { memoryDuring } from "../support/memory.ts"
-import { until } from "../support/rig.ts"
+import { advance, onMemory, until } from "../support/rig.ts"
 import { row } from "./row.ts"
+import { leavesNothing, watchLog } from "./watch.ts"
 
 const MIB = 1024 * 1024
 const ZLIB = SysFlag.COMPRESSED | SysFlag.COMPRESSION_ZLIB
@@ -93,4 +95,44 @@ describe("packed replies", () => {
       })
     )
   )
+})
+
+describe("transaction checks", () => {
+  it.effect("A30: hundreds that fail are answered one by one, and told in a few lines a minute", () => {
+    const log = watchLog()
+    return leavesNothing(
+      Effect.gen(function* () {
+        const COUNT = 300
+        const { namesrvAddr } = yield* EmbeddedCluster
+        const producer = yield* TransactionMQProducer.make({
+          producerGroup: "tx",
+          namesrvAddr,
+          topics: ["orders"],
+          readiness: "registered",
+          checkConcurrency: 100,
+          checkLocalTransaction: () => Effect.die("the database is away")
+        })
+        yield* Effect.acquireRelease(producer.start, () => producer.shutdown)
+        const client = yield* rawClient()
+        const address = yield* brokerAddress()
+        for (let n = 0; n < COUNT; n++) {
+          const properties = MessageProperties.encode({ UNIQ_KEY: `ID-${n}`, PGROUP: "tx", TRAN_MSG: "true" })
+          yield* client.call(address, sendRequest({ producerGroup: "tx", sysFlag: 4, properties }))
+        }
+        yield* advance(5_000)
+        const { checks } = yield* producer.transactions
+        assert.isAtLeast(checks.received, COUNT)
+        assert.strictEqual(checks.failed, checks.received - checks.dropped)
+        const lines = log.of("Warn", /the check of half message/)
+        assert.isAtLeast(lines.length, 1)
+        assert.isAtMost(lines.length, 8)
+      })
+    ).pipe(
+      onMemory({
+        topics: { orders: {} },
+        brokers: [{ name: "broker-a", config: { transactionTimeOut: 1_000, transactionCheckInterval: 3_000 } }]
+      }),
+      log.provide
+    )
+  })
 })

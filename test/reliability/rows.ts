@@ -382,6 +382,11 @@ export const rows: ReadonlyArray<Row> = [
     "a broker that says without end that a group has changed",
     "one round of rebalance a second at the most"
   ),
+  absurd(
+    "A30",
+    "anything that a server can make a client tell as often as it likes",
+    "a few lines of log a minute, and then how many more there were"
+  ),
 
   // A40 to A59: what clients write, those of other kinds too, which the embedded broker takes as the original does.
   absurd(

@@ -1,7 +1,7 @@
 import { Clock, Console, Effect } from "effect"
 import type { ExitCode } from "../Failure.ts"
 import { type Palette, palette, Screen } from "../Screen.ts"
-import { duration, printable } from "../Text.ts"
+import { duration, excerpt, printable } from "../Text.ts"
 import { monotonicMillis } from "../../transport/Deadline.ts"
 
 /** What a check found. `warn` means that it works, but is worth a look. */
@@ -46,13 +46,16 @@ const TIME_WIDTH = 8
 const colorOf = (verdict: Verdict, colors: Palette): ((text: string) => string) =>
   ({ ok: colors.good, warn: colors.warn, failed: colors.bad, skipped: colors.dim })[verdict]
 
+/** Characters of what a step found; `--json` has all of them. */
+export const MAX_DETAIL = 1_000
+
 const toLine = (step: Step, colors: Palette): string =>
   [
     String(step.step).padStart(2),
     printable(step.name).padEnd(NAME_WIDTH),
     colorOf(step.verdict, colors)(step.verdict.padEnd(7)),
     colors.dim((step.verdict === "skipped" ? "" : duration(step.millis)).padStart(TIME_WIDTH)),
-    printable(step.detail)
+    excerpt(step.detail, MAX_DETAIL)
   ].join("  ")
 
 /** An empty report; a quiet one prints nothing. */

@@ -18,11 +18,11 @@ import type { TlsOptions } from "../../transport/Tls.ts"
 import { accessOptions } from "../Connection.ts"
 import * as Checks from "./DoctorChecks.ts"
 import * as Reports from "./DoctorReport.ts"
-import { type Finding, type Report, skipped } from "./DoctorReport.ts"
+import { type Finding, MAX_DETAIL, type Report, skipped } from "./DoctorReport.ts"
 import { CommandFailed, ExitCode, explain, reporting } from "../Failure.ts"
 import type { Access } from "../Flags.ts"
 import { palette, Screen } from "../Screen.ts"
-import { json, printable } from "../Text.ts"
+import { excerpt, json } from "../Text.ts"
 
 /** What `doctor` is asked. */
 export interface DoctorInput {
@@ -254,15 +254,15 @@ const conclude = Effect.fnUntraced(function* (report: Report, asJson: boolean) {
     const colors = palette((yield* Screen).stdout)
     yield* Console.log("")
     for (const { detail, remedy, step } of warnings) {
-      yield* Console.log(`${colors.warn("look at")} step ${step}: ${printable(detail)}`)
-      yield* Console.log(`  ${printable(remedy ?? "")}`)
+      yield* Console.log(`${colors.warn("look at")} step ${step}: ${excerpt(detail, MAX_DETAIL)}`)
+      yield* Console.log(`  ${excerpt(remedy ?? "", MAX_DETAIL)}`)
     }
     if (failure === undefined) {
       yield* Console.log(`${colors.good("healthy")}: a producer on this machine can start and reach every master`)
     } else {
       yield* Console.log(`${colors.bad("first failure")} at step ${failure.step}, ${failure.name}`)
-      yield* Console.log(`  evidence  ${printable(failure.detail)}`)
-      yield* Console.log(`  remedy    ${printable(failure.remedy ?? "")}`)
+      yield* Console.log(`  evidence  ${excerpt(failure.detail, MAX_DETAIL)}`)
+      yield* Console.log(`  remedy    ${excerpt(failure.remedy ?? "", MAX_DETAIL)}`)
     }
   }
   if (failure !== undefined) {

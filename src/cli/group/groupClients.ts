@@ -4,7 +4,7 @@ import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting } from "../Failure.ts"
 import { printTable } from "../Output.ts"
-import { json, printable } from "../Text.ts"
+import { json, table } from "../Text.ts"
 
 /** What `group clients` is asked. */
 export interface GroupClientsInput extends Connection {
@@ -61,6 +61,6 @@ export const run = (input: GroupClientsInput) =>
     }
     yield* printTable(["ROLE", "CLIENT", "ADDRESS", "LANGUAGE", "BROKERS"], rows)
     for (const { expressionType, subString, topic } of consumers.subscriptions) {
-      yield* Console.log(printable(`subscribes ${topic} ${expressionType} ${subString}`))
+      for (const line of table([[`subscribes ${topic} ${expressionType} ${subString}`]])) yield* Console.log(line)
     }
   }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))

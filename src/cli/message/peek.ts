@@ -3,12 +3,13 @@ import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { type QueueRange, type ReadMessage, readInOrder } from "../../admin/QueueReader.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
+import * as NameList from "../../message/NameList.ts"
 import { compressionOf } from "../../protocol/Compression.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting, UsageError } from "../Failure.ts"
 import { type Palette, palette, Screen } from "../Screen.ts"
-import { count, json, moment, printable } from "../Text.ts"
+import { count, excerpt, json, moment, printable } from "../Text.ts"
 
 /** Where to begin in each queue: at the oldest message, at an offset, or so that the newest messages come. */
 export type PeekFrom = "earliest" | "latest" | number
@@ -45,7 +46,7 @@ export const read = Effect.fnUntraced(function* <E, R>(
   if (queues.length === 0 && input.queue !== undefined) {
     yield* new UsageError({
       problem: `Topic "${input.topic}" has no readable queue ${input.queue}.`,
-      remedy: `It has ${all.map((q) => `${q.brokerName}:${q.queueId}`).join(", ")}.`
+      remedy: `It has ${NameList.text(all.map((q) => `${q.brokerName}:${q.queueId}`))}.`
     })
   }
   const { offset } = input
@@ -127,10 +128,10 @@ export const toLine = ({ message, queue }: ReadMessage, colors: Palette): string
   const { keys, tags } = message
   const text = printable(encoding === "utf8" ? body.slice(0, SHOWN) : `base64 ${body.slice(0, SHOWN)}`)
   return [
-    colors.accent(printable(`${queue.brokerName}:${message.queueId}:${message.queueOffset}`)),
+    colors.accent(excerpt(`${queue.brokerName}:${message.queueId}:${message.queueOffset}`, SHOWN)),
     colors.dim(moment(message.bornTimestamp)),
-    ...(tags === undefined ? [] : [colors.good(printable(tags))]),
-    ...(keys.length === 0 ? [] : [colors.warn(printable(keys.join(" ")))]),
+    ...(tags === undefined ? [] : [colors.good(excerpt(tags, SHOWN))]),
+    ...(keys.length === 0 ? [] : [colors.warn(excerpt(keys.join(" "), SHOWN))]),
     `${text}${body.length > SHOWN ? colors.dim(` ... (${count(message.body.length, "byte")})`) : ""}`
   ].join("  ")
 }

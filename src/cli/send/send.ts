@@ -6,7 +6,7 @@ import { clientOptions, type Connection } from "../Connection.ts"
 import { CommandFailed, type CliFailure, ExitCode, explain, type Explained, tell, UsageError } from "../Failure.ts"
 import { bar, palette, Screen, withProgress } from "../Screen.ts"
 import { emptyStats, generatedBody, type NextMessage, percentile, sendAll, type SendStats } from "../SendRun.ts"
-import { count, duration, json, number } from "../Text.ts"
+import { count, duration, json, number, table } from "../Text.ts"
 
 /** What `send` is asked. */
 export interface SendInput extends Connection {
@@ -180,7 +180,8 @@ export const run = Effect.fnUntraced(function* (input: SendInput) {
       const [first = "", ...rest] = summary(input.topic, stats, retries)
       const colors = palette(screen.stdout)
       yield* Console.log(explained === undefined ? `${colors.good("ok")} ${first}` : first)
-      for (const line of rest) yield* Console.log(line)
+      // Among them is the id that the broker gave.
+      for (const line of table(rest.map((text) => [text]))) yield* Console.log(line)
     }
     if (explained === undefined) return
     if (explained !== interrupted) yield* tell(explained)

@@ -3,7 +3,7 @@ import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { DLQ_GROUP_TOPIC_PREFIX, isRetryTopic, isSystemTopic } from "../../message/MixAll.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting } from "../Failure.ts"
-import { count, json, printable } from "../Text.ts"
+import { count, json, table } from "../Text.ts"
 
 /** What `topic list` is asked. */
 export interface TopicListInput extends Connection {
@@ -31,7 +31,7 @@ export const run = (input: TopicListInput) =>
       yield* Console.log(json({ topics }))
       return
     }
-    for (const topic of topics) yield* Console.log(printable(topic))
+    for (const line of table(topics.map((topic) => [topic]))) yield* Console.log(line)
     const hidden = every.length - topics.length
     if (hidden > 0) yield* Console.error(`${count(hidden, "topic")} of the system not shown (--all shows them)`)
   }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))

@@ -1,15 +1,13 @@
 import { Cause, type Context, Duration, Effect, type Scope } from "effect"
 import * as ConsumeResult from "../ConsumeResult.ts"
-import type { ConsumerCounters } from "../ConsumerCounters.ts"
 import type { Batch, BatchResult, MessageListener } from "../MessageListener.ts"
-import type { ProcessQueue, Slot } from "../queue/ProcessQueue.ts"
+import type { ProcessQueue } from "../queue/ProcessQueue.ts"
 import { ReadyList } from "../queue/ReadyList.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
-import type { ReconsumePolicy } from "../ReconsumePolicy.ts"
+import * as RateLimit from "./RateLimit.ts"
+import * as Settle from "./Settle.ts"
+import type { Received } from "./Settle.ts"
 import * as Workers from "./Workers.ts"
-
-/** A pulled message in its queue. */
-export type Received = Slot<ReceivedMessage>
 
 /** Messages that one call of a handler gets: one, or several of one queue. */
 interface Job {
@@ -18,21 +16,16 @@ interface Job {
   results: ReadonlyArray<ConsumeResult.ConsumeResult> | undefined
 }
 
-/** Where a message goes that was not consumed: after a time, as the broker decides, or to the dead letters. */
-export type GiveBack = Duration.Duration | "broker" | "dead-letter"
-
 /** How handlers are run. */
-export interface ConsumptionOptions<E, R> {
+export interface ConsumptionOptions<E, R> extends Settle.SettleOptions {
   readonly listener: MessageListener<E, R>
   readonly concurrency: number
   /** Milliseconds that a handler may take; then it is interrupted and its message comes again. */
   readonly consumeTimeoutMillis: number
-  readonly reconsumePolicy: ReconsumePolicy
-  readonly counters: ConsumerCounters
-  /** Gives a message back, and finishes it when that is done. It waits for nothing. */
-  readonly giveBack: (received: Received, to: GiveBack) => void
+  /** Messages whose handlers begin in a second at most; undefined for no limit. */
+  readonly ratePerSecond: number | undefined
   /** Tells of a handler that failed in a way that its type does not name. */
-  readonly tell: (kind: "defect" | "timeout" | "interrupted", cause: Cause.Cause<E>, received: Received) => void
+  readonly tell: (kind: "defect" | "timeout" | "interrupted", cause: Cause.Cause<unknown>, received: Received) => void
   readonly context: Context.Context<Exclude<R, Scope.Scope>>
   /** The monotonic clock, in milliseconds. */
   readonly now: () => number
@@ -57,6 +50,8 @@ export interface Consumption {
   readonly jobs: () => ReadonlyArray<{ readonly received: ReadonlyArray<Received>; readonly since: number }>
   /** How many messages wait for a worker. */
   readonly waiting: () => number
+  /** Whether more of the queue is wanted, as far as this goes: whoever hands out on demand wants nothing ahead of it. */
+  readonly wants: (queue: ProcessQueue<ReceivedMessage>) => boolean
 }
 
 /** How often handlers are looked at that take too long, in milliseconds. */
@@ -78,7 +73,7 @@ const isBatch = (messages: ReadonlyArray<ReceivedMessage>): messages is Batch =>
 
 /** Makes the workers of a consumer in the current scope. Source: RocketMQ `ConsumeMessageConcurrentlyService`. */
 export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptions<E, R>) {
-  const { consumeTimeoutMillis, counters, giveBack, listener, now, reconsumePolicy, tell } = options
+  const { consumeTimeoutMillis, counters, listener, now, tell } = options
   const ready = new ReadyList<Received>()
   /** The jobs whose handlers were interrupted because they took too long. */
   const timedOut = new Set<Job>()
@@ -91,13 +86,19 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
       ? Duration.toMillis(Duration.fromInputUnsafe(listener.options.within))
       : 0
 
+  const rate: RateLimit.RateLimit | undefined =
+    options.ratePerSecond === undefined
+      ? undefined
+      : yield* RateLimit.make(options.ratePerSecond, now, () => workers.wake())
+
   const jobOf = (received: ReadonlyArray<Received>): Job => {
     for (const one of received) one.queue.begin(one)
+    rate?.take(received.length)
     return { received, results: undefined }
   }
 
   const next = (): Job | undefined => {
-    if (suspended || ready.size === 0) return undefined
+    if (suspended || ready.size === 0 || rate?.isOpen() === false) return undefined
     if (limit === 1) {
       const received = ready.take()
       return received === undefined ? undefined : jobOf([received])
@@ -125,40 +126,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     })
   }
 
-  const policyFor = (received: Received): GiveBack => {
-    try {
-      const delay = reconsumePolicy.delay(received.message.attempt)
-      return delay === "broker" || delay === "dead-letter" ? delay : Duration.fromInputUnsafe(delay)
-    } catch {
-      // The user's own policy; the broker's table is what there would be without it.
-      return "broker"
-    }
-  }
-
-  /** Applies what was said of a message, and gives whether it is consumed. */
-  const apply = (received: Received, result: ConsumeResult.ConsumeResult): boolean => {
-    if (received.queue.dropped) {
-      counters.late++
-      return false
-    }
-    if (result._tag === "Success") {
-      counters.succeeded++
-      received.queue.finish(received)
-      return true
-    }
-    const to =
-      result._tag === "DeadLetter"
-        ? "dead-letter"
-        : result.after === undefined
-          ? policyFor(received)
-          : result.after === "broker"
-            ? "broker"
-            : Duration.fromInputUnsafe(result.after)
-    if (to === "dead-letter") counters.deadLettered++
-    else counters.reconsumeLater++
-    giveBack(received, to)
-    return false
-  }
+  const apply = Settle.make(options)
 
   /** Applies the results of a handler that has ended, or of none, and counts. */
   const settle = (
@@ -215,7 +183,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     settle(job, since, () => ConsumeResult.reconsumeLater())
   }
 
-  const workers = yield* Workers.make<Job, E, R>({
+  const workers: Workers.Workers<Job> = yield* Workers.make<Job, E, R>({
     concurrency: options.concurrency,
     next,
     handler,
@@ -257,7 +225,8 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     concurrency: workers.concurrency,
     running: workers.running,
     jobs: () => workers.jobs().map(({ job, since }) => ({ received: job.received, since })),
-    waiting: () => ready.size
+    waiting: () => ready.size,
+    wants: () => true
   }
   return self
 })

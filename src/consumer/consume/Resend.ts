@@ -8,7 +8,7 @@ import * as MessageProperties from "../../protocol/MessageProperties.ts"
 import * as SendMessage from "../../protocol/request/SendMessage.ts"
 import type { ClientClosed } from "../../transport/RemotingError.ts"
 import { levelOf } from "../ReconsumePolicy.ts"
-import type { GiveBack, Received } from "./Consumption.ts"
+import type { GiveBack, Received } from "./Settle.ts"
 
 const { MessageConst } = MessageProperties
 

@@ -5,7 +5,9 @@ import { MASTER_ID } from "../../message/MixAll.ts"
 import * as ConsumerSendMsgBack from "../../protocol/request/ConsumerSendMsgBack.ts"
 import type { ConsumerCounters } from "../ConsumerCounters.ts"
 import { levelOf } from "../ReconsumePolicy.ts"
-import type { GiveBack, Received } from "./Consumption.ts"
+import type { ProcessQueue } from "../queue/ProcessQueue.ts"
+import type { ReceivedMessage } from "../ReceivedMessage.ts"
+import type { GiveBack, Received } from "./Settle.ts"
 
 /** Milliseconds that a broker may take to take a message back, as in Java. */
 const TIMEOUT_MILLIS = 5_000
@@ -34,6 +36,8 @@ export interface SendBack {
   readonly giveBack: (received: Received, to: GiveBack) => void
   /** How many messages are being given back, those that wait for the next try included. */
   readonly underWay: () => number
+  /** Waits until no message of the queue is being given back; none at all when absent. */
+  readonly awaitIdle: (queue?: ProcessQueue<ReceivedMessage>) => Effect.Effect<void>
 }
 
 /** Java's limit where none is set. */
@@ -54,7 +58,8 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
   const { api, routes } = instance
   const permits = yield* Semaphore.make(AT_ONCE)
   const run = yield* FiberSet.makeRuntime()
-  let underWay = 0
+  const underWay = new Set<Received>()
+  const waiters = new Set<() => void>()
 
   /** Asks the master of the message's broker, by the route as it is now: the address in the message may be of yesterday. */
   const ask = ({ message }: Received, to: GiveBack) =>
@@ -111,17 +116,31 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
       ),
       Effect.ensuring(
         Effect.sync(() => {
-          underWay--
+          underWay.delete(received)
+          if (waiters.size > 0) for (const check of waiters) check()
         })
       )
     )
 
   const self: SendBack = {
     giveBack: (received, to) => {
-      underWay++
+      underWay.add(received)
       run(until(received, to))
     },
-    underWay: () => underWay
+    underWay: () => underWay.size,
+    awaitIdle: (queue) =>
+      Effect.callback<void>((resume) => {
+        const check = () => {
+          for (const one of underWay) if (queue === undefined || one.queue === queue) return
+          waiters.delete(check)
+          resume(Effect.void)
+        }
+        waiters.add(check)
+        check()
+        return Effect.sync(() => {
+          waiters.delete(check)
+        })
+      })
   }
   return self
 })

@@ -99,8 +99,8 @@ export const make = Effect.fnUntraced(function* <A, E, R>(options: WorkersOption
     }
   }
 
-  const idle = (worker: Worker<A>) => {
-    worker.job = undefined
+  /** Whoever waits for idle handlers goes on at once, and has to find what the last of them did. */
+  const tellIdle = () => {
     if (waiters.size > 0) for (const check of waiters) check()
   }
 
@@ -115,15 +115,17 @@ export const make = Effect.fnUntraced(function* <A, E, R>(options: WorkersOption
   const finish = (worker: Worker<A>) => {
     const { job } = worker
     if (job === undefined) return
-    idle(worker)
+    worker.job = undefined
     done(job, worker.since)
+    tellIdle()
   }
 
   const settle = (worker: Worker<A>, cause: Cause.Cause<E>) => {
     const { job } = worker
     if (job === undefined) return
-    idle(worker)
+    worker.job = undefined
     failed(job, cause, worker.since)
+    tellIdle()
   }
 
   const isUsed = ({ scope }: Worker<A>) => scope.state._tag === "Open"

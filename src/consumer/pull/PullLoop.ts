@@ -21,6 +21,16 @@ const FAILURE_PAUSE_MILLIS = 1_000
 const FLOW_CONTROL_PAUSE_MILLIS = 20
 /** What is hopeless as it is backs off up to this, in milliseconds. */
 const MAX_PAUSE_MILLIS = 30_000
+/**
+ * Answers without a message that come at once and lead nowhere: a broker holds a pull for longer than this (in
+ * milliseconds) when it has nothing, and passes over more offsets than these when nothing matches.
+ */
+const AT_ONCE_MILLIS = 1_000
+const NOWHERE_OFFSETS = 32
+/** So many such answers in a row are what a broker may give; then each is followed by a pause that doubles up to a second. */
+const MAX_NOWHERE = 3
+const FIRST_NOWHERE_PAUSE_MILLIS = 20
+const MAX_NOWHERE_PAUSE_MILLIS = 1_000
 
 /** What a queue's loop works with. */
 export interface PullContext {
@@ -74,6 +84,12 @@ const pauseAfter = (error: ApiError | RouteUnavailable, failures: number, chance
   return Math.min(MAX_PAUSE_MILLIS, FAILURE_PAUSE_MILLIS * 2 ** Math.min(failures - 1, 5)) * (1 + chance / 4)
 }
 
+/** How long to wait after so many answers in a row that led nowhere, in milliseconds. */
+const pauseAfterNowhere = (answers: number): number =>
+  answers <= MAX_NOWHERE
+    ? 0
+    : Math.min(MAX_NOWHERE_PAUSE_MILLIS, FIRST_NOWHERE_PAUSE_MILLIS * 2 ** (answers - MAX_NOWHERE - 1))
+
 /**
  * Pulls one queue for as long as it is owned: room? ask, hand over, again. There is one pull under way, or one reason why
  * not, which is the queue's phase. Whatever fails in a round, the next one follows. With `ask` the broker is to answer the
@@ -89,6 +105,7 @@ export const run = (
   const { instance } = context
   const { brokerName, queueId, topic } = queue.messageQueue
   let failures = 0
+  let nowhere = 0
   let holds = first === "hold"
 
   const pull = Effect.fnUntraced(function* (subscription: SubscriptionData, maxMsgNums: number) {
@@ -154,10 +171,14 @@ export const run = (
     }
     if (answer._tag === "Found") yield* context.found(queue, answer, answer.messages)
     else context.passed(queue, answer.nextBeginOffset)
+    const led = answer.nextBeginOffset - queue.nextOffset
+    const empty = answer._tag === "Found" ? led <= 0 && answer.messages.length === 0 : led < NOWHERE_OFFSETS
+    nowhere = empty && context.now() - queue.lastPullAt < AT_ONCE_MILLIS ? nowhere + 1 : 0
     queue.nextOffset = Math.max(queue.nextOffset, answer.nextBeginOffset)
-    if (context.pullIntervalMillis > 0) {
+    const pause = Math.max(context.pullIntervalMillis, pauseAfterNowhere(nowhere))
+    if (pause > 0) {
       queue.phase = "waiting"
-      yield* Effect.sleep(context.pullIntervalMillis)
+      yield* Effect.sleep(pause)
     }
   })
 

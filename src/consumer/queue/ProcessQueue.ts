@@ -71,8 +71,6 @@ export class ProcessQueue<M> {
   /** What the store itself has read or acknowledged last: from here on a position is written again, whatever pulls carry. */
   storedOffset: number | undefined = undefined
   phase: QueuePhase = "locating"
-  /** Whether the user has paused it. */
-  paused = false
   /** Whether this generation is over; see {@link ProcessQueue.drop}. */
   dropped = false
   /** Whether it is being given up: no pull and no handler begins, what runs still counts. */

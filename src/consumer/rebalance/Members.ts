@@ -1,5 +1,6 @@
 import { Effect, Random } from "effect"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
+import { MASTER_ID } from "../../message/MixAll.ts"
 import type { TopicRouteData } from "../../protocol/TopicRouteData.ts"
 import * as GetConsumerListByGroup from "../../protocol/request/GetConsumerListByGroup.ts"
 
@@ -7,6 +8,13 @@ import * as GetConsumerListByGroup from "../../protocol/request/GetConsumerListB
 const TIMEOUT_MILLIS = 3_000
 /** A group has at most so many members; those beyond are left out, and so are their queues' owners everywhere else. */
 const MAX_MEMBERS = 65_536
+
+/** The addresses of a route's brokers: their masters, or slaves where there is none. */
+export const addressesOf = (instance: MQClientInstanceShape, route: TopicRouteData): ReadonlyArray<string> =>
+  route.brokerDatas.flatMap(({ brokerName }) => {
+    const address = instance.routes.findBrokerAddressInSubscribe(brokerName, MASTER_ID, false)?.address
+    return address === undefined ? [] : [address]
+  })
 
 /**
  * The client ids of a group's members, sorted, as a broker of the topic knows them: one at random, and another where that
@@ -19,11 +27,7 @@ export const membersOf = Effect.fnUntraced(function* (
   group: string,
   route: TopicRouteData
 ) {
-  const addresses = route.brokerDatas.flatMap(({ brokerName }) => {
-    const address = instance.routes.findBrokerAddressInSubscribe(brokerName, 0, false)?.address
-    return address === undefined ? [] : [address]
-  })
-  for (const address of (yield* Random.shuffle(addresses)).slice(0, 2)) {
+  for (const address of (yield* Random.shuffle(addressesOf(instance, route))).slice(0, 2)) {
     const answer = yield* Effect.option(
       instance.api.call(
         address,

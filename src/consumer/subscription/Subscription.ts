@@ -73,8 +73,12 @@ export const dataOf = (
   classFilterMode: false
 })
 
+type Filter = Pick<SubscriptionData, "topic" | "subString" | "expressionType" | "tagsSet">
+
+/** The filter in one form: tags sorted, whatever blanks and order they were written with. */
+const canonical = ({ expressionType, subString, tagsSet }: Filter): string =>
+  expressionType === "TAG" ? JSON.stringify(tagsSet.toSorted()) : subString.trim()
+
 /** Whether two subscriptions let the same messages of the same topic pass. */
-export const isSame = (
-  a: Pick<SubscriptionData, "topic" | "subString" | "expressionType">,
-  b: Pick<SubscriptionData, "topic" | "subString" | "expressionType">
-): boolean => a.topic === b.topic && a.subString === b.subString && a.expressionType === b.expressionType
+export const isSame = (a: Filter, b: Filter): boolean =>
+  a.topic === b.topic && a.expressionType === b.expressionType && canonical(a) === canonical(b)

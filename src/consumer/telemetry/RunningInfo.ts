@@ -2,7 +2,7 @@ import * as ForeignText from "../../message/ForeignText.ts"
 import * as MessageQueue from "../../message/MessageQueue.ts"
 import type { SubscriptionData } from "../../protocol/HeartbeatData.ts"
 import type { ConsumerRunningInfo, ConsumeStatus, ProcessQueueInfo } from "../../protocol/push/ConsumerRunningInfo.ts"
-import type { Received } from "../consume/Consumption.ts"
+import type { Received } from "../consume/Settle.ts"
 import type { ProcessQueue } from "../queue/ProcessQueue.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
 

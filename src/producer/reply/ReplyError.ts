@@ -43,11 +43,11 @@ export class NotARequest extends Schema.TaggedError<NotARequest>()("NotARequest"
   topic: Schema.String,
   /** The id of the message that was to be replied to. */
   msgId: Schema.String,
-  /** The properties that a request has and this message has not. */
+  /** The properties that a request has, and that this message has not or not in a form that can be used. */
   missing: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `The message ${this.msgId} of topic "${this.topic}" is no request: it has no ${this.missing.join(", ")}. Reply only to what a producer's \`request\` sent, and pass the message as it was consumed.`
+    return `The message ${this.msgId} of topic "${this.topic}" is no request: it has no usable ${this.missing.join(", ")}. Reply only to what a producer's \`request\` sent, and pass the message as it was consumed.`
   }
 }
 

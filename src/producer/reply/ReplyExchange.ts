@@ -1,6 +1,7 @@
 import { Clock, Deferred, type Duration, Effect, Random } from "effect"
 import { HEARTBEATS_AT_ONCE } from "../../client/Heartbeat.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
+import * as ForeignText from "../../message/ForeignText.ts"
 import * as Message from "../../message/Message.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
 import * as Millis from "../../message/Millis.ts"
@@ -16,6 +17,7 @@ import type { SendError } from "../send/SendError.ts"
 import { isTimeout, type SendOptions, timeoutOf } from "../send/SendOptions.ts"
 import type { TopicPublishInfoTable } from "../queue/TopicPublishInfo.ts"
 import * as Drain from "../../client/Drain.ts"
+import { checkTopic } from "../../client/Names.ts"
 import { monotonicMillis } from "../../transport/Deadline.ts"
 
 /** Request and reply of one running producer. */
@@ -41,6 +43,13 @@ const INTRODUCTION_MILLIS = 1_000
 
 /** A topic is on so many clusters at most: a route comes from outside, and each is a route more to keep. */
 const MAX_CLUSTERS = 16
+
+/** Replies go to topics of RocketMQ itself. */
+const noReserved = { has: () => false, action: "replying" }
+
+/** The message may come from anybody, and with it what it says of itself. */
+const notARequest = ({ msgId, topic }: MessageExt, missing: ReadonlyArray<string>) =>
+  Effect.fail(new NotARequest({ topic: ForeignText.clean(topic), msgId: ForeignText.clean(msgId), missing }))
 
 const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, "0")
 
@@ -166,12 +175,11 @@ export const make = Effect.fnUntraced(function* (
   const reply: ReplyExchange["reply"] = (to, input, options) =>
     Effect.suspend((): Effect.Effect<SendResult, SendError | NotARequest> => {
       const names = [MessageConst.CLUSTER, MessageConst.CORRELATION_ID, MessageConst.MESSAGE_REPLY_TO_CLIENT] as const
-      const { properties, storeHost, topic } = to
+      const { properties, storeHost } = to
       const cluster = properties[MessageConst.CLUSTER]
       const missing = names.filter((name) => properties[name] === undefined)
-      if (cluster === undefined || missing.length > 0) {
-        return Effect.fail(new NotARequest({ topic, msgId: to.msgId, missing }))
-      }
+      if (cluster === undefined || missing.length > 0) return notARequest(to, missing)
+      if (checkTopic(replyTopic(cluster), noReserved) !== undefined) return notARequest(to, [MessageConst.CLUSTER])
       const parts = typeof input === "string" || input instanceof Uint8Array ? { body: input } : input
       const message = Message.make({ ...parts, topic: replyTopic(cluster) })
       const marks: Record<string, string> = { [MessageConst.MESSAGE_TYPE]: "reply" }

@@ -138,7 +138,7 @@ export const make = (
           .pipe(Effect.catch((error) => limit.warn(`the answer to the check of ${shown} is lost: ${error.message}`)))
         return problem === undefined
           ? told
-          : Effect.andThen(Effect.logWarning(`the check of half message ${shown} failed: ${problem}`), told)
+          : Effect.andThen(limit.warn(`the check of half message ${shown} failed: ${problem}`), told)
       })
 
     const run = (address: string, header: CheckTransactionStateHeader, message: MessageExt) =>

@@ -128,6 +128,15 @@ describe("peek", () => {
     }).pipe(cluster())
   )
 
+  it.effect("A17: names a few of the queues that there are, however many", () =>
+    Effect.gen(function* () {
+      const { exitCode, talk } = yield* onCluster(["peek", "-t", "wide", "--queue", "99999"])
+      assert.strictEqual(exitCode, 2)
+      assert.match(talk.join("\n"), /broker-a:19 and 65516 more/)
+      assert.isBelow(talk.join("\n").length, 1_000)
+    }).pipe(cluster({ topics: { wide: { readQueueNums: 65_536, writeQueueNums: 65_536 } } }))
+  )
+
   it.effect("refuses a queue that is not there, and a topic that is not there", () =>
     Effect.gen(function* () {
       const queue = yield* onCluster(["peek", "-t", "orders", "--queue", "9"])

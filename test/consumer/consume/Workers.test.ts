@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Deferred, Effect, Scope } from "effect"
+import { Cause, Context, Deferred, Effect, Fiber, Scope } from "effect"
 import * as Workers from "../../../src/consumer/consume/Workers.ts"
 
 /** Workers over a list of numbers, and what became of each. */
@@ -65,6 +65,32 @@ describe("Workers", () => {
       yield* workers.awaitIdle(() => true)
       offer(5, 6)
       assert.strictEqual(workers.running(), 1, "two of them have ended")
+    })
+  )
+
+  it.effect("who waits until none runs finds what the last one did", () =>
+    Effect.gen(function* () {
+      const gates = [yield* Deferred.make<void, string>(), yield* Deferred.make<void, string>()] as const
+      const { done, failed, offer, workers } = yield* rig(2, (job) => Deferred.await(job === 1 ? gates[0] : gates[1]))
+      const found: Array<readonly [number, number]> = []
+      for (const open of [Deferred.succeed(gates[0], undefined), Deferred.fail(gates[1], "no")]) {
+        offer(found.length + 1)
+        const waiting = yield* Effect.forkChild(
+          Effect.andThen(
+            workers.awaitIdle(() => true),
+            Effect.sync(() => {
+              found.push([done.length, failed.length])
+            })
+          ),
+          { startImmediately: true }
+        )
+        yield* open
+        yield* Fiber.join(waiting)
+      }
+      assert.deepStrictEqual(found, [
+        [1, 0],
+        [1, 1]
+      ])
     })
   )
 
