@@ -183,6 +183,7 @@ export {
   type NamedConsumer
 } from "./consumer/DefaultMQPushConsumer.ts"
 export * as MessageListener from "./consumer/MessageListener.ts"
+export * as MessageStream from "./consumer/MessageStream.ts"
 export * as ReconsumePolicy from "./consumer/ReconsumePolicy.ts"
 export * as Subscription from "./consumer/subscription/Subscription.ts"
 export * as ConsumerConfig from "./consumer/ConsumerConfig.ts"

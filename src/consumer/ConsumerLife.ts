@@ -6,19 +6,19 @@ import * as ServiceLife from "../client/ServiceLife.ts"
 import * as ForeignText from "../message/ForeignText.ts"
 import * as MessageQueue from "../message/MessageQueue.ts"
 import * as Namespace from "../message/Namespace.ts"
-import type { Consumption } from "./consume/Consumption.ts"
+import type { Consumption, ConsumptionTools } from "./consume/Consumption.ts"
 import * as Counters from "./ConsumerCounters.ts"
 import type { ConsumerFailed } from "./ConsumerFailed.ts"
 import * as ConsumerOptions from "./ConsumerOptions.ts"
 import type { DrainReport } from "./ConsumerRun.ts"
 import type { DefaultMQPushConsumerShape } from "./ConsumerShape.ts"
 import { type ConsumerState, viewOf } from "./ConsumerState.ts"
-import { acquire, type ConsumptionTools, type Running } from "./RunningConsumer.ts"
+import { acquire, type Running } from "./RunningConsumer.ts"
 
 /** What makes a kind of consumer: what is done with messages that were pulled. */
 export interface ConsumerKind<C extends Consumption> {
-  /** Milliseconds that a shutdown waits for what is under way. */
-  readonly drainMillis: (config: ConsumerOptions.PushConsumerConfig) => number
+  /** Called when it runs. */
+  readonly begin?: (parts: Running<C>) => void
   /** Messages that a handler gets at most, for those who ask for the consumer's properties. */
   readonly batchSize: number
   /** Makes what takes messages over, in the scope of a start. */
@@ -67,7 +67,7 @@ export const make = Effect.fnUntraced(function* <C extends Consumption>(
         lifeContext
       ),
     isStartableAfter: (reason) => reason._tag === "DuplicateConsumerGroup",
-    drainTimeoutMillis: kind.drainMillis(config),
+    drainTimeoutMillis: config.drainTimeoutMillis,
     work: "handler(s)",
     drains: ({ run }, bound) => [
       Effect.map(run.close(bound), (report) => {
@@ -193,5 +193,7 @@ export const started = Effect.fnUntraced(function* <C extends Consumption>(
   // Before the start: it does nothing where nothing runs.
   yield* Effect.addFinalizer(() => life.consumer.shutdown)
   yield* life.consumer.start
+  const parts = life.running()
+  if (parts !== undefined) kind.begin?.(parts)
   return life
 })

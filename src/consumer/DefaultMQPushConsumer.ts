@@ -180,7 +180,6 @@ const kindOf = <E, R>(given: AnyListener<E, R>) =>
     (context): ConsumerLife.ConsumerKind<Consumption.Consumption> => {
       const listener = Listener.of(given)
       return {
-        drainMillis: ({ drainTimeoutMillis }) => drainTimeoutMillis,
         batchSize: listener._tag === "Batch" ? listener.options.maxSize : 1,
         consumption: (tools) => Consumption.make<E, R>({ ...tools, listener, context: withoutSpan(context) })
       }

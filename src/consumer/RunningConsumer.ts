@@ -11,11 +11,10 @@ import { outlivesStep } from "../client/StartStep.ts"
 import * as ForeignText from "../message/ForeignText.ts"
 import * as MessageQueue from "../message/MessageQueue.ts"
 import { RESERVED_CONSUMER_GROUPS, RETRY_GROUP_TOPIC_PREFIX } from "../message/MixAll.ts"
-import type { Consumption } from "./consume/Consumption.ts"
+import type { Consumption, ConsumptionTools } from "./consume/Consumption.ts"
 import type { Received } from "./consume/Settle.ts"
 import * as Resend from "./consume/Resend.ts"
 import * as SendBacks from "./consume/SendBack.ts"
-import type { SettleOptions } from "./consume/Settle.ts"
 import * as Counters from "./ConsumerCounters.ts"
 import type { ConsumerFailed } from "./ConsumerFailed.ts"
 import type { PushConsumerConfig } from "./ConsumerOptions.ts"
@@ -46,17 +45,6 @@ export interface Running<out C extends Consumption = Consumption> {
   readonly sendingBack: () => number
   /** Why the members' subscriptions are not compared; undefined when they are. */
   readonly comparisonRefused: () => string | undefined
-}
-
-/** What hands messages out: all of it but for what is particular to a kind of consumer. */
-export interface ConsumptionTools extends SettleOptions {
-  readonly concurrency: number
-  readonly consumeTimeoutMillis: number
-  readonly ratePerSecond: number | undefined
-  /** Tells of a handler that failed in a way that its type does not name. */
-  readonly tell: (kind: "defect" | "timeout" | "interrupted", cause: Cause.Cause<unknown>, received: Received) => void
-  /** The monotonic clock, in milliseconds. */
-  readonly now: () => number
 }
 
 /** What a consumer is made of before it has acquired anything. */

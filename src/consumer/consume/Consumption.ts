@@ -16,19 +16,24 @@ interface Job {
   results: ReadonlyArray<ConsumeResult.ConsumeResult> | undefined
 }
 
-/** How handlers are run. */
-export interface ConsumptionOptions<E, R> extends Settle.SettleOptions {
-  readonly listener: MessageListener<E, R>
+/** What hands messages out: all of it but for what is particular to a kind of consumer. */
+export interface ConsumptionTools extends Settle.SettleOptions {
+  /** How many handlers run at once. */
   readonly concurrency: number
-  /** Milliseconds that a handler may take; then it is interrupted and its message comes again. */
+  /** Milliseconds that a handler may take; then its message comes again. */
   readonly consumeTimeoutMillis: number
   /** Messages whose handlers begin in a second at most; undefined for no limit. */
   readonly ratePerSecond: number | undefined
   /** Tells of a handler that failed in a way that its type does not name. */
   readonly tell: (kind: "defect" | "timeout" | "interrupted", cause: Cause.Cause<unknown>, received: Received) => void
-  readonly context: Context.Context<Exclude<R, Scope.Scope>>
   /** The monotonic clock, in milliseconds. */
   readonly now: () => number
+}
+
+/** How handlers are run. */
+export interface ConsumptionOptions<E, R> extends ConsumptionTools {
+  readonly listener: MessageListener<E, R>
+  readonly context: Context.Context<Exclude<R, Scope.Scope>>
 }
 
 /** Runs handlers over what was pulled, and says of each message what became of it. */

@@ -73,6 +73,7 @@ export const dataOf = (
   classFilterMode: false
 })
 
+/** What two subscriptions are compared by. */
 type Filter = Pick<SubscriptionData, "topic" | "subString" | "expressionType" | "tagsSet">
 
 /** The filter in one form: tags sorted, whatever blanks and order they were written with. */

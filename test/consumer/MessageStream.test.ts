@@ -1,0 +1,322 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Latch, Queue, Schema, type Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { ConsumerFailed } from "../../src/consumer/ConsumerFailed.ts"
+import * as ConsumeResult from "../../src/consumer/ConsumeResult.ts"
+import * as MessageStream from "../../src/consumer/MessageStream.ts"
+import type { AllocateStrategy } from "../../src/consumer/rebalance/AllocateStrategy.ts"
+import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
+import * as Message from "../../src/message/Message.ts"
+import * as Topic from "../../src/message/Topic.ts"
+import { RequestCode } from "../../src/protocol/RequestCode.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
+import { failureOf, held, nothing, onMemory, settle, startProducer, until } from "../support/rig.ts"
+
+/** One queue, so that the order is that of the sends. */
+const cluster = onMemory({ topics: { orders: { writeQueueNums: 1, readQueueNums: 1 } } })
+
+const optionsOf = (given: Partial<MessageStream.StreamOptions> = {}) =>
+  Effect.map(EmbeddedCluster, ({ namesrvAddr }): MessageStream.StreamOptions => ({
+    consumerGroup: "search",
+    subscriptions: [Subscription.all("orders")],
+    consumeFromWhere: "first",
+    namesrvAddr,
+    ...given
+  }))
+
+const streamOf = (given: Partial<MessageStream.StreamOptions> = {}) =>
+  Stream.unwrap(Effect.map(optionsOf(given), MessageStream.make))
+
+const send = (...bodies: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const producer = yield* startProducer()
+    for (const body of bodies) yield* producer.send(Message.make({ topic: "orders", body }))
+  }).pipe(Effect.scoped)
+
+const numbers = (count: number) => Array.from({ length: count }, (_, n) => `${n}`)
+
+const text = ({ message }: MessageStream.Delivery<unknown>) => new TextDecoder().decode(message.body)
+
+/** A stream that runs in the scope, whose deliveries are taken by hand. */
+const reading = (given: Partial<MessageStream.StreamOptions> = {}) =>
+  Effect.gen(function* () {
+    const deliveries = yield* Queue.unbounded<MessageStream.Delivery>()
+    const go = yield* Queue.unbounded<void>()
+    const fiber = yield* streamOf(given).pipe(
+      Stream.runForEach((delivery) => Effect.andThen(Queue.offer(deliveries, delivery), Queue.take(go))),
+      Effect.forkScoped({ startImmediately: true })
+    )
+    return { take: Queue.take(deliveries), next: Queue.offer(go, undefined), fiber }
+  })
+
+/** The bodies that the group gets when it reads anew, until there is nothing. */
+const rest = (count: number) =>
+  streamOf().pipe(
+    Stream.mapEffect((delivery) => Effect.as(delivery.ack, text(delivery))),
+    Stream.take(count),
+    Stream.runCollect
+  )
+
+describe("MessageStream.make", () => {
+  it.effect(
+    "C-51: what was acknowledged before the end does not come again, the rest does; nothing is left behind",
+    () =>
+      Effect.gen(function* () {
+        yield* send(...numbers(10))
+        const taken = yield* streamOf().pipe(
+          Stream.mapEffect((delivery) =>
+            (text(delivery) === "2" ? Effect.void : delivery.ack).pipe(Effect.as(delivery))
+          ),
+          Stream.take(4),
+          Stream.runCollect
+        )
+        assert.deepStrictEqual(taken.map(text), ["0", "1", "2", "3"])
+        yield* settle
+        assert.deepStrictEqual(yield* held, nothing)
+        // Too late: the stream is over.
+        const [, , third, fourth] = taken
+        assert.isDefined(third)
+        assert.isDefined(fourth)
+        assert.strictEqual(yield* third.ack, "revoked")
+        assert.strictEqual(yield* fourth.ack, "already")
+        assert.deepStrictEqual(yield* rest(8), ["2", "3", "4", "5", "6", "7", "8", "9"])
+      }).pipe(cluster)
+  )
+
+  it.effect("an interruption ends it the same way", () =>
+    Effect.gen(function* () {
+      yield* send(...numbers(6))
+      const gate = Latch.makeUnsafe()
+      const fiber = yield* streamOf().pipe(
+        Stream.mapEffect((delivery) => (Number(text(delivery)) < 3 ? delivery.ack : gate.await)),
+        Stream.runDrain,
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* settle
+      yield* Fiber.interrupt(fiber)
+      yield* settle
+      assert.deepStrictEqual(yield* held, nothing)
+      assert.deepStrictEqual(yield* rest(3), ["3", "4", "5"])
+    }).pipe(cluster)
+  )
+
+  it.effect("a start that fails ends it with a StartError that has every problem", () =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(Stream.runDrain(streamOf({ prefetch: -1, pullBatchSize: 0 })))
+      const error = String(failureOf(exit))
+      assert.include(error, "prefetch: must be a whole number")
+      assert.include(error, "pullBatchSize")
+    }).pipe(cluster)
+  )
+
+  it.effect("trouble does not end it, unless onProblem says so", () =>
+    Effect.gen(function* () {
+      const nowhere = { subscriptions: [Subscription.all("nowhere")] as const }
+      const going = yield* Effect.forkChild(Stream.runDrain(streamOf(nowhere)), { startImmediately: true })
+      yield* TestClock.adjust("1 minute")
+      assert.isUndefined(going.pollUnsafe())
+      yield* Fiber.interrupt(going)
+      const exit = yield* Effect.exit(Stream.runDrain(streamOf({ ...nowhere, onProblem: () => "fail" })))
+      assert.instanceOf(failureOf(exit), ConsumerFailed)
+    }).pipe(cluster)
+  )
+})
+
+describe("demand", () => {
+  /** How many pulls have left so far. */
+  const pulls = Effect.flatMap(EmbeddedCluster, ({ traffic }) =>
+    Effect.map(traffic.matching({ code: RequestCode.PULL_MESSAGE, topic: "orders" }), (requests) => requests.length)
+  )
+
+  it.effect("C-49: with prefetch 0 nothing is pulled until somebody waits, and then once", () =>
+    Effect.gen(function* () {
+      yield* send(...numbers(40))
+      const { next, take } = yield* reading({ prefetch: 0, pullBatchSize: 4 })
+      yield* settle
+      const begun = yield* pulls
+      yield* take
+      for (let n = 1; n < 4; n++) {
+        yield* next
+        yield* take
+      }
+      yield* TestClock.adjust("1 hour")
+      // Four were taken, of one answer of four.
+      assert.strictEqual((yield* pulls) - begun, 0)
+      yield* next
+      assert.strictEqual(text(yield* take), "4")
+      assert.strictEqual((yield* pulls) - begun, 1)
+    }).pipe(Effect.scoped, cluster)
+  )
+
+  it.effect("with prefetch n no pull begins while n messages of the queue wait", () =>
+    Effect.gen(function* () {
+      yield* send(...numbers(100))
+      const { next, take } = yield* reading({ prefetch: 10, pullBatchSize: 4 })
+      yield* settle
+      // 4 + 4 + 4 wait or are in hand.
+      const begun = yield* pulls
+      assert.strictEqual(begun, 3)
+      yield* take
+      yield* settle
+      assert.strictEqual(yield* pulls, 3)
+      for (let n = 1; n < 40; n++) {
+        yield* next
+        assert.strictEqual(text(yield* take), `${n}`)
+        yield* settle
+        assert.isAtMost((yield* pulls) * 4, n + 1 + 10 + 4)
+      }
+    }).pipe(Effect.scoped, cluster)
+  )
+})
+
+describe("a delivery", () => {
+  it.effect("C-52: counts once; the second time it is already settled", () =>
+    Effect.gen(function* () {
+      yield* send("0")
+      const { take } = yield* reading()
+      const delivery = yield* take
+      assert.strictEqual(yield* delivery.ack, "settled")
+      for (const again of [delivery.ack, delivery.nack(), delivery.deadLetter()]) {
+        assert.strictEqual(yield* again, "already")
+      }
+    }).pipe(Effect.scoped, cluster)
+  )
+
+  it.effect("C-50: that nobody settles is given back after consumeTimeout, and late from then on", () =>
+    Effect.gen(function* () {
+      yield* send("0")
+      const { next, take } = yield* reading({
+        consumeTimeout: "1 minute",
+        reconsumePolicy: { delay: () => "1 second" }
+      })
+      const delivery = yield* take
+      yield* TestClock.adjust("50 seconds")
+      yield* next
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(yield* delivery.ack, "late")
+      const again = yield* take
+      assert.strictEqual(text(again), "0")
+      assert.strictEqual(again.message.attempt, 2)
+      assert.strictEqual(yield* again.ack, "settled")
+    }).pipe(Effect.scoped, cluster)
+  )
+
+  it.effect("comes again after a nack, and lies with the dead letters when it was given up", () =>
+    Effect.gen(function* () {
+      yield* send("0", "1")
+      const { messages } = yield* EmbeddedCluster
+      const { next, take } = yield* reading()
+      assert.strictEqual(yield* (yield* take).nack("1 second"), "settled")
+      yield* next
+      assert.strictEqual(yield* (yield* take).deadLetter("no good"), "settled")
+      yield* next
+      yield* TestClock.adjust("3 seconds")
+      const again = yield* take
+      assert.deepInclude(again.message, { topic: "orders", attempt: 2 })
+      yield* again.ack
+      assert.strictEqual((yield* messages("%DLQ%search")).length, 1)
+    }).pipe(Effect.scoped, cluster)
+  )
+
+  it.effect("of a queue that another member has taken is revoked", () =>
+    Effect.gen(function* () {
+      yield* send("0")
+      const { take } = yield* reading({ instanceName: "b", allocateMessageQueueStrategy: first })
+      const delivery = yield* take
+      yield* Effect.forkScoped(Stream.runDrain(streamOf({ instanceName: "a", allocateMessageQueueStrategy: first })), {
+        startImmediately: true
+      })
+      yield* TestClock.adjust("5 seconds")
+      const outcome = yield* delivery.ack
+      assert.strictEqual(outcome, "revoked")
+    }).pipe(Effect.scoped, cluster)
+  )
+})
+
+/** All queues to the member with the lowest id. */
+const first: AllocateStrategy = {
+  name: "FIRST",
+  allocate: ({ cidAll, currentCID, mqAll }) => (cidAll[0] === currentCID ? mqAll : [])
+}
+
+const orders = Topic.make("orders", { schema: Schema.Struct({ id: Schema.Int }) })
+
+describe("MessageStream.typed and .settle", () => {
+  it.effect("values are read, what cannot be read is with the dead letters, and the loop goes on", () =>
+    Effect.gen(function* () {
+      const producer = yield* startProducer()
+      yield* producer.sendTo(orders, { id: 1 })
+      yield* producer.send(Message.make({ topic: "orders", body: "nonsense" }))
+      yield* producer.sendTo(orders, { id: 2 })
+      const { namesrvAddr, messages } = yield* EmbeddedCluster
+      const values = yield* MessageStream.typed(orders, {
+        consumerGroup: "search",
+        consumeFromWhere: "first",
+        prefetch: 0,
+        namesrvAddr
+      }).pipe(
+        Stream.mapEffect((delivery) => Effect.as(delivery.ack, delivery.value.id)),
+        Stream.take(2),
+        Stream.runCollect
+      )
+      assert.deepStrictEqual(values, [1, 2])
+      assert.strictEqual((yield* messages("%DLQ%search")).length, 1)
+    }).pipe(Effect.scoped, cluster)
+  )
+
+  it.effect("settles by how the handler ends, each with a scope of its own, and nothing ends the stream", () =>
+    Effect.gen(function* () {
+      yield* send("good", "bad", "dies", "poison", "last")
+      const { messages } = yield* EmbeddedCluster
+      let released = 0
+      const handler = (message: {
+        readonly body: Uint8Array
+      }): Effect.Effect<ConsumeResult.ConsumeResult | void, string, Scope.Scope> =>
+        Effect.gen(function* () {
+          yield* Effect.addFinalizer(() => Effect.sync(() => released++))
+          switch (new TextDecoder().decode(message.body)) {
+            case "bad":
+              return yield* Effect.fail("bad")
+            case "dies":
+              return yield* Effect.die(new Error("mine"))
+            case "poison":
+              return ConsumeResult.deadLetter()
+            default:
+              return undefined
+          }
+        })
+      const outcomes = yield* streamOf().pipe(MessageStream.settle(handler), Stream.take(5), Stream.runCollect)
+      assert.deepStrictEqual(outcomes, ["settled", "settled", "settled", "settled", "settled"])
+      assert.strictEqual(released, 5)
+      assert.strictEqual((yield* messages("%DLQ%search")).length, 1)
+      assert.strictEqual((yield* messages("SCHEDULE_TOPIC_XXXX")).length, 2)
+    }).pipe(cluster)
+  )
+
+  it.effect("runs several at once, and interrupts them with the stream; those come again", () =>
+    Effect.gen(function* () {
+      yield* send(...numbers(8))
+      let running = 0
+      const fiber = yield* streamOf().pipe(
+        MessageStream.settle(
+          () =>
+            Effect.suspend(() => {
+              running++
+              return Effect.never
+            }),
+          { concurrency: 5 }
+        ),
+        Stream.runDrain,
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* until(
+        "five run",
+        Effect.sync(() => running >= 5)
+      )
+      yield* settle
+      assert.strictEqual(running, 5)
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(Effect.andThen(Fiber.interrupt(fiber), Fiber.join(fiber)))))
+      assert.deepStrictEqual((yield* rest(8)).length, 8)
+    }).pipe(cluster)
+  )
+})
