@@ -411,6 +411,11 @@ export const rows: ReadonlyArray<Row> = [
     "`InvalidMessage`, `InvalidConfig` or `InvalidText` with the field's name, before anything is sent"
   ),
   absurd(
+    "A45",
+    "half an emoji in the header of another client",
+    "a question mark in what is stored and in what a signature is compared with, as in Java"
+  ),
+  absurd(
     "A46",
     "a consumer that leaves it to the broker to share out the queues",
     "gets its queues as from the original, and an answer where there is none"

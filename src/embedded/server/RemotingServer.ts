@@ -7,6 +7,7 @@ import type { RemotingCommand, Request, Response } from "../../protocol/Remoting
 import { makeConnection } from "../../transport/Connection.ts"
 import type { Connection } from "../../transport/Connection.ts"
 import { makeCounters } from "../../transport/Counters.ts"
+import { asWritten } from "./JavaText.ts"
 import { cut, withFaults } from "./FaultAction.ts"
 import type { FaultAction } from "./FaultAction.ts"
 import { defaultConfig } from "../../transport/RemotingClientConfig.ts"
@@ -128,7 +129,7 @@ export const listen = (options: RemotingServerOptions): Effect.Effect<RemotingSe
       const respond = (response: Response | undefined) => {
         if (response !== undefined && !isOneway(command)) connection.respond(command.opaque, response)
       }
-      const handler = () => options.handler(command, channel)
+      const handler = () => options.handler(asWritten(command), channel)
       run(actions.length === 0 ? answer(handler, respond) : withFaults(actions, { command, connection, handler }))
     }
 

@@ -1,0 +1,59 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as AclSignature from "../../../src/protocol/AclSignature.ts"
+import * as MessageProperties from "../../../src/protocol/MessageProperties.ts"
+import { ResponseCode } from "../../../src/protocol/ResponseCode.ts"
+import { EmbeddedCluster } from "../../../src/testing/index.ts"
+import { brokerAddress, rawClient, sendRequest } from "../support.ts"
+
+const EMOJI = "\u{1f600}"
+const [FIRST = "", SECOND = ""] = EMOJI.split("")
+
+const send = (text: string, sign: (request: ReturnType<typeof sendRequest>) => ReturnType<typeof sendRequest>) =>
+  Effect.gen(function* () {
+    const client = yield* rawClient()
+    const properties = MessageProperties.encode({ UNIQ_KEY: "ID", [`p${text}`]: text })
+    return yield* client.call(yield* brokerAddress(), sign(sendRequest({ properties })))
+  })
+
+describe("half an emoji in a header", () => {
+  it.effect("A45: is a question mark in what is stored, one for each half", () =>
+    Effect.gen(function* () {
+      const { messages } = yield* EmbeddedCluster
+      const cases = [
+        [`whole ${EMOJI}`, `whole ${EMOJI}`],
+        [`a${FIRST}b`, "a?b"],
+        [`a${SECOND}`, "a?"],
+        [`${SECOND}${FIRST}${FIRST}`, "???"],
+        [`${FIRST}${EMOJI}`, `?${EMOJI}`]
+      ] as const
+      for (const [text] of cases) assert.strictEqual((yield* send(text, (request) => request)).code, 0)
+      assert.deepStrictEqual(
+        (yield* messages("orders")).map(({ properties }) =>
+          Object.entries(properties).find(([name]) => name.startsWith("p"))
+        ),
+        cases.map(([, kept]): [string, string] => [`p${kept}`, kept])
+      )
+    }).pipe(
+      Effect.provide(EmbeddedCluster.layerMemory({ topics: { orders: { readQueueNums: 1, writeQueueNums: 1 } } }))
+    )
+  )
+
+  it.effect("A45: under access control the signature of another writer does not fit, as on a real broker", () =>
+    Effect.gen(function* () {
+      const credentials = { accessKey: "writer", secretKey: "writer-secret" }
+      const sign = (request: ReturnType<typeof sendRequest>) => AclSignature.sign(credentials, request)
+      assert.strictEqual((yield* send(EMOJI, sign)).code, 0)
+      const refused = yield* send(FIRST, sign)
+      assert.strictEqual(refused.code, ResponseCode.NO_PERMISSION)
+      assert.deepStrictEqual((yield* (yield* EmbeddedCluster).messages("orders")).length, 1)
+    }).pipe(
+      Effect.provide(
+        EmbeddedCluster.layerMemory({
+          topics: { orders: {} },
+          acl: { users: [{ accessKey: "writer", secretKey: "writer-secret" }] }
+        })
+      )
+    )
+  )
+})

@@ -1,0 +1,77 @@
+/** Text that is no well-formed UTF-16: what real brokers keep of it, and embedded ones. */
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { MQVersion } from "../../src/protocol/MQVersion.ts"
+import * as MessageProperties from "../../src/protocol/MessageProperties.ts"
+import * as PullMessage from "../../src/protocol/request/PullMessage.ts"
+import * as SendMessage from "../../src/protocol/request/SendMessage.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
+import { sendHeader } from "../embedded/support.ts"
+import { eventually } from "../conformance/support.ts"
+import * as RawRemoting from "./RawRemoting.ts"
+import { RocketMQ } from "./RocketMQServer.ts"
+
+const TOPIC = "TBW102-made"
+const body = Buffer.from("x")
+const EMOJI = "\u{1f600}"
+
+const texts = [
+  `whole ${EMOJI}`,
+  `first ${EMOJI.slice(0, 1)} half`,
+  `second ${EMOJI.slice(1)} half`,
+  `halves ${EMOJI.slice(1)}${EMOJI.slice(0, 1)}${EMOJI.slice(0, 1)}`
+]
+
+/** Sends each as a property, and in hex what is stored of it. */
+const observe = Effect.fnUntraced(function* (address: string) {
+  const kept: Array<string> = []
+  for (const [n, text] of texts.entries()) {
+    const properties = MessageProperties.encode({ UNIQ_KEY: `ID-${n}`, p: text })
+    const { code, extFields } = SendMessage.request(sendHeader({ topic: TOPIC, properties }), body, "V2")
+    const answer = yield* eventually(
+      Effect.flatMap(RawRemoting.request(address, { code, extFields, body }, 10_000), (sent) =>
+        sent?.code === 0 ? Effect.succeed(sent) : Effect.fail(`not sent: ${sent?.code}`)
+      )
+    )
+    const pull = PullMessage.request({
+      consumerGroup: "TOOLS_CONSUMER",
+      topic: TOPIC,
+      queueId: 0,
+      queueOffset: Number(answer.extFields["queueOffset"]),
+      maxMsgNums: 1,
+      sysFlag: PullMessage.PullSysFlag.SUBSCRIPTION,
+      commitOffset: 0,
+      suspendTimeoutMillis: 0,
+      subscription: "*",
+      subVersion: 0,
+      expressionType: "TAG"
+    })
+    const found = yield* eventually(
+      Effect.flatMap(RawRemoting.request(address, { code: pull.code, extFields: pull.extFields }, 10_000), (pulled) =>
+        pulled?.code === 0 ? Effect.succeed(pulled) : Effect.fail("not there yet")
+      )
+    )
+    const at = found.body.indexOf("p\u0001")
+    kept.push(found.body.subarray(at + 2, found.body.indexOf(2, at)).toString())
+  }
+  return kept
+})
+
+describe.each(["5.5.0", "4.9.7"] as const)("RocketMQ %s and the embedded cluster", (version) => {
+  const number = version === "5.5.0" ? MQVersion.V5_5_0 : MQVersion.V4_9_7
+  const clusterName = "DefaultCluster"
+  const both = Layer.merge(
+    RocketMQ.layer({ version, clusterName }),
+    EmbeddedCluster.layerTcp({ version: number, clusterName })
+  )
+  layer(both, { excludeTestServices: true, timeout: "10 minutes" })((test) => {
+    test.effect("A45: keep the same of text that is none", () =>
+      Effect.gen(function* () {
+        const brokers = [(yield* RocketMQ).brokers[0], (yield* EmbeddedCluster).brokers[0]]
+        const [real, embedded] = yield* Effect.forEach(brokers, (broker) => observe(broker?.address ?? ""))
+        assert.deepStrictEqual(real, ["whole \u{1f600}", "first ? half", "second ? half", "halves ???"])
+        assert.deepStrictEqual(embedded, real)
+      })
+    )
+  })
+})
