@@ -82,6 +82,9 @@ const decode = (address: string, requestCode: number, body: Uint8Array, max: num
 const wanted = ({ tags }: PullRequest, message: MessageExt): boolean =>
   tags === undefined || tags.size === 0 || (message.tags !== undefined && tags.has(message.tags))
 
+const isAscending = (messages: ReadonlyArray<MessageExt>): boolean =>
+  messages.every(({ queueOffset }, i) => i === 0 || (messages[i - 1]?.queueOffset ?? 0) < queueOffset)
+
 /** Makes the door of one instance; `namespace` is what its topics and groups have in front on the wire. */
 export const make = (
   api: Pick<MQClientApi, "pullMessage">,
@@ -98,7 +101,7 @@ export const make = (
       ({ messages: all, more }) => {
         const messages: Array<MessageExt> = []
         let behind = Number(request.queueOffset)
-        for (const message of all) {
+        for (const message of isAscending(all) ? all : all.toSorted((a, b) => a.queueOffset - b.queueOffset)) {
           const queueOffset = message.queueOffset + offsetDelta
           if (queueOffset < behind) continue
           behind = queueOffset + 1

@@ -44,7 +44,7 @@ describe("what an address server answers does no harm where it is shown", () => 
     )
   }
   for (const [name, client] of Object.entries(answers)) {
-    it.effect(name, () =>
+    it.effect(`A27: ${name}`, () =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(AddressServer.fetch("http://ns.example/rocketmq/nsaddr"))
         for (const text of [error.message, error.detail, ...inspect(error).split("\n")]) {

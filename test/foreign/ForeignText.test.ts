@@ -140,10 +140,17 @@ const untried = (scenario: Scenario, seen: ReadonlyMap<string, Place>): Readonly
   })
 }
 
+/** Those that stand for all of them among the tests of rows, which are to be quick. */
+const ofRow: ReadonlySet<string> = new Set([
+  "producer: a start that waits for its registration",
+  "administrator: clusters",
+  "command line: topic config"
+])
+
 describe("a text that a peer sends does no harm where it is shown", () => {
   for (const scenario of scenarios) {
     it.effect(
-      scenario.name,
+      ofRow.has(scenario.name) ? `A27: ${scenario.name}` : scenario.name,
       () =>
         Effect.gen(function* () {
           const { staticTopics = false } = scenario

@@ -18,7 +18,7 @@ const harmful: ReadonlyArray<string> = [
 const plain = ["plain words", "Grüße", "订单", "\u{1f600}", "שלום", "a\u0301", " ", "~", "\u00a0", "\ufffd"]
 
 describe("foreign text", () => {
-  it("knows every character that a terminal acts on or an eye is deceived by", () => {
+  it("A27: knows every character that a terminal acts on or an eye is deceived by", () => {
     for (const c of harmful) {
       const name = `U+${c.codePointAt(0)?.toString(16)}`
       assert.isFalse(ForeignText.isClean(`a${c}b`), name)
@@ -32,7 +32,7 @@ describe("foreign text", () => {
     }
   })
 
-  it("shortens and takes out what a terminal would act on", () => {
+  it("A27: shortens and takes out what a terminal would act on", () => {
     const { clean } = ForeignText
     assert.strictEqual(clean(undefined), "")
     assert.strictEqual(clean("  plain \u0007text\n"), "plain  text")
@@ -43,13 +43,13 @@ describe("foreign text", () => {
     assert.strictEqual(clean("\n".repeat(10_000)), "")
   })
 
-  it("halves no character", () => {
+  it("A27: halves no character", () => {
     assert.strictEqual(ForeignText.clean("ab\u{1f600}cd", 3), "ab...")
     assert.strictEqual(ForeignText.clean("ab\u{1f600}cd", 4), "ab\u{1f600}...")
     assert.isTrue(ForeignText.clean("\u{1f600}".repeat(300)).isWellFormed())
   })
 
-  it("whatever was thrown becomes one line, also what cannot be made into text", () => {
+  it("A27: whatever was thrown becomes one line, also what cannot be made into text", () => {
     const circular: Record<string, unknown> = Object.create(null)
     circular["self"] = circular
     const deaf = {
@@ -68,13 +68,13 @@ describe("foreign text", () => {
     assert.strictEqual(ForeignText.ofThrownWithName(new Error("x".repeat(300)), 20), `Error: ${"x".repeat(13)}...`)
   })
 
-  it("leaves a terminal's columns where they were", () => {
+  it("A27: leaves a terminal's columns where they were", () => {
     assert.strictEqual(ForeignText.printable("  a\tb\u001bc"), "  a b c")
     assert.strictEqual(ForeignText.excerpt("  a\tb\u001bc", 4), "  a ...")
     assert.strictEqual(ForeignText.excerpt("  a\tb\u001bc", 7), "  a b c")
   })
 
-  it("JSON keeps what was written", () => {
+  it("A27: JSON keeps what was written", () => {
     for (const c of [...harmful, ...plain]) {
       const written = ForeignText.escapeJson(JSON.stringify({ [c]: c }))
       assert.isTrue(ForeignText.isClean(written))
@@ -83,7 +83,7 @@ describe("foreign text", () => {
   })
 
   it.effect.prop(
-    "never leaves more than the limit, nor anything harmful",
+    "A27: never leaves more than the limit, nor anything harmful",
     { text: Arbitrary.schema(Schema.String), harm: Arbitrary.schema(Schema.Literals(harmful)) },
     ({ harm, text }) =>
       Effect.sync(() => {

@@ -373,6 +373,11 @@ export const rows: ReadonlyArray<Row> = [
     "a typed error, or shown as it is stored; the broker is told, and others do not notice"
   ),
   absurd(
+    "A27",
+    "text of a peer that a terminal acts on, that forges a line, or that is a megabyte long",
+    "cleaned and cut wherever it is told: in logs, errors, states and on a terminal"
+  ),
+  absurd(
     "A28",
     "times that are negative, fractions, in nanoseconds, or beyond every calendar",
     "whole milliseconds and never negative in messages; shown as a date, or as the number where there is none"

@@ -39,30 +39,36 @@ export const openTo = (producer: DefaultMQProducerShape, address: string) =>
 export const isSend = (command: RemotingCommand | undefined): boolean =>
   command !== undefined && !isResponse(command) && command.code === RequestCode.SEND_MESSAGE_V2
 
+/** A frame that could be read. */
+export type Passing = FaultProxy.PassingFrame & { readonly command: RemotingCommand }
+
 /**
- * Notes the numbers of sends on their way up, and replaces their answers on their way down. Gives the toxics, one for each
- * direction, for one connection at a time.
+ * Notes the requests of a kind on their way up, and replaces their answers on their way down. Gives the toxics, one for
+ * each direction, for one connection at a time.
  */
-export const answersOfSends = (
-  change: (answer: FaultProxy.PassingFrame & { readonly command: RemotingCommand }) => ReadonlyArray<Uint8Array>
+export const answersOf = (
+  isAsked: (command: RemotingCommand) => boolean,
+  change: (answer: Passing, request: RemotingCommand) => ReadonlyArray<Uint8Array>
 ) => {
-  const sends: Array<RemotingCommand> = []
-  const numbers = new Set<number>()
+  const asked: Array<RemotingCommand> = []
+  const pending = new Map<number, RemotingCommand>()
   const upstream = FaultProxy.frames(({ bytes, command }) => {
-    if (command !== undefined && isSend(command)) {
-      sends.push(command)
-      numbers.add(command.opaque)
+    if (command !== undefined && !isResponse(command) && isAsked(command)) {
+      asked.push(command)
+      pending.set(command.opaque, command)
     }
     return [bytes]
   })
   const downstream = FaultProxy.frames((frame) => {
     const { bytes, command } = frame
-    if (command === undefined || !isResponse(command) || !numbers.delete(command.opaque)) return [bytes]
-    return change({ ...frame, command })
+    const request = command === undefined || !isResponse(command) ? undefined : pending.get(command.opaque)
+    if (command === undefined || request === undefined) return [bytes]
+    pending.delete(command.opaque)
+    return change({ ...frame, command }, request)
   })
   return {
-    /** The sends that went up. */
-    sends,
+    /** The requests that went up. */
+    asked,
     install: (proxy: FaultProxy.FaultProxy) =>
       Effect.gen(function* () {
         const up = yield* proxy.add(upstream, "upstream")
@@ -70,6 +76,12 @@ export const answersOfSends = (
         return { remove: Effect.andThen(up.remove, down.remove) }
       })
   }
+}
+
+/** {@link answersOf} of sends. */
+export const answersOfSends = (change: (answer: Passing) => ReadonlyArray<Uint8Array>) => {
+  const { asked, install } = answersOf(isSend, change)
+  return { sends: asked, install }
 }
 
 /** Everything that clients send through the proxies. */
