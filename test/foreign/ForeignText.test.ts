@@ -143,8 +143,7 @@ const untried = (scenario: Scenario, seen: ReadonlyMap<string, Place>): Readonly
 /** Those that stand for all of them among the tests of rows, which are to be quick. */
 const ofRow: ReadonlySet<string> = new Set([
   "producer: a start that waits for its registration",
-  "administrator: clusters",
-  "command line: topic config"
+  "administrator: clusters"
 ])
 
 describe("a text that a peer sends does no harm where it is shown", () => {

@@ -10,14 +10,17 @@ import { encode } from "../../../src/protocol/Frame.ts"
 import * as MessageCodec from "../../../src/protocol/MessageCodec.ts"
 import * as MessageProperties from "../../../src/protocol/MessageProperties.ts"
 import * as CheckTransactionState from "../../../src/protocol/push/CheckTransactionState.ts"
+import * as NotifyConsumerIdsChanged from "../../../src/protocol/push/NotifyConsumerIdsChanged.ts"
 import * as PushReplyMessageToClient from "../../../src/protocol/push/PushReplyMessageToClient.ts"
-import { emptyBody, type Request } from "../../../src/protocol/RemotingCommand.ts"
+import type { Request } from "../../../src/protocol/RemotingCommand.ts"
+import { RequestCode } from "../../../src/protocol/RequestCode.ts"
 import * as TopicRouteData from "../../../src/protocol/TopicRouteData.ts"
-import { FaultProxy } from "../../../src/testing/index.ts"
+import { EmbeddedCluster, FaultProxy } from "../../../src/testing/index.ts"
+import { make } from "../../consumer/support.ts"
 import { brokerAddress, rawClient, sendRequest } from "../../embedded/support.ts"
 import { text } from "../../support/rig.ts"
 import { watchLog } from "../watch.ts"
-import { acknowledged } from "./client.ts"
+import { acknowledged, flooding, many, state } from "./client.ts"
 import { eventually, proxied, proxiedRow, Proxies } from "./rig.ts"
 
 const MIB = 1024 * 1024
@@ -86,34 +89,6 @@ const leading = Effect.gen(function* () {
   for (const proxy of nameServers) yield* proxy.add(toxic, "downstream")
 })
 
-/** Behind the first frame of a broker, which answers a heartbeat, come these requests, as if the broker had sent them. */
-const flooding = (requests: ReadonlyArray<Request>) =>
-  Effect.gen(function* () {
-    const { broker } = yield* Proxies
-    let sent = false
-    yield* broker("broker-a").add(
-      FaultProxy.frames(({ bytes: whole, command }) => {
-        if (sent || command === undefined) return [whole]
-        sent = true
-        const frames = requests.map((request, n) =>
-          encode({
-            code: request.code,
-            extFields: { ...request.extFields },
-            body: request.body ?? emptyBody,
-            remark: undefined,
-            flag: 0,
-            language: "JAVA",
-            version: 513,
-            serializeType: "JSON",
-            opaque: 1_000_000 + n
-          })
-        )
-        return [whole, ...frames]
-      }),
-      "downstream"
-    )
-  })
-
 const reply = (n: number): Request =>
   PushReplyMessageToClient.request(
     {
@@ -154,8 +129,6 @@ const check = (n: number): Request =>
     })
   )
 
-const many = (count: number, make: (n: number) => Request) => Array.from({ length: count }, (_, n) => make(n))
-
 describe("floods through a proxy", () => {
   it.live("A20: 150,000 requests of a broker that reads no answer: the connection closes, the next one is used", () => {
     const log = watchLog()
@@ -174,6 +147,50 @@ describe("floods through a proxy", () => {
         assert.lengthOf(log.of("Warn", /^closed a connection: .*does not read the answers/), 1)
         yield* unread.remove
         assert.isAtMost(yield* acknowledged(producer), 2)
+      })
+    ).pipe(log.provide)
+  })
+
+  it.live("A29: 5,000 notices that a group has changed are a few rounds, one a second", () =>
+    proxied(
+      {},
+      Effect.gen(function* () {
+        const { traffic } = yield* EmbeddedCluster
+        const { namesrvAddr } = yield* Proxies
+        const notice = NotifyConsumerIdsChanged.request({ consumerGroup: "billing" })
+        yield* flooding(many(5_000, () => notice))
+        const consumer = yield* make(() => Effect.void, { namesrvAddr })
+        yield* Effect.acquireRelease(consumer.start, () => consumer.shutdown)
+        yield* Effect.sleep(2_500)
+        const asked = (yield* traffic.ofCode(RequestCode.GET_CONSUMER_LIST_BY_GROUP)).length
+        assert.isAtLeast(asked, 2)
+        // Two topics in a round, and each is asked for twice where the member is alone.
+        assert.isAtMost(asked, 4 * 6)
+        assert.isAbove((yield* consumer.assignment).length, 0)
+      })
+    )
+  )
+
+  it.live("A30: 1,000 replies and checks that cannot be read are counted, and told in a few lines", () => {
+    const log = watchLog()
+    return proxiedRow({}, (producer) =>
+      Effect.gen(function* () {
+        const pushes = [
+          { code: RequestCode.PUSH_REPLY_MESSAGE_TO_CLIENT, extFields: { sysFlag: "\u001b[2J" } },
+          { code: RequestCode.CHECK_TRANSACTION_STATE, extFields: { commitLogOffset: "\u001b[2J" } }
+        ]
+        yield* flooding(many(2_000, (n) => pushes[n % 2] ?? assert.fail("no push")))
+        yield* producer.send(text("orders"))
+        yield* eventually(
+          "all of them have come",
+          Effect.map(state(producer), ({ replies }) => replies.unreadable === 1_000)
+        )
+        yield* producer.send(text("orders"))
+        for (const words of [/a reply that .* cannot be read/, /dropped a transaction check/]) {
+          assert.isAtLeast(log.of("Warn", words).length, 1)
+          assert.isAtMost(log.of("Warn", words).length, 8)
+        }
+        for (const line of log.of("Warn", /./)) assert.notMatch(line, /[\p{Cc}\p{Cf}]/u)
       })
     ).pipe(log.provide)
   })

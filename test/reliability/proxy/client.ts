@@ -3,7 +3,8 @@ import { Effect } from "effect"
 import type { DefaultMQProducerShape } from "../../../src/producer/DefaultMQProducer.ts"
 import type { ProducerOptions } from "../../../src/producer/ProducerConfig.ts"
 import { FaultProxy } from "../../../src/testing/index.ts"
-import { isResponse, type RemotingCommand } from "../../../src/protocol/RemotingCommand.ts"
+import { emptyBody, isResponse, type RemotingCommand, type Request } from "../../../src/protocol/RemotingCommand.ts"
+import { encode } from "../../../src/protocol/Frame.ts"
 import { RequestCode } from "../../../src/protocol/RequestCode.ts"
 import { failureOf, text } from "../../support/rig.ts"
 import { elapsed, eventually, makeProducer, Proxies } from "./rig.ts"
@@ -77,6 +78,38 @@ export const answersOf = (
       })
   }
 }
+
+/** Behind the first frame of a broker, which answers a heartbeat, come these requests, as if the broker had sent them. */
+export const flooding = (requests: ReadonlyArray<Request>) =>
+  Effect.gen(function* () {
+    const { broker } = yield* Proxies
+    let sent = false
+    yield* broker("broker-a").add(
+      FaultProxy.frames(({ bytes: whole, command }) => {
+        if (sent || command === undefined) return [whole]
+        sent = true
+        const frames = requests.map((request, n) =>
+          encode({
+            code: request.code,
+            extFields: { ...request.extFields },
+            body: request.body ?? emptyBody,
+            remark: undefined,
+            flag: 0,
+            language: "JAVA",
+            version: 513,
+            serializeType: "JSON",
+            opaque: 1_000_000 + n
+          })
+        )
+        return [whole, ...frames]
+      }),
+      "downstream"
+    )
+  })
+
+/** So many requests. */
+export const many = (count: number, make: (n: number) => Request): ReadonlyArray<Request> =>
+  Array.from({ length: count }, (_, n) => make(n))
 
 /** {@link answersOf} of sends. */
 export const answersOfSends = (change: (answer: Passing) => ReadonlyArray<Uint8Array>) => {
