@@ -86,6 +86,8 @@ export interface Connection {
   readonly inFlightBytes: () => number
   readonly waiting: () => number
   readonly unwritten: () => number
+  /** Waits until the stream has taken what was appended so far; for ever when the connection ends before. */
+  readonly drained: Effect.Effect<void>
   /** Whether a deadline is armed. */
   readonly isArmed: () => boolean
   readonly rttMillis: () => number | undefined
@@ -359,6 +361,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     inFlightBytes: limit.bytes,
     waiting: () => limit.waiting().size,
     unwritten: writer.unwritten,
+    drained: writer.drained,
     isArmed: deadline.isArmed,
     rttMillis: () => rttMillis
   }

@@ -85,19 +85,19 @@ export class RpcHookFailed extends Schema.TaggedError<RpcHookFailed>()("RpcHookF
 }
 
 /**
- * This client closed the connection, because the server sends requests and does not read the answers. It is the `cause`
- * of a {@link ConnectionClosed}.
+ * This end closed the connection, because the peer sends requests and does not read the answers. It is the `cause` of a
+ * {@link ConnectionClosed}.
  *
  * Source: RocketMQ `NettyServerConfig.writeBufferHighWaterMark`, by which brokers refuse to gather answers.
  */
 export class AnswersNotRead extends Schema.TaggedError<AnswersNotRead>()("AnswersNotRead", {
-  /** `host:port` of the server. */
+  /** `host:port` of the peer. */
   address: Schema.String,
-  /** Bytes of answers that the server had not taken. */
+  /** Bytes of answers that the peer had not taken. */
   unreadBytes: Schema.Number
 }) {
   override get message(): string {
-    return `${this.address} sends requests and does not read the answers, of which ${this.unreadBytes} bytes were waiting; look at the server, or at who answers at its address`
+    return `${this.address} sends requests and does not read the answers, of which ${this.unreadBytes} bytes were waiting; look at it, or at who answers at its address`
   }
 }
 

@@ -11,6 +11,7 @@ import * as SearchOffsetByTimestamp from "../../protocol/request/SearchOffsetByT
 import * as UpdateConsumerOffset from "../../protocol/request/UpdateConsumerOffset.ts"
 import type { Broker } from "./Broker.ts"
 import type { Handlers } from "../server/Handler.ts"
+import * as Remarks from "../server/Remarks.ts"
 import * as Reply from "../server/Reply.ts"
 
 /** There is no offset; the answer has a header, if only an empty one. */
@@ -76,8 +77,9 @@ export const handlers = (broker: Broker): Handlers => {
     if (offsets.pendingReset(consumerGroup, topic, queueId) !== undefined) {
       return { ...UpdateConsumerOffset.response(), remark: "Offset has been previously reset" }
     }
-    offsets.commit(consumerGroup, topic, queueId, commitOffset)
-    return UpdateConsumerOffset.response()
+    return offsets.commit(consumerGroup, topic, queueId, commitOffset)
+      ? UpdateConsumerOffset.response()
+      : Reply.refuse(ResponseCode.SYSTEM_ERROR, Remarks.NO_ROOM_FOR_OFFSET)
   })
 
   const search = Reply.sync((request) => {

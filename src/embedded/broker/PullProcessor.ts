@@ -237,7 +237,8 @@ export const handlers = (broker: Broker): Handlers => {
       Effect.flatMap((how) =>
         how === undefined
           ? Effect.succeed(refuse(ResponseCode.SYSTEM_BUSY, Remarks.SYSTEM_BUSY))
-          : answer(request, header, channel, false)
+          : // One message may wake thousands of pulls of a client that does not read.
+            Effect.andThen(channel.writable, answer(request, header, channel, false))
       )
     )
 

@@ -8,6 +8,7 @@ import type { SubscriptionGroupConfig, SubscriptionGroupHeader } from "../../pro
 import * as SubscriptionGroup from "../../protocol/request/SubscriptionGroup.ts"
 import type { Broker } from "./Broker.ts"
 import type { Handlers } from "../server/Handler.ts"
+import { MAX_GROUPS, MAX_QUEUES } from "../server/Limits.ts"
 import * as Names from "../server/Names.ts"
 import * as Remarks from "../server/Remarks.ts"
 import * as Reply from "../server/Reply.ts"
@@ -23,6 +24,18 @@ export const handlers = (broker: Broker): Handlers => {
       ? Reply.refuse(ResponseCode.SYSTEM_ERROR, Remarks.SLAVE_CHANGES_NOTHING)
       : undefined
 
+  /** Why an embedded broker does not keep what a real one would. */
+  const overLimit = ({ groupName, retryQueueNums }: SubscriptionGroupConfig): Response | undefined => {
+    if (retryQueueNums > MAX_QUEUES) {
+      const remark = Remarks.tooMany(`retry queues of group ${groupName}`, retryQueueNums, MAX_QUEUES)
+      return Reply.refuse(ResponseCode.SYSTEM_ERROR, remark)
+    }
+    const count = groups.all().length
+    return groups.get(groupName) === undefined && count >= MAX_GROUPS
+      ? Reply.refuse(ResponseCode.SYSTEM_ERROR, Remarks.tooMany("groups", count + 1, MAX_GROUPS))
+      : undefined
+  }
+
   /** Creates or changes groups, none of them when a name is refused; a broker of 4.x takes any name, and no attributes. */
   const update = (configs: ReadonlyArray<SubscriptionGroupConfig>): Response => {
     for (const { groupName } of legacy ? [] : configs) {
@@ -30,6 +43,8 @@ export const handlers = (broker: Broker): Handlers => {
       if (badName !== undefined) return Reply.refuse(ResponseCode.INVALID_PARAMETER, badName)
     }
     for (const config of configs) {
+      const refused = overLimit(config)
+      if (refused !== undefined) return refused
       const attributes = legacy
         ? {}
         : Attributes.alter(Attributes.ofGroups, groups.get(config.groupName)?.attributes, config.attributes)

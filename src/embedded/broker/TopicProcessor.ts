@@ -12,6 +12,7 @@ import * as GetTopicConfig from "../../protocol/request/GetTopicConfig.ts"
 import type { TopicConfig } from "../../protocol/TopicConfig.ts"
 import type { Broker } from "./Broker.ts"
 import type { Handlers } from "../server/Handler.ts"
+import { MAX_QUEUES, MAX_TOPICS } from "../server/Limits.ts"
 import * as Names from "../server/Names.ts"
 import * as Remarks from "../server/Remarks.ts"
 import * as Reply from "../server/Reply.ts"
@@ -89,8 +90,25 @@ export const handlers = (broker: Broker): Handlers => {
     return !legacy && existing !== undefined && sameConfig(config, existing)
   }
 
+  /** Why an embedded broker does not keep what a real one would. */
+  const overLimit = ({ readQueueNums, topicName, writeQueueNums }: TopicConfig): Response | undefined => {
+    const queues = Math.max(readQueueNums, writeQueueNums)
+    if (queues > MAX_QUEUES) {
+      return Reply.refuse(
+        ResponseCode.SYSTEM_ERROR,
+        Remarks.tooMany(`queues of topic ${topicName}`, queues, MAX_QUEUES)
+      )
+    }
+    const count = topics.all().length
+    return topics.get(topicName) === undefined && count >= MAX_TOPICS
+      ? Reply.refuse(ResponseCode.SYSTEM_ERROR, Remarks.tooMany("topics", count + 1, MAX_TOPICS))
+      : undefined
+  }
+
   /** Changes the topic unless that is refused. */
   const put = (config: TopicConfig): Response | undefined => {
+    const refused = overLimit(config)
+    if (refused !== undefined) return refused
     const next = altered(config)
     if ("code" in next) return next
     topics.put(next)

@@ -3,11 +3,15 @@ import * as MixAll from "../../message/MixAll.ts"
 import { DecodeError } from "../../protocol/DecodeError.ts"
 import type { RemotingCommand, Response } from "../../protocol/RemotingCommand.ts"
 import { RequestCode } from "../../protocol/RequestCode.ts"
+import { ResponseCode } from "../../protocol/ResponseCode.ts"
+import type { TopicConfig } from "../../protocol/TopicConfig.ts"
 import * as RegisterBroker from "../../protocol/request/RegisterBroker.ts"
 import * as UnregisterBroker from "../../protocol/request/UnregisterBroker.ts"
 import type { Channel } from "../server/RemotingServer.ts"
 import type { Handlers } from "../server/Handler.ts"
 import type { NameServer } from "./NameServer.ts"
+import { MAX_BROKERS, MAX_NAME_LENGTH, MAX_QUEUES, MAX_REGISTRATION_MILLIS, MAX_TOPICS } from "../server/Limits.ts"
+import * as Remarks from "../server/Remarks.ts"
 import * as Reply from "../server/Reply.ts"
 
 /** Brokers of other processes, which register over the wire (103) and say goodbye (104). The embedded ones need neither. */
@@ -63,11 +67,32 @@ export const make = ({ fork, kv, now, routes }: NameServer): ForeignBrokers => {
     return fork(expire)
   })
 
+  /** Why an embedded name server does not keep what a real one would. */
+  const overLimit = (
+    { brokerAddr, brokerName, clusterName }: RegisterBroker.RegisterBrokerHeader,
+    topics: ReadonlyArray<TopicConfig>
+  ): string | undefined => {
+    const names = [brokerAddr, brokerName, clusterName, ...topics.map(({ topicName }) => topicName)]
+    const length = names.reduce((longest, name) => Math.max(longest, name.length), 0)
+    if (length > MAX_NAME_LENGTH) return Remarks.tooMany("characters of a name", length, MAX_NAME_LENGTH)
+    if (!table.has(brokerAddr) && table.size >= MAX_BROKERS) {
+      return Remarks.tooMany("brokers", table.size + 1, MAX_BROKERS)
+    }
+    const queues = topics.reduce((most, one) => Math.max(most, one.readQueueNums, one.writeQueueNums), 0)
+    if (queues > MAX_QUEUES) return Remarks.tooMany("queues of a topic", queues, MAX_QUEUES)
+    const known = new Set(routes.topics())
+    const count = topics.reduce((sum, { topicName }) => (known.has(topicName) ? sum : sum + 1), known.size)
+    return count > MAX_TOPICS ? Remarks.tooMany("topics", count, MAX_TOPICS) : undefined
+  }
+
   const register = (request: RemotingCommand, channel: Channel): Effect.Effect<Response> =>
     Effect.suspend(() => {
       const decoded = RegisterBroker.decodeRequest(request)
       if (decoded instanceof DecodeError) return Effect.succeed(Reply.malformed(decoded))
       const { body, header } = decoded
+      const topics = [...body.topicConfigSerializeWrapper.topicConfigTable.values()]
+      const refused = overLimit(header, topics)
+      if (refused !== undefined) return Effect.succeed(Reply.refuse(ResponseCode.SYSTEM_ERROR, refused))
       routes.register(
         {
           clusterName: header.clusterName,
@@ -76,14 +101,14 @@ export const make = ({ fork, kv, now, routes }: NameServer): ForeignBrokers => {
           address: header.brokerAddr,
           enableActingMaster: header.enableActingMaster
         },
-        [...body.topicConfigSerializeWrapper.topicConfigTable.values()]
+        topics
       )
       table.set(header.brokerAddr, {
         brokerName: header.brokerName,
         brokerId: header.brokerId,
         address: header.brokerAddr,
         channel: channel.id,
-        expiry: now() + (header.heartbeatTimeoutMillis ?? DEFAULT_EXPIRY_MILLIS)
+        expiry: now() + Math.min(header.heartbeatTimeoutMillis ?? DEFAULT_EXPIRY_MILLIS, MAX_REGISTRATION_MILLIS)
       })
       const orderTopics = kv.list("ORDER_TOPIC_CONFIG")
       const master = routes.broker(header.brokerName)?.brokerAddrs.get(MixAll.MASTER_ID)

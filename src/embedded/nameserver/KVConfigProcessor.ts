@@ -6,6 +6,7 @@ import type { KVConfigHeader } from "../../protocol/request/KVConfig.ts"
 import * as KVConfigRequest from "../../protocol/request/KVConfig.ts"
 import type { Handlers } from "../server/Handler.ts"
 import type { KVConfig } from "./KVConfig.ts"
+import * as Remarks from "../server/Remarks.ts"
 import * as Reply from "../server/Reply.ts"
 
 /** Key-value configuration of a name server (100, 101, 102, 219). Source: RocketMQ `DefaultRequestProcessor`. */
@@ -13,8 +14,9 @@ export const handlers = (kv: KVConfig): Handlers => {
   const answer = (header: KVConfigHeader): Response => {
     switch (header.operation) {
       case "put":
-        kv.put(header.namespace, header.key, header.value)
-        return KVConfigRequest.response()
+        return kv.put(header.namespace, header.key, header.value)
+          ? KVConfigRequest.response()
+          : Reply.refuse(ResponseCode.SYSTEM_ERROR, Remarks.NO_ROOM_FOR_VALUE)
       case "get": {
         const value = kv.get(header.namespace, header.key)
         return value === undefined

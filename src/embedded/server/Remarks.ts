@@ -24,6 +24,19 @@ export const messageIllegal = (maxMessageSize: number): string =>
 /** What a broker leaves in the remark of some answers with code 0; it means nothing. Source: RocketMQ `RemotingCommand`. */
 export const NO_CODE_SET = "not set any response code"
 
+/** What only an embedded server says, which keeps everything in memory. */
+export const tooMany = (what: string, count: number, max: number): string =>
+  `an embedded server keeps ${max} ${what} at most, and this would be ${count}`
+
+/** What only an embedded name server says. */
+export const NO_ROOM_FOR_VALUE = "an embedded name server has no room for this value"
+
+/** What only an embedded broker says, which keeps all offsets in memory. */
+export const NO_ROOM_FOR_OFFSET = "an embedded broker has no room for one more offset"
+
+/** A server's threads have too many requests before them. Source: RocketMQ `NettyRemotingAbstract`. */
+export const OVERLOADED = "[OVERLOAD]system busy, start flow control for a while"
+
 /** A broker sheds load. Source: RocketMQ `NettyRemotingAbstract`. */
 export const SYSTEM_BUSY = "[REJECTREQUEST]system busy, start flow control for a while"
 

@@ -1,7 +1,8 @@
-import { Cause, Clock, Effect, FiberSet } from "effect"
+import { Cause, Clock, Effect, FiberSet, Schema } from "effect"
 import type { Scope } from "effect"
 import { MAX_FRAME_LENGTH } from "../../protocol/Frame.ts"
 import { MQVersion } from "../../protocol/MQVersion.ts"
+import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import { isOneway } from "../../protocol/RemotingCommand.ts"
 import type { RemotingCommand, Request, Response } from "../../protocol/RemotingCommand.ts"
 import { makeConnection } from "../../transport/Connection.ts"
@@ -10,8 +11,10 @@ import { makeCounters } from "../../transport/Counters.ts"
 import { asWritten } from "./JavaText.ts"
 import { cut, withFaults } from "./FaultAction.ts"
 import type { FaultAction } from "./FaultAction.ts"
+import { MAX_REQUESTS, MAX_REQUESTS_OF_CONNECTION, MAX_UNREAD_BYTES } from "./Limits.ts"
+import * as Remarks from "./Remarks.ts"
 import { defaultConfig } from "../../transport/RemotingClientConfig.ts"
-import type { RemotingError } from "../../transport/RemotingError.ts"
+import { AnswersNotRead, ConnectionClosed, type RemotingError } from "../../transport/RemotingError.ts"
 import { awaited } from "../../transport/Requests.ts"
 import type { TlsServerOptions } from "../../transport/Tls.ts"
 import { answer } from "../../transport/RequestHandling.ts"
@@ -20,6 +23,22 @@ import type { ByteStream, WireError } from "../../transport/Wire.ts"
 import { monotonicMillis } from "../../transport/Deadline.ts"
 
 export type { FaultAction } from "./FaultAction.ts"
+
+/**
+ * A client has too many requests under way on one connection, so that the server closed it.
+ *
+ * Source: RocketMQ answers SYSTEM_BUSY when the queues of its threads are full.
+ */
+export class TooManyUnderWay extends Schema.TaggedError<TooManyUnderWay>()("TooManyUnderWay", {
+  /** `host:port` of the client. */
+  address: Schema.String,
+  /** Requests that were not answered yet, those that wait for the client to read among them. */
+  requests: Schema.Number
+}) {
+  override get message(): string {
+    return `${this.address} has ${this.requests} requests under way on one connection, and at most ${MAX_REQUESTS_OF_CONNECTION} are kept; look at that client`
+  }
+}
 
 /** One client's connection, as a server sees it. Source: RocketMQ `ClientChannelInfo` and netty's `Channel`. */
 export interface Channel {
@@ -31,6 +50,11 @@ export interface Channel {
   readonly send: (request: Request, options: { readonly oneway: true }) => Effect.Effect<void>
   /** Sends a request to the client and waits for its answer. */
   readonly invoke: (request: Request, timeoutMillis: number) => Effect.Effect<RemotingCommand, RemotingError>
+  /**
+   * Waits while the client does not read what was answered already, and asks one caller on after the other: who answers
+   * late, and with much, waits here first. Goes on when the channel has ended.
+   */
+  readonly writable: Effect.Effect<void>
   /** Closes the connection. */
   readonly close: Effect.Effect<void>
 }
@@ -89,6 +113,8 @@ export const listen = (options: RemotingServerOptions): Effect.Effect<RemotingSe
     const counters = makeCounters()
     const channels = new Map<number, Channel>()
     let lastId = 0
+    /** Requests under way on all connections. */
+    let underWay = 0
     const nextId = options.nextChannelId ?? (() => ++lastId)
     const run = yield* FiberSet.makeRuntime()
 
@@ -111,26 +137,60 @@ export const listen = (options: RemotingServerOptions): Effect.Effect<RemotingSe
         idleTimeoutMillis: options.idleTimeoutMillis ?? DEFAULT_IDLE_MILLIS,
         silentTimeoutsBeforeClose: Infinity,
         pauseReadingAbove: PAUSE_READING_ABOVE,
-        maxUnreadAnswerBytes: Infinity,
-        onRequest: (_, command) => handle(command, connection, channel),
+        maxUnreadAnswerBytes: MAX_UNREAD_BYTES,
+        onRequest: (_, command) => handle(command),
         onGoAway: () => undefined,
-        onEnd: () => channels.delete(channel.id)
+        onEnd: (_, cause) => {
+          channels.delete(channel.id)
+          gate.end()
+          if (cause instanceof AnswersNotRead || cause instanceof TooManyUnderWay) {
+            run(Effect.logWarning(`closed a connection: ${cause.message}`))
+          }
+        }
       })
-      const channel = makeChannel(nextId(), connection)
+      const gate = makeGate(connection)
+      const channel = makeChannel(nextId(), connection, gate)
       channels.set(channel.id, channel)
+      let ownUnderWay = 0
+
+      const start = (command: RemotingCommand) => {
+        const actions = options.intercept?.onRequest?.(command, channel) ?? []
+        const respond = (response: Response | undefined) => {
+          if (response !== undefined && !isOneway(command)) connection.respond(command.opaque, response)
+        }
+        const handler = () => options.handler(asWritten(command), channel)
+        const handling =
+          actions.length === 0 ? answer(handler, respond) : withFaults(actions, { command, connection, handler })
+        run(Effect.ensuring(handling, ended))
+      }
+
+      const ended = Effect.sync(() => {
+        underWay--
+        ownUnderWay--
+      })
+
+      const handle = (command: RemotingCommand) => {
+        if (ownUnderWay >= MAX_REQUESTS_OF_CONNECTION) {
+          end(connection, new TooManyUnderWay({ address: stream.remoteAddress, requests: ownUnderWay }))
+        } else if (underWay < MAX_REQUESTS) {
+          underWay++
+          ownUnderWay++
+          gate.pass(
+            () => start(command),
+            () => {
+              underWay--
+              ownUnderWay--
+            }
+          )
+        } else if (!isOneway(command)) {
+          connection.respond(command.opaque, { code: ResponseCode.SYSTEM_BUSY, remark: Remarks.OVERLOADED })
+        }
+      }
+
       return contained(options.onOpen?.(channel)).pipe(
-        Effect.andThen(connection.run),
+        Effect.andThen(Effect.raceFirst(connection.run, gate.run)),
         Effect.ensuring(Effect.suspend(() => contained(options.onClose?.(channel))))
       )
-    }
-
-    const handle = (command: RemotingCommand, connection: Connection, channel: Channel) => {
-      const actions = options.intercept?.onRequest?.(command, channel) ?? []
-      const respond = (response: Response | undefined) => {
-        if (response !== undefined && !isOneway(command)) connection.respond(command.opaque, response)
-      }
-      const handler = () => options.handler(asWritten(command), channel)
-      run(actions.length === 0 ? answer(handler, respond) : withFaults(actions, { command, connection, handler }))
     }
 
     const { address } = yield* wire.listen(options.address, (stream) => Effect.suspend(() => serve(stream)), {
@@ -146,11 +206,71 @@ const contained = (handler: Effect.Effect<void> | undefined): Effect.Effect<void
         Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning("a channel handler failed", cause)
       )
 
-const makeChannel = (id: number, connection: Connection): Channel => ({
+/** What waits until the client has read: one after the other, each only while little is unread. */
+interface Gate {
+  /** Does it now or later, in the order of the calls; `dropped` instead when the connection ends before. */
+  readonly pass: (go: () => void, dropped: () => void) => void
+  /** The connection has ended. */
+  readonly end: () => void
+  /** Lets on what waits, for as long as the connection is open. */
+  readonly run: Effect.Effect<never>
+}
+
+const makeGate = (connection: Connection): Gate => {
+  let waiting: Array<{ readonly go: () => void; readonly dropped: () => void }> = []
+  /** How many at the front of `waiting` have gone on. */
+  let gone = 0
+  let ended = false
+  let wake: (() => void) | undefined
+
+  const isOpen = () => connection.unwritten() <= PAUSE_READING_ABOVE
+
+  const someWait = Effect.callback<void>((resume) => {
+    if (waiting.length > 0) resume(Effect.void)
+    else wake = () => resume(Effect.void)
+  })
+
+  const letOn = Effect.sync(() => {
+    while (gone < waiting.length && isOpen()) waiting[gone++]?.go()
+    if (gone < waiting.length) return
+    waiting = []
+    gone = 0
+  })
+
+  return {
+    pass: (go, dropped) => {
+      if (ended) dropped()
+      else if (waiting.length === 0 && isOpen()) go()
+      else {
+        waiting.push({ go, dropped })
+        wake?.()
+        wake = undefined
+      }
+    },
+    end: () => {
+      ended = true
+      const left = waiting.slice(gone)
+      waiting = []
+      gone = 0
+      for (const { dropped } of left) dropped()
+    },
+    run: Effect.forever(someWait.pipe(Effect.andThen(connection.drained), Effect.andThen(letOn)))
+  }
+}
+
+/** Closes a connection for a reason that is told. */
+const end = (connection: Connection, cause: Error): void =>
+  connection.shutdown((sent) => new ConnectionClosed({ address: connection.address, sent, cause }), cause)
+
+const makeChannel = (id: number, connection: Connection, gate: Gate): Channel => ({
   id,
   remoteAddress: connection.remoteAddress,
   localAddress: connection.localAddress,
   send: (request) => Effect.ignore(awaited<void>((resume) => connection.startOneway(request, SEND_MILLIS, resume))),
   invoke: (request, timeoutMillis) => awaited((resume) => connection.start(request, timeoutMillis, false, resume)),
+  writable: Effect.callback((resume) => {
+    const go = () => resume(Effect.void)
+    gate.pass(go, go)
+  }),
   close: Effect.sync(() => cut(connection, "closed by the server"))
 })

@@ -1,12 +1,13 @@
 import * as MixAll from "../../message/MixAll.ts"
 import type { SubscriptionGroupConfig } from "../../protocol/request/SubscriptionGroup.ts"
 import { makeConfig } from "../../protocol/request/SubscriptionGroup.ts"
+import { MAX_GROUPS } from "../server/Limits.ts"
 import type { BrokerConfig } from "./BrokerConfig.ts"
 import type { DataVersion } from "../../protocol/TopicConfig.ts"
 
 /** The consumer groups of one broker. Source: RocketMQ `SubscriptionGroupManager`. */
 export interface SubscriptionGroups {
-  /** The group's configuration; an unknown group is created when the broker may do so and the name is valid. */
+  /** The group's configuration; an unknown group is created when the broker may do so, has room for it, and the name is valid. */
   readonly find: (group: string) => SubscriptionGroupConfig | undefined
   /** The group's configuration if it exists. */
   readonly get: (group: string) => SubscriptionGroupConfig | undefined
@@ -45,7 +46,8 @@ export const make = (options: {
       const known = table.get(group)
       if (known !== undefined) return known
       const allowed = options.config.autoCreateSubscriptionGroup
-      if (!allowed || group.length > MixAll.GROUP_MAX_LENGTH || !MixAll.isValidName(group)) return undefined
+      if (!allowed || table.size >= MAX_GROUPS || group.length > MixAll.GROUP_MAX_LENGTH || !MixAll.isValidName(group))
+        return undefined
       const created = makeConfig({ groupName: group })
       table.set(group, created)
       changed()

@@ -1,5 +1,6 @@
 import * as MixAll from "../../message/MixAll.ts"
 import { MQVersion } from "../../protocol/MQVersion.ts"
+import { MAX_TOPICS } from "../server/Limits.ts"
 import type { BrokerConfig } from "./BrokerConfig.ts"
 import type { DataVersion, TopicConfig } from "../../protocol/TopicConfig.ts"
 
@@ -12,7 +13,7 @@ export interface TopicTable {
   readonly remove: (topic: string) => void
   /**
    * The topic a send names; a missing one is created by the rules of the template topic (TBW102), and `undefined` comes
-   * back when they do not allow it.
+   * back when they do not allow it, or when there are as many topics as a broker keeps.
    */
   readonly forSend: (send: SendTarget) => TopicConfig | undefined
   /** A topic of the system that a group needs (retry, dead letters), created when missing. */
@@ -146,6 +147,7 @@ export const make = (options: TopicTableOptions): TopicTable => {
     forSend: (send) => {
       const existing = table.get(send.topic)
       if (existing !== undefined) return existing
+      if (table.size >= MAX_TOPICS) return undefined
       if (MixAll.isRetryTopic(send.topic)) return put(same(send.topic, 1, READ_WRITE))
       const template = templateOf(send)
       const wanted = send.defaultTopicQueueNums

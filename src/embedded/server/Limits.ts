@@ -1,0 +1,40 @@
+/**
+ * What peers can have an embedded server keep. A real one has threads, disks and operators that end what these figures
+ * end; they lie far above what clients need.
+ */
+
+/** Bytes of answers that one connection may leave unread; above it the connection is closed. */
+export const MAX_UNREAD_BYTES = 64 * 1024 * 1024
+
+/** Requests of one connection that are not answered yet, pulls that wait among them; above it the connection is closed. */
+export const MAX_REQUESTS_OF_CONNECTION = 32_768
+
+/** The same over all connections of a server; above it requests are answered SYSTEM_BUSY (2). */
+export const MAX_REQUESTS = 131_072
+
+/** Topics of a broker or name server that peers may create. */
+export const MAX_TOPICS = 65_536
+
+/** Queues that peers may give to a topic on one broker: as many as clients take of a topic. */
+export const MAX_QUEUES = 65_536
+
+/** Consumer groups of a broker. */
+export const MAX_GROUPS = 65_536
+
+/** Characters of the names under which a broker keeps offsets and locks, each entry counted with {@link ENTRY_SIZE} more. */
+export const MAX_TABLE_SIZE = 64 * 1024 * 1024
+
+/** What an entry counts besides its names. */
+export const ENTRY_SIZE = 64
+
+/** Brokers of other processes that register with a name server: as many as clients take of a route. */
+export const MAX_BROKERS = 4_096
+
+/** Characters of a name or an address in a registration. */
+export const MAX_NAME_LENGTH = 255
+
+/** Milliseconds for which a registration holds at most, whatever it asks for. */
+export const MAX_REGISTRATION_MILLIS = 24 * 60 * 60_000
+
+/** Characters that a name server's key-value store holds. */
+export const MAX_KV_SIZE = 16 * 1024 * 1024
