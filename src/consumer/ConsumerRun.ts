@@ -329,7 +329,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       ...message,
       topic: origin ?? topic,
       brokerName: messageQueue.brokerName,
-      attempt: message.reconsumeTimes + 1,
+      attempt: Math.max(0, message.reconsumeTimes) + 1,
       queue: messageQueue
     }
   }

@@ -92,6 +92,35 @@ describe("a broker that leads a consumer nowhere", () => {
   )
 })
 
+describe("a message that counts its redeliveries as it likes", () => {
+  for (const [what, reconsumeTimes, most] of [
+    ["far below nothing", -2_147_483_648, 8],
+    ["beyond every limit", 2_147_483_647, 1]
+  ] as const) {
+    it.effect(`A31: ${what}: it comes again after the first delay at the soonest, or not at all`, () =>
+      leavesNothing(
+        Effect.gen(function* () {
+          const { messages } = yield* EmbeddedCluster
+          const attempts: Array<number> = []
+          yield* consume(({ attempt }) =>
+            Effect.suspend(() => {
+              attempts.push(attempt)
+              return Effect.die("it fails each time")
+            })
+          )
+          const client = yield* rawClient()
+          yield* client.call(yield* brokerAddress(), sendRequest({ reconsumeTimes }))
+          yield* advance(60_000, 1_000)
+          assert.isAtLeast(attempts.length, 1)
+          assert.isAtMost(attempts.length, most)
+          assert.isTrue(attempts.every((attempt) => attempt >= 1))
+          assert.strictEqual((yield* messages("%DLQ%billing")).length, most === 1 ? 1 : 0)
+        })
+      ).pipe(onMemory({ topics }))
+    )
+  }
+})
+
 describe("a queue full of messages that become large", () => {
   it.live("A23: a consumer takes over what it has room for, and the rest of the answer when there is room again", () =>
     Effect.gen(function* () {

@@ -392,6 +392,11 @@ export const rows: ReadonlyArray<Row> = [
     "anything that a server can make a client tell as often as it likes",
     "a few lines of log a minute, and then how many more there were"
   ),
+  absurd(
+    "A31",
+    "a message whose sender counted its redeliveries from far below nothing, or to beyond every limit",
+    "it comes again after the first delay at the soonest, or is a dead letter; handlers see attempt 1 and up"
+  ),
 
   // A40 to A59: what clients write, those of other kinds too, which the embedded broker takes as the original does.
   absurd(

@@ -16,6 +16,8 @@ const { MessageConst } = MessageProperties
 const DEFAULT_MAX_RECONSUME_TIMES = 16
 /** The level of the first redelivery; each that follows has the next one. */
 const FIRST_LEVEL = 3
+/** The greatest limit of redeliveries that can be set. */
+const MAX_RECONSUME_TIMES = 1_000_000
 /** Milliseconds that a broker may take to store a copy, as in Java. */
 const TIMEOUT_MILLIS = 5_000
 
@@ -51,7 +53,9 @@ export const make = Effect.fnUntraced(function* (
     to: GiveBack
   ): Effect.fn.Return<void, ApiError | RouteError | ClientClosed> {
     const { address, queue } = yield* place()
-    const level = to === "broker" ? FIRST_LEVEL + message.reconsumeTimes : to === "dead-letter" ? 1 : levelOf(to)
+    // Whoever sent the message may have counted from anywhere.
+    const redeliveries = Math.min(Math.max(0, message.reconsumeTimes), MAX_RECONSUME_TIMES)
+    const level = to === "broker" ? FIRST_LEVEL + redeliveries : to === "dead-letter" ? 1 : levelOf(to)
     const kept = Object.entries(message.properties).filter(([name]) => name !== MessageConst.TRANSACTION_PREPARED)
     const properties = {
       ...Object.fromEntries(kept),
@@ -71,7 +75,7 @@ export const make = Effect.fnUntraced(function* (
         flag: message.flag,
         properties: MessageProperties.encode(properties),
         // One more than the greatest number of redeliveries makes the broker put it with the dead letters.
-        reconsumeTimes: to === "dead-letter" ? Math.max(message.reconsumeTimes, most) + 1 : message.reconsumeTimes + 1,
+        reconsumeTimes: to === "dead-letter" ? Math.max(redeliveries, most) + 1 : redeliveries + 1,
         maxReconsumeTimes: most,
         unitMode: instance.config.unitMode,
         batch: false,

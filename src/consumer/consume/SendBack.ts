@@ -43,8 +43,18 @@ export interface SendBack {
 /** Java's limit where none is set. */
 const DEFAULT_MAX_RECONSUME_TIMES = 16
 
-/** The delay level of a send-back: 0 lets the broker choose, below 0 are the dead letters. */
-const levelFor = (to: GiveBack): number => (to === "dead-letter" ? -1 : to === "broker" ? 0 : levelOf(to))
+/** The level that brokers give a first redelivery. */
+const FIRST_LEVEL = 3
+
+/**
+ * The delay level of a send-back: 0 lets the broker choose, below 0 are the dead letters. A broker adds the redeliveries so
+ * far to the first level; who sent the message may have let them begin far below 0, so that it would come again at once,
+ * and again, millions of times.
+ */
+const levelFor = (to: GiveBack, { reconsumeTimes }: ReceivedMessage): number => {
+  if (to !== "broker") return to === "dead-letter" ? -1 : levelOf(to)
+  return reconsumeTimes < 0 ? FIRST_LEVEL : 0
+}
 
 /**
  * Gives messages back to their brokers, so that they come again or become dead letters. A message counts as finished only
@@ -71,7 +81,7 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
       const request = ConsumerSendMsgBack.request({
         offset: message.commitLogOffset,
         group,
-        delayLevel: levelFor(to),
+        delayLevel: levelFor(to, message),
         originMsgId: message.msgId,
         originTopic: message.topic,
         maxReconsumeTimes: maxReconsumeTimes < 0 ? DEFAULT_MAX_RECONSUME_TIMES : maxReconsumeTimes,

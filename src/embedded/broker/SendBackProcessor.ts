@@ -40,7 +40,7 @@ export const handlers = (broker: Broker): Handlers => {
     }
     const max = header.maxReconsumeTimes ?? group.retryMaxTimes
     const dead = message.reconsumeTimes >= max || header.delayLevel < 0
-    const level = header.delayLevel === 0 ? FIRST_LEVEL + message.reconsumeTimes : header.delayLevel
+    const level = header.delayLevel === 0 ? (FIRST_LEVEL + message.reconsumeTimes) | 0 : header.delayLevel
     const topic = dead ? state.topics.ensure(MixAll.dlqTopic(header.group), 1, READ_WRITE) : retry
     const stored = state.delayed.put({
       ...message,
@@ -57,7 +57,8 @@ export const handlers = (broker: Broker): Handlers => {
       },
       storeTimestamp: broker.now(),
       storeHost: broker.address(),
-      reconsumeTimes: message.reconsumeTimes + 1,
+      // As an int of Java: what a sender counted to the end begins anew below nothing.
+      reconsumeTimes: (message.reconsumeTimes + 1) | 0,
       preparedTransactionOffset: 0
     })
     return typeof stored === "string" ? Reply.refuse(ResponseCode.SYSTEM_ERROR, stored) : ConsumerSendMsgBack.response()
