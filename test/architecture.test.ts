@@ -66,28 +66,23 @@ const subRooms: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ["consumer/ConsumerCounters.ts", below()],
   ["consumer/ReconsumePolicy.ts", below()],
   ["consumer/MessageListener.ts", below("consumer/ConsumeResult.ts", "consumer/ReceivedMessage.ts")],
-  ["consumer/pull", below("consumer/ReceivedMessage.ts", "consumer/queue")],
+  [
+    "consumer/pull",
+    below("consumer/ReceivedMessage.ts", "consumer/ConsumerCounters.ts", "consumer/telemetry", "consumer/queue")
+  ],
   [
     "consumer/consume",
     below(
       "consumer/ReceivedMessage.ts",
       "consumer/ConsumeResult.ts",
       "consumer/ConsumerCounters.ts",
+      "consumer/telemetry",
       "consumer/ReconsumePolicy.ts",
       "consumer/MessageListener.ts",
       "consumer/queue"
     )
   ],
-  [
-    "consumer/telemetry",
-    below(
-      "consumer/ReceivedMessage.ts",
-      "consumer/ConsumerCounters.ts",
-      "consumer/consume",
-      "consumer/pull",
-      "consumer/queue"
-    )
-  ],
+  ["consumer/telemetry", below("consumer/ReceivedMessage.ts", "consumer/ConsumerCounters.ts", "consumer/queue")],
   ["embedded/server", below()],
   ["embedded/store", below("embedded/server")],
   ["embedded/broker", below("embedded/server", "embedded/store")],

@@ -2,6 +2,12 @@
 export interface ConsumerCounters {
   /** Messages that pulls brought and that passed the filter. */
   received: number
+  /** Pulls that were answered, with messages or without. */
+  pulls: number
+  /** Pulls that failed. */
+  pullFailures: number
+  /** Messages that were given to a handler although the group had had them before. */
+  redelivered: number
   /** Messages whose handlers consumed them. */
   succeeded: number
   /** Messages that are to come again, whyever. */
@@ -20,11 +26,20 @@ export interface ConsumerCounters {
   late: number
   /** Send-backs that were not acknowledged; each is tried again. */
   sendBackFailures: number
+  /** Rounds of rebalance in which queues were taken or given up. */
+  rebalances: number
+  /** Positions that were written and acknowledged; those that pulls carry are not counted. */
+  commits: number
+  /** Positions that could not be written; they are written again. */
+  commitFailures: number
 }
 
 /** Nothing counted. */
 export const make = (): ConsumerCounters => ({
   received: 0,
+  pulls: 0,
+  pullFailures: 0,
+  redelivered: 0,
   succeeded: 0,
   reconsumeLater: 0,
   deadLettered: 0,
@@ -33,5 +48,8 @@ export const make = (): ConsumerCounters => ({
   timeouts: 0,
   filtered: 0,
   late: 0,
-  sendBackFailures: 0
+  sendBackFailures: 0,
+  rebalances: 0,
+  commits: 0,
+  commitFailures: 0
 })

@@ -12,7 +12,7 @@ import type { ConsumerFailed } from "./ConsumerFailed.ts"
 import * as ConsumerOptions from "./ConsumerOptions.ts"
 import type { DrainReport } from "./ConsumerRun.ts"
 import type { DefaultMQPushConsumerShape } from "./ConsumerShape.ts"
-import { type ConsumerState, viewOf } from "./ConsumerState.ts"
+import { type ConsumerState, viewsOf } from "./ConsumerState.ts"
 import { acquire, type Running } from "./RunningConsumer.ts"
 
 /** What makes a kind of consumer: what is done with messages that were pulled. */
@@ -87,7 +87,8 @@ export const make = Effect.fnUntraced(function* <C extends Consumption>(
       serviceState,
       steps: life.steps(),
       members: parts?.run.members().map((member) => ForeignText.clean(member)) ?? [],
-      queues: (parts?.run.owned() ?? []).map(viewOf),
+      lastRebalance: parts?.run.lastRebalance(),
+      queues: parts === undefined ? [] : viewsOf(parts.run.owned(), parts.consumption.jobs(), parts.now()),
       running: parts?.consumption.running() ?? 0,
       concurrency: parts?.consumption.concurrency() ?? config.consumeThreadMin,
       suspended,

@@ -15,6 +15,7 @@ import type { MessageExt } from "../message/MessageExt.ts"
 import type { Consumption } from "./consume/Consumption.ts"
 import type { Received } from "./consume/Settle.ts"
 import type { ConsumerCounters } from "./ConsumerCounters.ts"
+import type { ConsumerObserver } from "./telemetry/ConsumerObserver.ts"
 import type { OffsetStore } from "./offset/OffsetStore.ts"
 import * as StartOffset from "./offset/StartOffset.ts"
 import * as PullLoop from "./pull/PullLoop.ts"
@@ -65,6 +66,10 @@ export interface RunOptions {
   readonly store: OffsetStore
   readonly consumption: Consumption
   readonly counters: ConsumerCounters
+  readonly observer: Pick<ConsumerObserver, "received" | "notReceived" | "settle">
+  /** A queue was taken, or is no longer owned. */
+  readonly taken: (queue: OwnedQueue) => void
+  readonly left: (queue: OwnedQueue) => void
   /** What is subscribed to, by topic, the group's retry topic included. */
   readonly subscriptions: () => ReadonlyMap<string, SubscriptionData>
   /** Whether the user has paused a queue or its topic. */
@@ -141,6 +146,8 @@ export interface ConsumerRun {
   readonly owned: () => ReadonlyArray<OwnedQueue>
   /** The members of the group by the last answer that named any. */
   readonly members: () => ReadonlyArray<string>
+  /** When queues were last taken or given up in a round, in milliseconds since the epoch; undefined before. */
+  readonly lastRebalance: () => number | undefined
   /** How fast a topic is pulled and consumed. */
   readonly stats: (topic: string) => TopicStats
   /** What all queues have cached. */
@@ -182,6 +189,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   const moveLog = LogLimit.make()
   const unpacking = Semaphore.makeUnsafe(UNPACKED_AT_ONCE)
   let members: ReadonlyArray<string> = []
+  let lastRebalance: number | undefined
   let generation = 0
   let suspended = false
   let closed = false
@@ -284,14 +292,19 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       Effect.suspend(() => {
         const offset = queue.consumeOffset
         if (offset === undefined || queue.dropped || queue.storedOffset === offset) return Effect.succeed(true)
-        return store.persist(group, { queue: queue.messageQueue, offset }).pipe(
+        const write = store.persist(group, { queue: queue.messageQueue, offset })
+        return options.observer.settle("commit", queue.messageQueue, write).pipe(
           Effect.matchEffect({
             onSuccess: () => {
+              options.counters.commits++
               queue.storedOffset = offset
               queue.committedOffset = offset
               return Effect.as(problem(`persist ${key}`, undefined), true)
             },
-            onFailure: (error) => Effect.as(problem(`persist ${key}`, error.message), false)
+            onFailure: (error) => {
+              options.counters.commitFailures++
+              return Effect.as(problem(`persist ${key}`, error.message), false)
+            }
           })
         )
       })
@@ -335,7 +348,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   }
 
   const accept = (queue: OwnedQueue, message: MessageExt): ReadonlyArray<Received> => {
-    const slot = queue.accept(receive(queue, message), message.queueOffset, message.body.length)
+    const slot = queue.accept(receive(queue, message), message.queueOffset, message.body.length, now())
     return slot === undefined ? [] : [slot]
   }
 
@@ -398,6 +411,8 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   const pullContext: PullLoop.PullContext = {
     instance,
     group,
+    counters: options.counters,
+    observer: options.observer,
     pullBatchSizeInBytes: config.pullBatchSizeInBytes,
     pullIntervalMillis: config.pullIntervalMillis,
     commitsOnPull: store.commitsOnPull,
@@ -481,6 +496,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       )
       const key = keyOf(queue)
       table.set(key, queue)
+      options.taken(queue)
       const known = Deferred.makeUnsafe<void>()
       located.set(queue, known)
       const arrive = Effect.gen(function* () {
@@ -505,6 +521,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
 
   const forget = (queue: OwnedQueue) => {
     queue.drop()
+    options.left(queue)
     consumption.drop(queue)
     located.delete(queue)
     parked.delete(queue)
@@ -615,7 +632,11 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       moved = true
       yield* revoke(queue)
     }
-    if (moved) yield* changed
+    if (moved) {
+      options.counters.rebalances++
+      lastRebalance = clock.currentTimeMillisUnsafe()
+      yield* changed
+    }
   })
 
   const close = Effect.fnUntraced(function* (drainMillis: number) {
@@ -749,6 +770,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     close: (drainMillis) => ask<DrainReport>((done) => ({ _tag: "Close", drainMillis, done })),
     owned: () => [...table.values()].toSorted((a, b) => MessageQueue.compare(a.messageQueue, b.messageQueue)),
     members: () => members,
+    lastRebalance: () => lastRebalance,
     stats,
     totals,
     lookForRoom: () => unpark(),

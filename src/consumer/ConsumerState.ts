@@ -28,6 +28,12 @@ export interface QueueState {
   readonly cached: number
   /** Bytes of their bodies. */
   readonly cachedBytes: number
+  /** Handlers that run with messages of it. */
+  readonly running: number
+  /** Milliseconds since the oldest of them came; undefined when there is none. */
+  readonly oldestAge: number | undefined
+  /** Milliseconds since its last pull began; undefined before the first. */
+  readonly lastPullAge: number | undefined
   /** What the last failed pull or look-up said; undefined when the last one worked. */
   readonly lastFailure: string | undefined
 }
@@ -52,6 +58,8 @@ export interface ConsumerState {
   readonly steps: ReadonlyArray<StepRecord>
   /** The client ids of the group's members, sorted, by the last answer of a broker, made printable. */
   readonly members: ReadonlyArray<string>
+  /** When queues were last taken or given up, in milliseconds since the epoch; undefined before. */
+  readonly lastRebalance: number | undefined
   /** The queues that it owns, sorted. */
   readonly queues: ReadonlyArray<QueueState>
   /** Handlers that run now. */
@@ -72,8 +80,7 @@ export interface ConsumerState {
   readonly instance: InstanceState | undefined
 }
 
-/** A queue as the state shows it. */
-export const viewOf = (queue: OwnedQueue): QueueState => ({
+const viewOf = (queue: OwnedQueue, running: number, now: number): QueueState => ({
   queue: queue.messageQueue,
   generation: queue.generation,
   phase: queue.phase,
@@ -84,5 +91,22 @@ export const viewOf = (queue: OwnedQueue): QueueState => ({
   lag: queue.lag,
   cached: queue.cachedCount,
   cachedBytes: queue.cachedBytes,
+  running,
+  oldestAge: queue.oldestSince === undefined ? undefined : Math.round(now - queue.oldestSince),
+  lastPullAge: queue.lastPullAt === undefined ? undefined : Math.round(now - queue.lastPullAt),
   lastFailure: queue.lastFailure
 })
+
+/** Queues as the state shows them; `jobs` is what the handlers that run have in hand, `now` the monotonic clock. */
+export const viewsOf = (
+  queues: ReadonlyArray<OwnedQueue>,
+  jobs: ReadonlyArray<{ readonly received: ReadonlyArray<{ readonly queue: unknown }> }>,
+  now: number
+): ReadonlyArray<QueueState> => {
+  const running = new Map<unknown, number>()
+  for (const { received } of jobs) {
+    const queue = received[0]?.queue
+    running.set(queue, (running.get(queue) ?? 0) + 1)
+  }
+  return queues.map((queue) => viewOf(queue, running.get(queue) ?? 0, now))
+}

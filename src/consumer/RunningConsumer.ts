@@ -30,6 +30,7 @@ import * as Subscribed from "./subscription/Subscribed.ts"
 import * as Subscription from "./subscription/Subscription.ts"
 import * as SubscriptionCheck from "./subscription/SubscriptionCheck.ts"
 import * as RunningInfo from "./telemetry/RunningInfo.ts"
+import * as Telemetry from "./telemetry/Telemetry.ts"
 
 /** What a consumer holds while it runs. */
 export interface Running<out C extends Consumption = Consumption> {
@@ -37,6 +38,8 @@ export interface Running<out C extends Consumption = Consumption> {
   readonly run: Runs.ConsumerRun
   readonly consumption: C
   readonly counters: Readonly<Counters.ConsumerCounters>
+  /** The monotonic clock, in milliseconds. */
+  readonly now: () => number
   /** What is wrong now. */
   readonly problems: () => ReadonlyArray<ConsumerProblem>
   /** Takes over what is wanted now: tells the brokers, and shares the queues out again. */
@@ -124,7 +127,10 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     )
   }
 
+  const telemetry = yield* Telemetry.make(config, instance)
+  const { observer } = telemetry
   const sendBack = yield* SendBacks.make({
+    observer,
     instance,
     group,
     maxReconsumeTimes: config.maxReconsumeTimes,
@@ -137,6 +143,8 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     "5.5",
     "make the workers",
     parts.consumption({
+      group,
+      observer,
       concurrency: config.consumeThreadMin,
       ratePerSecond: config.ratePerSecond,
       consumeTimeoutMillis: config.consumeTimeout,
@@ -181,6 +189,9 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     store: config.offsetStore ?? RemoteOffsetStore.make(instance, !config.strictLast),
     consumption,
     counters,
+    observer,
+    taken: telemetry.taken,
+    left: telemetry.left,
     subscriptions: subscribed.present,
     isPaused: parts.isPaused,
     unreadable: (received, error) =>
@@ -201,6 +212,15 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     changed: notify
   })
   if (parts.isSuspended()) run.suspend(true)
+  yield* telemetry.watch({
+    counters,
+    queues: run.owned,
+    cached: () => run.totals,
+    running: consumption.running,
+    concurrency: consumption.concurrency,
+    problems: (key) => problems.all().filter((one) => key === undefined || one.key === key).length,
+    now
+  })
 
   yield* step(
     "5.6",
@@ -275,6 +295,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     run,
     consumption,
     counters,
+    now,
     problems: problems.all,
     resubscribe: Effect.suspend(() => {
       const { added, changed } = subscribed.update()

@@ -14,8 +14,8 @@ export interface Operation {
   readonly type: string
   /** The histogram of the times, in seconds. */
   readonly duration: { readonly name: string; readonly description: string }
-  /** The counter of the messages. */
-  readonly messages: { readonly name: string; readonly description: string }
+  /** The counter of the messages; undefined for an operation that counts none. */
+  readonly messages: { readonly name: string; readonly description: string } | undefined
 }
 
 /**
@@ -40,6 +40,7 @@ const nothing = () => {}
 const register = (
   context: Context.Context<never>,
   operation: Operation,
+  own: Readonly<Record<string, string>>,
   topic: string,
   error: string | undefined
 ): Counts => {
@@ -55,17 +56,13 @@ const register = (
     "messaging.system": "rocketmq",
     "messaging.operation.name": operation.name,
     "messaging.destination.name": topic,
+    ...own,
     ...(error === undefined ? {} : { "error.type": error })
   }
   const duration = Metric.histogram(operation.duration.name, {
     description: operation.duration.description,
     boundaries: DURATION_BOUNDARIES,
     attributes: { ...attributes, "messaging.operation.type": operation.type, unit: "s" }
-  })
-  const messages = Metric.counter(operation.messages.name, {
-    description: operation.messages.description,
-    incremental: true,
-    attributes: { ...attributes, unit: "{message}" }
   })
   Metric.registerUnsafe(duration, context, {
     get: () => {
@@ -79,6 +76,12 @@ const register = (
     },
     update: nothing,
     modify: nothing
+  })
+  if (operation.messages === undefined) return counts
+  const messages = Metric.counter(operation.messages.name, {
+    description: operation.messages.description,
+    incremental: true,
+    attributes: { ...attributes, unit: "{message}" }
   })
   Metric.registerUnsafe(messages, context, {
     get: () => ({ count: counts.messages, incremental: true }),
@@ -108,10 +111,14 @@ const add = (counts: Counts, millis: number, messages: number) => {
 }
 
 /**
- * Makes the recorder of an operation. A series is made for the first operation of its topic and outcome and kept for as long
+ * Makes the recorder of an operation, whose series all have the given attributes. A series is made for the first operation of its topic and outcome and kept for as long
  * as its registry; an update then is one look-up and a few additions.
  */
-export const make = (context: Context.Context<never>, operation: Operation): OperationRecorder => {
+export const make = (
+  context: Context.Context<never>,
+  operation: Operation,
+  attributes: Readonly<Record<string, string>> = {}
+): OperationRecorder => {
   const registry = Context.get(context, Metric.MetricRegistry)
   const shared = registered.get(registry) ?? new Map<string, Counts>()
   registered.set(registry, shared)
@@ -120,8 +127,8 @@ export const make = (context: Context.Context<never>, operation: Operation): Ope
   const failed = new Map<string, Map<string, Counts>>()
 
   const countsOf = (topic: string, error: string | undefined): Counts => {
-    const key = JSON.stringify([operation.name, topic, error ?? "", extra])
-    const counts = shared.get(key) ?? register(context, operation, topic, error)
+    const key = JSON.stringify([operation.name, topic, error ?? "", extra, attributes])
+    const counts = shared.get(key) ?? register(context, operation, attributes, topic, error)
     shared.set(key, counts)
     return counts
   }

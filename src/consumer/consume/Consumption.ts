@@ -1,9 +1,11 @@
 import { Cause, type Context, Duration, Effect, type Scope } from "effect"
+import * as ForeignText from "../../message/ForeignText.ts"
 import * as ConsumeResult from "../ConsumeResult.ts"
 import type { Batch, BatchResult, MessageListener } from "../MessageListener.ts"
 import type { ProcessQueue } from "../queue/ProcessQueue.ts"
 import { ReadyList } from "../queue/ReadyList.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
+import type { ConsumerObserver } from "../telemetry/ConsumerObserver.ts"
 import * as RateLimit from "./RateLimit.ts"
 import * as Settle from "./Settle.ts"
 import type { Received } from "./Settle.ts"
@@ -18,6 +20,9 @@ interface Job {
 
 /** What hands messages out: all of it but for what is particular to a kind of consumer. */
 export interface ConsumptionTools extends Settle.SettleOptions {
+  /** The group, for log lines of handlers. */
+  readonly group: string
+  readonly observer: Pick<ConsumerObserver, "process" | "delivered" | "processed">
   /** How many handlers run at once. */
   readonly concurrency: number
   /** Milliseconds that a handler may take; then its message comes again. */
@@ -74,11 +79,15 @@ const resultOf = (outcome: BatchResult, index: number): ConsumeResult.ConsumeRes
   }
 }
 
+/** What comes from outside is shown in a line of log only when it is harmless. */
+const shown = (text: string): string =>
+  text.length <= 128 && ForeignText.isClean(text) ? text : ForeignText.clean(text)
+
 const isBatch = (messages: ReadonlyArray<ReceivedMessage>): messages is Batch => messages.length > 0
 
 /** Makes the workers of a consumer in the current scope. Source: RocketMQ `ConsumeMessageConcurrentlyService`. */
 export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptions<E, R>) {
-  const { consumeTimeoutMillis, counters, listener, now, tell } = options
+  const { consumeTimeoutMillis, counters, group, listener, now, observer, tell } = options
   const ready = new ReadyList<Received>()
   /** The jobs whose handlers were interrupted because they took too long. */
   const timedOut = new Set<Job>()
@@ -97,7 +106,11 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
       : yield* RateLimit.make(options.ratePerSecond, now, () => workers.wake())
 
   const jobOf = (received: ReadonlyArray<Received>): Job => {
-    for (const one of received) one.queue.begin(one)
+    for (const one of received) {
+      one.queue.begin(one)
+      if (one.message.attempt > 1) counters.redelivered++
+      observer.delivered?.(one.message)
+    }
     rate?.take(received.length)
     return { received, results: undefined }
   }
@@ -120,13 +133,16 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     if (listener._tag === "Concurrently") {
       const [received] = job.received
       if (received === undefined) return Effect.void
-      return Effect.map(listener.handler(received.message), (result) => {
+      const { message } = received
+      const handled = listener.handler(message)
+      return Effect.map(observer.process === undefined ? handled : observer.process([message], handled), (result) => {
         if (result !== undefined) job.results = [result]
       })
     }
     const messages = job.received.map(({ message }) => message)
     if (!isBatch(messages)) return Effect.void
-    return Effect.map(listener.handler(messages), (outcome) => {
+    const handled = listener.handler(messages)
+    return Effect.map(observer.process === undefined ? handled : observer.process(messages, handled), (outcome) => {
       if (outcome !== undefined) job.results = messages.map((_, index) => resultOf(outcome, index))
     })
   }
@@ -137,18 +153,26 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
   const settle = (
     { received: all }: Job,
     since: number,
-    resultAt: (index: number) => ConsumeResult.ConsumeResult | undefined
+    resultAt: (index: number) => ConsumeResult.ConsumeResult | undefined,
+    error?: string
   ) => {
     let succeeded = 0
+    let reason = error
     for (let index = 0; index < all.length; index++) {
       const received = all[index]
-      if (received !== undefined && apply(received, resultAt(index) ?? ConsumeResult.success)) succeeded++
+      const result = resultAt(index) ?? ConsumeResult.success
+      if (received === undefined) continue
+      const isLate = received.queue.dropped
+      if (apply(received, result)) succeeded++
+      else reason ??= isLate ? "late" : Settle.reasonOf(result)
     }
     const queue = all[0]?.queue
     if (queue === undefined) return
     const at = now()
     queue.lastConsumeAt = at
     queue.stats.consumed(at, at - since, succeeded, all.length - succeeded)
+    const topic = all[0]?.message.topic ?? queue.messageQueue.topic
+    observer.processed?.(topic, at - since, succeeded, all.length - succeeded, reason ?? "_OTHER")
   }
 
   const failureResult = ({ received }: Job, error: E): ConsumeResult.ConsumeResult => {
@@ -179,13 +203,14 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     if (failure !== undefined && !late) {
       counters.failures++
       const result = failureResult(job, failure.error)
-      settle(job, since, () => result)
+      settle(job, since, () => result, "failure")
       return
     }
     if (late) counters.timeouts++
     else counters.defects++
-    tell(late ? "timeout" : Cause.hasInterruptsOnly(cause) ? "interrupted" : "defect", cause, first)
-    settle(job, since, () => ConsumeResult.reconsumeLater())
+    const kind = late ? "timeout" : Cause.hasInterruptsOnly(cause) ? "interrupted" : "defect"
+    tell(kind, cause, first)
+    settle(job, since, () => ConsumeResult.reconsumeLater(), kind)
   }
 
   const workers: Workers.Workers<Job> = yield* Workers.make<Job, E, R>({
@@ -194,6 +219,20 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     handler,
     done: (job, since) => settle(job, since, (index) => job.results?.[index]),
     failed,
+    annotations: ({ received }) => {
+      const [first] = received
+      if (first === undefined) return { group }
+      const { attempt, msgId, queueOffset, topic } = first.message
+      const job = {
+        group,
+        topic: shown(topic),
+        queue: first.queue.name,
+        offset: queueOffset,
+        msgId: shown(msgId),
+        attempt
+      }
+      return received.length === 1 ? job : { ...job, messages: received.length }
+    },
     context: options.context,
     now
   })

@@ -47,7 +47,7 @@ interface Open {
  * follows only when somebody waits for a message and there is none.
  */
 export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: ConsumptionTools) {
-  const { consumeTimeoutMillis, counters, now, tell } = tools
+  const { consumeTimeoutMillis, counters, now, observer, tell } = tools
   const apply = Settle.make(tools)
   const ready = new ReadyList<Received>()
   const open = new Set<Open>()
@@ -63,7 +63,7 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
     if (idle.size > 0) for (const check of idle) check()
   }
 
-  const settleOpen = (one: Open, result: ConsumeResult): AckOutcome => {
+  const settleOpen = (one: Open, result: ConsumeResult, error?: string): AckOutcome => {
     if (one.outcome !== undefined) return one.outcome
     const { received, since } = one
     const { queue } = received
@@ -75,7 +75,9 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
     const isConsumed = apply(received, result)
     const at = now()
     queue.lastConsumeAt = at
-    queue.stats.consumed(at, at - since, isConsumed ? 1 : 0, isConsumed ? 0 : 1)
+    const succeeded = isConsumed ? 1 : 0
+    queue.stats.consumed(at, at - since, succeeded, 1 - succeeded)
+    observer.processed?.(received.message.topic, at - since, succeeded, 1 - succeeded, error ?? Settle.reasonOf(result))
     close(one, "already")
     return "settled"
   }
@@ -84,6 +86,8 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
     const received = suspended ? undefined : ready.take()
     if (received === undefined) return undefined
     received.queue.begin(received)
+    if (received.message.attempt > 1) counters.redelivered++
+    observer.delivered?.(received.message)
     const one: Open = { received, since: now(), outcome: undefined }
     open.add(one)
     if (received.queue.waiting === prefetch - 1) lookForRoom?.()
@@ -122,7 +126,7 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
       const { received } = one
       counters.timeouts++
       tell("timeout", Cause.empty, received)
-      settleOpen(one, Results.reconsumeLater())
+      settleOpen(one, Results.reconsumeLater(), "timeout")
       if (one.outcome === "already") one.outcome = "late"
     }
   }).pipe(Effect.delay(SCAN_MILLIS), Effect.forever, Effect.forkScoped({ startImmediately: true }))

@@ -3,6 +3,7 @@ import { type ApiError, RouteUnavailable } from "../../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import { MASTER_ID } from "../../message/MixAll.ts"
 import * as ConsumerSendMsgBack from "../../protocol/request/ConsumerSendMsgBack.ts"
+import type { ConsumerObserver } from "../telemetry/ConsumerObserver.ts"
 import type { ConsumerCounters } from "../ConsumerCounters.ts"
 import { levelOf } from "../ReconsumePolicy.ts"
 import type { ProcessQueue } from "../queue/ProcessQueue.ts"
@@ -24,6 +25,7 @@ export interface SendBackOptions {
   /** Redeliveries until a message becomes a dead letter: -1 for the broker's own limit, which is 16. */
   readonly maxReconsumeTimes: number
   readonly counters: ConsumerCounters
+  readonly observer: Pick<ConsumerObserver, "settle">
   /** Sends a copy to the group's retry topic, for when the broker cannot take the message back. */
   readonly resend: (received: Received, to: GiveBack) => Effect.Effect<void, Error>
   /** Tells of a send-back that failed; it is tried again. */
@@ -64,7 +66,7 @@ const levelFor = (to: GiveBack, { reconsumeTimes }: ReceivedMessage): number => 
  * Source: RocketMQ `DefaultMQPushConsumerImpl.sendMessageBack`.
  */
 export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
-  const { counters, group, instance, maxReconsumeTimes, resend, tell } = options
+  const { counters, group, instance, maxReconsumeTimes, observer, resend, tell } = options
   const { api, routes } = instance
   const permits = yield* Semaphore.make(AT_ONCE)
   const run = yield* FiberSet.makeRuntime()
@@ -92,7 +94,7 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
 
   const once = (received: Received, to: GiveBack) =>
     permits.withPermits(1)(
-      ask(received, to).pipe(
+      observer.settle("send back", received.message.queue, ask(received, to)).pipe(
         Effect.catch((refusal) =>
           Effect.andThen(
             Effect.sync(() => {

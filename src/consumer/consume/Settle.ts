@@ -19,6 +19,10 @@ export interface SettleOptions {
   readonly giveBack: (received: Received, to: GiveBack) => void
 }
 
+/** Why a message is not consumed, in one word of a small set, by what was said of it. */
+export const reasonOf = (result: ConsumeResult): string =>
+  result._tag === "DeadLetter" ? "dead_letter" : "reconsume_later"
+
 /** Makes what applies a result to a message, and gives whether it is consumed. */
 export const make = ({ counters, giveBack, reconsumePolicy }: SettleOptions) => {
   const policyFor = (received: Received): GiveBack => {

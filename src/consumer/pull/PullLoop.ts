@@ -8,6 +8,8 @@ import type { PullOutcome, PullPosition } from "../../client/PullOutcome.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
 import { PullSysFlag } from "../../protocol/request/PullMessage.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
+import type { ConsumerCounters } from "../ConsumerCounters.ts"
+import type { ConsumerObserver } from "../telemetry/ConsumerObserver.ts"
 import type { ProcessQueue } from "../queue/ProcessQueue.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
 
@@ -37,6 +39,8 @@ export interface PullContext {
   readonly instance: MQClientInstanceShape
   /** The consumer group. */
   readonly group: string
+  readonly counters: Pick<ConsumerCounters, "pulls" | "pullFailures">
+  readonly observer: Pick<ConsumerObserver, "received" | "notReceived">
   /** Bytes that an answer may have at most (Java `pullBatchSizeInBytes`). */
   readonly pullBatchSizeInBytes: number
   /** Milliseconds between two pulls of a queue (Java `pullInterval`). */
@@ -139,6 +143,13 @@ export const run = (
       PULL_TIMEOUT_MILLIS
     )
     if (commits) queue.committedOffset = commitOffset
+    context.counters.pulls++
+    if (answer._tag === "Found") {
+      const at = context.now()
+      const millis = at - (queue.lastPullAt ?? at)
+      queue.stats.pulled(at, millis, answer.messages.length)
+      context.observer.received(queue.messageQueue, broker.address, millis, answer.messages)
+    }
     return answer
   })
 
@@ -152,10 +163,6 @@ export const run = (
     queue.phase = "pulling"
     queue.lastPullAt = context.now()
     const answer = yield* pull(subscription, room)
-    if (answer._tag === "Found") {
-      const at = context.now()
-      queue.stats.pulled(at, at - queue.lastPullAt, answer.messages.length)
-    }
     holds = true
     // An answer of a generation that is over is nobody's.
     if (queue.dropped) return
@@ -185,6 +192,9 @@ export const run = (
   const failed = Effect.fnUntraced(function* (error: ApiError | RouteUnavailable) {
     if (queue.dropped || error._tag === "ClientClosed") return
     failures++
+    context.counters.pullFailures++
+    const at = context.now()
+    context.observer.notReceived(queue.messageQueue, at - (queue.lastPullAt ?? at), error)
     yield* context.tell(queue, error)
     queue.phase = "failing"
     // A slave that does not answer is left for the master.

@@ -9,6 +9,7 @@ export class Position {
   private done = new Uint8Array(64)
   private offsets = new Float64Array(64)
   private after = new Float64Array(64)
+  private since = new Float64Array(64)
   private head = 0
   private tail = 0
   /** The next offset that is not finished. */
@@ -33,12 +34,18 @@ export class Position {
     return this.head === this.tail ? undefined : this.offsets[(this.tail - 1) & (this.offsets.length - 1)]
   }
 
-  /** Takes a message over and gives its slot. Offsets must come ascending. */
-  accept(offset: number): number {
+  /** When the oldest message that is not finished was taken over; undefined when there is none. */
+  get oldestSince(): number | undefined {
+    return this.head === this.tail ? undefined : this.since[this.head & (this.since.length - 1)]
+  }
+
+  /** Takes a message over, at a time, and gives its slot. Offsets must come ascending. */
+  accept(offset: number, now = 0): number {
     if (this.tail - this.head === this.done.length) this.grow()
     const at = this.tail & (this.done.length - 1)
     this.offsets[at] = offset
     this.after[at] = offset + 1
+    this.since[at] = now
     return this.tail++
   }
 
@@ -78,17 +85,19 @@ export class Position {
   }
 
   private grow(): void {
-    const { after, done, offsets } = this
+    const { after, done, offsets, since } = this
     const size = done.length * 2
     this.done = new Uint8Array(size)
     this.offsets = new Float64Array(size)
     this.after = new Float64Array(size)
+    this.since = new Float64Array(size)
     for (let slot = this.head; slot < this.tail; slot++) {
       const from = slot & (done.length - 1)
       const to = slot & (size - 1)
       this.done[to] = done[from] ?? 0
       this.offsets[to] = offsets[from] ?? 0
       this.after[to] = after[from] ?? 0
+      this.since[to] = since[from] ?? 0
     }
   }
 }

@@ -1,3 +1,4 @@
+import * as MessageQueues from "../../message/MessageQueue.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import { Position } from "./Position.ts"
 import type { TopicStats } from "./TopicStats.ts"
@@ -51,6 +52,8 @@ export interface CacheTotals {
  */
 export class ProcessQueue<M> {
   readonly messageQueue: MessageQueue
+  /** `topic@broker@id`, for log lines. */
+  readonly name: string
   /** A number that the queue gets each time it is taken, higher than any before. */
   readonly generation: number
   /** When it was taken, in milliseconds of the monotonic clock. */
@@ -96,6 +99,7 @@ export class ProcessQueue<M> {
     onFinished: (queue: ProcessQueue<M>) => void
   ) {
     this.messageQueue = messageQueue
+    this.name = MessageQueues.key(messageQueue)
     this.generation = generation
     this.takenAt = takenAt
     this.stats = stats
@@ -148,6 +152,11 @@ export class ProcessQueue<M> {
     return this.position.newest
   }
 
+  /** When the oldest message that is not finished was taken over, in milliseconds of the monotonic clock; undefined when there is none. */
+  get oldestSince(): number | undefined {
+    return this.position.oldestSince
+  }
+
   /** From the oldest message that is not finished to the newest, in offsets. */
   get span(): number {
     const { newest, oldest } = this.position
@@ -159,11 +168,11 @@ export class ProcessQueue<M> {
     return this.maxOffset === undefined ? undefined : Math.max(0, this.maxOffset - this.position.value)
   }
 
-  /** Takes over a message of an answer; offsets must come ascending. Gives undefined for one that was taken over before. */
-  accept(message: M, offset: number, bytes: number): Slot<M> | undefined {
+  /** Takes over a message of an answer at a time of the monotonic clock; offsets must come ascending. Gives undefined for one that was taken over before. */
+  accept(message: M, offset: number, bytes: number, now = 0): Slot<M> | undefined {
     const { newest } = this.position
     if (offset < this.position.value || (newest !== undefined && offset <= newest)) return undefined
-    const slot: Slot<M> = { message, queue: this, slot: this.position.accept(offset), bytes, deliveries: 0 }
+    const slot: Slot<M> = { message, queue: this, slot: this.position.accept(offset, now), bytes, deliveries: 0 }
     this.count++
     this.waitingCount++
     this.size += bytes

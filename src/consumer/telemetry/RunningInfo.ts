@@ -2,13 +2,12 @@ import * as ForeignText from "../../message/ForeignText.ts"
 import * as MessageQueue from "../../message/MessageQueue.ts"
 import type { SubscriptionData } from "../../protocol/HeartbeatData.ts"
 import type { ConsumerRunningInfo, ConsumeStatus, ProcessQueueInfo } from "../../protocol/push/ConsumerRunningInfo.ts"
-import type { Received } from "../consume/Settle.ts"
 import type { ProcessQueue } from "../queue/ProcessQueue.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
 
 /** A handler that runs: what it has in hand, and since when by the monotonic clock. */
 export interface RunningHandler {
-  readonly received: ReadonlyArray<Received>
+  readonly received: ReadonlyArray<{ readonly message: ReceivedMessage }>
   readonly since: number
 }
 

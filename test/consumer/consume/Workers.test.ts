@@ -21,6 +21,7 @@ const rig = Effect.fnUntraced(function* <E, R>(
     failed: (job, cause) => {
       failed.push({ job, cause })
     },
+    annotations: (job) => ({ job }),
     context,
     now: () => 0
   })

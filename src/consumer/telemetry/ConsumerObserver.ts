@@ -1,0 +1,52 @@
+import type { Effect } from "effect"
+import type { MessageQueue } from "../../message/MessageQueue.ts"
+import type { ReceivedMessage } from "../ReceivedMessage.ts"
+
+/** What a consumer tells a broker of messages: that they are done up to an offset, or that one is to come again. */
+export type Settlement = "commit" | "send back"
+
+/**
+ * What watches a consumer: metrics, and spans where somebody listens. What is off is not there, so that it costs nothing.
+ */
+export interface ConsumerObserver {
+  /** Runs a handler in its span; undefined where nobody listens to spans. */
+  readonly process:
+    | (<A, E, R>(
+        messages: readonly [ReceivedMessage, ...ReadonlyArray<ReceivedMessage>],
+        handler: Effect.Effect<A, E, R>
+      ) => Effect.Effect<A, E, R>)
+    | undefined
+  /** A handler gets the message; undefined without metrics. */
+  readonly delivered: ((message: ReceivedMessage) => void) | undefined
+  /**
+   * A handler has ended after so many milliseconds: of its messages so many were consumed, and so many were not, for a reason
+   * of a small set. Undefined without metrics.
+   */
+  readonly processed:
+    ((topic: string, millis: number, succeeded: number, failed: number, error: string) => void) | undefined
+  /** A pull brought messages. */
+  readonly received: (
+    queue: MessageQueue,
+    address: string,
+    millis: number,
+    messages: ReadonlyArray<{ readonly properties: Readonly<Record<string, string>> }>
+  ) => void
+  /** A pull failed. */
+  readonly notReceived: (queue: MessageQueue, millis: number, error: Error) => void
+  /** Watches what tells a broker of messages of a topic. */
+  readonly settle: <A, E extends Error>(
+    what: Settlement,
+    queue: MessageQueue,
+    self: Effect.Effect<A, E>
+  ) => Effect.Effect<A, E>
+}
+
+/** Nobody watches. */
+export const nobody: ConsumerObserver = {
+  process: undefined,
+  delivered: undefined,
+  processed: undefined,
+  received: () => {},
+  notReceived: () => {},
+  settle: (_, __, self) => self
+}

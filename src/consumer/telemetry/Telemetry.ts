@@ -1,0 +1,160 @@
+import { Clock, Context, Effect, Exit, Metric, References, type Scope, Tracer } from "effect"
+import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
+import * as ObservedMetrics from "../../client/telemetry/ObservedMetrics.ts"
+import type { MessageQueue } from "../../message/MessageQueue.ts"
+import { type ConsumerObserver, nobody, type Settlement } from "./ConsumerObserver.ts"
+import type { ProcessQueue } from "../queue/ProcessQueue.ts"
+import type { ReceivedMessage } from "../ReceivedMessage.ts"
+import * as ConsumeMetrics from "./ConsumeMetrics.ts"
+import * as ConsumeSpans from "./ConsumeSpans.ts"
+
+/** Queues that have series of their own; those beyond are in the sums only. */
+const MAX_QUEUES = 1_000
+
+/** What watches a consumer that runs. */
+export interface Telemetry {
+  readonly observer: ConsumerObserver
+  /** Shows the counters of the consumer as metrics for as long as the scope is open. */
+  readonly watch: (sources: ConsumeMetrics.ConsumerSources) => Effect.Effect<void, never, Scope.Scope>
+  /** A queue was taken: its lag is shown. */
+  readonly taken: (queue: ProcessQueue<ReceivedMessage>) => void
+  /** A queue was given up. */
+  readonly left: (queue: ProcessQueue<ReceivedMessage>) => void
+}
+
+/** What went wrong, in one word of a small set. */
+const errorType = (error: Error): string => {
+  const source = "cause" in error && error.cause instanceof Error ? error.cause : error
+  if ("codeName" in source && typeof source.codeName === "string") return source.codeName
+  return "_tag" in source && typeof source._tag === "string" ? source._tag : "_OTHER"
+}
+
+/**
+ * Makes what watches a consumer: metrics unless they are switched off, and spans where a tracer is set when it is started. Effect's own tracer shows spans to nobody, and makes none here.
+ */
+export const make = Effect.fnUntraced(function* (
+  config: {
+    readonly consumerGroup: string
+    readonly metrics: boolean
+    readonly namespace: string | undefined
+    readonly namespaceV2: string | undefined
+  },
+  instance: MQClientInstanceShape
+): Effect.fn.Return<Telemetry> {
+  const { consumerGroup } = config
+  const context = yield* Effect.context()
+  const clock = yield* Clock.Clock
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const tracer = Context.get(context, Tracer.Tracer)
+  const source: ConsumeSpans.SpanSource | undefined =
+    tracer === Tracer.nativeTracer || !Context.get(context, References.TracerEnabled)
+      ? undefined
+      : {
+          clientId: instance.clientId,
+          consumerGroup,
+          namespace: config.namespace ?? config.namespaceV2 ?? "",
+          tracer,
+          clock,
+          addressOf: instance.routes.findBrokerAddressInPublish
+        }
+  const recorders = config.metrics ? ConsumeMetrics.make(context, consumerGroup) : undefined
+
+  const settle: ConsumerObserver["settle"] = (what: Settlement, queue: MessageQueue, self) =>
+    Effect.suspend(() => {
+      const begin = now()
+      return Effect.onExit(self, (exit) =>
+        Effect.sync(() => {
+          const millis = now() - begin
+          const failure =
+            exit._tag === "Failure" ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined
+          // Interrupted, it was for nobody any more.
+          if (exit._tag === "Failure" && failure === undefined) return
+          const type = failure === undefined ? undefined : errorType(failure.error)
+          if (type === undefined) recorders?.settle.succeeded(queue.topic, millis, 0)
+          else recorders?.settle.failed(queue.topic, type, millis, 0)
+          if (source === undefined) return
+          const error =
+            failure === undefined || type === undefined ? undefined : { type, exit: Exit.fail(failure.error) }
+          ConsumeSpans.settled(source, what, queue, millis, error)
+        })
+      )
+    })
+
+  const observer: ConsumerObserver =
+    source === undefined && recorders === undefined
+      ? nobody
+      : {
+          process:
+            source === undefined ? undefined : (messages, handler) => ConsumeSpans.process(source, messages, handler),
+          delivered:
+            recorders === undefined
+              ? undefined
+              : ({ storeTimestamp, topic }) =>
+                  // Clocks differ: nothing arrives before it was stored.
+                  recorders.delivery.succeeded(topic, Math.max(0, clock.currentTimeMillisUnsafe() - storeTimestamp), 1),
+          processed:
+            recorders === undefined
+              ? undefined
+              : (topic, millis, succeeded, failed, error) => {
+                  if (succeeded > 0) recorders.process.succeeded(topic, millis, succeeded)
+                  if (failed > 0) recorders.process.failed(topic, error, millis, failed)
+                },
+          received: (queue, address, millis, messages) => {
+            recorders?.receive.succeeded(queue.topic, millis, 0)
+            if (source !== undefined) ConsumeSpans.received(source, queue, address, millis, messages)
+          },
+          notReceived: (queue, millis, error) => recorders?.receive.failed(queue.topic, errorType(error), millis, 0),
+          settle
+        }
+
+  const shown = {
+    "messaging.system": "rocketmq",
+    "messaging.client.id": instance.clientId,
+    "messaging.consumer.group.name": consumerGroup
+  }
+  const queues = new Map<ProcessQueue<ReceivedMessage>, { readonly remove: () => void }>()
+
+  return {
+    observer,
+    watch: (sources) =>
+      config.metrics
+        ? Effect.andThen(
+            ObservedMetrics.observe(shown, ConsumeMetrics.consumerSeries(sources)),
+            Effect.asVoid(
+              Effect.acquireRelease(Effect.void, () =>
+                Effect.sync(() => {
+                  for (const series of queues.values()) series.remove()
+                  queues.clear()
+                })
+              )
+            )
+          )
+        : Effect.void,
+    taken: (queue) => {
+      if (!config.metrics || queues.size >= MAX_QUEUES) return
+      const { brokerName, queueId, topic } = queue.messageQueue
+      const lag = Metric.gauge("rocketmq.consumer.queue.lag", {
+        description: "Messages of a queue that are not finished",
+        attributes: {
+          ...shown,
+          "messaging.destination.name": topic,
+          "messaging.destination.partition.id": String(queueId),
+          "rocketmq.broker.name": brokerName,
+          unit: "{message}"
+        }
+      })
+      queues.set(
+        queue,
+        Metric.registerUnsafe(lag, context, {
+          get: () => ({ value: queue.lag ?? 0 }),
+          update: () => {},
+          modify: () => {}
+        })
+      )
+    },
+    left: (queue) => {
+      queues.get(queue)?.remove()
+      queues.delete(queue)
+    }
+  }
+})
