@@ -12,13 +12,14 @@ import type { Broker } from "./Broker.ts"
 import type { Handlers } from "../server/Handler.ts"
 import type { ClientChannel } from "./ClientTable.ts"
 import * as ConsumeProgress from "./ConsumeProgress.ts"
+import * as JavaNames from "../server/JavaNames.ts"
 import * as Reply from "../server/Reply.ts"
 import * as RuntimeInfo from "./RuntimeInfo.ts"
 
 const connections = (clients: ReadonlyArray<ClientChannel>): ReadonlyArray<Connection> =>
   clients.map(({ channel, clientId, language, version }) => ({
     clientId,
-    clientAddr: channel.remoteAddress,
+    clientAddr: JavaNames.remoteAddress(channel.remoteAddress),
     language,
     version
   }))

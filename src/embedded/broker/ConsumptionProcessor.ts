@@ -15,6 +15,7 @@ import type { TopicConfig } from "../../protocol/TopicConfig.ts"
 import type { Broker } from "./Broker.ts"
 import * as ConsumeProgress from "./ConsumeProgress.ts"
 import type { Handlers } from "../server/Handler.ts"
+import * as JavaNames from "../server/JavaNames.ts"
 import * as Reply from "../server/Reply.ts"
 
 /**
@@ -121,16 +122,18 @@ export const handlers = (broker: Broker): Handlers => {
   const producers = Reply.sync(() =>
     GetAllProducerInfo.response({
       data: new Map(
-        [...clients.producerGroups()].map(([group, members]) => [
-          group,
-          members.map(({ channel, clientId, language, lastUpdate, version }) => ({
-            clientId,
-            remoteIP: channel.remoteAddress,
-            language,
-            version,
-            lastUpdateTimestamp: lastUpdate
-          }))
-        ])
+        [...clients.producerGroups()]
+          .filter(([, members]) => members.length > 0)
+          .map(([group, members]) => [
+            group,
+            members.map(({ channel, clientId, language, lastUpdate, version }) => ({
+              clientId,
+              remoteIP: JavaNames.socketAddress(channel.remoteAddress),
+              language,
+              version,
+              lastUpdateTimestamp: lastUpdate
+            }))
+          ])
       )
     })
   )

@@ -13,6 +13,7 @@ import type { Broker } from "./Broker.ts"
 import type { Handlers } from "../server/Handler.ts"
 import { counters } from "../server/LiveCounters.ts"
 import type { StoredEntry } from "../store/StoredMessage.ts"
+import * as JavaNames from "../server/JavaNames.ts"
 import * as Remarks from "../server/Remarks.ts"
 import * as Reply from "../server/Reply.ts"
 import * as TagFilter from "./TagFilter.ts"
@@ -117,7 +118,7 @@ export const handlers = (broker: Broker): Handlers => {
     if (header.queueId < 0 || header.queueId >= topic.readQueueNums) {
       return refuse(
         illegalQueueCode,
-        `queueId[${header.queueId}] is illegal, topic:[${header.topic}] topicConfig.readQueueNums:[${topic.readQueueNums}] consumer:[/${channel.remoteAddress}]`
+        `queueId[${header.queueId}] is illegal, topic:[${header.topic}] topicConfig.readQueueNums:[${topic.readQueueNums}] consumer:[${JavaNames.socketAddress(channel.remoteAddress)}]`
       )
     }
     if ((header.sysFlag & PullSysFlag.SUBSCRIPTION) !== 0) {

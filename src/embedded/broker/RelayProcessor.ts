@@ -7,18 +7,20 @@ import type { RemotingCommand, Response } from "../../protocol/RemotingCommand.t
 import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import * as ConsumeMessageDirectly from "../../protocol/push/ConsumeMessageDirectly.ts"
-import * as GetConsumerRunningInfo from "../../protocol/push/GetConsumerRunningInfo.ts"
 import type { RemotingError } from "../../transport/RemotingError.ts"
 import type { Handler, Handlers } from "../server/Handler.ts"
+import * as JavaNames from "../server/JavaNames.ts"
 import * as Remarks from "../server/Remarks.ts"
 import * as Reply from "../server/Reply.ts"
+import type { StoredEntry } from "../store/StoredMessage.ts"
 import type { Broker } from "./Broker.ts"
+import type { ClientChannel } from "./ClientTable.ts"
 
 /** How long a client may take to answer, in milliseconds. Source: RocketMQ `Broker2Client.callClient`. */
 const CLIENT_MILLIS = 10_000
 
-/** The first release whose clients answer. Source: RocketMQ `MQVersion`. */
-const V3_1_8_SNAPSHOT = 62
+/** Characters of the shortest offset id: of an IPv4 address, a port and an offset. */
+const OFFSET_ID_LENGTH = 32
 
 const failed = (remark: string): Response => Reply.refuse(ResponseCode.SYSTEM_ERROR, remark)
 
@@ -33,22 +35,30 @@ const sent = (error: RemotingError): boolean =>
 export const handlers = (broker: Broker): Handlers => {
   const { groups, store, topics } = broker.state
 
+  const legacy = broker.config.version < MQVersion.V5_0_0
+
+  /** 5.x writes the slash that Java puts in front of an address, 4.x takes it away. */
+  const addressOf = ({ channel }: ClientChannel): string =>
+    legacy ? JavaNames.remoteAddress(channel.remoteAddress) : JavaNames.socketAddress(channel.remoteAddress)
+
+  const tooOld = ({ clientId, version }: ClientChannel): Response =>
+    failed(
+      version < 0
+        ? Remarks.indexOutOfBounds(version, JavaNames.RELEASES)
+        : `The Consumer <${clientId}> Version <${JavaNames.releaseName(version)}> too low to finish, please upgrade it to V3_1_8_SNAPSHOT`
+    )
+
   const ask = (
-    group: string,
+    group: string | undefined,
     clientId: string | undefined,
     request: Pick<RemotingCommand, "code" | "extFields" | "body">
   ): Effect.Effect<Response> => {
+    if (group === undefined) return Effect.succeed(failed(Remarks.nullPointer("the group")))
     const client = broker.clients.consumerGroup(group)?.channels.find((member) => member.clientId === clientId)
-    if (client === undefined)
+    if (client === undefined) {
       return Effect.succeed(failed(`The Consumer <${group}> <${clientId ?? "null"}> not online`))
-    if (client.version < V3_1_8_SNAPSHOT) {
-      const release = `<${client.version}>`
-      return Effect.succeed(
-        failed(
-          `The Consumer <${client.clientId}> Version ${release} too low to finish, please upgrade it to V3_1_8_SNAPSHOT`
-        )
-      )
     }
+    if (client.version < JavaNames.V3_1_8_SNAPSHOT) return Effect.succeed(tooOld(client))
     const from = broker.now()
     return client.channel.invoke(request, CLIENT_MILLIS).pipe(
       Effect.map(({ body, code, extFields, remark }): Response => ({ code, remark, extFields, body })),
@@ -57,25 +67,25 @@ export const handlers = (broker: Broker): Handlers => {
           ? // A connection that ends meanwhile is not noticed: the whole time passes.
             Effect.as(Effect.sleep(Math.max(0, from + CLIENT_MILLIS - broker.now())), {
               code: ResponseCode.CONSUME_MSG_TIMEOUT,
-              remark: `consumer <${group}> <${client.clientId}> Timeout: ${Remarks.clientTimeout(client.channel.remoteAddress, CLIENT_MILLIS)}`
+              remark: `consumer <${group}> <${client.clientId}> Timeout: ${Remarks.clientTimeout(addressOf(client), CLIENT_MILLIS)}`
             })
-          : Effect.succeed(failed(`invoke consumer <${group}> <${client.clientId}> Exception: ${error.message}`))
+          : Effect.succeed(
+              failed(
+                `invoke consumer <${group}> <${client.clientId}> Exception: ${Remarks.clientSendFailed(addressOf(client))}`
+              )
+            )
       )
     )
   }
 
+  // Neither field has to be there.
   const runningInfo: Handler = (request) =>
-    Effect.suspend(() => {
-      const header = GetConsumerRunningInfo.decodeRequest(request)
-      return header instanceof DecodeError
-        ? Effect.succeed(Reply.malformed(header))
-        : ask(header.consumerGroup, header.clientId, request)
-    })
+    Effect.suspend(() => ask(request.extFields?.["consumerGroup"], request.extFields?.["clientId"], request))
 
   /** The fields that the broker adds; one of 4.x tells nothing of units. */
   const told = (header: ConsumeMessageDirectly.ConsumeMessageDirectlyHeader): Readonly<Record<string, string>> => {
     const fields = { brokerName: broker.name }
-    if (broker.config.version < MQVersion.V5_0_0) return fields
+    if (legacy) return fields
     const topic = header.topic === undefined ? undefined : topics.get(header.topic)
     const group = header.consumerGroup === "" ? undefined : groups.find(header.consumerGroup)
     return {
@@ -85,14 +95,21 @@ export const handlers = (broker: Broker): Handlers => {
     }
   }
 
+  /** The stored message that an offset id names, or what Java throws at that id. */
+  const messageOf = (msgId: string): StoredEntry | string => {
+    if (msgId.length > 0 && msgId.length < OFFSET_ID_LENGTH) return Remarks.BUFFER_UNDERFLOW
+    const id = decodeOffsetMessageId(msgId)
+    const entry = id === undefined ? undefined : store.byPhysicalOffset(fromBigInt(id.offset) ?? -1)
+    return entry ?? Remarks.nullPointer("the message")
+  }
+
   const consumeDirectly: Handler = (request) =>
     Effect.suspend(() => {
       const decoded = ConsumeMessageDirectly.decodeRequest(request)
-      if (decoded instanceof DecodeError) return Effect.succeed(Reply.malformed(decoded))
+      const entry = messageOf(request.extFields?.["msgId"] ?? "")
+      if (typeof entry === "string") return Effect.succeed(failed(entry))
+      if (decoded instanceof DecodeError) return ask(request.extFields?.["consumerGroup"], undefined, request)
       const { header } = decoded
-      const id = decodeOffsetMessageId(header.msgId ?? "")
-      const entry = id === undefined ? undefined : store.byPhysicalOffset(fromBigInt(id.offset) ?? -1)
-      if (entry === undefined) return Effect.succeed(failed(Remarks.nullPointer("the message")))
       return ask(header.consumerGroup, header.clientId, {
         code: request.code,
         extFields: { ...request.extFields, ...told(header) },

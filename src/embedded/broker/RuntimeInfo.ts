@@ -1,11 +1,6 @@
 import { MQVersion } from "../../protocol/MQVersion.ts"
+import * as JavaNames from "../server/JavaNames.ts"
 import type { Broker } from "./Broker.ts"
-
-/** How tools show the release a broker speaks as. Source: RocketMQ `MQVersion.getVersionDesc`. */
-const versionDescription = (version: number): string => {
-  const known = Object.entries(MQVersion).find(([name, value]) => value === version && name !== "CURRENT")
-  return known === undefined ? `HIGHER_VERSION` : known[0]
-}
 
 /** A duration as RocketMQ writes it. Source: RocketMQ `StoreStatsService.getFormatRuntime`. */
 const formatRuntime = (millis: number): string => {
@@ -26,7 +21,7 @@ export const table = (broker: Broker): ReadonlyMap<string, string> => {
   const noRate = "0.0 0.0 0.0"
   return new Map<string, string>([
     ["brokerVersion", String(broker.config.version)],
-    ["brokerVersionDesc", versionDescription(broker.config.version)],
+    ["brokerVersionDesc", JavaNames.releaseName(broker.config.version)],
     ["brokerActive", "true"],
     ["bootTimestamp", String(broker.bootTimestamp())],
     ["runtime", formatRuntime(broker.now() - broker.bootTimestamp())],

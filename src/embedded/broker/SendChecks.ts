@@ -6,6 +6,7 @@ import type { SendMessageHeader } from "../../protocol/request/SendMessage.ts"
 import type { TopicConfig } from "../../protocol/TopicConfig.ts"
 import type { Channel } from "../server/RemotingServer.ts"
 import type { Broker } from "./Broker.ts"
+import * as JavaNames from "../server/JavaNames.ts"
 import * as Names from "../server/Names.ts"
 import * as Remarks from "../server/Remarks.ts"
 import * as TopicTable from "../store/TopicTable.ts"
@@ -52,7 +53,7 @@ export const make = (broker: Broker): SendChecks => {
     header.queueId >= Math.max(topic.readQueueNums, topic.writeQueueNums)
       ? refuse(
           invalid,
-          `request queueId[${header.queueId}] is illegal, ${TopicTable.describe(topic, legacy)} Producer: ${channel.remoteAddress}`
+          `request queueId[${header.queueId}] is illegal, ${TopicTable.describe(topic, legacy)} Producer: ${JavaNames.remoteAddress(channel.remoteAddress)}`
         )
       : undefined
 

@@ -71,6 +71,13 @@ export const nullPointer = (what: string): string => `java.lang.NullPointerExcep
 export const clientTimeout = (address: string, millis: number): string =>
   `org.apache.rocketmq.remoting.exception.RemotingTimeoutException: wait response on the channel <${address}> timeout, ${millis}(ms)`
 
+/** A request of the broker could not be sent to the client. Source: RocketMQ `RemotingSendRequestException`. */
+export const clientSendFailed = (address: string): string =>
+  `org.apache.rocketmq.remoting.exception.RemotingSendRequestException: send request to <${address}> failed`
+
+/** What Java throws where bytes end too early, an offset message id's for instance. Source: Java `ByteBuffer`. */
+export const BUFFER_UNDERFLOW = "java.nio.BufferUnderflowException"
+
 /** The body of a request is no JSON of its kind. Source: RocketMQ `RemotingSerializable`. */
 export const unreadableBody = (field: string, detail: string): string =>
   `com.alibaba.fastjson2.JSONException: ${field}: ${detail}`

@@ -106,6 +106,20 @@ export interface LiveConfig {
 /** What no request changes, and only an embedded broker has. */
 const own: ReadonlySet<string> = new Set<keyof BrokerConfig>(["version", "maxStoreBytes"])
 
+/** The settings that a broker of 4.x does not have. */
+const newIn5: ReadonlySet<string> = new Set<keyof BrokerConfig>([
+  "litePullMessageEnable",
+  "timerWheelEnable",
+  "timerMaxDelaySec",
+  "timerPrecisionMs",
+  "recallMessageEnable",
+  "useServerSideResetOffset"
+])
+
+/** Whether RocketMQ's broker of that release has the setting. */
+const isKnown = (name: string, version: number): boolean =>
+  !own.has(name) && (version >= MQVersion.V5_0_0 || !newIn5.has(name))
+
 /** The settings whose RocketMQ name is another. */
 const wireNames: ReadonlyMap<string, string> = new Map<keyof BrokerConfig, string>([
   ["maxTransferCount", "maxTransferCountOnMessageInMemory"],
@@ -118,7 +132,7 @@ const wireName = (name: string): string => wireNames.get(name) ?? name
 export const toSettings = (config: BrokerConfig): Readonly<Record<string, Setting>> =>
   Object.fromEntries(
     Object.entries<Setting>({ ...config })
-      .filter(([name]) => !own.has(name))
+      .filter(([name]) => isKnown(name, config.version))
       .map(([name, setting]) => [wireName(name), setting])
   )
 
@@ -129,7 +143,7 @@ export const live = (initial: BrokerConfig): LiveConfig => {
     current,
     update: (texts) => {
       for (const [name, setting] of Object.entries<Setting>(current)) {
-        const text = own.has(name) ? undefined : texts.get(wireName(name))
+        const text = isKnown(name, initial.version) ? texts.get(wireName(name)) : undefined
         if (text !== undefined) Object.assign(current, { [name]: withText(setting, text) })
       }
     }

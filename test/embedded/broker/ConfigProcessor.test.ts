@@ -112,7 +112,8 @@ describe("settings of a broker", () => {
 
   it.effect("4.9.7 has no black list, and another version of its settings", () =>
     Effect.gen(function* () {
-      const { set, version } = yield* setup
+      const { read, set, version } = yield* setup
+      for (const name of ["timerWheelEnable", "useServerSideResetOffset"]) assert.isFalse((yield* read).has(name), name)
       assert.deepStrictEqual(yield* version, { counter: 0, timestamp: 0 })
       yield* TestClock.adjust(5)
       assert.deepStrictEqual(yield* set({ brokerConfigPath: "x" }), done)

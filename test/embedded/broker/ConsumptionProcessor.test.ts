@@ -139,6 +139,8 @@ describe("who consumes what", () => {
       assert.deepStrictEqual([...data.keys()], ["pg"])
       const [producer] = data.get("pg") ?? []
       assert.deepInclude(producer, { clientId: "p1", language: "OTHER", version: 513, lastUpdateTimestamp: 3_000 })
+      // With the slash that Java puts in front of an address.
+      assert.match(producer?.remoteIP ?? "", /^\/127\.0\.0\.1:\d+$/)
     }).pipe(onCluster())
   )
 })

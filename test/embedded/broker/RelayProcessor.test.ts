@@ -73,28 +73,67 @@ describe("what a broker passes on to a client", () => {
         code: 1,
         remark: "The Consumer <none> <c-1> not online"
       })
-      assert.match((yield* ask(307, {})).remark ?? "", /^The Consumer <c-1> Version <.*> too low to finish/)
-      for (const id of ["", "xyz", `${msgId.slice(0, 16)}00000FFFFFFFFFFF`]) {
-        const answer = yield* ask(309, { msgId: id })
-        assert.strictEqual(answer.code, 1, id)
-        assert.match(answer.remark ?? "", /^java\.lang\.NullPointerException/)
+      for (const [id, remark] of [
+        ["", "java.lang.NullPointerException: the message is null"],
+        ["xyz", "java.nio.BufferUnderflowException"],
+        [`${msgId.slice(0, 16)}00000FFFFFFFFFFF`, "java.lang.NullPointerException: the message is null"]
+      ] as const) {
+        assert.deepInclude(yield* ask(309, { msgId: id }), { code: 1, remark })
+      }
+      const admin = yield* rawClient()
+      const address = yield* brokerAddress()
+      for (const code of [307, 309]) {
+        assert.deepInclude(yield* admin.call(address, { code, extFields: { consumerGroup: "cg", msgId } }), {
+          code: 1,
+          remark: "The Consumer <cg> <null> not online"
+        })
+        assert.deepInclude(yield* admin.call(address, { code, extFields: { clientId: "c-1", msgId } }), {
+          code: 1,
+          remark: "java.lang.NullPointerException: the group is null"
+        })
       }
     }).pipe(onCluster())
   )
 
-  it.effect("A48: code 207 after ten seconds without an answer, also when the client is gone by then", () =>
-    Effect.gen(function* () {
-      const { address, ask, member } = yield* rig(() => Effect.never)
-      for (const gone of [false, true]) {
-        const asked = yield* Effect.forkChild(ask(307, {}), { startImmediately: true })
-        yield* TestClock.adjust(9_000)
-        if (gone) yield* member.closeAddress(address)
-        assert.isUndefined(asked.pollUnsafe())
-        yield* TestClock.adjust(1_000)
-        const answer = yield* Fiber.join(asked)
-        assert.strictEqual(answer.code, 207)
-        assert.match(answer.remark ?? "", /^consumer <cg> <c-1> Timeout: .*RemotingTimeoutException/)
-      }
-    }).pipe(onCluster())
-  )
+  for (const [version, name] of [
+    [0, "V3_0_0_SNAPSHOT"],
+    [15, "V3_0_0_FINAL"],
+    [61, "V3_1_7"]
+  ] as const) {
+    it.effect(`A48: a client that is too old, by the name of its release, ${name}`, () =>
+      Effect.gen(function* () {
+        const { ask } = yield* rig(() => Effect.succeed({ code: 0 }), version)
+        assert.deepInclude(yield* ask(307, {}), {
+          code: 1,
+          remark: `The Consumer <c-1> Version <${name}> too low to finish, please upgrade it to V3_1_8_SNAPSHOT`
+        })
+      }).pipe(onCluster())
+    )
+  }
+
+  for (const version of [MQVersion.V5_5_0, MQVersion.V4_9_7]) {
+    it.effect(
+      `A48: code 207 after ten seconds without an answer, also when the client is gone by then, ${version}`,
+      () =>
+        Effect.gen(function* () {
+          const { address, ask, member } = yield* rig(() => Effect.never)
+          for (const gone of [false, true]) {
+            const asked = yield* Effect.forkChild(ask(307, {}), { startImmediately: true })
+            yield* TestClock.adjust(9_000)
+            if (gone) yield* member.closeAddress(address)
+            assert.isUndefined(asked.pollUnsafe())
+            yield* TestClock.adjust(1_000)
+            const answer = yield* Fiber.join(asked)
+            assert.strictEqual(answer.code, 207)
+            const slash = version === MQVersion.V5_5_0 ? "/" : ""
+            assert.match(
+              answer.remark ?? "",
+              new RegExp(
+                `^consumer <cg> <c-1> Timeout: org\\.apache\\.rocketmq\\.remoting\\.exception\\.RemotingTimeoutException: wait response on the channel <${slash}127\\.0\\.0\\.1:\\d+> timeout, 10000\\(ms\\)$`
+              )
+            )
+          }
+        }).pipe(onCluster(version))
+    )
+  }
 })
