@@ -1,5 +1,5 @@
 import { Clock, Effect, Fiber, FiberSet, Semaphore } from "effect"
-import { MASTER_ID } from "../message/MixAll.ts"
+import { CLIENT_INNER_PRODUCER_GROUP, MASTER_ID } from "../message/MixAll.ts"
 import type { HeartbeatData } from "../protocol/HeartbeatData.ts"
 import * as HeartBeat from "../protocol/request/HeartBeat.ts"
 import { RequestCode } from "../protocol/RequestCode.ts"
@@ -196,7 +196,20 @@ export const make = Effect.fnUntraced(function* (options: {
     yield* Effect.tapError(api.unregisterClient(address, { clientID: clientId, ...group }, left), (error) =>
       Effect.sync(() => void (error._tag === "RequestTimeout" && silent.add(address)))
     )
+    if ("producerGroup" in group && othersStay(group.producerGroup)) yield* comeAgain(address, left)
   })
+
+  const othersStay = (group: string): boolean =>
+    group !== CLIENT_INNER_PRODUCER_GROUP &&
+    members.producerTable.size > 1 &&
+    members.producerTable.has(CLIENT_INNER_PRODUCER_GROUP)
+
+  // With any group that leaves, a broker forgets to which connection replies to this client go, and remembers it only when
+  // a group joins: so the inner producer's leaves and joins (RocketMQ `ProducerManager.unregisterProducer`).
+  const comeAgain = (address: string, limitMillis: number) =>
+    api
+      .unregisterClient(address, { clientID: clientId, producerGroup: CLIENT_INNER_PRODUCER_GROUP }, limitMillis)
+      .pipe(Effect.andThen(sendHeartbeat(address)), Effect.timeoutOption(limitMillis))
 
   const isFailing = (address: string) => (table.get(address)?.failures ?? 0) > 0
 

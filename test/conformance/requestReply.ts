@@ -86,6 +86,22 @@ export const tests = (test: Methods): void => {
     }).pipe(withManager)
   )
 
+  test.effect("a request gets its reply also when another producer of the same client has left", () =>
+    Effect.gen(function* () {
+      const topic = yield* createTopic("ask-left")
+      const shared = { instanceName: uniqueName("asker"), readiness: "registered", topics: [topic] } as const
+      const leaving = yield* startProducer(shared)
+      const asker = yield* startProducer(shared)
+      const answerer = yield* startProducer({ instanceName: uniqueName("answerer") })
+      yield* leaving.shutdown
+      const fiber = yield* ask(asker, topic, "still there?")
+      const [request] = yield* requests(topic, 1)
+      assert.isDefined(request)
+      yield* answerer.reply(request, "yes")
+      assert.strictEqual(textOf(yield* Fiber.join(fiber)), "yes")
+    }).pipe(withManager)
+  )
+
   test.effect("a request to a topic of one broker gets its reply by whichever broker", () =>
     Effect.gen(function* () {
       const { brokers, clusterName } = yield* Target
