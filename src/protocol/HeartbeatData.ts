@@ -69,7 +69,7 @@ export const subscriptionData: Body.RequiredBody<SubscriptionData> = Body.struct
 })
 
 const heartbeatData: Body.RequiredBody<HeartbeatData> = Body.struct({
-  clientID: Body.string,
+  clientID: Body.withDefault(Body.string, ""),
   consumerDataSet: Body.withDefault(
     Body.list(
       Body.struct({

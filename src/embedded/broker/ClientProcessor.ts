@@ -22,16 +22,22 @@ import * as Reply from "../server/Reply.ts"
 export const handlers = (broker: Broker): Handlers => {
   const { clients, state } = broker
 
-  const notifyAll = (groups: ReadonlyArray<string>): Effect.Effect<void> =>
-    groups.length === 0 ? Effect.void : Effect.forEach(groups, broker.notifyConsumerIdsChanged, { discard: true })
+  const legacy = broker.config.version < MQVersion.V5_0_0
 
-  /** Members of a broadcasting group do not share queues, so nobody has to be told. */
-  const sharesQueues = (group: string): boolean => clients.consumerGroup(group)?.messageModel !== "BROADCASTING"
+  /** Tells the members of groups that want to know it. A connection that breaks is told to the others too. */
+  const notifyAll = (groups: ReadonlyArray<string>): Effect.Effect<void> =>
+    Effect.forEach(
+      groups.filter((group) => state.groups.get(group)?.notifyConsumerIdsChangedEnable !== false),
+      broker.notifyConsumerIdsChanged,
+      { discard: true }
+    )
 
   const heartbeat = (request: RemotingCommand, channel: Channel): Effect.Effect<Response> =>
     Effect.suspend(() => {
-      const data = HeartBeat.decodeRequest(request)
-      if (data instanceof DecodeError) return Effect.succeed(Reply.malformed(data))
+      const decoded = HeartBeat.decodeRequest(request)
+      if (decoded instanceof DecodeError) return Effect.succeed(Reply.malformed(decoded))
+      // A broker of 4.x knows the first version only.
+      const data = legacy ? { ...decoded, heartbeatFingerprint: 0 } : decoded
       // A group that may not be created is not registered either.
       const consumerDataSet = data.consumerDataSet.filter(({ groupName }) => {
         const config = state.groups.find(groupName)
@@ -44,37 +50,39 @@ export const handlers = (broker: Broker): Handlers => {
       })
       const client = { channel, language: request.language, version: request.version }
       const outcome = clients.heartbeat(client, { ...data, consumerDataSet }, broker.now())
-      const answer =
-        broker.config.version < MQVersion.V5_0_0
-          ? HeartBeat.response()
-          : HeartBeat.response({ isSupportHeartBeatV2: true, isSubChange: outcome.subscriptionChanged })
-      return notifyAll(outcome.changedGroups.filter(sharesQueues)).pipe(
-        Effect.andThen(broker.watchClients),
-        Effect.as(answer)
-      )
+      const answer = legacy
+        ? HeartBeat.response()
+        : HeartBeat.response({ isSupportHeartBeatV2: true, isSubChange: outcome.subscriptionChanged })
+      return notifyAll(outcome.changedGroups).pipe(Effect.andThen(broker.watchClients), Effect.as(answer))
     })
 
-  const unregister = (request: RemotingCommand): Effect.Effect<Response> =>
+  const unregister = (request: RemotingCommand, channel: Channel): Effect.Effect<Response> =>
     Effect.suspend(() => {
-      const header = UnregisterClient.decodeRequest(request)
-      if (header instanceof DecodeError) return Effect.succeed(Reply.malformed(header))
-      const changed = clients.unregister(header.clientID, header.producerGroup, header.consumerGroup)
-      return Effect.as(notifyAll(changed.filter(sharesQueues)), UnregisterClient.response())
+      // No field has to be there.
+      const { clientID: clientId, consumerGroup, producerGroup } = request.extFields ?? {}
+      // Asking for a group creates it.
+      if (consumerGroup !== undefined) state.groups.find(consumerGroup)
+      clients.unregister({ channel, clientId }, producerGroup, consumerGroup)
+      // Told even when nobody left.
+      return Effect.as(notifyAll(consumerGroup === undefined ? [] : [consumerGroup]), UnregisterClient.response())
     })
 
   const members = Reply.sync((request) => {
     const header = GetConsumerListByGroup.decodeRequest(request)
     if (header instanceof DecodeError) return Reply.malformed(header)
-    const ids = new Set(clients.consumerGroup(header.consumerGroup)?.channels.map((client) => client.clientId))
-    return ids.size === 0
+    // A client on two connections is there twice.
+    const ids = clients.consumerGroup(header.consumerGroup)?.channels.map((client) => client.clientId) ?? []
+    return ids.length === 0
       ? { code: ResponseCode.SYSTEM_ERROR, remark: `no consumer for this group, ${header.consumerGroup}` }
-      : GetConsumerListByGroup.response({ consumerIdList: [...ids] })
+      : GetConsumerListByGroup.response({ consumerIdList: ids })
   })
 
   const checkConfig = Reply.sync((request) => {
+    // 5.x takes a request that asks nothing.
+    if (!legacy && request.body.length === 0) return CheckClientConfig.response()
     const body = CheckClientConfig.decodeRequest(request)
     if (body instanceof DecodeError) return Reply.malformed(body)
-    const { expressionType } = body.subscriptionData
+    const expressionType = body.subscriptionData?.expressionType ?? ""
     return expressionType === "TAG" || expressionType === ""
       ? CheckClientConfig.response()
       : {

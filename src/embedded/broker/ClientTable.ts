@@ -39,22 +39,22 @@ export interface ClientTable {
     data: HeartbeatData,
     now: number
   ) => HeartbeatOutcome
-  /** Takes a client out of the named groups; returns the consumer group when it lost a member. */
+  /**
+   * Takes the client of a connection out of the named groups, whatever it calls itself; the replies to the id that it gives
+   * find nobody from then on, even when that client goes on in other groups.
+   */
   readonly unregister: (
-    clientId: string,
+    client: { readonly channel: Channel; readonly clientId: string | undefined },
     producerGroup: string | undefined,
     consumerGroup: string | undefined
-  ) => ReadonlyArray<string>
+  ) => void
   /** Takes every client of a connection out; returns the consumer groups that lost a member. */
   readonly closed: (channel: Channel) => ReadonlyArray<string>
-  /** Takes out what sent no heartbeat for 120 s. */
-  readonly expire: (now: number) => {
-    readonly channels: ReadonlyArray<Channel>
-    readonly changedGroups: ReadonlyArray<string>
-  }
+  /** Takes out what sent no heartbeat for 120 s; returns its connections. Nobody is told, as on a real broker. */
+  readonly expire: (now: number) => ReadonlyArray<Channel>
   /** When the next client expires unless it sends a heartbeat; `undefined` without clients. */
   readonly nextExpiry: () => number | undefined
-  /** The connection of the producer with that client id, the latest if there are several. */
+  /** The connection of the producer with that client id: of several the one that came last, and none once that left. */
   readonly producerChannel: (clientId: string) => Channel | undefined
   readonly producerGroups: () => ReadonlyMap<string, ReadonlyArray<ClientChannel>>
   readonly consumerGroups: () => ReadonlyArray<ConsumerGroup>
@@ -62,7 +62,11 @@ export interface ClientTable {
   readonly clear: () => void
 }
 
-interface Group extends Omit<ConsumerGroup, "channels" | "subscriptions"> {
+interface Group {
+  readonly group: string
+  consumeType: string
+  messageModel: string
+  consumeFromWhere: string
   readonly channels: Map<number, ClientChannel>
   readonly subscriptions: Map<string, SubscriptionData>
 }
@@ -97,8 +101,11 @@ const updateSubscriptions = (group: Group, data: ReadonlyArray<SubscriptionData>
   return changed
 }
 
-/** Builds an empty table. */
-export const make = (): ClientTable => {
+/**
+ * Builds an empty table. With `keepEmptyProducerGroups`, as before 5.0.0, a producer group whose last connection broke goes
+ * on without members; one whose last member said goodbye is gone.
+ */
+export const make = (options: { readonly keepEmptyProducerGroups: boolean }): ClientTable => {
   const producers = new Map<string, Map<number, ClientChannel>>()
   const consumers = new Map<string, Group>()
   /** What each group's last heartbeat said its subscriptions are; 0 after one of the first version. */
@@ -119,26 +126,38 @@ export const make = (): ClientTable => {
     return group
   }
 
-  /** Removes matching clients everywhere; returns the consumer groups that lost one. */
-  const removeWhere = (
+  /** Which connection a producer's replies go to. */
+  const producerChannels = new Map<string, Channel>()
+
+  const removeProducers = (
+    group: string,
     match: (client: ClientChannel) => boolean,
-    inProducers: (group: string) => boolean,
-    inConsumers: (group: string) => boolean
-  ): ReadonlyArray<string> => {
-    for (const [name, clients] of producers) {
-      if (!inProducers(name)) continue
-      for (const [id, client] of clients) if (match(client)) clients.delete(id)
-      if (clients.size === 0) producers.delete(name)
+    keepEmpty = options.keepEmptyProducerGroups
+  ): void => {
+    const clients = producers.get(group)
+    if (clients === undefined) return
+    for (const [id, client] of clients) {
+      if (!match(client)) continue
+      clients.delete(id)
+      producerChannels.delete(client.clientId)
     }
-    const changed: Array<string> = []
-    for (const [name, group] of consumers) {
-      if (!inConsumers(name)) continue
-      const before = group.channels.size
-      for (const [id, client] of group.channels) if (match(client)) group.channels.delete(id)
-      if (group.channels.size < before) changed.push(name)
-      if (group.channels.size === 0) consumers.delete(name)
-    }
-    return changed
+    if (clients.size === 0 && !keepEmpty) producers.delete(group)
+  }
+
+  /** Whether the group lost a member. */
+  const removeConsumers = (name: string, match: (client: ClientChannel) => boolean): boolean => {
+    const group = consumers.get(name)
+    if (group === undefined) return false
+    const before = group.channels.size
+    for (const [id, client] of group.channels) if (match(client)) group.channels.delete(id)
+    if (group.channels.size === 0) consumers.delete(name)
+    return group.channels.size < before
+  }
+
+  /** Removes matching clients everywhere; returns the consumer groups that lost one. */
+  const removeEverywhere = (match: (client: ClientChannel) => boolean): ReadonlyArray<string> => {
+    for (const name of producers.keys()) removeProducers(name, match)
+    return [...consumers.keys()].filter((name) => removeConsumers(name, match))
   }
 
   function* everyClient(): Generator<ClientChannel> {
@@ -146,51 +165,58 @@ export const make = (): ClientTable => {
     for (const group of consumers.values()) yield* group.channels.values()
   }
 
+  /** The client as the table goes on to have it: what it said first, while its id is the same. */
+  const kept = (known: ClientChannel | undefined, client: ClientChannel): ClientChannel =>
+    known?.clientId === client.clientId ? { ...known, lastUpdate: client.lastUpdate } : client
+
+  const addProducer = (group: string, client: ClientChannel): void => {
+    let clients = producers.get(group)
+    if (clients === undefined) producers.set(group, (clients = new Map()))
+    const known = clients.get(client.channel.id)
+    // A producer keeps the id that it first had on a connection.
+    clients.set(client.channel.id, known === undefined ? client : { ...known, lastUpdate: client.lastUpdate })
+    if (known === undefined) producerChannels.set(client.clientId, client.channel)
+  }
+
   return {
     heartbeat: ({ channel, language, version }, data, now) => {
       const client: ClientChannel = { channel, clientId: data.clientID, language, version, lastUpdate: now }
-      for (const { groupName } of data.producerDataSet) {
-        const clients = producers.get(groupName)
-        if (clients === undefined) producers.set(groupName, new Map([[channel.id, client]]))
-        else clients.set(channel.id, client)
-      }
       const changedGroups: Array<string> = []
+      // Only a heartbeat of the second version leaves subscriptions out.
+      const withoutSub = data.withoutSub && data.heartbeatFingerprint !== 0
       let subscriptionChanged = data.heartbeatFingerprint === 0
       for (const consumer of data.consumerDataSet) {
         const group = groupFor(consumer)
-        const joined = !group.channels.has(channel.id)
-        group.channels.set(channel.id, client)
-        const resubscribed = data.withoutSub ? false : updateSubscriptions(group, consumer.subscriptionDataSet)
-        if (joined || resubscribed) changedGroups.push(consumer.groupName)
+        const known = group.channels.get(channel.id)
+        // The last one to speak says how the group consumes.
+        group.consumeType = consumer.consumeType
+        group.messageModel = consumer.messageModel
+        group.consumeFromWhere = consumer.consumeFromWhere
+        group.channels.set(channel.id, kept(known, client))
+        const resubscribed = withoutSub ? false : updateSubscriptions(group, consumer.subscriptionDataSet)
+        if (known === undefined || resubscribed) changedGroups.push(consumer.groupName)
         const fingerprint = fingerprints.get(consumer.groupName)
         if (fingerprint !== undefined && fingerprint !== data.heartbeatFingerprint) subscriptionChanged = true
         fingerprints.set(consumer.groupName, data.heartbeatFingerprint)
       }
+      for (const { groupName } of data.producerDataSet) addProducer(groupName, client)
       return { changedGroups, subscriptionChanged }
     },
-    unregister: (clientId, producerGroup, consumerGroup) =>
-      removeWhere(
-        (client) => client.clientId === clientId,
-        (group) => group === producerGroup,
-        (group) => group === consumerGroup
-      ),
-    closed: (channel) =>
-      removeWhere(
-        (client) => client.channel.id === channel.id,
-        () => true,
-        () => true
-      ),
-    expire: (now) => {
-      const channels = new Map<number, Channel>()
-      for (const client of everyClient()) {
-        if (now - client.lastUpdate >= CHANNEL_EXPIRED_MILLIS) channels.set(client.channel.id, client.channel)
+    unregister: ({ channel, clientId }, producerGroup, consumerGroup) => {
+      const match = (client: ClientChannel): boolean => client.channel.id === channel.id
+      if (producerGroup !== undefined && (producers.get(producerGroup)?.size ?? 0) > 0) {
+        removeProducers(producerGroup, match, false)
+        if (clientId !== undefined) producerChannels.delete(clientId)
       }
-      const changedGroups = removeWhere(
-        (client) => now - client.lastUpdate >= CHANNEL_EXPIRED_MILLIS,
-        () => true,
-        () => true
-      )
-      return { channels: [...channels.values()], changedGroups }
+      if (consumerGroup !== undefined) removeConsumers(consumerGroup, match)
+    },
+    closed: (channel) => removeEverywhere((client) => client.channel.id === channel.id),
+    expire: (now) => {
+      const expired = (client: ClientChannel): boolean => now - client.lastUpdate >= CHANNEL_EXPIRED_MILLIS
+      const channels = new Map<number, Channel>()
+      for (const client of everyClient()) if (expired(client)) channels.set(client.channel.id, client.channel)
+      removeEverywhere(expired)
+      return [...channels.values()]
     },
     nextExpiry: () => {
       let oldest: number | undefined
@@ -199,17 +225,7 @@ export const make = (): ClientTable => {
       }
       return oldest === undefined ? undefined : oldest + CHANNEL_EXPIRED_MILLIS
     },
-    producerChannel: (clientId) => {
-      let found: ClientChannel | undefined
-      for (const clients of producers.values()) {
-        for (const client of clients.values()) {
-          if (client.clientId === clientId && (found === undefined || client.lastUpdate >= found.lastUpdate)) {
-            found = client
-          }
-        }
-      }
-      return found?.channel
-    },
+    producerChannel: (clientId) => producerChannels.get(clientId),
     producerGroups: () => new Map([...producers].map(([group, clients]) => [group, [...clients.values()]])),
     consumerGroups: () => [...consumers.values()].map(view),
     consumerGroup: (group) => {
@@ -218,6 +234,7 @@ export const make = (): ClientTable => {
     },
     clear: () => {
       producers.clear()
+      producerChannels.clear()
       consumers.clear()
       fingerprints.clear()
     }

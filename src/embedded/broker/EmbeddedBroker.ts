@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import type { Scope } from "effect"
+import { MQVersion } from "../../protocol/MQVersion.ts"
 import * as NotifyConsumerIdsChanged from "../../protocol/push/NotifyConsumerIdsChanged.ts"
 import type { TopicRouteData } from "../../protocol/TopicRouteData.ts"
 import type { Channel } from "../server/RemotingServer.ts"
@@ -97,7 +98,8 @@ export const make = (options: {
     const { id, name, now, registry, state } = options
     const config = options.config.current
     const clusterScope = yield* Effect.scope
-    const clients = ClientTable.make()
+    const legacy = config.version < MQVersion.V5_0_0
+    const clients = ClientTable.make({ keepEmptyProducerGroups: legacy })
     const polling = LongPolling.make()
     let busy = false
     let bootTimestamp = now()
@@ -105,17 +107,17 @@ export const make = (options: {
     /** Counts starts, so that the expiry of an earlier stop does not hit a broker that is back. */
     let starts = 0
 
-    const notify = (group: string): Effect.Effect<void> =>
-      Effect.forEach(
-        clients.consumerGroup(group)?.channels ?? [],
-        ({ channel }) => channel.send(NotifyConsumerIdsChanged.request({ consumerGroup: group }), { oneway: true }),
-        { discard: true }
-      )
-
     const notifyConsumerIdsChanged = (group: string): Effect.Effect<void> =>
-      Effect.suspend(() =>
-        state.groups.get(group)?.notifyConsumerIdsChangedEnable === false ? Effect.void : notify(group)
-      )
+      Effect.suspend(() => {
+        const found = clients.consumerGroup(group)
+        // Members of a broadcasting group do not share queues; before 5.0.0 they were told all the same.
+        const told = found === undefined || (!legacy && found.messageModel === "BROADCASTING") ? [] : found.channels
+        return Effect.forEach(
+          told,
+          ({ channel }) => channel.send(NotifyConsumerIdsChanged.request({ consumerGroup: group }), { oneway: true }),
+          { discard: true }
+        )
+      })
 
     const expireClients: Effect.Effect<void> = Effect.suspend(() => {
       const due = clients.nextExpiry()
@@ -126,11 +128,8 @@ export const make = (options: {
       return Effect.sleep(Math.max(0, due - now())).pipe(
         Effect.andThen(
           Effect.suspend(() => {
-            const { changedGroups, channels } = clients.expire(now())
-            return Effect.andThen(
-              Effect.forEach(changedGroups, notifyConsumerIdsChanged, { discard: true }),
-              Effect.forEach(channels, (channel) => channel.close, { discard: true })
-            )
+            // Nobody is told: the client is out of its groups before its connection ends.
+            return Effect.forEach(clients.expire(now()), (channel) => channel.close, { discard: true })
           })
         ),
         Effect.andThen(expireClients)

@@ -50,7 +50,8 @@ export const make = (): RebalanceLocks => {
   const expired = (lock: Lock, now: number) => now - lock.since > LOCK_MAX_LIVE_MILLIS
   return {
     lock: (group, clientId, queues, now) => {
-      const granted: Array<MessageQueue> = []
+      // A queue that is named twice is granted once.
+      const granted = new Map<string, MessageQueue>()
       let full = false
       for (const queue of queues) {
         const name = key(queue)
@@ -63,9 +64,9 @@ export const make = (): RebalanceLocks => {
         let locks = table.get(group)
         if (locks === undefined) table.set(group, (locks = new Map()))
         locks.set(name, { clientId, since: now })
-        granted.push(queue)
+        granted.set(name, queue)
       }
-      return granted
+      return [...granted.values()]
     },
     unlock: (group, clientId, queues) => {
       for (const queue of queues) {

@@ -2,7 +2,8 @@ import { encodeOffsetMessageId } from "../../message/MessageId.ts"
 import * as MixAll from "../../message/MixAll.ts"
 import { DecodeError } from "../../protocol/DecodeError.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
-import type { Response } from "../../protocol/RemotingCommand.ts"
+import { MQVersion } from "../../protocol/MQVersion.ts"
+import type { RemotingCommand, Response } from "../../protocol/RemotingCommand.ts"
 import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import type { ConsumerSendMsgBackHeader } from "../../protocol/request/ConsumerSendMsgBack.ts"
@@ -16,6 +17,8 @@ import * as StoredMessage from "../store/StoredMessage.ts"
 
 const READ_WRITE = MixAll.PermName.READ | MixAll.PermName.WRITE
 
+const notBlank = (text: string | undefined): string | undefined => (text?.trim() === "" ? undefined : text)
+
 /** Level of the first repetition; each further one waits a level longer. */
 const FIRST_LEVEL = 3
 
@@ -28,7 +31,11 @@ const FIRST_LEVEL = 3
 export const handlers = (broker: Broker): Handlers => {
   const { config, state } = broker
 
-  const storeCopy = (header: ConsumerSendMsgBackHeader, group: SubscriptionGroupConfig): Response => {
+  const storeCopy = (
+    request: RemotingCommand,
+    header: ConsumerSendMsgBackHeader,
+    group: SubscriptionGroupConfig
+  ): Response => {
     const retry = state.topics.ensure(MixAll.retryTopic(header.group), group.retryQueueNums, READ_WRITE)
     if ((retry.perm & MixAll.PermName.WRITE) === 0) {
       return Reply.refuse(ResponseCode.NO_PERMISSION, `the topic[${retry.topicName}] sending message is forbidden`)
@@ -38,7 +45,9 @@ export const handlers = (broker: Broker): Handlers => {
     if (message === undefined) {
       return Reply.refuse(ResponseCode.SYSTEM_ERROR, `look message by offset failed, ${header.offset}`)
     }
-    const max = header.maxReconsumeTimes ?? group.retryMaxTimes
+    // Older clients mean nothing by the field.
+    const asked = request.version >= MQVersion.V3_4_9 ? header.maxReconsumeTimes : undefined
+    const max = asked ?? group.retryMaxTimes
     const dead = message.reconsumeTimes >= max || header.delayLevel < 0
     const level = header.delayLevel === 0 ? (FIRST_LEVEL + message.reconsumeTimes) | 0 : header.delayLevel
     const topic = dead ? state.topics.ensure(MixAll.dlqTopic(header.group), 1, READ_WRITE) : retry
@@ -52,7 +61,7 @@ export const handlers = (broker: Broker): Handlers => {
         [MessageConst.WAIT_STORE_MSG_OK]: "false",
         [MessageConst.DELAY_TIME_LEVEL]: dead ? "0" : String(level),
         [MessageConst.ORIGIN_MESSAGE_ID]:
-          message.properties[MessageConst.ORIGIN_MESSAGE_ID] ??
+          notBlank(message.properties[MessageConst.ORIGIN_MESSAGE_ID]) ??
           encodeOffsetMessageId(message.storeHost, message.commitLogOffset)
       },
       storeTimestamp: broker.now(),
@@ -77,7 +86,7 @@ export const handlers = (broker: Broker): Handlers => {
     if ((config.brokerPermission & MixAll.PermName.WRITE) === 0) {
       return Reply.refuse(ResponseCode.NO_PERMISSION, Remarks.brokerForbids(broker.address(), "sending message"))
     }
-    return group.retryQueueNums <= 0 ? ConsumerSendMsgBack.response() : storeCopy(header, group)
+    return group.retryQueueNums <= 0 ? ConsumerSendMsgBack.response() : storeCopy(request, header, group)
   })
 
   return new Map([[RequestCode.CONSUMER_SEND_MSG_BACK, sendBack]])

@@ -16,18 +16,21 @@ import { ResponseCode } from "../ResponseCode.ts"
  * Source: RocketMQ `CheckClientRequestBody`.
  */
 export interface CheckClientConfigHeader {
-  /** The client that asks. */
-  readonly clientId: string
-  /** Its consumer group. */
-  readonly group: string
-  /** The subscription to be checked. Tags always pass; SQL92 must be allowed by the broker and be readable. */
-  readonly subscriptionData: SubscriptionData
+  /** The client that asks; brokers write it to their log. */
+  readonly clientId?: string | undefined
+  /** Its consumer group; brokers write it to their log. */
+  readonly group?: string | undefined
+  /**
+   * The subscription to be checked. Tags always pass, as does a request without one; SQL92 must be allowed by the broker
+   * and be readable.
+   */
+  readonly subscriptionData?: SubscriptionData | undefined
 }
 
 const body: Body.RequiredBody<CheckClientConfigHeader> = Body.struct({
-  clientId: Body.string,
-  group: Body.string,
-  subscriptionData
+  clientId: Body.optional(Body.string),
+  group: Body.optional(Body.string),
+  subscriptionData: Body.optional(subscriptionData)
 })
 
 /** What a client sends. */

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { EmbeddedCluster } from "../../../src/testing/index.ts"
+import { MQVersion } from "../../../src/protocol/MQVersion.ts"
 import * as MessageProperties from "../../../src/protocol/MessageProperties.ts"
 import * as ConsumerSendMsgBack from "../../../src/protocol/request/ConsumerSendMsgBack.ts"
 import * as SendMessage from "../../../src/protocol/request/SendMessage.ts"
@@ -96,6 +97,23 @@ describe("messages sent back", () => {
         (yield* cluster.delayedMessages).map(({ deliverAt, message }) => [deliverAt, textOf(message.body)]),
         [[1_000, "hello"]]
       )
+    }).pipe(onCluster())
+  )
+
+  it.effect("a client before 3.4.9 does not say how often a message may come again", () =>
+    Effect.gen(function* () {
+      const cluster = yield* EmbeddedCluster
+      const { address, send } = yield* setup
+      const offset = offsetOf((yield* send).msgId)
+      for (const [version, dead] of [
+        [MQVersion.V3_4_9 - 1, 0],
+        [MQVersion.V3_4_9, 1]
+      ] as const) {
+        const client = yield* rawClient(version)
+        const header = { offset, group: "cg", delayLevel: 1, maxReconsumeTimes: 0 }
+        assert.strictEqual((yield* client.call(address, ConsumerSendMsgBack.request(header))).code, 0)
+        assert.strictEqual((yield* cluster.messages("%DLQ%cg")).length, dead)
+      }
     }).pipe(onCluster())
   )
 
