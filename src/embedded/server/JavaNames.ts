@@ -1,7 +1,7 @@
 import { addressBytes } from "../../message/HostAddress.ts"
 import { MQVersion } from "../../protocol/MQVersion.ts"
 
-/** What Java makes of addresses and release numbers, as remarks and bodies carry them. */
+/** Addresses and release numbers as Java writes them in remarks and bodies. */
 
 /** A host as Java writes it: the eight groups of an IPv6 address without any left out. */
 const hostText = (host: string): string => {
