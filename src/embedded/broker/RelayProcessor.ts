@@ -24,6 +24,13 @@ const OFFSET_ID_LENGTH = 32
 
 const failed = (remark: string): Response => Reply.refuse(ResponseCode.SYSTEM_ERROR, remark)
 
+const tooOld = ({ clientId, version }: ClientChannel): Response =>
+  failed(
+    version < 0
+      ? Remarks.indexOutOfBounds(version, JavaNames.RELEASES)
+      : `The Consumer <${clientId}> Version <${JavaNames.releaseName(version)}> too low to finish, please upgrade it to V3_1_8_SNAPSHOT`
+  )
+
 const sent = (error: RemotingError): boolean =>
   error._tag === "RequestTimeout" || (error._tag === "ConnectionClosed" && error.sent)
 
@@ -40,13 +47,6 @@ export const handlers = (broker: Broker): Handlers => {
   /** 5.x writes the slash that Java puts in front of an address, 4.x takes it away. */
   const addressOf = ({ channel }: ClientChannel): string =>
     legacy ? JavaNames.remoteAddress(channel.remoteAddress) : JavaNames.socketAddress(channel.remoteAddress)
-
-  const tooOld = ({ clientId, version }: ClientChannel): Response =>
-    failed(
-      version < 0
-        ? Remarks.indexOutOfBounds(version, JavaNames.RELEASES)
-        : `The Consumer <${clientId}> Version <${JavaNames.releaseName(version)}> too low to finish, please upgrade it to V3_1_8_SNAPSHOT`
-    )
 
   const ask = (
     group: string | undefined,
