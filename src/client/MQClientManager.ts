@@ -1,6 +1,6 @@
 import { Context, Effect, Equal, Exit, Hash, Layer, Option, RcMap, Scope } from "effect"
 import * as TcpWire from "../transport/TcpWire.ts"
-import type { Wire } from "../transport/Wire.ts"
+import { Wire } from "../transport/Wire.ts"
 import { AddressTranslator } from "./AddressTranslator.ts"
 import type { ClientConfig } from "./ClientConfig.ts"
 import * as ClientConfigs from "./ClientConfig.ts"
@@ -79,9 +79,14 @@ export class MQClientManager extends Context.Service<
   static readonly layer: Layer.Layer<MQClientManager, never, Wire> = Layer.effect(
     MQClientManager,
     Effect.gen(function* () {
+      // A lookup sees the services of whoever asks, who may have another wire around: that of the layer counts.
+      const wire = yield* Wire
       const factoryTable = yield* RcMap.make({
         lookup: ({ config }: InstanceKey) =>
-          Effect.map(Layer.build(MQClientInstance.layerResolved(config)), Context.get(MQClientInstance))
+          Layer.build(MQClientInstance.layerResolved(config)).pipe(
+            Effect.provideService(Wire, wire),
+            Effect.map(Context.get(MQClientInstance))
+          )
       })
       return MQClientManager.of({
         getOrCreateMQClientInstance: Effect.fnUntraced(function* (config: Checked<ClientConfig>) {

@@ -7,7 +7,7 @@ import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import { NameServerResolver } from "../../src/client/NameServerResolver.ts"
 import { RpcHooks } from "../../src/client/RpcHooks.ts"
 import { StartObserver } from "../../src/client/StartStep.ts"
-import { EmbeddedCluster } from "../../src/testing/index.ts"
+import { EmbeddedCluster, Wire } from "../../src/testing/index.ts"
 import { failureOf, held, nothing, onMemory, ownScope, settle } from "../support/rig.ts"
 
 const get = (instanceName = "it") =>
@@ -33,6 +33,27 @@ const unreachable = new NameServerResolveError({ resolver: "test", cause: "unrea
 const reasonOf = (error: InvalidConfig | StartError) => (error._tag === "StartError" ? error.reason : error)
 
 describe("MQClientManager", () => {
+  it.effect("instances are on the wire of the manager's layer, whatever wire is around where one is asked for", () =>
+    Effect.gen(function* () {
+      const wire = yield* Wire
+      let dials = 0
+      const counting = Wire.of({
+        ...wire,
+        connect: (address, options) => Effect.suspend(() => (dials++, wire.connect(address, options)))
+      })
+      const { namesrvAddr } = yield* EmbeddedCluster
+      yield* Effect.gen(function* () {
+        const manager = yield* MQClientManager
+        const instance = yield* manager.getOrCreateMQClientInstance(yield* check({ instanceName: "it", namesrvAddr }))
+        yield* Effect.ignore(instance.api.getTopicRouteInfo("no-such-topic", 3_000))
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(Layer.fresh(MQClientManager.layer).pipe(Layer.provide(Layer.succeed(Wire, counting))))
+      )
+      assert.isAbove(dials, 0)
+    }).pipe(onMemory())
+  )
+
   it.effect("keeps no start that failed, however long the scope of whoever asked stays open", () =>
     Effect.gen(function* () {
       const manager = yield* MQClientManager
