@@ -7,6 +7,7 @@ import { HostInfo } from "../transport/HostInfo.ts"
 import { MemoryNetwork } from "../transport/MemoryWire.ts"
 import type { Wire, WireError } from "../transport/Wire.ts"
 import * as FaultPlan from "./FaultPlan.ts"
+import * as Finishes from "./Finishes.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Shrink from "./Shrink.ts"
 import * as SimulationRun from "./SimulationRun.ts"
@@ -30,6 +31,8 @@ export interface World {
   readonly seed: number
   /** Write every send into it, and it is compared with what the brokers have in the end. */
   readonly ledger: Ledger.Ledger
+  /** Let it watch the handlers of consumers, and what they finish is compared with every position that was committed. */
+  readonly finishes: Finishes.Finishes
   /** Ends when all faults are over: from then on everything must work. */
   readonly healed: Effect.Effect<void>
   /** Reports something that must hold and does not. */
@@ -61,6 +64,8 @@ export interface SeedReport {
   readonly violations: ReadonlyArray<Ledger.Violation>
   /** How the sends ended. */
   readonly counts: Ledger.LedgerCounts
+  /** What became of the deliveries. */
+  readonly finishes: Finishes.FinishCounts
   /** Milliseconds of virtual time. */
   readonly virtualMillis: number
   /** Turns of fibers. */
@@ -119,6 +124,8 @@ const nothing: Ledger.LedgerCounts = {
   storedUnknown: 0
 }
 
+const noFinishes: Finishes.FinishCounts = { delivered: 0, finished: 0, twice: 0, givenBack: 0, deadLetters: 0 }
+
 const optionsOf = <E>(scenario: Scenario<E>): EmbeddedClusterOptions => ({
   brokers: 2,
   nameServers: 2,
@@ -175,6 +182,7 @@ export const runSeed = <E>(
   const violations: Array<Ledger.Violation> = []
   const say = (check: string, detail: string) => void violations.push({ check, detail })
   const ledger = Ledger.make()
+  const finishes = Finishes.make()
   const keep = options.keep === undefined ? undefined : new Set(options.keep)
   const topics = Object.keys(optionsOf(scenario).topics ?? {})
   let plan: FaultPlan.FaultPlan = []
@@ -196,6 +204,7 @@ export const runSeed = <E>(
     const world: World = {
       seed,
       ledger,
+      finishes,
       healed: Effect.orDie(Deferred.await(healed)),
       violation: (check, detail) => Effect.sync(() => say(check, detail))
     }
@@ -223,8 +232,9 @@ export const runSeed = <E>(
       say("leak", `${broker} still knows ${kind} ${group} of client ${clientId}`)
     }
     const audited = yield* ledger.audit
-    for (const violation of audited.violations) violations.push(violation)
-    return { counts: audited.counts, fingerprint: yield* fingerprint }
+    const consumed = yield* finishes.audit
+    for (const violation of [...audited.violations, ...consumed.violations]) violations.push(violation)
+    return { counts: audited.counts, finishes: consumed.counts, fingerprint: yield* fingerprint }
   })
 
   const layer = EmbeddedCluster.layerMemory({ seed, ...optionsOf(scenario) })
@@ -242,8 +252,8 @@ export const runSeed = <E>(
       const reason = SimulationRun.reasonOf(exit)
       if (reason !== undefined) say("end", reason)
       else if (left.fibers > 0) say("leak", `${left.fibers} fiber(s) are left, ${left.sleepers} of them asleep`)
-      const { counts, fingerprint: mark } = Exit.isSuccess(exit) ? exit.value : { counts: nothing, fingerprint: 0 }
-      return { seed, plan, violations, counts, virtualMillis, steps, fingerprint: mark }
+      const ended = Exit.isSuccess(exit) ? exit.value : { counts: nothing, finishes: noFinishes, fingerprint: 0 }
+      return { seed, plan, violations, virtualMillis, steps, ...ended }
     }
   )
 }
@@ -268,6 +278,8 @@ export interface CheckSummary {
   readonly faults: number
   /** How the sends ended, all seeds together. */
   readonly counts: Ledger.LedgerCounts
+  /** What became of the deliveries, all seeds together. */
+  readonly finishes: Finishes.FinishCounts
 }
 
 const add = (a: Ledger.LedgerCounts, b: Ledger.LedgerCounts): Ledger.LedgerCounts => ({
@@ -277,6 +289,14 @@ const add = (a: Ledger.LedgerCounts, b: Ledger.LedgerCounts): Ledger.LedgerCount
   unknown: a.unknown + b.unknown,
   duplicated: a.duplicated + b.duplicated,
   storedUnknown: a.storedUnknown + b.storedUnknown
+})
+
+const addFinishes = (a: Finishes.FinishCounts, b: Finishes.FinishCounts): Finishes.FinishCounts => ({
+  delivered: a.delivered + b.delivered,
+  finished: a.finished + b.finished,
+  twice: a.twice + b.twice,
+  givenBack: a.givenBack + b.givenBack,
+  deadLetters: a.deadLetters + b.deadLetters
 })
 
 /** Removes every fault that a failing seed does not need, and returns the error with the rest. */
@@ -308,7 +328,7 @@ export const check = <E>(
 ): Effect.Effect<CheckSummary, SimulationFailed> =>
   Effect.gen(function* () {
     const { from = 1, onReport, seeds = 100 } = options
-    let summary: CheckSummary = { seeds: 0, virtualMillis: 0, faults: 0, counts: nothing }
+    let summary: CheckSummary = { seeds: 0, virtualMillis: 0, faults: 0, counts: nothing, finishes: noFinishes }
     for (let seed = from; seed < from + seeds; seed++) {
       const report = yield* runSeed(scenario, seed, options)
       if (onReport !== undefined) yield* onReport(report)
@@ -317,7 +337,8 @@ export const check = <E>(
         seeds: summary.seeds + 1,
         virtualMillis: summary.virtualMillis + report.virtualMillis,
         faults: summary.faults + report.plan.length,
-        counts: add(summary.counts, report.counts)
+        counts: add(summary.counts, report.counts),
+        finishes: addFinishes(summary.finishes, report.finishes)
       }
     }
     return summary

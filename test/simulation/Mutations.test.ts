@@ -43,9 +43,9 @@ const argumentsOf = (line: string) => {
 }
 
 describe("npm run simulate", () => {
-  for (const { foundBy, name, what } of mutations) {
+  for (const { foundBy, name, scenario, what } of mutations) {
     it(`finds that ${what}`, { timeout: 300_000 }, async () => {
-      const found = await simulate(["--seeds", "1000", "--mutation", name])
+      const found = await simulate(["--seeds", "1000", "--mutation", name, "--scenario", scenario])
       assert.strictEqual(found.code, 1, found.text)
       const checks = checksOf(found)
       assert.isTrue(
@@ -76,7 +76,8 @@ describe("npm run simulate", () => {
       ["--seeds", "0"],
       ["--from=-1"],
       ["--faults", "x"],
-      ["--seeds", "1", "--mutation", "no-such-mistake"]
+      ["--seeds", "1", "--mutation", "no-such-mistake"],
+      ["--scenario", "wrong-request"]
     ]
     for (const args of wrong) {
       const refused = await simulate(args)

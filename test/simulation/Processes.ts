@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process"
 import * as Path from "node:path"
-import { type Order, type Outcome, share } from "./Order.ts"
+import { join, type Order, type Outcome, share } from "./Order.ts"
 
 /** Starts one process; `promise` is what it printed. */
 const start = (order: Order) => {
@@ -38,32 +38,8 @@ export const run = async (order: Order, processes: number): Promise<Outcome> => 
     ])
     if (failed !== undefined) return failed
     const outcomes = await Promise.all(running.map(({ promise }) => promise))
-    return outcomes.reduce(join)
+    return outcomes.reduce((a, b) => join(a, b))
   } finally {
     for (const { child } of running) child.kill()
-  }
-}
-
-const sum = (x: number, y: number) => x + y
-
-const join = (a: Outcome, b: Outcome): Outcome => {
-  if (a._tag === "Failed") return a
-  if (b._tag === "Failed") return b
-  const [x, y] = [a.summary, b.summary]
-  return {
-    _tag: "Held",
-    summary: {
-      seeds: sum(x.seeds, y.seeds),
-      virtualMillis: sum(x.virtualMillis, y.virtualMillis),
-      faults: sum(x.faults, y.faults),
-      counts: {
-        acknowledged: sum(x.counts.acknowledged, y.counts.acknowledged),
-        notSent: sum(x.counts.notSent, y.counts.notSent),
-        rejected: sum(x.counts.rejected, y.counts.rejected),
-        unknown: sum(x.counts.unknown, y.counts.unknown),
-        duplicated: sum(x.counts.duplicated, y.counts.duplicated),
-        storedUnknown: sum(x.counts.storedUnknown, y.counts.storedUnknown)
-      }
-    }
   }
 }

@@ -3,11 +3,12 @@ import { availableParallelism } from "node:os"
 import * as Path from "node:path"
 import { parseArgs } from "node:util"
 import type { CheckSummary } from "../../src/testing/Simulation.ts"
-import type { Order } from "./Order.ts"
+import { type Order, scenarioNames } from "./Order.ts"
 import * as Processes from "./Processes.ts"
 
 /**
- * `npm run simulate -- --seeds N [--from N]`: runs the scenario with N seeds, in a process for each core. A seed that
+ * `npm run simulate -- --seeds N [--from N]`: runs the scenarios, of producers and of consumers, with N seeds, in a
+ * process for each core. A seed that
  * fails ends it with exit code 1, and the last line is the command that runs that seed again, with the faults that it
  * needs. With `--write` what was run is stated in docs/reliability.md.
  */
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     faults: { type: "string" },
     mutation: { type: "string" },
+    scenario: { type: "string" },
     logs: { type: "boolean", default: false },
     write: { type: "boolean", default: false },
     processes: { type: "string", default: String(availableParallelism()) }
@@ -30,7 +32,11 @@ const whole = (name: string, text: string, least: number): number => {
   return value
 }
 
+const scenarios = scenarioNames.filter((name) => values.scenario === undefined || values.scenario === name)
+if (scenarios.length === 0) throw new Error(`there are ${scenarioNames.join(", ")}, not ${values.scenario}`)
+
 const order: Order = {
+  scenarios,
   seeds: whole("seeds", values.seeds, 1),
   from: whole("from", values.from, 0),
   keep: values.faults
@@ -43,10 +49,12 @@ const order: Order = {
 
 const hours = (millis: number): string => (millis / 3_600_000).toFixed(1)
 
-const inWords = ({ counts, faults, seeds, virtualMillis }: CheckSummary): string =>
+const inWords = ({ counts, faults, finishes, seeds, virtualMillis }: CheckSummary): string =>
   `${seeds} seeds held: ${hours(virtualMillis)} hours of virtual time, ${faults} faults, ` +
   `${counts.acknowledged} messages acknowledged, ${counts.notSent} not sent, ${counts.rejected} rejected or rolled back, ` +
-  `${counts.unknown} open (${counts.storedUnknown} of them stored), ${counts.duplicated} stored more than once`
+  `${counts.unknown} open (${counts.storedUnknown} of them stored), ${counts.duplicated} stored more than once; ` +
+  `${finishes.delivered} delivered, ${finishes.finished} finished (${finishes.twice} of them more than once), ` +
+  `${finishes.givenBack} given back, ${finishes.deadLetters} dead letters`
 
 const MARKS = /(<!-- simulation -->\n)[\s\S]*?(<!-- \/simulation -->)/
 
@@ -72,6 +80,6 @@ if (outcome._tag === "Held") {
   process.stdout.write(`${outcome.message}\n`)
   const mutation = order.mutation === undefined ? "" : ` --mutation ${order.mutation}`
   process.stdout.write(
-    `npm run simulate -- --from ${outcome.seed} --seeds 1 --faults "${outcome.keep.join(",")}"${mutation}\n`
+    `npm run simulate -- --from ${outcome.seed} --seeds 1 --scenario ${outcome.scenario} --faults "${outcome.keep.join(",")}"${mutation}\n`
   )
 }

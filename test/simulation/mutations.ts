@@ -2,6 +2,7 @@ import * as Fs from "node:fs"
 import { type ModuleSource, registerHooks } from "node:module"
 import * as Path from "node:path"
 import { pathToFileURL } from "node:url"
+import type { ScenarioName } from "./Order.ts"
 
 /** A change of one file. */
 interface Edit {
@@ -17,7 +18,9 @@ export interface Mutation {
   readonly name: string
   /** What goes wrong. */
   readonly what: string
-  /** At different files. */
+  /** Where it shows. */
+  readonly scenario: ScenarioName
+  /** None of them touches what another one looks for. */
   readonly edits: ReadonlyArray<Edit>
   /** The checks of which at least one must say so. */
   readonly foundBy: ReadonlyArray<string>
@@ -28,6 +31,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "wrong-request",
     what: "an answer is matched to another request of the same connection",
+    scenario: "producers",
     edits: [
       {
         file: "transport/ResponseTable.ts",
@@ -40,6 +44,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "retry-after-rejected",
     what: "a message that a broker refused for its own sake is sent again",
+    scenario: "producers",
     edits: [
       {
         file: "producer/send/RetryPolicy.ts",
@@ -52,6 +57,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "forgotten-finalizer",
     what: "the timers of a client instance outlive its scope",
+    scenario: "producers",
     edits: [
       {
         file: "client/Timers.ts",
@@ -64,6 +70,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "timer-stops",
     what: "the timer of the routes stops when one of its runs fails",
+    scenario: "producers",
     edits: [
       {
         file: "client/TopicRoute.ts",
@@ -81,6 +88,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "lost-wake-up",
     what: "frames that are encoded while the writer is on its way to sleep stay where they are",
+    scenario: "producers",
     edits: [
       {
         file: "transport/FrameWriter.ts",
@@ -89,6 +97,72 @@ export const mutations: ReadonlyArray<Mutation> = [
       }
     ],
     foundBy: ["prompt", "program", "heartbeat"]
+  },
+  {
+    name: "commit-past-unfinished",
+    what: "a position passes messages that are not finished",
+    scenario: "consumers",
+    edits: [
+      {
+        file: "consumer/queue/Position.ts",
+        find: "if (slot !== this.head) return false",
+        replace: "if (slot !== this.head) return (this.value = Math.max(this.value, this.after[slot & mask] ?? 0)) > 0"
+      }
+    ],
+    foundBy: ["position"]
+  },
+  {
+    name: "commit-after-revoke",
+    what: "whoever gave a queue up commits what it finishes of it later",
+    scenario: "consumers",
+    edits: [
+      {
+        file: "consumer/ConsumerRun.ts",
+        find: "yield* Effect.timeoutOption(awaitSettled(queue), config.revokeDrainMillis)",
+        replace: "yield* Effect.andThen(awaitSettled(queue), Effect.sleep(3_000))"
+      }
+    ],
+    foundBy: ["revoked", "position"]
+  },
+  {
+    name: "generation-not-checked",
+    what: "a pull of a generation that is over goes on, and its answer is taken over",
+    scenario: "consumers",
+    edits: [
+      {
+        file: "consumer/ConsumerRun.ts",
+        find: `        instance.pullMessageService.stop(loopKey(queue)),
+        Effect.asVoid(FiberMap.run(revoking`,
+        replace: `        Effect.void,
+        Effect.asVoid(FiberMap.run(revoking`
+      },
+      {
+        file: "consumer/ConsumerRun.ts",
+        find: `    if (queue.dropped || queue.revoking) return
+    options.counters.received`,
+        replace: "    options.counters.received"
+      },
+      {
+        file: "consumer/pull/PullLoop.ts",
+        find: `    if (queue.dropped) return
+    queue.suggested`,
+        replace: "    queue.suggested"
+      }
+    ],
+    foundBy: ["twice"]
+  },
+  {
+    name: "pull-not-woken",
+    what: "a pull loop that waits for room is not woken when there is some",
+    scenario: "consumers",
+    edits: [
+      {
+        file: "consumer/ConsumerRun.ts",
+        find: "if (parked.size > 0) unpark(queue)",
+        replace: ""
+      }
+    ],
+    foundBy: ["exhaustion"]
   }
 ]
 
@@ -110,10 +184,10 @@ export const apply = (name: string): void => {
   registerHooks({
     load: (url, context, nextLoad) => {
       const loaded = nextLoad(url, context)
-      const edit = mutation.edits.find((candidate) => url === pathToFileURL(pathOf(candidate)).href)
-      return edit === undefined
-        ? loaded
-        : { ...loaded, source: textOf(loaded.source).replace(edit.find, () => edit.replace) }
+      const edits = mutation.edits.filter((candidate) => url === pathToFileURL(pathOf(candidate)).href)
+      if (edits.length === 0) return loaded
+      const source = edits.reduce((text, { find, replace }) => text.replace(find, () => replace), textOf(loaded.source))
+      return { ...loaded, source }
     }
   })
 }
