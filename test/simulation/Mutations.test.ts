@@ -82,7 +82,7 @@ describe("npm run simulate", () => {
     for (const args of wrong) {
       const refused = await simulate(args)
       assert.strictEqual(refused.code, 1, refused.text)
-      assert.match(refused.text, /must be a number from|there are wrong-request/)
+      assert.match(refused.text, /must be a number from|there are (wrong-request|producers)/)
     }
   })
 })
