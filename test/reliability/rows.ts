@@ -444,6 +444,16 @@ export const rows: ReadonlyArray<Row> = [
     "A49",
     "a delay that is no number, or one that only Java takes for one",
     "read as `Integer.parseInt` reads it; where that throws, nothing is stored"
+  ),
+  absurd(
+    "A50",
+    "what operators ask a broker or name server by mqadmin: settings, stores, lists, slaves",
+    "answered as each release answers it; what it refuses changes nothing"
+  ),
+  absurd(
+    "A51",
+    "a client that asks without end and reads nothing, or has a server keep names without end",
+    "the connection closes and says why, or the request is refused; all others are served"
   )
 ]
 

@@ -35,7 +35,7 @@ const says = ({ code, remark }: RemotingCommand) => [code, remark]
 const done = [0, undefined]
 
 describe("settings of a broker", () => {
-  it.effect("are changed while it runs; what there is not, and what is no such value, changes nothing", () =>
+  it.effect("A50: are changed while it runs; what there is not, and what is no such value, changes nothing", () =>
     Effect.gen(function* () {
       const { call, read, set } = yield* setup
       const before = yield* read

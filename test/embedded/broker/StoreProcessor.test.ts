@@ -28,7 +28,7 @@ const setup = Effect.gen(function* () {
 
 describe("a broker's store", () => {
   for (const version of [MQVersion.V5_5_0, MQVersion.V4_9_7]) {
-    it.effect(`what the index of a queue says, as ${version}`, () =>
+    it.effect(`A50: what the index of a queue says, as ${version}`, () =>
       Effect.gen(function* () {
         const { ask, call } = yield* setup
         const read = (over?: Partial<QueryConsumeQueue.QueryConsumeQueueHeader>) =>
@@ -78,7 +78,7 @@ describe("a broker's store", () => {
     )
   }
 
-  it.effect("cleaning removes queues that have expired, and nothing that is needed", () =>
+  it.effect("A50: cleaning removes queues that have expired, and nothing that is needed", () =>
     Effect.gen(function* () {
       const { ask, call } = yield* setup
       const store = (yield* EmbeddedCluster).brokers[0]?.store ?? assert.fail("no broker")
@@ -103,7 +103,7 @@ describe("a broker's store", () => {
     }).pipe(onCluster())
   )
 
-  it.effect("how far the slaves are, and a slave itself", () =>
+  it.effect("A50: how far the slaves are, and a slave itself", () =>
     Effect.gen(function* () {
       const { address, call, client } = yield* setup
       const slave = (yield* EmbeddedCluster).brokers.find(({ id }) => id === 1)?.address ?? ""

@@ -19,7 +19,7 @@ const says = ({ code, remark }: RemotingCommand) => [code, remark]
 const { makeConfig } = SubscriptionGroup
 
 describe("consumer groups of a broker", () => {
-  it.effect("several at once, none of them when a name is refused", () =>
+  it.effect("A50: several at once, none of them when a name is refused", () =>
     Effect.gen(function* () {
       const call = yield* setup
       const all = (...configs: ReadonlyArray<SubscriptionGroup.SubscriptionGroupConfig>) =>

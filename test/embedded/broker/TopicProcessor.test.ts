@@ -148,7 +148,7 @@ describe("topics of a broker", () => {
     }).pipe(onCluster)
   )
 
-  it.effect("several at once, none of them when one is refused or is already so", () =>
+  it.effect("A50: several at once, none of them when one is refused or is already so", () =>
     Effect.gen(function* () {
       const call = yield* setup
       const list = (...topicConfigList: ReadonlyArray<TopicConfig>) =>

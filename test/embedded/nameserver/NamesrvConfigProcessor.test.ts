@@ -29,7 +29,7 @@ const setup = Effect.gen(function* () {
 })
 
 describe("settings of a name server", () => {
-  it.effect("are read and changed while it runs", () =>
+  it.effect("A50: are read and changed while it runs", () =>
     Effect.gen(function* () {
       const { call, read, set } = yield* setup
       const before = {

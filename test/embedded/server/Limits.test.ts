@@ -48,7 +48,7 @@ const readAll = (stream: ByteStream) =>
   })
 
 describe.each(wires)("what one connection can have a server keep, on $name", { timeout: 120_000 }, ({ layer }) => {
-  it.live("requests that are not answered: the connection is closed, and says why", () => {
+  it.live("A51: requests that are not answered: the connection is closed, and says why", () => {
     const { layer: logger, lines } = logged()
     return Effect.gen(function* () {
       const wire = yield* Wire
@@ -102,7 +102,7 @@ describe.each(wires)("what one connection can have a server keep, on $name", { t
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
-  it.live("answers that were begun and are not read: the connection is closed, and says why", () => {
+  it.live("A51: answers that were begun and are not read: the connection is closed, and says why", () => {
     const { layer: logger, lines } = logged()
     return Effect.gen(function* () {
       const wire = yield* Wire
@@ -185,7 +185,7 @@ describe("what peers can have a broker keep", () => {
     }).pipe(Effect.scoped, Effect.provide(Layer.merge(EmbeddedCluster.layerMemory({ topics: { orders: {} } }), logger)))
   })
 
-  it.effect("queues of a topic and retry queues of a group", () =>
+  it.effect("A51: queues of a topic and retry queues of a group", () =>
     Effect.gen(function* () {
       const broker = yield* brokerAddress()
       const raw = yield* rawClient()
@@ -239,7 +239,7 @@ describe("what peers can have a broker keep", () => {
   const queues = (count: number) =>
     Array.from({ length: count }, (_, queueId) => ({ topic: NAME, brokerName: "b", queueId: queueId + 100 }))
 
-  it("offsets, by the size of their names", () => {
+  it("A51: offsets, by the size of their names", () => {
     const offsets = ConsumerOffsets.make()
     const room = Math.floor(Limits.MAX_TABLE_SIZE / (NAME.length + 1 + Limits.ENTRY_SIZE))
     for (let n = 0; n < room; n++) assert.isTrue(offsets.commit(NAME, "t", n, 1))
