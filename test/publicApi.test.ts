@@ -63,6 +63,8 @@ describe("the public API", () => {
       // The concept of these is every error.
       "index.ts explain",
       "promise/index.ts explain",
+      // The loop over it is what it is for.
+      "promise/index.ts messages",
       // These belong to tables of constants of the same name, which a program reads as such.
       "protocol/index.ts languageCode",
       "protocol/index.ts languageName",

@@ -1,10 +1,10 @@
-// The producer without Effect: promises, `await using`, AbortSignal. The embedded cluster runs in a process of its own
+// The producer and a consumer without Effect: promises, `await using`, AbortSignal. The embedded cluster runs in a process of its own
 // here, as your cluster does; with yours, only the address changes.
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import * as readline from "node:readline"
 import { fileURLToPath } from "node:url"
-import { DefaultMQProducer, SendError } from "effect-rocketmq/promise"
+import { DefaultMQProducer, messages, SendError, Subscription } from "effect-rocketmq/promise"
 
 const bin = fileURLToPath(new URL("../../src/cli/bin.ts", import.meta.url))
 const dev = spawn(process.execPath, [bin, "dev", "--port", "0", "--json"], { stdio: ["ignore", "pipe", "inherit"] })
@@ -35,5 +35,18 @@ const print = (text: string) => process.stdout.write(`${text}\n`)
     print(`${error.reason._tag}: ${error.outcome}`)
   }
 }
+
+// Leaving the loop ends the consumer.
+let read = 0
+for await (const { ack } of messages({
+  consumerGroup: "billing",
+  subscriptions: [Subscription.all("orders")],
+  consumeFromWhere: "first",
+  namesrvAddr
+})) {
+  await ack()
+  if (++read === 102) break
+}
+print(`${read} read`)
 
 dev.kill()

@@ -26,18 +26,21 @@ export interface PlainTlsOptions extends Omit<TlsOptions, "key" | "passphrase"> 
   readonly passphrase?: Secret | undefined
 }
 
-/** The options of a producer for code without Effect: those of the other face, with plain secrets. */
-export interface PlainOptions extends Omit<ProducerOptions, "credentials" | "tls"> {
+/** What stands for Effect's own types in the options of every kind of client. */
+export interface PlainParts {
   /** The credentials, or a function that is asked for every request, so that they can be changed without a restart. */
   readonly credentials?: PlainCredentials | (() => PlainCredentials | Promise<PlainCredentials>) | undefined
   /** TLS to name servers and brokers; plain text when absent. */
   readonly tls?: PlainTlsOptions | undefined
   /**
-   * Effect services for the producer and its client: a logger, a tracer, hooks, an `AddressTranslator`, a
-   * `NameServerResolver`. Producers with services of their own share no client instance with others.
+   * Effect services for the client: a logger, a tracer, hooks, an `AddressTranslator`, a `NameServerResolver`. What has
+   * services of its own shares no client instance with others.
    */
   readonly services?: Layer.Layer<never> | undefined
 }
+
+/** The options of a producer for code without Effect: those of the other face, with plain secrets. */
+export interface PlainOptions extends Omit<ProducerOptions, "credentials" | "tls">, PlainParts {}
 
 const redacted = (secret: Secret): Redacted.Redacted => (Redacted.isRedacted(secret) ? secret : Redacted.make(secret))
 
@@ -49,7 +52,7 @@ const credentials = ({ accessKey, secretKey, securityToken }: PlainCredentials):
   securityToken: optional(securityToken)
 })
 
-const source = (given: NonNullable<PlainOptions["credentials"]>): CredentialsSource =>
+const source = (given: NonNullable<PlainParts["credentials"]>): CredentialsSource =>
   typeof given !== "function"
     ? credentials(given)
     : {
@@ -63,7 +66,7 @@ const source = (given: NonNullable<PlainOptions["credentials"]>): CredentialsSou
       }
 
 /** The options with their secrets redacted. */
-export const redact = <O extends Partial<PlainOptions>>(
+export const redact = <O extends PlainParts>(
   options: O
 ): Omit<O, "credentials" | "services" | "tls"> & Partial<Pick<ProducerConfig, "credentials" | "tls">> => {
   const { credentials: given, services: _, tls, ...rest } = options

@@ -41,6 +41,10 @@ export interface Built<A> {
 /** What the layers of this process have in common, such as the client instances, is built once and counted. */
 const memoMap = Layer.makeMemoMapUnsafe()
 
+/** Builds a layer for as long as the scope is open, with what the layers of this process have in common. */
+export const buildScoped = <A, E>(layer: Layer.Layer<A, E>): Effect.Effect<Context.Context<A>, E, Scope.Scope> =>
+  Effect.flatMap(Effect.scope, (scope) => Layer.buildWithMemoMap(layer, memoMap, scope))
+
 /** Builds a layer. A build that fails or is aborted has released everything by the time the promise is rejected. */
 export const build = async <A, E>(layer: Layer.Layer<A, E>, signal: AbortSignal | undefined): Promise<Built<A>> => {
   signal?.throwIfAborted()

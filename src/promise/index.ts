@@ -1,5 +1,5 @@
 /**
- * `effect-rocketmq/promise`: the same producer for code without Effect. Values, options and errors are those of
+ * `effect-rocketmq/promise`: the same producer and consumer for code without Effect. Values, options and errors are those of
  * `effect-rocketmq`; what is an effect there is a promise here.
  */
 export {
@@ -28,6 +28,17 @@ export {
   StartTimeout,
   UnreadableAnswer
 } from "../client/ClientError.ts"
+export * as ConsumeResult from "../consumer/ConsumeResult.ts"
+export type { ConsumerCounters } from "../consumer/ConsumerCounters.ts"
+export { ConsumerFailed } from "../consumer/ConsumerFailed.ts"
+export type { DrainReport } from "../consumer/ConsumerRun.ts"
+export type { ConsumerProblem, ConsumerState, QueueState } from "../consumer/ConsumerState.ts"
+export type { AckOutcome } from "../consumer/MessageStream.ts"
+export { type OffsetEntry, OffsetStoreError } from "../consumer/offset/OffsetStore.ts"
+export * as AllocateStrategy from "../consumer/rebalance/AllocateStrategy.ts"
+export type { ReceivedMessage } from "../consumer/ReceivedMessage.ts"
+export * as ReconsumePolicy from "../consumer/ReconsumePolicy.ts"
+export * as Subscription from "../consumer/subscription/Subscription.ts"
 export type { Explanation } from "../explain/Explanation.ts"
 export { CredentialsUnavailable } from "../client/SessionCredentials.ts"
 export { type AnyError, explain } from "../explain/Explain.ts"
@@ -74,7 +85,10 @@ export {
   TooManyRequests
 } from "../transport/RemotingError.ts"
 
+export type { PlainConsumerOptions, PlainOffsetStore, PlainStreamOptions } from "./ConsumerOptions.ts"
 export { DefaultMQProducer, type Queued } from "./DefaultMQProducer.ts"
-export type { PlainCredentials, PlainOptions, PlainTlsOptions, Secret } from "./Options.ts"
+export { DefaultMQPushConsumer, type PlainHandler, type StartConsumerOptions } from "./DefaultMQPushConsumer.ts"
+export { messages, type Messages, type PlainDelivery } from "./Messages.ts"
+export type { PlainCredentials, PlainOptions, PlainParts, PlainTlsOptions, Secret } from "./Options.ts"
 export type { CallOptions } from "./Run.ts"
 export { type PlainTransactionOptions, TransactionMQProducer } from "./TransactionMQProducer.ts"

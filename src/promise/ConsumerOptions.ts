@@ -1,0 +1,52 @@
+import { Effect } from "effect"
+import type { PushConsumerOptions } from "../consumer/ConsumerOptions.ts"
+import type { StreamOptions } from "../consumer/MessageStream.ts"
+import { type OffsetEntry, type OffsetStore, OffsetStoreError } from "../consumer/offset/OffsetStore.ts"
+import * as ForeignText from "../message/ForeignText.ts"
+import * as MessageQueue from "../message/MessageQueue.ts"
+import { type PlainParts, redact } from "./Options.ts"
+
+/** An `OffsetStore` for code without Effect; what it throws is told in the consumer's problems, and tried again. */
+export interface PlainOffsetStore {
+  /** The offset that was written last for a queue of the group; undefined when none ever was. */
+  readonly load: (group: string, queue: MessageQueue.MessageQueue) => Promise<number | undefined>
+  /** Writes an offset; done when it is written. */
+  readonly persist: (group: string, entry: OffsetEntry) => Promise<void>
+}
+
+/** What stands for Effect's own types in the options of a consumer. */
+interface PlainConsumerParts extends PlainParts {
+  /** Where the group's offsets are kept; by default on the brokers. */
+  readonly offsetStore?: PlainOffsetStore | undefined
+}
+
+/** The options of a push consumer for code without Effect: those of the other face, with plain secrets. */
+export interface PlainConsumerOptions
+  extends Omit<PushConsumerOptions, "credentials" | "offsetStore" | "tls">, PlainConsumerParts {}
+
+/** The options of {@link messages} for code without Effect: those of `MessageStream.make`, with plain secrets. */
+export interface PlainStreamOptions
+  extends Omit<StreamOptions, "credentials" | "offsetStore" | "tls">, PlainConsumerParts {}
+
+const failed = (operation: "load" | "persist", group: string, queue: MessageQueue.MessageQueue) => (cause: unknown) =>
+  new OffsetStoreError({
+    operation,
+    group,
+    queue: MessageQueue.key(queue),
+    detail: ForeignText.ofThrown(cause, 200),
+    cause
+  })
+
+const storeOf = (store: PlainOffsetStore): OffsetStore => ({
+  commitsOnPull: false,
+  load: (group, queue) =>
+    Effect.tryPromise({ try: async () => store.load(group, queue), catch: failed("load", group, queue) }),
+  persist: (group, entry) =>
+    Effect.tryPromise({ try: async () => store.persist(group, entry), catch: failed("persist", group, entry.queue) })
+})
+
+/** The options with their secrets redacted, and with stores as the other face has them. */
+export const plain = <O extends PlainConsumerParts>({ offsetStore, ...options }: O) => ({
+  ...redact(options),
+  offsetStore: offsetStore === undefined ? undefined : storeOf(offsetStore)
+})

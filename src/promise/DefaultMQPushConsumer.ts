@@ -1,0 +1,174 @@
+import { Context, Effect, Layer, Stream } from "effect"
+import type { ServiceState } from "../client/ServiceState.ts"
+import type { ConsumeResult } from "../consumer/ConsumeResult.ts"
+import type { DrainReport } from "../consumer/ConsumerRun.ts"
+import type { ConsumerState } from "../consumer/ConsumerState.ts"
+import { DefaultMQPushConsumer as Service, type DefaultMQPushConsumerShape } from "../consumer/DefaultMQPushConsumer.ts"
+import * as MessageListener from "../consumer/MessageListener.ts"
+import type { ReceivedMessage } from "../consumer/ReceivedMessage.ts"
+import type { Subscription } from "../consumer/subscription/Subscription.ts"
+import type { MessageQueue } from "../message/MessageQueue.ts"
+import { type PlainConsumerOptions, plain } from "./ConsumerOptions.ts"
+import { managerLayer } from "./Options.ts"
+import { build, type CallOptions, type Run, runWith } from "./Run.ts"
+
+/**
+ * Handles one message. It is consumed when the promise is fulfilled without a value or with `ConsumeResult.success`; when it is
+ * rejected, the message comes again. The signal is aborted when the handler takes longer than `consumeTimeout`, and when the
+ * consumer ends and does not wait any longer.
+ */
+export type PlainHandler = (
+  message: ReceivedMessage,
+  signal: AbortSignal
+) => ConsumeResult | void | Promise<ConsumeResult | void>
+
+/** How a consumer is started. */
+export interface StartConsumerOptions extends CallOptions {
+  /**
+   * What a handler's rejection means. Without it the message comes again, and the error is told in the log once a minute; with
+   * it nothing is told. If it throws, the message comes again.
+   */
+  readonly onFailure?: ((error: unknown, message: ReceivedMessage) => ConsumeResult) | undefined
+}
+
+/** A started push consumer; `await using` shuts it down. */
+export interface DefaultMQPushConsumer extends AsyncDisposable {
+  /** Its group, without the namespace. */
+  readonly consumerGroup: string
+  /** RUNNING, and SHUTDOWN_ALREADY after the shutdown. */
+  readonly serviceState: () => Promise<ServiceState>
+  /** Everything there is to see of the consumer now. */
+  readonly state: () => Promise<ConsumerState>
+  /** {@link state} now and after each change of a queue, a problem or the service state; it ends with the consumer. */
+  readonly stateChanges: () => AsyncIterable<ConsumerState>
+  /** The queues that it owns, sorted. */
+  readonly assignment: () => Promise<ReadonlyArray<MessageQueue>>
+  /** {@link assignment} now and after each change of it. */
+  readonly assignments: () => AsyncIterable<ReadonlyArray<MessageQueue>>
+  /** Subscribes to one more topic, or to a topic with another filter. Rejected with `InvalidConfig` when it cannot be used. */
+  readonly subscribe: (subscription: Subscription, options?: CallOptions) => Promise<void>
+  /** Ends the subscription to a topic; its queues are given up. */
+  readonly unsubscribe: (topic: string, options?: CallOptions) => Promise<void>
+  /** Lets no pull and no handler begin; what runs goes on. */
+  readonly suspend: () => Promise<void>
+  /** Ends {@link suspend}. */
+  readonly resume: () => Promise<void>
+  /** Lets no pull of the queues, or of all queues of the topics, begin. What is cached of them is still handled. */
+  readonly pause: (...which: ReadonlyArray<MessageQueue | string>) => Promise<void>
+  /** Ends {@link pause} for the queues or topics. */
+  readonly unpause: (...which: ReadonlyArray<MessageQueue | string>) => Promise<void>
+  /** Changes how many handlers run at once. */
+  readonly setConcurrency: (concurrency: number) => Promise<void>
+  /** Whether it runs and nothing is wrong with it. */
+  readonly healthy: () => Promise<boolean>
+  /** Waits until all that lies in its queues at the call is finished: for tests. */
+  readonly caughtUp: (options?: CallOptions) => Promise<void>
+  /** Never fulfilled; rejected with `ConsumerFailed` when `onProblem` says `fail` of a problem. */
+  readonly failed: (options?: CallOptions) => Promise<never>
+  /** What the last shutdown left; undefined before. */
+  readonly lastDrain: () => Promise<DrainReport | undefined>
+  /**
+   * Lets handlers go on for `drainTimeoutMillis`, interrupts the rest, writes the group's offsets and releases everything. Never
+   * rejected; may be repeated.
+   */
+  readonly shutdown: () => Promise<void>
+}
+
+/** What a handler was rejected with. */
+class Thrown {
+  readonly error: unknown
+  constructor(error: unknown) {
+    this.error = error
+  }
+}
+
+/** A handler as the other face has it: what nobody classifies is a defect there, and told in the log. */
+const listenerOf = (handler: PlainHandler, onFailure: StartConsumerOptions["onFailure"]) => {
+  const call = (message: ReceivedMessage) => async (signal: AbortSignal) => handler(message, signal)
+  if (onFailure === undefined) {
+    return MessageListener.concurrently<Thrown, never>((message) => Effect.promise(call(message)))
+  }
+  return MessageListener.concurrently<Thrown, never>(
+    (message) => Effect.tryPromise({ try: call(message), catch: (error) => new Thrown(error) }),
+    { onFailure: ({ error }, message) => onFailure(error, message) }
+  )
+}
+
+const calls = (
+  consumer: DefaultMQPushConsumerShape,
+  context: Context.Context<never>,
+  run: Run,
+  shutdown: () => Promise<void>
+): DefaultMQPushConsumer => ({
+  consumerGroup: consumer.consumerGroup,
+  serviceState: () => run(consumer.serviceState, undefined),
+  state: () => run(consumer.state, undefined),
+  stateChanges: () => Stream.toAsyncIterableWith(consumer.stateChanges, context),
+  assignment: () => run(consumer.assignment, undefined),
+  assignments: () => Stream.toAsyncIterableWith(consumer.assignments, context),
+  subscribe: (subscription, options) => run(consumer.subscribe(subscription), options?.signal),
+  unsubscribe: (topic, options) => run(consumer.unsubscribe(topic), options?.signal),
+  suspend: () => run(consumer.suspend, undefined),
+  resume: () => run(consumer.resume, undefined),
+  pause: (...which) => run(consumer.pause(...which), undefined),
+  unpause: (...which) => run(consumer.unpause(...which), undefined),
+  setConcurrency: (concurrency) => run(consumer.setConcurrency(concurrency), undefined),
+  healthy: () => run(consumer.healthy, undefined),
+  caughtUp: (options) => run(consumer.caughtUp, options?.signal),
+  failed: (options) => run(consumer.failed, options?.signal),
+  lastDrain: () => run(consumer.lastDrain, undefined),
+  shutdown,
+  [Symbol.asyncDispose]: shutdown
+})
+
+const started = async <E>(
+  layer: Layer.Layer<Service, E>,
+  services: PlainConsumerOptions["services"],
+  signal: AbortSignal | undefined
+): Promise<DefaultMQPushConsumer> => {
+  const { close, context } = await build(services === undefined ? layer : Layer.provideMerge(layer, services), signal)
+  return calls(Context.get(context, Service), context, runWith(context), close)
+}
+
+/**
+ * The push consumer for code without Effect.
+ *
+ * @example
+ * ```ts
+ * import { DefaultMQPushConsumer, Subscription } from "effect-rocketmq/promise"
+ *
+ * await using consumer = await DefaultMQPushConsumer.start(
+ *   { consumerGroup: "billing", subscriptions: [Subscription.all("orders")], namesrvAddr: "127.0.0.1:9876" },
+ *   async (message, signal) => {
+ *     await fetch(`https://billing.example/${message.keys[0]}`, { method: "POST", signal })
+ *   }
+ * )
+ * process.stdout.write(`${consumer.consumerGroup} is running\n`)
+ * ```
+ */
+export const DefaultMQPushConsumer = {
+  /** A started consumer. Rejected with a `StartError` when it cannot start, and has released everything then. */
+  start: (
+    options: PlainConsumerOptions,
+    handler: PlainHandler,
+    { onFailure, signal }: StartConsumerOptions = {}
+  ): Promise<DefaultMQPushConsumer> =>
+    started(
+      Service.layer(plain(options), listenerOf(handler, onFailure)).pipe(Layer.provide(managerLayer(options.services))),
+      options.services,
+      signal
+    ),
+  /** A started consumer with what is not given read from the environment; the names are in docs/configuration.md. */
+  startConfig: (
+    handler: PlainHandler,
+    options: Partial<PlainConsumerOptions> = {},
+    { onFailure, signal }: StartConsumerOptions = {}
+  ): Promise<DefaultMQPushConsumer> =>
+    started(
+      Service.layerConfig(listenerOf(handler, onFailure), plain(options)).pipe(
+        Layer.provide(managerLayer(options.services))
+      ),
+      options.services,
+      signal
+    )
+}
