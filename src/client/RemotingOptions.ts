@@ -23,7 +23,10 @@ export interface BackoffOptions {
 export interface RemotingOptions {
   /** How long a dial may take; default 3 seconds (Java `connectTimeoutMillis`). */
   readonly connectTimeoutMillis?: Duration.Input | undefined
-  /** Requests under way on one connection, beyond which callers wait; default 4,096 (Java `clientAsyncSemaphoreValue`, there 65,535). */
+  /**
+   * Requests under way on one connection, beyond which callers wait; default 4,096 (Java `clientAsyncSemaphoreValue`, there
+   * 65,535). The pulls of consumers, what they give back and the offsets that they write take no place.
+   */
   readonly maxInFlightRequests?: number | undefined
   /** Bytes under way on one connection, beyond which callers wait; default 64 MiB. A request counts its body and 256. */
   readonly maxInFlightBytes?: number | undefined

@@ -3,6 +3,7 @@ import * as Millis from "../message/Millis.ts"
 import { encode, FrameError, makeFrameDecoder, makeRequestEncoder } from "../protocol/Frame.ts"
 import { emptyBody, ONEWAY_FLAG, RESPONSE_FLAG } from "../protocol/RemotingCommand.ts"
 import type { RemotingCommand, Request, Response, SerializeType } from "../protocol/RemotingCommand.ts"
+import { RequestCode } from "../protocol/RequestCode.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import { type AnswerLimit, makeAnswerLimit } from "./AnswerLimit.ts"
 import type { MutableCounters } from "./Counters.ts"
@@ -96,6 +97,18 @@ export interface Connection {
 /** The header byte that names the serialize type, behind the frame length. */
 const SERIALIZE_TYPE_AT = 4
 
+/**
+ * What takes no place from the sends of an application: brokers hold a pull for 15 seconds, and a handler that sends must
+ * not wait for the place that the end of handlers needs. Consumers bound each of them: one pull for each queue, and so many
+ * messages that are given back and offsets that are written at once.
+ */
+const WITHOUT_A_PLACE: ReadonlySet<number> = new Set([
+  RequestCode.PULL_MESSAGE,
+  RequestCode.LITE_PULL_MESSAGE,
+  RequestCode.CONSUMER_SEND_MSG_BACK,
+  RequestCode.UPDATE_CONSUMER_OFFSET
+])
+
 /** Makes a connection on an open stream; it works while its `run` does. */
 export const makeConnection = (options: ConnectionOptions): Connection => {
   const { address, counters, language, now, serializeType, stream, version } = options
@@ -145,7 +158,8 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     maxRequests: options.maxInFlightRequests,
     maxBytes: options.maxInFlightBytes,
     unwritten: writer.unwritten,
-    admit: transmit
+    admit: transmit,
+    isFree: ({ request }) => WITHOUT_A_PLACE.has(request.code)
   })
 
   /** Releases the place of a request that has left the table. */

@@ -32,8 +32,10 @@ export const makeInFlightLimit = <W extends { size: number }>(options: {
   readonly maxBytes: number
   readonly unwritten: () => number
   readonly admit: (request: W) => void
+  /** Whether a request takes no place, because whoever makes such requests bounds them; by default none is. */
+  readonly isFree?: ((request: W) => boolean) | undefined
 }): InFlightLimit<W> => {
-  const { admit, maxBytes, maxRequests, unwritten } = options
+  const { admit, isFree = () => false, maxBytes, maxRequests, unwritten } = options
   const waiting = new Set<W>()
   let count = 0
   let bytes = 0
@@ -55,12 +57,14 @@ export const makeInFlightLimit = <W extends { size: number }>(options: {
   }
 
   const leaveQuietly = (request: W) => {
+    if (isFree(request)) return
     count--
     bytes -= request.size
   }
 
   return {
     enter: (request) => {
+      if (isFree(request)) return true
       if (waiting.size === 0 && fits(request.size)) {
         count++
         bytes += request.size
@@ -74,7 +78,7 @@ export const makeInFlightLimit = <W extends { size: number }>(options: {
       if (waiting.size > 0) admitWaiting()
     },
     resize: (request, size) => {
-      bytes += size - request.size
+      if (!isFree(request)) bytes += size - request.size
       request.size = size
       if (waiting.size > 0) admitWaiting()
     },

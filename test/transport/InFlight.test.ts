@@ -172,3 +172,29 @@ describe("what is under way", () => {
     }
   )
 })
+
+describe("requests that take no place", () => {
+  it("pass when everything is taken, leave nothing behind, and let nobody in", () => {
+    const admitted: Array<string> = []
+    const limit = makeInFlightLimit<{ readonly name: string; readonly size: number }>({
+      maxRequests: 1,
+      maxBytes: 100,
+      unwritten: () => 0,
+      admit: ({ name }) => void admitted.push(name),
+      isFree: ({ name }) => name.startsWith("pull")
+    })
+    const [send, next, pull] = [
+      { name: "send", size: 10 },
+      { name: "next", size: 10 },
+      { name: "pull", size: 10 }
+    ] as const
+    assert.isTrue(limit.enter(send))
+    assert.isFalse(limit.enter(next))
+    assert.isTrue(limit.enter(pull))
+    assert.deepStrictEqual([limit.count(), limit.bytes()], [1, 10])
+    limit.leave(pull)
+    assert.deepStrictEqual([limit.count(), limit.bytes(), admitted.length], [1, 10, 0])
+    limit.leave(send)
+    assert.deepStrictEqual(admitted, ["next"])
+  })
+})
