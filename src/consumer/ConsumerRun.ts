@@ -138,7 +138,7 @@ export interface ConsumerRun {
   readonly repull: (topics: ReadonlySet<string>, meanwhile: Effect.Effect<void>) => Effect.Effect<void>
   /** Waits until it is known of every owned queue where it begins, or that this cannot be read now. */
   readonly awaitLocated: Effect.Effect<void>
-  /** Writes the positions that have moved since they were last written. */
+  /** Begins to write the positions that have moved since they were last written, broker by broker, and waits for none. */
   readonly persist: Effect.Effect<void>
   /** Gives everything up: see {@link DrainReport}. */
   readonly close: (drainMillis: number) => Effect.Effect<DrainReport>
@@ -178,6 +178,8 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   const commands = yield* Queue.unbounded<Command>()
   /** By queue, the hand-over of a generation that is being given up. */
   const revoking = yield* FiberMap.make<string, void, never>()
+  /** By broker, what timer 4 writes. */
+  const writing = yield* FiberMap.make<string, void, never>()
   const parked = new Map<OwnedQueue, Set<() => void>>()
   const waiters = new Set<() => void>()
   const located = new Map<OwnedQueue, Deferred.Deferred<void>>()
@@ -313,13 +315,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
 
   /** Writes positions side by side, broker by broker: one that does not answer holds up no other. */
   const persistAll = (queues: ReadonlyArray<OwnedQueue>) => {
-    const byBroker = new Map<string, Array<OwnedQueue>>()
-    for (const queue of queues) {
-      const { brokerName } = queue.messageQueue
-      const known = byBroker.get(brokerName)
-      if (known === undefined) byBroker.set(brokerName, [queue])
-      else known.push(queue)
-    }
+    const byBroker = Map.groupBy(queues, ({ messageQueue }) => messageQueue.brokerName)
     return Effect.map(
       Effect.forEach(
         byBroker.values(),
@@ -766,7 +762,18 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     awaitLocated: Effect.suspend(() =>
       Effect.forEach([...located.values()], (one) => Deferred.await(one), { concurrency: "unbounded", discard: true })
     ),
-    persist: Effect.suspend(() => Effect.asVoid(persistAll([...table.values()]))),
+    persist: Effect.suspend(() =>
+      Effect.forEach(
+        Map.groupBy(table.values(), ({ messageQueue }) => messageQueue.brokerName),
+        // A broker that does not answer is waited for by nobody but its own next write.
+        ([broker, ofBroker]) =>
+          FiberMap.run(writing, broker, Effect.asVoid(persistAll(ofBroker)), {
+            onlyIfMissing: true,
+            startImmediately: true
+          }),
+        { discard: true }
+      )
+    ),
     close: (drainMillis) => ask<DrainReport>((done) => ({ _tag: "Close", drainMillis, done })),
     owned: () => [...table.values()].toSorted((a, b) => MessageQueue.compare(a.messageQueue, b.messageQueue)),
     members: () => members,

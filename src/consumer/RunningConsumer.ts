@@ -137,7 +137,8 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     counters,
     resend: yield* Resend.make(config, instance),
     tell: (error, { message }) =>
-      problem("send back", `message ${ForeignText.clean(message.msgId)} could not be given back: ${error.message}`)
+      problem("send back", `message ${ForeignText.clean(message.msgId)} could not be given back: ${error.message}`),
+    well: problem("send back", undefined)
   })
   const consumption = yield* step(
     "5.5",

@@ -30,6 +30,8 @@ export interface SendBackOptions {
   readonly resend: (received: Received, to: GiveBack) => Effect.Effect<void, Error>
   /** Tells of a send-back that failed; it is tried again. */
   readonly tell: (error: Error, received: Received) => Effect.Effect<void>
+  /** Tells that none of those that failed is left. */
+  readonly well: Effect.Effect<void>
 }
 
 /** Gives messages back. */
@@ -71,6 +73,8 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
   const permits = yield* Semaphore.make(AT_ONCE)
   const run = yield* FiberSet.makeRuntime()
   const underWay = new Set<Received>()
+  /** Those of them that failed at least once. */
+  const failing = new Set<Received>()
   const waiters = new Set<() => void>()
 
   /** Asks the master of the message's broker, by the route as it is now: the address in the message may be of yesterday. */
@@ -101,7 +105,10 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
               counters.sendBackFailures++
             }),
             // A copy instead; where that fails too, both are told.
-            Effect.tapError(resend(received, to), () => tell(refusal, received))
+            Effect.tapError(resend(received, to), () => {
+              failing.add(received)
+              return tell(refusal, received)
+            })
           )
         )
       )
@@ -126,8 +133,12 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
           else received.queue.finish(received)
         })
       ),
+      Effect.andThen(
+        Effect.suspend(() => (failing.delete(received) && failing.size === 0 ? options.well : Effect.void))
+      ),
       Effect.ensuring(
         Effect.sync(() => {
+          failing.delete(received)
           underWay.delete(received)
           if (waiters.size > 0) for (const check of waiters) check()
         })
