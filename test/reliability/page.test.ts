@@ -24,11 +24,12 @@ const matches = (title: string) => new RegExp(titlePattern).test(`group ${title}
 describe("rows", () => {
   it("each row stands once, and its number tells its group", () => {
     assert.strictEqual(new Set(rows.map(({ row }) => row)).size, rows.length)
-    for (const letter of "NCBHLA") {
-      const own = rows.filter(({ row }) => row.startsWith(letter))
-      const numbers = own.map(({ row }) => Number(row.slice(1)))
-      // In the last group each kind begins anew, at A1, A20 and A40.
-      const expected = letter === "A" ? numbers.toSorted((a, b) => a - b) : own.map((_, index) => index + 1)
+    for (const letter of ["N", "C", "B", "H", "L", "A", "C-"]) {
+      const own = rows.filter(({ row }) => row.replace(/\d+$/, "") === letter)
+      const numbers = own.map(({ row }) => Number(row.slice(letter.length)))
+      // A has kinds, which begin at A1, A20 and A40; of consumers, only those rows stand here that this client has so far.
+      const expected =
+        letter === "A" || letter === "C-" ? numbers.toSorted((a, b) => a - b) : own.map((_, index) => index + 1)
       assert.deepStrictEqual(numbers, expected)
       assert.strictEqual(new Set(own.map((row) => row.group)).size, 1)
     }
@@ -37,10 +38,12 @@ describe("rows", () => {
   it("a title names its rows in front of a colon", () => {
     assert.deepStrictEqual(rowsOf("N3: a flapping name server"), ["N3"])
     assert.deepStrictEqual(rowsOf("C2, C3: a length"), ["C2", "C3"])
+    assert.deepStrictEqual(rowsOf("C-02: a topic that comes later"), ["C-02"])
+    assert.deepStrictEqual(rowsOf("C-07, C-08: members come and go"), ["C-07", "C-08"])
     for (const title of ["a send: N3", "N3 without a colon", "X1: no such letter", "N: no number", "12: none"]) {
       assert.deepStrictEqual(rowsOf(title), [])
     }
-    assert.isTrue(matches("N3: a flapping name server") && matches("C2, C3: a length"))
+    assert.isTrue(matches("N3: a flapping name server") && matches("C2, C3: a length") && matches("C-07: a join"))
     assert.isFalse(matches("a plain title"))
   })
 })

@@ -32,7 +32,7 @@ const filesWithRows = (): ReadonlyArray<string> =>
     .map((file) => Path.relative(root, file))
 
 /** The number of a row where a title can have it, written out or in a table of cases. */
-const mayHaveRows = /["'`][NCBHLA]\d{1,2}\b/
+const mayHaveRows = /["'`]([NCBHLA]|C-)\d{1,2}\b/
 
 /** The text of a file, and of those of its own folder and the folders beside it that it imports: suites have titles too. */
 const reachable = (file: string, seen = new Set<string>()): ReadonlyArray<string> => {

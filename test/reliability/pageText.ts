@@ -45,7 +45,7 @@ export const goals = {
 }
 
 /** For vitest's `-t`: the titles of tests that belong to a row, behind the names of their groups. */
-export const titlePattern = String.raw`(^|\s)[NCBHLA]\d+(, [NCBHLA]\d+)*: `
+export const titlePattern = String.raw`(^|\s)([NCBHLA]|C-)\d+(, ([NCBHLA]|C-)\d+)*: `
 
 const heights: ReadonlyArray<Height> = ["deterministic", "embedded", "proxy", "rocketmq"]
 const heightNames: Readonly<Record<Height, string>> = {

@@ -6,6 +6,7 @@ export type RowGroup =
   | "Network and host"
   | "Life cycle"
   | "Content that is valid but absurd"
+  | "Consuming in a group"
 
 /** One row of the fault matrix: what goes wrong, and what the client then has to do. */
 export interface Row {
@@ -26,10 +27,11 @@ const broker = group("Broker and send")
 const host = group("Network and host")
 const lifeCycle = group("Life cycle")
 const absurd = group("Content that is valid but absurd")
+const consuming = group("Consuming in a group")
 
 /**
  * The fault matrix. A test belongs to a row when its title begins with the row's number and a colon, as in
- * `N3: a flapping name server ...` or `C2, C3: a length that cannot be ...`. docs/reliability.md shows the rows with the
+ * `N3: a flapping name server ...` or `C2, C3: a length that cannot be ...`. Rows of consumers have a hyphen, `C-07`. docs/reliability.md shows the rows with the
  * tests they have and how these ended.
  */
 export const rows: ReadonlyArray<Row> = [
@@ -454,11 +456,141 @@ export const rows: ReadonlyArray<Row> = [
     "A51",
     "a client that asks without end and reads nothing, or has a server keep names without end",
     "the connection closes and says why, or the request is refused; all others are served"
+  ),
+
+  // The rows of consumers that this client has so far; their numbers are those of a longer list.
+  consuming(
+    "C-01",
+    "name servers are down at the start",
+    "as the readiness says: a typed failure, or it starts, and works once they are up"
+  ),
+  consuming(
+    "C-02",
+    "a subscribed topic is not there at the start",
+    "a problem in the state; it is owned after the next poll at the latest"
+  ),
+  consuming(
+    "C-04",
+    "a start fails, dies, hangs or is interrupted at any step",
+    "everything is given back, and another start works"
+  ),
+  consuming(
+    "C-05",
+    "the group is not there and cannot be made (26)",
+    "a problem with a remedy, pauses up to 30 s, and it goes on once the group is there"
+  ),
+  consuming("C-06", "no permission for the topic or the group (16)", "the same; other topics are unaffected"),
+  consuming(
+    "C-07",
+    "a member joins",
+    "its share is handed over; twice come only messages whose handlers outlive the hand-over"
+  ),
+  consuming("C-08", "a member closes", "its queues are read again within 2 s, nothing comes twice"),
+  consuming(
+    "C-09",
+    "a member is killed",
+    "its queues move when the broker sees the end of the connection; twice comes at most what it had not finished or written"
+  ),
+  consuming("C-10", "a member vanishes without the end of its connections", "its queues move after 120 s"),
+  consuming(
+    "C-13",
+    "brokers name no members, other ones, or fail",
+    "no queue is given up for it; a broker that forgot this member is called on and asked again"
+  ),
+  consuming("C-14", "a thousand times a second the group is said to have changed", "one round a second"),
+  consuming(
+    "C-15",
+    "a topic gets more queues, or fewer",
+    "new ones are read after the next poll; those that go are written and left"
+  ),
+  consuming("C-17", "a pull is answered after its queue was lost", "the answer is dropped"),
+  consuming("C-19", "a held pull is never answered", "its deadline of 30 s ends it, the next pull follows"),
+  consuming(
+    "C-20",
+    "a broker dies and starts again on its port",
+    "pulls, offsets and send-backs go on; twice comes at most what it had not written"
+  ),
+  consuming("C-21", "a broker starts again on another port", "the next route finds it"),
+  consuming(
+    "C-22",
+    "one of three brokers takes requests and answers none",
+    "pulls, offsets and rounds of the others are unaffected"
+  ),
+  consuming(
+    "C-24",
+    "pulls are answered 2, 215 or 1",
+    "pauses of 1 s, 20 ms, 1 s and growing; other queues are unaffected"
+  ),
+  consuming(
+    "C-25",
+    "the broker does not know the group, or an older subscription (24, 25)",
+    "a heartbeat at once, then the pull"
+  ),
+  consuming(
+    "C-26",
+    "the offset is not in the queue (21)",
+    "it goes on where the broker says; backwards is a problem in the state"
+  ),
+  consuming(
+    "C-27",
+    "a stored entry is damaged",
+    "what lies before it is handled, the queue stops there and says so; no offset passes it"
+  ),
+  consuming("C-28", "a body cannot be unpacked", "that message is given back, the queue goes on"),
+  consuming("C-29", "a value does not fit its schema", "a dead letter, or what the policy says; the others go on"),
+  consuming("C-30", "a handler fails, dies, throws or interrupts itself", "the message is given back, once"),
+  consuming(
+    "C-31",
+    "a handler never ends",
+    "it is interrupted after consumeTimeout, its message is given back once, its place is free"
+  ),
+  consuming("C-32", "the process stands still for 40 s", "one heartbeat is made up for, and everything goes on"),
+  consuming(
+    "C-33",
+    "a message cannot be given back",
+    "it is kept and tried again, no offset passes it, the others go on; a next member gets it"
+  ),
+  consuming("C-34", "a message is taken back and the answer is lost", "one copy more at most, and it is counted"),
+  consuming("C-35", "the broker of a message is gone for good", "a copy goes to the retry topic of another"),
+  consuming("C-36", "sixteen redeliveries", "delays and dead letters as Java has them"),
+  consuming(
+    "C-37",
+    "the dead letters cannot be written",
+    "the message is kept and tried again, and that is a problem in the state"
+  ),
+  consuming(
+    "C-38",
+    "an offset that is written is refused, lost or slow",
+    "it is kept, the newest one is written later, pulls carry it meanwhile"
+  ),
+  consuming(
+    "C-39",
+    "the commit timer and a hand-over at the same moment",
+    "the old owner writes nothing after its last"
+  ),
+  consuming("C-40", "a crash between the end of a handler and the write of its offset", "that message once more"),
+  consuming("C-41", "a crash right after it was found where to begin", "nothing that came since is passed over"),
+  consuming(
+    "C-47",
+    "the scope closes: idle, with handlers, with stuck ones, without brokers, during the first round",
+    "in bounded time; what ended counts, the rest comes once, no interruption is a failure"
+  ),
+  consuming(
+    "C-54",
+    "two tags with one hash, and no tag",
+    "only what was asked for is delivered, all of it counts as read"
+  ),
+  consuming("C-58", "handlers stand still, bodies are large", "what is cached stays within the limits of all queues"),
+  consuming("C-59", "a hundred starts and closes", "every message once, nothing is left"),
+  consuming(
+    "C-60",
+    "a handler sends through the consumer's own client, at its limit",
+    "no dead-lock: pulls, send-backs and offsets have places of their own"
   )
 ]
 
 /** The rows that the title of a test names, in front of its first colon; none when it names something else. */
 export const rowsOf = (title: string): ReadonlyArray<string> => {
-  const match = /^([NCBHLA]\d+(?:, [NCBHLA]\d+)*): /.exec(title)
+  const match = /^((?:[NCBHLA]|C-)\d+(?:, (?:[NCBHLA]|C-)\d+)*): /.exec(title)
   return match?.[1] === undefined ? [] : match[1].split(", ")
 }
