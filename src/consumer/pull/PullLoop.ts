@@ -192,6 +192,8 @@ export const run = (
   const failed = Effect.fnUntraced(function* (error: ApiError | RouteUnavailable) {
     if (queue.dropped || error._tag === "ClientClosed") return
     failures++
+    // The next one is answered at once, so that it is known at once whether pulls work again.
+    holds = false
     context.counters.pullFailures++
     const at = context.now()
     context.observer.notReceived(queue.messageQueue, at - (queue.lastPullAt ?? at), error)
