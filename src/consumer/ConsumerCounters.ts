@@ -26,6 +26,8 @@ export interface ConsumerCounters {
   late: number
   /** Send-backs that were not acknowledged; each is tried again. */
   sendBackFailures: number
+  /** How often a broker did not have the offset that was asked for, and named another to go on from. */
+  offsetsMoved: number
   /** Rounds of rebalance in which queues were taken or given up. */
   rebalances: number
   /** Positions that were written and acknowledged; those that pulls carry are not counted. */
@@ -49,6 +51,7 @@ export const make = (): ConsumerCounters => ({
   filtered: 0,
   late: 0,
   sendBackFailures: 0,
+  offsetsMoved: 0,
   rebalances: 0,
   commits: 0,
   commitFailures: 0

@@ -191,6 +191,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   const moveLog = LogLimit.make()
   const unpacking = Semaphore.makeUnsafe(UNPACKED_AT_ONCE)
   let members: ReadonlyArray<string> = []
+  let toldYoung = false
   let lastRebalance: number | undefined
   let generation = 0
   let suspended = false
@@ -428,6 +429,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
         const last = moves.get(key)
         const count = last !== undefined && now() - last.at < MOVED_AGAIN_MILLIS ? last.count + 1 : 0
         moves.set(key, { count, at: now() })
+        options.counters.offsetsMoved++
         // A broker that moves an offset time after time must not decide how often it is asked.
         const pause = count === 0 ? 0 : Math.min(MAX_MOVE_PAUSE_MILLIS, MOVE_PAUSE_MILLIS * 2 ** Math.min(count - 1, 5))
         if (pause > 0) queue.phase = "waiting"
@@ -458,10 +460,16 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
         StartOffset.resolve(instance, store, group, queue.messageQueue, config.consumeFromWhere)
       )
       if (start._tag === "Success") {
-        const { isNew, offset } = start.success
+        const { isNew, offset, young } = start.success
         queue.locate(offset)
         queue.lastFailure = undefined
         yield* problem(`locate ${key}`, undefined)
+        if (young !== undefined && !toldYoung) {
+          toldYoung = true
+          yield* Effect.logInfo(
+            `group ${group} begins queue ${key} at its first message although consumeFromWhere is last: its broker is of a release before 5.0, which says 0 for a queue so young that its first message is still in memory. ${young} message(s) are read that were there before; other queues may be as young`
+          )
+        }
         if (isNew) yield* persistOne(queue)
         else {
           queue.storedOffset = offset

@@ -4,6 +4,7 @@ import { RouteUnavailable } from "../../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import { isRetryTopic, MASTER_ID } from "../../message/MixAll.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
+import { MQVersion } from "../../protocol/MQVersion.ts"
 import * as GetMaxOffset from "../../protocol/request/GetMaxOffset.ts"
 import * as SearchOffset from "../../protocol/request/SearchOffsetByTimestamp.ts"
 import type { OffsetStore, OffsetStoreError } from "./OffsetStore.ts"
@@ -31,6 +32,11 @@ export interface StartOffset {
   readonly offset: number
   /** Whether the group had none. */
   readonly isNew: boolean
+  /**
+   * How many messages are read although the group begins at `last`, because a broker of before 5.0 says 0 for a queue that is
+   * young, be there an offset or not; undefined where that is not so.
+   */
+  readonly young?: number | undefined
 }
 
 const ask = <A>(
@@ -61,6 +67,13 @@ export const maxOffset = (instance: MQClientInstanceShape, queue: MessageQueue) 
     )
   ).pipe(Effect.map(({ offset }) => offset))
 
+/** Whether the queue's broker is of a release before 5.0. */
+const isOld = (instance: MQClientInstanceShape, queue: MessageQueue): boolean => {
+  const address = instance.routes.findBrokerAddressInSubscribe(queue.brokerName, MASTER_ID, false)?.address
+  const release = address === undefined ? undefined : instance.api.releaseOf(address)
+  return release !== undefined && release < MQVersion.V5_0_0
+}
+
 /**
  * Where a queue begins that was just taken: what the group has stored, else as the option says. Retry topics begin at their
  * first message: what lies there was given back by the group itself.
@@ -75,7 +88,12 @@ export const resolve = Effect.fnUntraced(function* (
   from: ConsumeFromWhere
 ): Effect.fn.Return<StartOffset, OffsetStoreError | ApiError | RouteUnavailable> {
   const stored = yield* store.load(group, queue)
-  if (stored !== undefined) return { offset: stored, isNew: false }
+  if (stored !== undefined) {
+    const isDoubtful = stored === 0 && from === "last" && store.commitsOnPull && !isRetryTopic(queue.topic)
+    if (!isDoubtful || !isOld(instance, queue)) return { offset: stored, isNew: false }
+    const end = yield* maxOffset(instance, queue)
+    return { offset: stored, isNew: false, young: end > 0 ? end : undefined }
+  }
   if (isRetryTopic(queue.topic) || from === "first") return { offset: 0, isNew: true }
   if (from === "last") return { offset: yield* maxOffset(instance, queue), isNew: true }
   const found = yield* ask(instance, queue, (address) =>

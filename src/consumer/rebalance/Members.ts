@@ -18,7 +18,7 @@ export const addressesOf = (instance: MQClientInstanceShape, route: TopicRouteDa
 
 /**
  * The client ids of a group's members, sorted, as a broker of the topic knows them: one at random, and another where that
- * one does not answer. Undefined when no broker names any: nothing may be given up on such an answer.
+ * one does not answer; those that did not answer the last heartbeat come last. Undefined when no broker names any: nothing may be given up on such an answer.
  *
  * Source: RocketMQ `MQClientInstance.findConsumerIdList`.
  */
@@ -27,7 +27,10 @@ export const membersOf = Effect.fnUntraced(function* (
   group: string,
   route: TopicRouteData
 ) {
-  for (const address of (yield* Random.shuffle(addressesOf(instance, route))).slice(0, 2)) {
+  const isSilent = (address: string) => (instance.heartbeat.table.get(address)?.failures ?? 0) > 0
+  const addresses = yield* Random.shuffle(addressesOf(instance, route))
+  // A broker that does not answer heartbeats is asked last: a round must not wait for it.
+  for (const address of addresses.toSorted((a, b) => Number(isSilent(a)) - Number(isSilent(b))).slice(0, 2)) {
     const answer = yield* Effect.option(
       instance.api.call(
         address,

@@ -102,6 +102,12 @@ export const consumerSeries = (sources: ConsumerSources): ReadonlyArray<Observed
       () => counters.commits
     ),
     counter("commit_failures", "{commit}", "Positions that could not be written", () => counters.commitFailures),
+    counter(
+      "offset_moves",
+      "{move}",
+      "Offsets that a broker did not have, and named another for",
+      () => counters.offsetsMoved
+    ),
     counter("redelivered", "{message}", "Messages that were given to a handler again", () => counters.redelivered),
     counter("late", "{message}", "Results for queues that had been given up", () => counters.late),
     counter(
