@@ -195,7 +195,7 @@ export type { ConsumerProblem, ConsumerState, QueueState } from "./consumer/Cons
 export { type OffsetEntry, type OffsetStore, OffsetStoreError } from "./consumer/offset/OffsetStore.ts"
 export type { ConsumeFromWhere } from "./consumer/offset/StartOffset.ts"
 export type { QueuePhase } from "./consumer/queue/ProcessQueue.ts"
-export type { ReceivedMessage } from "./consumer/ReceivedMessage.ts"
+export { ReceivedMessage, type ReceivedMessageInput } from "./consumer/ReceivedMessage.ts"
 
 export { type AnyError, explain } from "./explain/Explain.ts"
 export type { BrokerAddress, IfExists } from "./admin/AdminContext.ts"

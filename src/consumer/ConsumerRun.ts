@@ -6,7 +6,6 @@ import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import * as ForeignText from "../message/ForeignText.ts"
 import { isRetryTopic, RETRY_GROUP_TOPIC_PREFIX } from "../message/MixAll.ts"
 import { SysFlag } from "../message/SysFlag.ts"
-import { MessageConst } from "../protocol/MessageProperties.ts"
 import * as MessageQueue from "../message/MessageQueue.ts"
 import * as RouteQueues from "../client/RouteQueues.ts"
 import type { SubscriptionData } from "../protocol/HeartbeatData.ts"
@@ -23,7 +22,7 @@ import { type CacheTotals, ProcessQueue } from "./queue/ProcessQueue.ts"
 import { TopicStats } from "./queue/TopicStats.ts"
 import type { AllocateStrategy } from "./rebalance/AllocateStrategy.ts"
 import { membersOf } from "./rebalance/Members.ts"
-import type { ReceivedMessage } from "./ReceivedMessage.ts"
+import { asReceived, type ReceivedMessage } from "./ReceivedMessage.ts"
 
 /** A queue that is owned, in the present generation. */
 export type OwnedQueue = ProcessQueue<ReceivedMessage>
@@ -330,22 +329,13 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     )
   }
 
-  /** A message as handlers get it: one that comes again has the topic that it was sent to. */
-  const receive = (queue: OwnedQueue, message: MessageExt): ReceivedMessage => {
-    const { messageQueue } = queue
-    const { topic } = messageQueue
-    const origin = topic === retryTopic ? message.properties[MessageConst.RETRY_TOPIC] : undefined
-    return {
-      ...message,
-      topic: origin ?? topic,
-      brokerName: messageQueue.brokerName,
-      attempt: Math.max(0, message.reconsumeTimes) + 1,
-      queue: messageQueue
-    }
-  }
-
   const accept = (queue: OwnedQueue, message: MessageExt): ReadonlyArray<Received> => {
-    const slot = queue.accept(receive(queue, message), message.queueOffset, message.body.length, now())
+    const slot = queue.accept(
+      asReceived(message, queue.messageQueue, retryTopic),
+      message.queueOffset,
+      message.body.length,
+      now()
+    )
     return slot === undefined ? [] : [slot]
   }
 

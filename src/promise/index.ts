@@ -36,7 +36,7 @@ export type { ConsumerProblem, ConsumerState, QueueState } from "../consumer/Con
 export type { AckOutcome } from "../consumer/MessageStream.ts"
 export { type OffsetEntry, OffsetStoreError } from "../consumer/offset/OffsetStore.ts"
 export * as AllocateStrategy from "../consumer/rebalance/AllocateStrategy.ts"
-export type { ReceivedMessage } from "../consumer/ReceivedMessage.ts"
+export { ReceivedMessage, type ReceivedMessageInput } from "../consumer/ReceivedMessage.ts"
 export * as ReconsumePolicy from "../consumer/ReconsumePolicy.ts"
 export * as Subscription from "../consumer/subscription/Subscription.ts"
 export type { Explanation } from "../explain/Explanation.ts"
