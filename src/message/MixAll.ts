@@ -65,6 +65,9 @@ const systemTopics: ReadonlySet<string> = new Set([
   "CHECKPOINT_TOPIC"
 ])
 
+/** The topics that belong to every RocketMQ of 5.x itself. Source: `TopicValidator.getSystemTopicSet`. */
+export const systemTopicNames: ReadonlyArray<string> = [...systemTopics]
+
 /** Whether clients may not send to the topic. Source: RocketMQ `TopicValidator.isNotAllowedSendTopic`. */
 export const isForbiddenSendTopic = (topic: string): boolean => forbiddenTopics.has(topic)
 

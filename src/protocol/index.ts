@@ -72,6 +72,7 @@ export * as UnregisterBroker from "./request/UnregisterBroker.ts"
 export * as UnregisterClient from "./request/UnregisterClient.ts"
 export * as UpdateConfig from "./request/UpdateConfig.ts"
 export * as UpdateConsumerOffset from "./request/UpdateConsumerOffset.ts"
+export * as ViewBrokerStatsData from "./request/ViewBrokerStatsData.ts"
 export * as ViewMessageById from "./request/ViewMessageById.ts"
 export * as WritePermOfBroker from "./request/WritePermOfBroker.ts"
 

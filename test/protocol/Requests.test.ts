@@ -49,6 +49,11 @@ const indexed = {
   minQueueIndex: 1,
   queueData: [{ physicOffset: 239, physicSize: 239, tagsCode: 2653, eval: false }]
 }
+const counted = {
+  statsDay: { avgpt: 1.5, sum: 3, tps: 0.5 },
+  statsHour: { avgpt: 1, sum: 2, tps: 0 },
+  statsMinute: P.ViewBrokerStatsData.nothing
+}
 const slave = {
   addr: "127.0.0.1:7",
   diff: 1,
@@ -86,6 +91,13 @@ const administration: ReadonlyArray<readonly [unknown, unknown]> = [
     { topic: "t", queueId: 1, index: 2n ** 60n, count: 3, consumerGroup: "g" }
   ],
   [decode(P.QueryConsumeQueue.decodeResponse)(P.QueryConsumeQueue.response(indexed)), indexed],
+  [
+    decode(P.ViewBrokerStatsData.decodeRequest)(
+      P.ViewBrokerStatsData.request({ statsName: "TOPIC_PUT_NUMS", statsKey: "t" })
+    ),
+    { statsName: "TOPIC_PUT_NUMS", statsKey: "t" }
+  ],
+  [decode(P.ViewBrokerStatsData.decodeResponse)(P.ViewBrokerStatsData.response(counted)), counted],
   [decode(P.GetBrokerHaStatus.decodeResponse)(P.GetBrokerHaStatus.response(haStatus)), haStatus],
   ...(["expiredConsumeQueue", "unusedTopic", "expiredCommitLog"] as const).map(
     (what) => [decode(P.CleanStore.decodeRequest)(P.CleanStore.request(what)), what] as const

@@ -210,6 +210,13 @@ export const mqadmin = (
     Effect.succeed([...args, "-n", options.namesrvAddr])
   )
 
+/** The verbs that `mqadmin` has. */
+export const mqadminVerbs = (options: JavaClientOptions): Effect.Effect<ReadonlyArray<string>, RigError> =>
+  Effect.map(
+    runJava(options, "org.apache.rocketmq.tools.command.MQAdminStartup", toolJvm, () => Effect.succeed([])),
+    ({ stdout }) => stdout.split("\n").flatMap((line) => /^ {3}(\w+)/.exec(line)?.[1] ?? [])
+  )
+
 const toolJvm = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 
 /** Runs a program of `java/` with a request file and reads its JSON lines; another exit than 0 is a failure. */

@@ -9,6 +9,7 @@ import { MQVersion } from "../../src/protocol/MQVersion.ts"
 import type { Request } from "../../src/protocol/RemotingCommand.ts"
 import * as CreateTopic from "../../src/protocol/request/CreateTopic.ts"
 import { consumerHeartbeat, producerHeartbeat, rawClient, sendRequest } from "../embedded/support.ts"
+import { verbs } from "../support/mqadmin.ts"
 import type { RocketMQVersion } from "./Jars.ts"
 import * as JavaClient from "./JavaClient.ts"
 import { temporaryFolder } from "./Processes.ts"
@@ -116,12 +117,23 @@ for (const [version, number] of [
       RocketMQ.layer({ version, clusterName: "DefaultCluster" })
     )
     layer(clusters, { excludeTestServices: true, timeout: "10 minutes" })((test) => {
+      test.effect("has the verbs that docs/mqadmin.md lists", () =>
+        Effect.gen(function* () {
+          const { namesrvAddr } = yield* EmbeddedCluster
+          const listed = verbs().filter(({ refused }) => refused[version] !== undefined)
+          assert.sameMembers(
+            [...(yield* JavaClient.mqadminVerbs({ namesrvAddr, version }))],
+            listed.map(({ name }) => name)
+          )
+        })
+      )
+
       test.effect("prints the same", () =>
         Effect.gen(function* () {
           const servers = yield* setup
           const lists = yield* files
           const five = version === "5.5.0"
-          const verbs: ReadonlyArray<readonly [words: ReadonlyArray<string>, expected: RegExp]> = [
+          const runs: ReadonlyArray<readonly [words: ReadonlyArray<string>, expected: RegExp]> = [
             [
               ["queryCq", "-b", "@broker", "-t", "orders", "-q", "0", "-i", "1", "-c", "5"],
               /max: 3, min: 0[^]*idx: 1\n/
@@ -135,6 +147,7 @@ for (const [version, number] of [
             [["cleanUnusedTopic", "-b", "@broker"], /success/],
             [["deleteExpiredCommitLog", "-b", "@broker"], /success/],
             [["producer", "-b", "@broker"], /clientId=somebody@1,remoteIP=\/127/],
+            [["statsAll", "-t", "orders"], /orders/],
             [["consumerConnection", "-g", "shape-cg"], /somebody@1/],
             [["producerConnection", "-g", "shape-pg", "-t", "orders"], /somebody@1/],
             ...(five
@@ -147,7 +160,7 @@ for (const [version, number] of [
                 ] as const)
               : [])
           ]
-          for (const [words, expected] of verbs) {
+          for (const [words, expected] of runs) {
             const [embedded = "", real = ""] = yield* run(version, servers, words)
             assert.match(real, expected, words.join(" "))
             assert.deepStrictEqual(shape(embedded), shape(real), words.join(" "))

@@ -8,6 +8,7 @@ import * as GetConsumeStats from "../../protocol/request/GetConsumeStats.ts"
 import type { Connection } from "../../protocol/request/GetProducerConnectionList.ts"
 import * as GetProducerConnectionList from "../../protocol/request/GetProducerConnectionList.ts"
 import * as GetTopicStats from "../../protocol/request/GetTopicStats.ts"
+import * as ViewBrokerStatsData from "../../protocol/request/ViewBrokerStatsData.ts"
 import type { Broker } from "./Broker.ts"
 import type { Handlers } from "../server/Handler.ts"
 import type { ClientChannel } from "./ClientTable.ts"
@@ -26,7 +27,7 @@ const connections = (clients: ReadonlyArray<ClientChannel>): ReadonlyArray<Conne
 
 /**
  * What administrators ask of a broker: topic and group statistics (202, 208), who is connected (203, 204), its
- * counters (28).
+ * counters (28, 315).
  *
  * Source: RocketMQ `AdminBrokerProcessor`.
  */
@@ -102,7 +103,27 @@ export const handlers = (broker: Broker): Handlers => {
       : GetProducerConnectionList.response({ connectionSet: connections(group) })
   })
 
+  /** Whether there was ever anything to count; the counts themselves are of times, which an embedded broker does not measure. */
+  const isCounted = (name: string, key: string): boolean => {
+    const [topic = "", group] = key.split("@", 2)
+    return group === undefined
+      ? (name === "TOPIC_PUT_NUMS" || name === "TOPIC_PUT_SIZE") && store.topics().includes(topic)
+      : (name === "GROUP_GET_NUMS" || name === "GROUP_GET_SIZE") && offsets.topicsOf(group).includes(topic)
+  }
+
+  const statistics = Reply.sync((request) => {
+    const header = ViewBrokerStatsData.decodeRequest(request)
+    if (header instanceof DecodeError) return Reply.malformed(header)
+    const { statsKey, statsName } = header
+    if (!isCounted(statsName, statsKey)) {
+      return Reply.refuse(ResponseCode.SYSTEM_ERROR, `The stats <${statsName}> <${statsKey}> not exist`)
+    }
+    const { nothing } = ViewBrokerStatsData
+    return ViewBrokerStatsData.response({ statsDay: nothing, statsHour: nothing, statsMinute: nothing })
+  })
+
   return new Map([
+    [RequestCode.VIEW_BROKER_STATS_DATA, statistics],
     [RequestCode.GET_TOPIC_STATS_INFO, topicStats],
     [RequestCode.GET_CONSUME_STATS, consumeStats],
     [RequestCode.GET_CONSUMER_CONNECTION_LIST, consumers],

@@ -8,6 +8,7 @@ import * as CreateTopic from "../../protocol/request/CreateTopic.ts"
 import * as CreateTopicList from "../../protocol/request/CreateTopicList.ts"
 import * as DeleteTopic from "../../protocol/request/DeleteTopic.ts"
 import * as GetAllTopicConfig from "../../protocol/request/GetAllTopicConfig.ts"
+import * as GetTopicList from "../../protocol/request/GetTopicList.ts"
 import * as GetTopicConfig from "../../protocol/request/GetTopicConfig.ts"
 import type { TopicConfig } from "../../protocol/TopicConfig.ts"
 import type { Broker } from "./Broker.ts"
@@ -20,6 +21,13 @@ import * as Attributes from "../store/Attributes.ts"
 
 /** Topics in one page at most (Java `splitMetadataSize`). */
 const SPLIT_METADATA_SIZE = 1_000
+
+/** What 4.x does not know as topics of the system. */
+const newIn5: ReadonlySet<string> = new Set([
+  "CHECKPOINT_TOPIC",
+  "RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC",
+  "RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC"
+])
 
 /** Whether two configurations say the same. Source: RocketMQ `TopicConfig.equals`. */
 const sameConfig = (a: TopicConfig, b: TopicConfig): boolean => {
@@ -37,7 +45,8 @@ const sameConfig = (a: TopicConfig, b: TopicConfig): boolean => {
 }
 
 /**
- * Topics of one broker: create (17, 18), delete (215), read one (351) and all (21).
+ * Topics of one broker: create (17, 18), delete (215), read one (351) and all (21), name those of
+ * the system (305).
  *
  * Source: RocketMQ `AdminBrokerProcessor`.
  */
@@ -50,7 +59,7 @@ export const handlers = (broker: Broker): Handlers => {
   const ownTopics: ReadonlySet<string> = new Set([clusterName, broker.name, `${clusterName}_REPLY_TOPIC`])
 
   const systemRefusal = (topic: string): Response | undefined =>
-    MixAll.isSystemTopic(topic) || ownTopics.has(topic)
+    (MixAll.isSystemTopic(topic) && !(legacy && newIn5.has(topic))) || ownTopics.has(topic)
       ? Reply.refuse(invalid, Remarks.conflictWithSystemTopic(topic))
       : undefined
 
@@ -212,11 +221,18 @@ export const handlers = (broker: Broker): Handlers => {
     return { ...response, extFields: legacy ? undefined : { totalTopicNum: String(topics.all().length) } }
   })
 
+  const system = Reply.sync(() => {
+    const named = [...MixAll.systemTopicNames, ...ownTopics].filter((topic) => !legacy || !newIn5.has(topic))
+    const kept = topics.all().flatMap(({ topicName }) => (MixAll.isSystemTopic(topicName) ? topicName : []))
+    return GetTopicList.response({ topicList: [...new Set([...named, ...kept])] })
+  })
+
   return new Map([
     [RequestCode.UPDATE_AND_CREATE_TOPIC, create],
     [RequestCode.UPDATE_AND_CREATE_TOPIC_LIST, createAll],
     [RequestCode.DELETE_TOPIC_IN_BROKER, remove],
     [RequestCode.GET_TOPIC_CONFIG, one],
-    [RequestCode.GET_ALL_TOPIC_CONFIG, all]
+    [RequestCode.GET_ALL_TOPIC_CONFIG, all],
+    [RequestCode.GET_SYSTEM_TOPIC_LIST_FROM_BROKER, system]
   ])
 }

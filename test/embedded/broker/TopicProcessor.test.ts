@@ -5,6 +5,7 @@ import { MQVersion } from "../../../src/protocol/MQVersion.ts"
 import type { RemotingCommand } from "../../../src/protocol/RemotingCommand.ts"
 import type { TopicConfig } from "../../../src/protocol/TopicConfig.ts"
 import * as CreateTopicList from "../../../src/protocol/request/CreateTopicList.ts"
+import * as GetTopicList from "../../../src/protocol/request/GetTopicList.ts"
 import * as GetAllTopicConfig from "../../../src/protocol/request/GetAllTopicConfig.ts"
 import { brokerAddress, orThrow, rawClient, utf8 } from "../support.ts"
 
@@ -91,6 +92,7 @@ describe("topics of a broker", () => {
         assert.deepStrictEqual(says(yield* call(create(name))), [1, remark])
         assert.deepStrictEqual(says(yield* call({ code: 215, extFields: { topic: name } })), [1, remark])
       }
+      assert.deepStrictEqual(says(yield* call(create("CHECKPOINT_TOPIC"))), made)
       // It knows no attributes.
       assert.deepStrictEqual(says(yield* call(create("made", { attributes: "+a=b" }))), made)
       assert.deepStrictEqual(says(yield* call(CreateTopicList.request({ topicConfigList: [config("listed")] }))), [
@@ -214,6 +216,32 @@ describe("topics of a broker", () => {
       ])
     }).pipe(onCluster)
   )
+
+  for (const [layer, only5] of [
+    [onCluster, true],
+    [onLegacyCluster, false]
+  ] as const) {
+    it.effect(`those of the system, ${only5 ? "5.5.0" : "4.9.7"}`, () =>
+      Effect.gen(function* () {
+        const call = yield* setup
+        const { topicList } = orThrow(GetTopicList.decodeResponse(yield* call({ code: 305, extFields: {} })))
+        assert.strictEqual(new Set(topicList).size, topicList.length)
+        for (const topic of [
+          "TBW102",
+          "SCHEDULE_TOPIC_XXXX",
+          "TRANS_CHECK_MAX_TIME_TOPIC",
+          "DefaultCluster",
+          "broker-a"
+        ]) {
+          assert.include(topicList, topic)
+        }
+        for (const topic of ["CHECKPOINT_TOPIC", "rmq_sys_wheel_timer", "rmq_sys_REVIVE_LOG_DefaultCluster"]) {
+          assert.strictEqual(topicList.includes(topic), only5, topic)
+        }
+        assert.notInclude(topicList, "orders")
+      }).pipe(layer)
+    )
+  }
 
   it.effect("4.9.7 has no pages", () =>
     Effect.gen(function* () {
