@@ -85,7 +85,7 @@ export const handlers = (broker: Broker): Handlers => {
   const search = Reply.sync((request) => {
     const header = SearchOffsetByTimestamp.decodeRequest(request)
     if (header instanceof DecodeError) return Reply.malformed(header)
-    const boundary = legacy ? "NEAREST" : header.boundaryType?.toUpperCase() === "UPPER" ? "UPPER" : "LOWER"
+    const boundary = legacy ? "NEAREST" : (header.boundaryType ?? "LOWER")
     const offset = store.offsetByTime(header.topic, header.queueId, header.timestamp, boundary)
     return SearchOffsetByTimestamp.response({ offset })
   })
@@ -99,7 +99,8 @@ export const handlers = (broker: Broker): Handlers => {
   const min = Reply.sync((request) => {
     const header = GetMinOffset.decodeRequest(request)
     if (header instanceof DecodeError) return Reply.malformed(header)
-    return GetMinOffset.response({ offset: store.offsets(header.topic, header.queueId).min })
+    const response = GetMinOffset.response({ offset: store.offsets(header.topic, header.queueId).min })
+    return legacy ? response : { ...response, remark: "" }
   })
 
   const earliest = Reply.sync((request) => {

@@ -1,4 +1,5 @@
 import * as MixAll from "../../message/MixAll.ts"
+import { MQVersion } from "../../protocol/MQVersion.ts"
 import type { SubscriptionGroupConfig } from "../../protocol/request/SubscriptionGroup.ts"
 import { makeConfig } from "../../protocol/request/SubscriptionGroup.ts"
 import { MAX_GROUPS } from "../server/Limits.ts"
@@ -17,6 +18,9 @@ export interface SubscriptionGroups {
   readonly dataVersion: () => DataVersion
 }
 
+/** What the names of groups begin with that are created although no other is. Source: `MixAll.isSysConsumerGroup`. */
+const SYSTEM_GROUP_PREFIX = "CID_RMQ_SYS_"
+
 /** The groups every broker has. */
 const systemGroups: ReadonlyArray<string> = [
   "TOOLS_CONSUMER",
@@ -31,7 +35,7 @@ const systemGroups: ReadonlyArray<string> = [
 
 /** Builds the table with the groups of the system in it. `now` in milliseconds since the epoch. */
 export const make = (options: {
-  readonly config: Pick<BrokerConfig, "autoCreateSubscriptionGroup">
+  readonly config: Pick<BrokerConfig, "autoCreateSubscriptionGroup" | "version">
   readonly now: () => number
 }): SubscriptionGroups => {
   const table = new Map(systemGroups.map((group) => [group, makeConfig({ groupName: group })]))
@@ -45,9 +49,11 @@ export const make = (options: {
     find: (group) => {
       const known = table.get(group)
       if (known !== undefined) return known
-      const allowed = options.config.autoCreateSubscriptionGroup
-      if (!allowed || table.size >= MAX_GROUPS || group.length > MixAll.GROUP_MAX_LENGTH || !MixAll.isValidName(group))
-        return undefined
+      const allowed = options.config.autoCreateSubscriptionGroup || group.startsWith(SYSTEM_GROUP_PREFIX)
+      if (!allowed || table.size >= MAX_GROUPS) return undefined
+      // Before 5.0.0 any name will do.
+      const legacy = options.config.version < MQVersion.V5_0_0
+      if (!legacy && (group.length > MixAll.GROUP_MAX_LENGTH || !MixAll.isValidName(group))) return undefined
       const created = makeConfig({ groupName: group })
       table.set(group, created)
       changed()

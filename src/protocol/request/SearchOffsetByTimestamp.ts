@@ -38,11 +38,17 @@ export interface SearchOffsetByTimestampAnswer {
   readonly offset: number
 }
 
+/** Any other word is LOWER. */
+const boundary: HeaderCodec.RequiredField<"LOWER" | "UPPER"> = {
+  ...HeaderCodec.literal("LOWER", "UPPER"),
+  read: (text) => (text.toUpperCase() === "UPPER" ? "UPPER" : "LOWER")
+}
+
 const header: HeaderCodec.Codec<SearchOffsetByTimestampHeader> = HeaderCodec.struct({
   topic: HeaderCodec.string,
   queueId: HeaderCodec.int,
   timestamp: HeaderCodec.int64,
-  boundaryType: HeaderCodec.optional(HeaderCodec.literal("LOWER", "UPPER")),
+  boundaryType: HeaderCodec.optional(boundary),
   brokerName: HeaderCodec.brokerName
 })
 

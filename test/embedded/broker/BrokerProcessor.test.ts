@@ -17,6 +17,7 @@ import * as SearchOffsetByTimestamp from "../../../src/protocol/request/SearchOf
 import * as SendMessage from "../../../src/protocol/request/SendMessage.ts"
 import * as SubscriptionGroup from "../../../src/protocol/request/SubscriptionGroup.ts"
 import * as UpdateConsumerOffset from "../../../src/protocol/request/UpdateConsumerOffset.ts"
+import * as ViewBrokerStatsData from "../../../src/protocol/request/ViewBrokerStatsData.ts"
 import * as ViewMessageById from "../../../src/protocol/request/ViewMessageById.ts"
 import { brokerAddress, messagesOf, orThrow, rawClient, sendRequest, textOf, utf8 } from "../support.ts"
 
@@ -78,6 +79,14 @@ describe("broker", () => {
         )
       assert.deepStrictEqual([yield* search(0), yield* search(1), yield* search(9_999)], [0, 1, 3])
       assert.deepStrictEqual([yield* search(1_500, "UPPER"), yield* search(9_999, "UPPER")], [1, 2])
+      // Any other word is LOWER, and case does not count.
+      for (const [boundaryType, offset] of [
+        ["upper", 2],
+        ["x", 3]
+      ] as const) {
+        assert.strictEqual(yield* ask(29, { timestamp: "9999", boundaryType }), offset)
+      }
+      assert.strictEqual((yield* call({ code: 31, extFields: queueFields })).remark, "")
       cluster.brokers[0]?.store.trim("orders", 0, 2)
       assert.deepStrictEqual([yield* ask(31), yield* ask(32)], [2, 2_000])
       assert.deepStrictEqual(yield* ask(30, { topic: "nope" }), 0)
@@ -253,6 +262,26 @@ describe("broker", () => {
       yield* send("a")
       yield* remove("orders")
       assert.deepStrictEqual(offsetOf(yield* call({ code: 30, extFields: queueFields })), 0)
+    }).pipe(onCluster)
+  )
+
+  it.effect("counts nothing over time, and says whether there was ever anything to count", () =>
+    Effect.gen(function* () {
+      const { call, send } = yield* setup
+      const count = (statsName: string, statsKey: string) =>
+        Effect.map(call(ViewBrokerStatsData.request({ statsName, statsKey })), (answer) =>
+          answer.code === 0 ? orThrow(ViewBrokerStatsData.decodeResponse(answer)).statsDay.sum : answer.remark
+        )
+      assert.strictEqual(yield* count("TOPIC_PUT_NUMS", "orders"), "The stats <TOPIC_PUT_NUMS> <orders> not exist")
+      yield* send("a")
+      assert.strictEqual(yield* count("TOPIC_PUT_NUMS", "orders"), 0)
+      assert.strictEqual(yield* count("NOPE", "orders"), "The stats <NOPE> <orders> not exist")
+      const group = ["GROUP_GET_NUMS", "orders@cg"] as const
+      assert.strictEqual(yield* count(...group), "The stats <GROUP_GET_NUMS> <orders@cg> not exist")
+      yield* call(SubscriptionGroup.request({ operation: "get", group: "cg" }))
+      const offset = { consumerGroup: "cg", topic: "orders", queueId: 0, commitOffset: 1 }
+      assert.strictEqual((yield* call(UpdateConsumerOffset.request(offset))).code, 0)
+      assert.strictEqual(yield* count(...group), 0)
     }).pipe(onCluster)
   )
 

@@ -4,7 +4,7 @@ import { EmbeddedCluster } from "../../../src/testing/index.ts"
 import { MQVersion } from "../../../src/protocol/MQVersion.ts"
 import type { RemotingCommand } from "../../../src/protocol/RemotingCommand.ts"
 import * as SubscriptionGroup from "../../../src/protocol/request/SubscriptionGroup.ts"
-import { brokerAddress, orThrow, rawClient, utf8 } from "../support.ts"
+import { brokerAddress, consumerHeartbeat, orThrow, rawClient, utf8 } from "../support.ts"
 
 const on = (version: number) => Effect.provide(EmbeddedCluster.layerMemory({ version }))
 
@@ -86,6 +86,10 @@ describe("consumer groups of a broker", () => {
       assert.deepStrictEqual(yield* update("bad name"), [0, undefined])
       assert.deepStrictEqual(yield* update(""), [0, undefined])
       assert.strictEqual((yield* call({ code: 200, extFields: undefined })).code, 1)
+      // A group that shows up under any name is created too.
+      yield* call(consumerHeartbeat("client-1", "a b", ["orders"]))
+      const listed = yield* call(SubscriptionGroup.request({ operation: "list" }))
+      assert.isTrue(orThrow(SubscriptionGroup.decodeListResponse(listed)).subscriptionGroupTable.has("a b"))
       for (const code of [225, 352]) {
         assert.deepStrictEqual(says(yield* call({ code, extFields: { group: "cg" } })), [
           3,
@@ -93,5 +97,19 @@ describe("consumer groups of a broker", () => {
         ])
       }
     }).pipe(on(MQVersion.V4_9_7))
+  )
+
+  it.effect("those of the system are created although no other is", () =>
+    Effect.gen(function* () {
+      const call = yield* setup
+      const get = (group: string) =>
+        Effect.map(call(SubscriptionGroup.request({ operation: "get", group })), ({ code }) => code)
+      assert.strictEqual(yield* get("cg"), 26)
+      assert.strictEqual(yield* get("CID_RMQ_SYS_cg"), 0)
+    }).pipe(
+      Effect.provide(
+        EmbeddedCluster.layerMemory({ brokers: [{ name: "broker-a", config: { autoCreateSubscriptionGroup: false } }] })
+      )
+    )
   )
 })
