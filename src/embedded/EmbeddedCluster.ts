@@ -202,7 +202,7 @@ const portOf = (first: number | undefined, index: number): number =>
 
 const register = (routes: NameServerNode["routes"], node: BrokerNode, topics: ReadonlyArray<TopicConfig>): void =>
   routes.register(
-    { clusterName: node.state.clusterName, brokerName: node.name, brokerId: node.id, address: node.address },
+    { clusterName: node.state.clusterName, brokerName: node.name, brokerId: node.id, address: node.announced },
     topics.map((topic) => registered(topic, node.config.brokerPermission))
   )
 

@@ -7,10 +7,13 @@ import { MAX_BROKERS } from "../../src/client/RouteBounds.ts"
 import { MAX_QUEUES } from "../../src/client/RouteQueues.ts"
 import { decodeOffsetMessageId } from "../../src/message/MessageId.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
+import * as GetRouteInfoByTopic from "../../src/protocol/request/GetRouteInfoByTopic.ts"
 import type { BrokerData, QueueData, TopicRouteData } from "../../src/protocol/TopicRouteData.ts"
 import * as Routes from "../../src/protocol/TopicRouteData.ts"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { MemoryNetwork } from "../../src/transport/MemoryWire.ts"
+import { cli } from "../cli/support.ts"
+import { namesrvAddress, orThrow, rawClient } from "../embedded/support.ts"
 import { advance, failureOf, onMemory, settle, startProducer, text, timed } from "../support/rig.ts"
 import { row } from "./row.ts"
 import { leavesNothing, sentIn, watchDials, watchLog } from "./watch.ts"
@@ -353,15 +356,26 @@ describe("names that no one can use", () => {
   })
 })
 
+/** The command, with a name server on IPv6. */
+const asked = (...args: ReadonlyArray<string>) => cli([...args, "--namesrv", "::1:9876"])
+
 describe("a broker that announces its IPv6 address as 5.5.0 does", () => {
   const v6 = { topics: { orders: {} }, listen: { host: "::1", namesrvPort: 9_876, brokerPort: 10_911 } }
-  /** The route as such a name server has it. */
+  /** Its address here, after a look at the route. */
   const announced = Effect.gen(function* () {
     const address = yield* alive
     assert.strictEqual(address, "[::1]:10911")
-    yield* answering({ queueDatas: [queues("broker-a", 1)], brokerDatas: [broker("broker-a", "::1:10911")] })
+    const answer = yield* (yield* rawClient()).call(
+      yield* namesrvAddress,
+      GetRouteInfoByTopic.request({ topic: "orders" })
+    )
+    const route = orThrow(GetRouteInfoByTopic.decodeResponse(answer))
+    assert.deepStrictEqual(
+      route.brokerDatas.map(({ brokerAddrs }) => [...brokerAddrs]),
+      [[[0, "::1:10911"]]]
+    )
     return address
-  })
+  }).pipe(Effect.scoped)
 
   it.effect("A8: sends, heartbeats, errors and the state have its one form", () => {
     const { dials, onMemory: watched } = watchDials()
@@ -418,5 +432,16 @@ describe("a broker that announces its IPv6 address as 5.5.0 does", () => {
         assert.deepStrictEqual(yield* admin.getBrokerConfig("[::1]:10911"), config)
       })
     ).pipe(onMemory(v6))
+  )
+
+  it.effect("A8: the command finds it, whichever way its address is written", () =>
+    Effect.gen(function* () {
+      assert.match((yield* asked("topic", "route", "orders")).out.join("\n"), /broker-a {2}master {2}::1:10911 /)
+      for (const named of ["broker-a", "::1:10911", "[::1]:10911"]) {
+        const { exitCode, out } = yield* asked("broker", "config", named)
+        assert.strictEqual(exitCode, 0, named)
+        assert.include(out.join("\n"), "broker-a")
+      }
+    }).pipe(onMemory(v6))
   )
 })

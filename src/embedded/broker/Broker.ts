@@ -25,6 +25,8 @@ export interface Broker {
   readonly draw: () => number
   /** `host:port` under which clients reach it. */
   readonly address: () => string
+  /** The same as it tells it to others: an IPv6 address has no brackets, as in Java. */
+  readonly announced: () => string
   /** The route of a topic over all brokers, as the name servers know it. */
   readonly route: (topic: string) => TopicRouteData | undefined
   /** Tells the name servers again which topics it has. */

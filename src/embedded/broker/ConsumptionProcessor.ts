@@ -51,7 +51,7 @@ export const handlers = (broker: Broker): Handlers => {
     const header = QueryTopicsByConsumer.decodeRequest(request)
     return header instanceof DecodeError
       ? Reply.malformed(header)
-      : QueryTopicsByConsumer.response({ topicList: offsets.topicsOf(header.group), brokerAddr: broker.address() })
+      : QueryTopicsByConsumer.response({ topicList: offsets.topicsOf(header.group), brokerAddr: broker.announced() })
   })
 
   const subscription = Reply.sync((request) => {
@@ -112,7 +112,7 @@ export const handlers = (broker: Broker): Handlers => {
       .flatMap((group) => group.stats.flatMap(({ offsetTable }) => offsetTable))
       .map(([, { brokerOffset, consumerOffset }]) => Long.subtract(brokerOffset, consumerOffset))
     return GetBrokerConsumeStats.response({
-      brokerAddr: broker.address(),
+      brokerAddr: broker.announced(),
       consumeStatsList: list.map((group) => new Map([[group.groupName, group.stats]])),
       totalDiff: backlog.reduce(Long.add, 0),
       totalInflightDiff: 0

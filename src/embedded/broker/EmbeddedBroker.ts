@@ -62,6 +62,8 @@ export interface EmbeddedBroker {
 
 /** What the cluster needs of a broker besides. */
 export interface BrokerNode extends EmbeddedBroker {
+  /** What it registers under: its address, without the brackets of IPv6. */
+  readonly announced: string
   readonly state: BrokerState
   readonly broker: Broker
 }
@@ -136,6 +138,9 @@ export const make = (options: {
       )
     })
 
+    // Java joins host and port with a colon, whatever the host is.
+    const announced = () => server.address().replace(/[[\]]/g, "")
+
     const broker: Broker = {
       name,
       id,
@@ -148,6 +153,7 @@ export const make = (options: {
       now,
       draw: options.draw,
       address: () => server.address(),
+      announced,
       route: registry.route,
       register: () => registry.register(node),
       // Every broker has a topic of its name.
@@ -222,7 +228,7 @@ export const make = (options: {
       })
 
     const unregister = (mode: NonNullable<StopOptions["unregister"]>): Effect.Effect<void> => {
-      const address = server.address()
+      const address = announced()
       const drop = Effect.sync(() => registry.unregister(name, id, address))
       if (mode === "immediate") return drop
       if (mode === "never") return Effect.void
@@ -255,6 +261,9 @@ export const make = (options: {
       id,
       get address() {
         return server.address()
+      },
+      get announced() {
+        return announced()
       },
       get vipAddress() {
         return server.vipAddress()
