@@ -47,7 +47,7 @@ export const transportExplainers: Explainers<TransportReason> = {
     evidence: [
       `address: ${e.address}`,
       `request: ${requestCodeName(e.code)}`,
-      `time: ${Millis.text(e.timeoutMillis)}`,
+      `time: ${e.time}`,
       sentFact(e.sent)
     ],
     remedy: e.sent
@@ -56,7 +56,7 @@ export const transportExplainers: Explainers<TransportReason> = {
   }),
   TooManyRequests: (e) => ({
     cause: "too many requests are under way on the connection",
-    evidence: [`address: ${e.address}`, `waited: ${Millis.text(e.timeoutMillis)}`],
+    evidence: [`address: ${e.address}`, `waited: ${Millis.text(e.leftMillis ?? e.timeoutMillis)}`],
     remedy: "Send less at once, or raise maxInFlightRequests or maxInFlightBytes."
   }),
   ClientClosed: (e) => ({

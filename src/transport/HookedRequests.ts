@@ -1,6 +1,6 @@
 import { Cause, Effect } from "effect"
 import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
-import { RequestTimeout, RpcHookFailed } from "./RemotingError.ts"
+import { RequestTimeout, RpcHookFailed, withCallersTime } from "./RemotingError.ts"
 import type { RemotingError } from "./RemotingError.ts"
 import { invoke, invokeOneway } from "./Requests.ts"
 import type { Requests } from "./Requests.ts"
@@ -45,7 +45,8 @@ export const makeHookedRequests = (rpcHook: RpcHook | undefined, now: () => numb
             duration: Math.max(0, timeoutMillis),
             orElse: () => Effect.fail(new RequestTimeout({ address, code, timeoutMillis, sent: false }))
           }),
-          Effect.flatMap((ready) => send(ready, timeoutMillis - (now() - begin)))
+          Effect.flatMap((ready) => send(ready, timeoutMillis - (now() - begin))),
+          Effect.mapError(withCallersTime(timeoutMillis))
         )
       } catch (cause) {
         return failed(cause)

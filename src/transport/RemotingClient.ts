@@ -13,7 +13,7 @@ import type { Endpoint } from "./Endpoint.ts"
 import { makeHandlers } from "./Handlers.ts"
 import type { ConnectionListener, Handlers } from "./Handlers.ts"
 import { makeHookedRequests } from "./HookedRequests.ts"
-import { AnswersNotRead, ClientClosed, ConnectionClosed, RequestTimeout } from "./RemotingError.ts"
+import { AnswersNotRead, ClientClosed, ConnectionClosed, RequestTimeout, withCallersTime } from "./RemotingError.ts"
 import type { RemotingError } from "./RemotingError.ts"
 import { defaultConfig } from "./RemotingClientConfig.ts"
 import type { RemotingClientConfig } from "./RemotingClientConfig.ts"
@@ -215,15 +215,15 @@ export const make = Effect.fnUntraced(function* (
     return call.mayReplay ? replay(connection.address, call) : undefined
   }
 
-  const replay = (address: string, { deadline, request }: PendingRequest) =>
+  const replay = (address: string, { deadline, request, timeoutMillis }: PendingRequest) =>
     onceOpen<RemotingCommand>(address, request.code, deadline - now(), (connection, left, resume) =>
       connection.start(request, left, false, resume)
-    )
+    ).pipe(Effect.mapError(withCallersTime(timeoutMillis)))
 
-  const replayOneway = (address: string, { deadline, request }: PendingRequest) =>
+  const replayOneway = (address: string, { deadline, request, timeoutMillis }: PendingRequest) =>
     onceOpen<void>(address, request.code, deadline - now(), (connection, left, resume) =>
       connection.startOneway(request, left, resume)
-    )
+    ).pipe(Effect.mapError(withCallersTime(timeoutMillis)))
 
   /** The slow way: waits for the dial within the caller's time, then sends in the time that is left. */
   const onceOpen = <A>(
@@ -240,7 +240,8 @@ export const make = Effect.fnUntraced(function* (
           duration: Math.max(0, timeoutMillis),
           orElse: () => Effect.fail(new RequestTimeout({ address, code, timeoutMillis, sent: false }))
         }),
-        Effect.flatMap((connection) => awaited((resume) => begin(connection, deadline - now(), resume)))
+        Effect.flatMap((connection) => awaited<A>((resume) => begin(connection, deadline - now(), resume))),
+        Effect.mapError(withCallersTime(timeoutMillis))
       )
     })
 

@@ -12,6 +12,10 @@ const outcomeOf = (sent: boolean): Outcome => (sent ? "unknown" : "not-sent")
 const sentence = (sent: boolean): string =>
   sent ? "The request may have been handled." : "The request was not sent, so it is safe to send it again."
 
+/** What the caller gave, and how much of it a try had. */
+const timeOf = (timeoutMillis: number, leftMillis: number | undefined): string =>
+  leftMillis === undefined ? Millis.text(timeoutMillis) : `${Millis.text(leftMillis)} of ${Millis.text(timeoutMillis)}`
+
 /**
  * The address could not be dialled, or was not dialled because the last dial failed less than `retryAfterMillis` ago.
  *
@@ -134,16 +138,25 @@ export class RequestTimeout extends Schema.TaggedError<RequestTimeout>()("Reques
   address: Schema.String,
   /** The request code. */
   code: Schema.Number,
-  /** Milliseconds that the caller gave. */
+  /** Milliseconds that the caller gave: of a send, for all attempts together. */
   timeoutMillis: Schema.Number,
+  /**
+   * Milliseconds of them that this try had, where signing, opening the connection, earlier attempts, or what is kept for
+   * later ones took the rest; absent when it had all of them.
+   */
+  leftMillis: Schema.optional(Schema.Number),
   /** Whether the request had been written; false when the time ran out while the connection was being opened. */
   sent: Schema.Boolean
 }) {
   override get message(): string {
     const what = `${requestCodeName(this.code)} to ${this.address}`
     return this.sent
-      ? `No answer to ${what} within ${Millis.text(this.timeoutMillis)}. ${sentence(true)} Raise the timeout if the server is only slow.`
-      : `${what} was not sent within ${Millis.text(this.timeoutMillis)}: the time ran out before there was a connection to write to. ${sentence(false)}`
+      ? `No answer to ${what} within ${this.time}. ${sentence(true)} Raise the timeout if the server is only slow.`
+      : `${what} was not sent within ${this.time}: the time ran out before there was a connection to write to. ${sentence(false)}`
+  }
+  /** The time in words: `900 ms of 3000 ms`, or `3000 ms`. */
+  get time(): string {
+    return timeOf(this.timeoutMillis, this.leftMillis)
   }
   /** `unknown` when it was sent. */
   get outcome(): Outcome {
@@ -159,11 +172,13 @@ export class RequestTimeout extends Schema.TaggedError<RequestTimeout>()("Reques
 export class TooManyRequests extends Schema.TaggedError<TooManyRequests>()("TooManyRequests", {
   /** `host:port` of the peer. */
   address: Schema.String,
-  /** Milliseconds that the caller gave. */
-  timeoutMillis: Schema.Number
+  /** Milliseconds that the caller gave: of a send, for all attempts together. */
+  timeoutMillis: Schema.Number,
+  /** Milliseconds of them that this try had; absent when it had all of them. */
+  leftMillis: Schema.optional(Schema.Number)
 }) {
   override get message(): string {
-    return `Too many requests are under way to ${this.address}: no place became free within ${Millis.text(this.timeoutMillis)}. ${sentence(false)} Send less at once, or raise maxInFlightRequests or maxInFlightBytes.`
+    return `Too many requests are under way to ${this.address}: no place became free within ${timeOf(this.timeoutMillis, this.leftMillis)}. ${sentence(false)} Send less at once, or raise maxInFlightRequests or maxInFlightBytes.`
   }
   /** The request was never written, so the peer cannot have seen it. */
   get outcome(): Outcome {
@@ -186,6 +201,19 @@ export class ClientClosed extends Schema.TaggedError<ClientClosed>()("ClientClos
     return outcomeOf(this.sent)
   }
 }
+
+/** The error of a try that had a part of the caller's time, with all of that time in it. */
+export const withCallersTime =
+  (callersMillis: number) =>
+  <E extends { readonly _tag: string }>(error: E): E | RequestTimeout | TooManyRequests => {
+    if (!(error instanceof RequestTimeout || error instanceof TooManyRequests)) return error
+    const { leftMillis = error.timeoutMillis } = error
+    if (callersMillis - leftMillis < 1) return error
+    const times = { timeoutMillis: callersMillis, leftMillis: Math.max(0, leftMillis) }
+    return error instanceof RequestTimeout
+      ? new RequestTimeout({ address: error.address, code: error.code, sent: error.sent, ...times })
+      : new TooManyRequests({ address: error.address, ...times })
+  }
 
 /** Every way in which a request can end without an answer; `outcome` says whether the peer can have seen it. */
 export const RemotingError = Schema.Union([

@@ -14,6 +14,7 @@ import * as SendCounters from "./SendCounters.ts"
 import type { SendError, SendReason } from "./SendError.ts"
 import { noteFailure, resultOf, type SendState, timeout } from "./SendState.ts"
 import { refreshLimit, type SendTargets, type Target } from "./SendTarget.ts"
+import { withCallersTime } from "../../transport/RemotingError.ts"
 
 /** What the attempts of a producer's sends are made with. */
 export interface AttemptContext {
@@ -126,7 +127,7 @@ export const make = (context: AttemptContext): Attempt<SendResult> => {
     const error = Cause.findError(exit.cause)
     // In the caller's fiber: what decides on retries may be the user's own.
     return error._tag === "Success"
-      ? Effect.suspend(() => failed(send, target, error.success))
+      ? Effect.suspend(() => failed(send, target, withCallersTime(send.timeoutMillis)(error.success)))
       : Exit.failCause(error.failure)
   }
 

@@ -107,4 +107,18 @@ describe("the time of one call", () => {
     assert.isTrue(isTimeout(0.5))
     assert.isFalse(isTimeout(Number.NaN))
   })
+
+  it.effect("is told by the error of an attempt, with what the attempt had of it", () =>
+    Effect.gen(function* () {
+      const { faults } = yield* EmbeddedCluster
+      yield* faults.add({ match: { code: SENDS }, actions: [FaultScript.dropRequest] })
+      const producer = yield* startProducer({ sendMsgTimeout: 3_000, retryTimesWhenSendFailed: 1 })
+      const { reason } = failureOf((yield* timed(producer.send(text("orders")))).exit)
+      if (reason._tag !== "RequestTimeout") return assert.fail(reason.message)
+      assert.strictEqual(reason.timeoutMillis, 3_000)
+      assert.isBelow(reason.leftMillis ?? Infinity, 2_900)
+      assert.match(reason.message, /^No answer to SEND_MESSAGE_V2 to .* within \d+ ms of 3000 ms\. /)
+      return undefined
+    }).pipe(Effect.scoped, onMemory({ topics, brokers: 2 }))
+  )
 })
