@@ -3,6 +3,7 @@ import { FrameError } from "./FrameError.ts"
 import { languageCode, languageName } from "./LanguageCode.ts"
 import type { OutputBuffer } from "./OutputBuffer.ts"
 import type { RemotingCommand } from "./RemotingCommand.ts"
+import * as Utf8 from "./Utf8.ts"
 
 /**
  * The binary header.
@@ -88,7 +89,7 @@ export const decodeBinaryHeader = (
     version: bytes.readInt16BE(start + 3),
     opaque: bytes.readInt32BE(start + 5),
     flag: bytes.readInt32BE(start + 9),
-    remark: remarkLength === 0 ? undefined : bytes.toString("utf8", remarkAt, remarkAt + remarkLength),
+    remark: remarkLength === 0 ? undefined : Utf8.read(bytes, remarkAt, remarkAt + remarkLength),
     extFields,
     body,
     serializeType: "ROCKETMQ"
@@ -107,7 +108,7 @@ const readEntries = (bytes: Buffer, start: number, end: number): ExtFields | Fra
     const valueLength = bytes.readInt32BE(valueAt - 4)
     if (valueLength < 0 || valueLength > end - valueAt) return bad(`a field value of ${valueLength} bytes`)
     at = valueAt + valueLength
-    setField(out, bytes.toString("utf8", nameAt, nameAt + nameLength), bytes.toString("utf8", valueAt, at))
+    setField(out, Utf8.read(bytes, nameAt, nameAt + nameLength), Utf8.read(bytes, valueAt, at))
   }
   return out
 }

@@ -4,6 +4,7 @@ import { makeShapeReader } from "./HeaderShape.ts"
 import { decodeJsonHeader, type JsonHeaderReader, writeJsonHeader } from "./JsonHeader.ts"
 import { fixed, make as makeOutputBuffer, MAX_NUMBER_BYTES, type OutputBuffer } from "./OutputBuffer.ts"
 import { emptyBody, type RemotingCommand, type Request, type SerializeType } from "./RemotingCommand.ts"
+import * as Utf8 from "./Utf8.ts"
 
 export { FrameError, type FrameErrorKind } from "./FrameError.ts"
 
@@ -117,7 +118,7 @@ export const decodeFrame = (frame: Uint8Array): RemotingCommand | FrameError =>
   decodeFrameAt(Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength), 0, frame.length, readJsonHeader)
 
 const readJsonHeader: JsonHeaderReader = (buffer, start, end, body) =>
-  decodeJsonHeader(buffer.toString("utf8", start, end), body)
+  decodeJsonHeader(Utf8.read(buffer, start, end), body)
 
 /** Decodes the frame that lies in `buffer` from `start` (behind its length field) to `end`; see {@link decodeFrame}. */
 export const decodeFrameAt = (
@@ -184,18 +185,21 @@ const checkLength = (length: number, limit: number): FrameError | undefined => {
 
 /**
  * Makes a decoder for one connection. `maxFrameLength` is in bytes with the length field, default
- * {@link MAX_FRAME_LENGTH}.
+ * {@link MAX_FRAME_LENGTH}; `headerText` reads the text of a header in JSON, as Java does unless told otherwise.
  *
  * Work is linear in the bytes received however they are cut; the length of a frame is checked before anything of it is
  * kept, and memory for an unfinished frame is taken as its bytes arrive.
  */
-export const makeFrameDecoder = (options?: { readonly maxFrameLength?: number | undefined }): FrameDecoder => {
+export const makeFrameDecoder = (options?: {
+  readonly maxFrameLength?: number | undefined
+  readonly headerText?: Utf8.TextReader | undefined
+}): FrameDecoder => {
   const limit = options?.maxFrameLength ?? MAX_FRAME_LENGTH
   // An unfinished frame: its first bytes, length field included, lie in partial[0..filled).
   let partial = Buffer.allocUnsafeSlow(0)
   let filled = 0
   let failed: FrameError | undefined
-  const readJson = makeShapeReader()
+  const readJson = makeShapeReader(options?.headerText)
 
   /** Copies bytes of the chunk behind the unfinished frame, up to `total` of its bytes. Returns how many were taken. */
   const keep = (bytes: Buffer, from: number, total: number): number => {

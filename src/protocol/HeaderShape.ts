@@ -2,6 +2,7 @@ import type { ExtFields } from "./ExtFields.ts"
 import { FrameError } from "./FrameError.ts"
 import { decodeJsonHeader, type JsonHeaderReader } from "./JsonHeader.ts"
 import type { RemotingCommand } from "./RemotingCommand.ts"
+import * as Utf8 from "./Utf8.ts"
 
 /**
  * JSON headers that look alike. On a connection under load nearly every header differs from the one before it only in its
@@ -135,7 +136,7 @@ const MAX_PATIENCE = 1_024
  * Makes the reader of one connection. It learns the usual shape, and another one when others come, more reluctantly each
  * time.
  */
-export const makeShapeReader = (): JsonHeaderReader => {
+export const makeShapeReader = (readText: Utf8.TextReader = Utf8.read): JsonHeaderReader => {
   let shape: Shape | undefined
   let patience = 2
   let others = 0
@@ -151,7 +152,8 @@ export const makeShapeReader = (): JsonHeaderReader => {
       const command = readAs(shape, bytes, view, start, end, body)
       if (command !== undefined) return command
     }
-    const text = bytes.toString("utf8", start, end)
+    const text = readText(bytes, start, end)
+    if (text === undefined) return new FrameError({ kind: "header", detail: "it is no UTF-8" })
     const command = decodeJsonHeader(text, body)
     if (++others >= patience && !(command instanceof FrameError)) {
       others = 0

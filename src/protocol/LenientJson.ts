@@ -1,4 +1,5 @@
 import { DecodeError } from "./DecodeError.ts"
+import * as Utf8 from "./Utf8.ts"
 
 /**
  * The JSON that RocketMQ servers write: JSON, except that a map may have bare integers or whole objects as keys.
@@ -209,7 +210,9 @@ const parseValue = (c: Cursor, depth: number): JsonValue | undefined => {
  */
 export const parse = (input: string | Uint8Array, code = -1): JsonValue | DecodeError => {
   const text =
-    typeof input === "string" ? input : Buffer.from(input.buffer, input.byteOffset, input.byteLength).toString("utf8")
+    typeof input === "string"
+      ? input
+      : Utf8.read(Buffer.from(input.buffer, input.byteOffset, input.byteLength), 0, input.byteLength)
   const c: Cursor = { text, at: 0, failure: undefined }
   const value = parseValue(c, 0)
   if (value !== undefined) {

@@ -6,6 +6,7 @@ import { DecodeError } from "./DecodeError.ts"
 import { parseHost, readHost } from "../message/HostAddress.ts"
 import { fromBigInt, type Long } from "./Long.ts"
 import * as MessageProperties from "./MessageProperties.ts"
+import * as Utf8 from "./Utf8.ts"
 
 /**
  * Messages as a broker stores them; answers to pull, view and query carry them one behind the other.
@@ -197,9 +198,9 @@ const decodeAt = (b: Buffer, start: number): ExactFields | string => {
     return "an offset or a time above 2^53"
   }
   return {
-    topic: b.toString("utf8", topicAt, topicAt + topicLength),
+    topic: Utf8.read(b, topicAt, topicAt + topicLength),
     body: new Uint8Array(b.buffer, b.byteOffset + bodyAt, bodyLength),
-    properties: MessageProperties.decode(b.toString("utf8", propertiesAt, propertiesAt + propertiesLength)),
+    properties: MessageProperties.decode(Utf8.read(b, propertiesAt, propertiesAt + propertiesLength)),
     flag: b.readInt32BE(start + 16),
     queueId: b.readInt32BE(start + 12),
     queueOffset,
@@ -274,13 +275,21 @@ const roomFor = (size: number): Buffer => {
   return room
 }
 
-/** Reads the body of a batch send. Bodies share memory with `bytes`. */
-export const decodeBatch = (bytes: Uint8Array, code = -1): ReadonlyArray<BatchPart> | DecodeError => {
+/**
+ * Reads the body of a batch send: of its messages those from the `from`th on, counted from 0, and no more than `max`. Bodies
+ * share memory with `bytes`.
+ */
+export const decodeBatch = (
+  bytes: Uint8Array,
+  code = -1,
+  { from = 0, max = Infinity }: { readonly from?: number; readonly max?: number } = {}
+): ReadonlyArray<BatchPart> | DecodeError => {
   const b = bufferOf(bytes)
   const parts: Array<BatchPart> = []
-  const bad = (detail: string): DecodeError => new DecodeError({ code, field: `batch[${parts.length}]`, detail })
+  let index = 0
+  const bad = (detail: string): DecodeError => new DecodeError({ code, field: `batch[${index}]`, detail })
   let at = 0
-  while (at < b.length) {
+  while (at < b.length && parts.length < max) {
     if (b.length - at < BATCH_FIXED_LENGTH) return bad("it ends inside an entry")
     const size = b.readInt32BE(at)
     const end = at + size
@@ -292,11 +301,13 @@ export const decodeBatch = (bytes: Uint8Array, code = -1): ReadonlyArray<BatchPa
     if (propertiesLength < 0 || propertiesAt + propertiesLength > end) {
       return bad(`properties of ${propertiesLength} bytes`)
     }
-    parts.push({
-      flag: b.readInt32BE(at + 12),
-      body: new Uint8Array(b.buffer, b.byteOffset + at + 20, bodyLength),
-      properties: b.toString("utf8", propertiesAt, propertiesAt + propertiesLength)
-    })
+    if (index++ >= from) {
+      parts.push({
+        flag: b.readInt32BE(at + 12),
+        body: new Uint8Array(b.buffer, b.byteOffset + at + 20, bodyLength),
+        properties: Utf8.read(b, propertiesAt, propertiesAt + propertiesLength)
+      })
+    }
     at = end
   }
   return parts

@@ -17,6 +17,7 @@ import type { CancelHandle, Resume } from "./Requests.ts"
 import { makeResponseTable, Pending } from "./ResponseTable.ts"
 import type { PendingCall, PendingOneway, PendingRequest } from "./ResponseTable.ts"
 import type { ByteStream, WireError } from "./Wire.ts"
+import type { TextReader } from "../protocol/Utf8.ts"
 
 /** What one end of a connection needs to know. Client and server use the same connection with other settings. */
 export interface ConnectionOptions {
@@ -31,6 +32,8 @@ export interface ConnectionOptions {
   readonly version: number
   readonly serializeType: SerializeType
   readonly maxFrameLength: number
+  /** Reads the text of headers in JSON; as Java does when absent. */
+  readonly headerText?: TextReader | undefined
   readonly maxInFlightRequests: number
   readonly maxInFlightBytes: number
   readonly idleTimeoutMillis: number
@@ -112,7 +115,7 @@ const WITHOUT_A_PLACE: ReadonlySet<number> = new Set([
 /** Makes a connection on an open stream; it works while its `run` does. */
 export const makeConnection = (options: ConnectionOptions): Connection => {
   const { address, counters, language, now, serializeType, stream, version } = options
-  const decoder = makeFrameDecoder({ maxFrameLength: options.maxFrameLength })
+  const decoder = makeFrameDecoder({ maxFrameLength: options.maxFrameLength, headerText: options.headerText })
   const table = makeResponseTable(counters)
   let ended: ((sent: boolean) => RemotingError) | undefined
   let signalEnd: (() => void) | undefined

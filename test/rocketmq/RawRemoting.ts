@@ -17,6 +17,8 @@ export interface RawRequest {
   readonly language?: string
   readonly version?: number
   readonly body?: Uint8Array | undefined
+  /** Changes the bytes of the header, which is JSON, before they are sent. */
+  readonly spoil?: (header: Buffer) => Buffer
 }
 
 /**
@@ -25,7 +27,7 @@ export interface RawRequest {
  */
 export const request = (
   address: string,
-  { body = new Uint8Array(0), code, extFields = {}, language = "JAVA", version = 513 }: RawRequest,
+  { body = new Uint8Array(0), code, extFields = {}, language = "JAVA", spoil, version = 513 }: RawRequest,
   timeoutMillis = 2000
 ): Effect.Effect<RawResponse | undefined> =>
   Effect.callback<RawResponse | undefined>((resume) => {
@@ -35,9 +37,10 @@ export const request = (
       socket.destroy()
       resume(Effect.succeed(response))
     }
-    const header = Buffer.from(
+    const whole = Buffer.from(
       JSON.stringify({ code, language, version, opaque: 1, flag: 0, serializeTypeCurrentRPC: "JSON", extFields })
     )
+    const header = spoil === undefined ? whole : spoil(whole)
     const prefix = Buffer.alloc(8)
     prefix.writeUInt32BE(4 + header.length + body.length, 0)
     prefix.writeUInt32BE(header.length, 4)

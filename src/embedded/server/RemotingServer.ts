@@ -8,7 +8,7 @@ import type { RemotingCommand, Request, Response } from "../../protocol/Remoting
 import { makeConnection } from "../../transport/Connection.ts"
 import type { Connection } from "../../transport/Connection.ts"
 import { makeCounters } from "../../transport/Counters.ts"
-import { asWritten } from "./JavaText.ts"
+import { asWritten, headerText } from "./JavaText.ts"
 import { cut, withFaults } from "./FaultAction.ts"
 import type { FaultAction } from "./FaultAction.ts"
 import { MAX_REQUESTS, MAX_REQUESTS_OF_CONNECTION, MAX_UNREAD_BYTES } from "./Limits.ts"
@@ -132,6 +132,7 @@ export const listen = (options: RemotingServerOptions): Effect.Effect<RemotingSe
         version: options.version ?? MQVersion.CURRENT,
         serializeType: "JSON",
         maxFrameLength: options.maxFrameLength ?? MAX_FRAME_LENGTH,
+        headerText: (options.version ?? MQVersion.CURRENT) < MQVersion.V5_0_0 ? undefined : headerText,
         maxInFlightRequests: defaultConfig.maxInFlightRequests,
         maxInFlightBytes: defaultConfig.maxInFlightBytes,
         idleTimeoutMillis: options.idleTimeoutMillis ?? DEFAULT_IDLE_MILLIS,

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import * as AclSignature from "../../../src/protocol/AclSignature.ts"
 import * as MessageProperties from "../../../src/protocol/MessageProperties.ts"
 import { ResponseCode } from "../../../src/protocol/ResponseCode.ts"
+import { headerText } from "../../../src/embedded/server/JavaText.ts"
 import { EmbeddedCluster } from "../../../src/testing/index.ts"
 import { brokerAddress, rawClient, sendRequest } from "../support.ts"
 
@@ -56,4 +57,28 @@ describe("half an emoji in a header", () => {
       )
     )
   )
+})
+
+describe("bytes that are no UTF-8 in a header", () => {
+  it("are read as a server of 5.5.0 reads them", () => {
+    const cases: Readonly<Record<string, string | undefined>> = {
+      "61c37a": "a\u00fa",
+      eda080: "\ud800",
+      f09f9862: undefined,
+      c080: "\\u0000",
+      c0a2: "\\u0022",
+      ff: undefined,
+      "80": undefined,
+      f8888080: undefined,
+      e28262: "\u20a2",
+      e282: undefined,
+      f09f9880ff: undefined,
+      c3bff09f9880c37a: "\u00ff\u{1f600}\u00fa",
+      f4908080c3: undefined,
+      efbfbd: "\ufffd"
+    }
+    for (const [hex, text] of Object.entries(cases)) {
+      assert.strictEqual(headerText(Buffer.from(hex, "hex"), 0, hex.length / 2), text, hex)
+    }
+  })
 })
