@@ -5,8 +5,11 @@ import { SysFlag } from "../message/SysFlag.ts"
 import * as MessageCodec from "../protocol/MessageCodec.ts"
 import type { PullMessageHeader } from "../protocol/request/PullMessage.ts"
 import { RequestCode, requestCodeName } from "../protocol/RequestCode.ts"
+import { DecodeError } from "../protocol/DecodeError.ts"
 import { type ApiError, UnreadableAnswer } from "./ClientError.ts"
 import type { InflateError, Inflater } from "./Inflater.ts"
+import * as InnerBatch from "./InnerBatch.ts"
+import * as LogLimit from "./LogLimit.ts"
 import type { MQClientApi } from "./MQClientApi.ts"
 import { unwrapMessage } from "./NamespaceRpcHook.ts"
 import type { PullFound, PullOutcome, StoredMessages } from "./PullOutcome.ts"
@@ -31,7 +34,7 @@ export interface PullRequest extends PullMessageHeader {
  */
 export interface PulledMessages {
   /**
-   * Pulls. The messages have the queue and the offsets that were asked for, names without the namespace, and bodies as they
+   * Pulls. A batch that the broker keeps as one message (topics with `queue.type=BatchCQ`) is taken apart. The messages have the queue and the offsets that were asked for, names without the namespace, and bodies as they
    * are stored; there are `maxMsgNums` at most, ascending from the offset that was asked for, whatever the broker sends: what
    * lies before it, or comes twice, is left out, and `nextBeginOffset` is behind all that was read. Behind the first entry that cannot be read
    * `nextBeginOffset` is where that entry lies, so that nothing is passed over unseen; where it is the first, the pull
@@ -94,32 +97,79 @@ export const make = (
   const unwrap = (message: MessageExt): MessageExt =>
     namespace === undefined ? message : unwrapMessage(namespace, message)
 
-  const found = (address: string, request: PullRequest, outcome: PullFound & StoredMessages) => {
-    const { offsetDelta, stored, ...position } = outcome
-    return Effect.map(
-      decode(address, RequestCode.PULL_MESSAGE, stored, request.maxMsgNums),
-      ({ messages: all, more }) => {
-        const messages: Array<MessageExt> = []
-        let behind = Number(request.queueOffset)
-        for (const message of isAscending(all) ? all : all.toSorted((a, b) => a.queueOffset - b.queueOffset)) {
-          const queueOffset = message.queueOffset + offsetDelta
-          if (queueOffset < behind) continue
-          behind = queueOffset + 1
-          if (wanted(request, message)) messages.push({ ...unwrap(message), queueId: request.queueId, queueOffset })
-        }
-        return {
-          ...position,
-          nextBeginOffset: more ? behind : Math.max(behind, position.nextBeginOffset),
-          messages
-        }
-      }
-    )
-  }
-
   const handOver: PulledMessages["handOver"] = (message, to) =>
     inflater.inflate(message.body, message.sysFlag, (body) =>
       to(body === message.body ? message : { ...message, body, sysFlag: message.sysFlag & ~PACKED })
     )
+
+  const limit = LogLimit.make()
+
+  /** A batch that cannot be read stays the one message that it is stored as, as in Java. */
+  const kept = (address: string, batch: MessageExt, problem: string) =>
+    Effect.as(
+      limit.warn(
+        `the batch at offset ${batch.queueOffset} of topic ${ForeignText.clean(batch.topic)} on ${address} cannot be taken apart: ${ForeignText.clean(problem)}`
+      ),
+      [batch]
+    )
+
+  /** The messages of a batch that the broker keeps as one, from an offset on and so many at most. */
+  const takenApart = (address: string, batch: MessageExt, from: number, max: number) =>
+    handOver(batch, (unpacked) => Effect.sync(() => InnerBatch.messagesOf(unpacked, from, max))).pipe(
+      Effect.matchEffect({
+        onFailure: (error) => kept(address, batch, error.message),
+        onSuccess: (messages) =>
+          messages instanceof DecodeError ? kept(address, batch, messages.message) : Effect.succeed(messages)
+      })
+    )
+
+  const found = (address: string, request: PullRequest, outcome: PullFound & StoredMessages) => {
+    const { offsetDelta, stored, ...position } = outcome
+    const from = Number(request.queueOffset)
+    const messages: Array<MessageExt> = []
+    let behind = from
+
+    const take = (message: MessageExt): void => {
+      const queueOffset = message.queueOffset + offsetDelta
+      if (queueOffset < behind) return
+      behind = queueOffset + 1
+      if (wanted(request, message)) messages.push({ ...unwrap(message), queueId: request.queueId, queueOffset })
+    }
+
+    const concluded = (more: boolean) => ({
+      ...position,
+      nextBeginOffset: more ? behind : Math.max(behind, position.nextBeginOffset),
+      messages
+    })
+
+    /** One batch after the other. The first that was packed is the last: what becomes of it is held until it is handed over. */
+    const takeBatches = Effect.fnUntraced(function* (all: ReadonlyArray<MessageExt>) {
+      let taken = 0
+      let wasPacked = false
+      for (const message of all) {
+        if (taken >= request.maxMsgNums || (wasPacked && behind > from)) return true
+        const isBatch = InnerBatch.is(message)
+        wasPacked ||= isBatch && (message.sysFlag & PACKED) !== 0
+        const left = request.maxMsgNums - taken
+        const parts = isBatch ? yield* takenApart(address, message, behind - offsetDelta, left) : [message]
+        taken += parts.length
+        for (const part of parts) take(part)
+        // There may be more in the batch.
+        if (isBatch && parts.length === left) return true
+      }
+      return false
+    })
+
+    return Effect.flatMap(
+      decode(address, RequestCode.PULL_MESSAGE, stored, request.maxMsgNums),
+      ({ messages: read, more }) => {
+        const all = isAscending(read) ? read : read.toSorted((a, b) => a.queueOffset - b.queueOffset)
+        if (all.some(InnerBatch.is)) return Effect.map(takeBatches(all), (left) => concluded(more || left))
+        for (const message of all) take(message)
+        return Effect.succeed(concluded(more))
+      }
+    )
+  }
 
   return {
     pull: (address, { tags, ...header }, timeoutMillis) =>

@@ -44,12 +44,7 @@ export const transportExplainers: Explainers<TransportReason> = {
   }),
   RequestTimeout: (e) => ({
     cause: e.sent ? "no answer came in time" : "there was no connection in time",
-    evidence: [
-      `address: ${e.address}`,
-      `request: ${requestCodeName(e.code)}`,
-      `time: ${e.time}`,
-      sentFact(e.sent)
-    ],
+    evidence: [`address: ${e.address}`, `request: ${requestCodeName(e.code)}`, `time: ${e.time}`, sentFact(e.sent)],
     remedy: e.sent
       ? "The request may have been handled: mind the outcome before repeating it. Raise the timeout if the server is only slow."
       : `It is safe to repeat. ${DOCTOR}`
