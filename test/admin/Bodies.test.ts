@@ -34,7 +34,7 @@ const store = Effect.gen(function* () {
 })
 
 describe("bodies that become large", () => {
-  it.live("A23: a pull unpacks as many as go into the bound, and says where the rest begins", () =>
+  it.live("a pull unpacks as many as go into the bound, and says where the rest begins", () =>
     Effect.gen(function* () {
       yield* store
       const admin = yield* MQAdmin

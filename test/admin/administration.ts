@@ -219,7 +219,7 @@ export const administration = <E>(
       }).pipe(withTools)
     )
 
-    test.effect("messages: by key, by both ids, by time", () =>
+    test.effect("A16: messages: by key, by both ids, by time", () =>
       Effect.gen(function* () {
         const admin = yield* MQAdmin
         const { results, topic } = yield* filledTopic(6)

@@ -54,7 +54,7 @@ for (const release of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
     `administration of the embedded cluster as ${release}, under access control`,
     target(release, true),
     (test) => {
-      test.effect("A16: a producer's requests are signed as the servers take them, each of them", () =>
+      test.effect("a producer's requests are signed as the servers take them, each of them", () =>
         Effect.gen(function* () {
           yield* everyProducerRequest
           const { requestCodes = Effect.succeed([]) } = yield* Target

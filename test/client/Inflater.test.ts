@@ -48,7 +48,7 @@ describe("the inflater", () => {
     })
   )
 
-  it.live("unpacks in line what is short, and the rest off the main thread", () =>
+  it.live("A22: unpacks in line what is short, and the rest off the main thread", () =>
     Effect.gen(function* () {
       const inflater = Inflater.make()
       const short = yield* forked(inflater.inflate(bomb(Compression.INLINE_OUTPUT_BYTES), ZSTD, Effect.succeed))
@@ -65,7 +65,7 @@ describe("the inflater", () => {
     })
   )
 
-  it.live("A22, A23: keeps hundreds of bodies that become large within the budget, and the others wait", () =>
+  it.live("keeps hundreds of bodies that become large within the budget, and the others wait", () =>
     Effect.gen(function* () {
       const inflater = Inflater.make()
       let most = 0
@@ -95,7 +95,7 @@ describe("the inflater", () => {
     })
   )
 
-  it.effect("a body above the budget passes alone, and in turn", () =>
+  it.effect("A22, A23: a body above the budget passes alone, and in turn", () =>
     Effect.gen(function* () {
       const inflater = Inflater.make(70_000)
       const gate = yield* Deferred.make<void>()

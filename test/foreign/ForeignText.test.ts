@@ -141,10 +141,7 @@ const untried = (scenario: Scenario, seen: ReadonlyMap<string, Place>): Readonly
 }
 
 /** Those that stand for all of them among the tests of rows, which are to be quick. */
-const ofRow: ReadonlySet<string> = new Set([
-  "producer: a start that waits for its registration",
-  "administrator: clusters"
-])
+const ofRow: ReadonlySet<string> = new Set(["producer: a start that waits for its registration"])
 
 describe("a text that a peer sends does no harm where it is shown", () => {
   for (const scenario of scenarios) {

@@ -535,7 +535,7 @@ describe("checks", () => {
     }).pipe(cluster())
   )
 
-  it.effect("run so many at once, wait so many, and the rest is asked again", () =>
+  it.effect("A22: run so many at once, wait so many, and the rest is asked again", () =>
     Effect.gen(function* () {
       let running = 0
       let most = 0
@@ -579,7 +579,7 @@ describe("checks", () => {
     }).pipe(Effect.provide(database), cluster())
   })
 
-  it.effect("of a compressed half message get its body unpacked", () =>
+  it.effect("A22: of a compressed half message get its body unpacked", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
       const body = "x".repeat(10_000)

@@ -69,14 +69,14 @@ describe("AclSignature", () => {
     assert.isTrue(AclSignature.verify("new", received(second)))
   })
 
-  it("the field that old clients add after signing does not count for them", () => {
+  it("A16: the field that old clients add after signing does not count for them", () => {
     const signed = AclSignature.sign(credentials, { code: 12, extFields: { topic: "t", key: "k" } })
     const later = { ...signed, extFields: { ...signed.extFields, _UNIQUE_KEY_QUERY: "true" } }
     assert.isTrue(AclSignature.verify(credentials.secretKey, received(later, MQVersion.V4_9_3)))
     assert.isFalse(AclSignature.verify(credentials.secretKey, received(later, MQVersion.V4_9_4)))
   })
 
-  it("a server of 4.x never counts that field, and one of 5.x does for newer clients", () => {
+  it("A16: a server of 4.x never counts that field, and one of 5.x does for newer clients", () => {
     const fields = { topic: "t", key: "k" }
     const before = AclSignature.sign(credentials, { code: 12, extFields: fields })
     const added = { ...before, extFields: { ...before.extFields, _UNIQUE_KEY_QUERY: "true" } }
