@@ -96,7 +96,8 @@ const neverSent: ReadonlySet<string> = new Set([
   "UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST",
   "LITE_PULL_MESSAGE",
   "SEND_MESSAGE",
-  "SEND_REPLY_MESSAGE"
+  "SEND_REPLY_MESSAGE",
+  "UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST"
 ])
 
 /** What is asked of brokers of the other release only. */
