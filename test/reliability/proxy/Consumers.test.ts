@@ -37,6 +37,7 @@ const join = Effect.fnUntraced(function* (
       mqClientApiTimeout: 500,
       pollNameServerInterval: 500,
       persistConsumerOffsetInterval: 200,
+      persistConsumerOffsetInitialDelay: 200,
       reconsumePolicy: { delay: () => "1 second" },
       remoting: { reconnectBackoffMillis: { initial: 5, max: 40 } },
       ...options
@@ -179,7 +180,7 @@ describe("consumers behind a proxy", () => {
         }
         yield* hasAll(seen, numbers(50))
         yield* isWell(consumer)
-        yield* Effect.sleep(500)
+        yield* consumer.shutdown
         const offsets = (yield* traffic.ofCode(RequestCode.UPDATE_CONSUMER_OFFSET))
           .filter(({ topic }) => topic === "orders")
           .map(({ extFields }) => Number(extFields?.["commitOffset"]))
@@ -348,7 +349,10 @@ describe("consumers behind a proxy", () => {
         const seen: Seen = []
         const scope = yield* Scope.make()
         const consumer = yield* Scope.provide(
-          join("first", seen, undefined, { persistConsumerOffsetInterval: 600_000 }),
+          join("first", seen, undefined, {
+            persistConsumerOffsetInterval: 600_000,
+            persistConsumerOffsetInitialDelay: 600_000
+          }),
           scope
         )
         yield* send(producer, numbers(3))
