@@ -156,13 +156,15 @@ const begins = ({ answer, code }: RecordedRequest): boolean =>
   code === RequestCode.QUERY_CONSUMER_OFFSET ||
   (code === RequestCode.PULL_MESSAGE && answer?.code === ResponseCode.PULL_OFFSET_MOVED)
 
-/** Whether a broker took the position of a request: that of a pull before it holds it, so also of one without an answer. */
-const isTaken = ({ answer, code, faults }: RecordedRequest): boolean =>
-  code === RequestCode.UPDATE_CONSUMER_OFFSET
-    ? answer?.code === ResponseCode.SUCCESS
-    : answer === undefined
-      ? faults.length === 0
-      : PullMessage.statusOf(answer.code) !== undefined
+/**
+ * Whether a broker took the position of a request: that of a pull before it holds it, so also of one that got no answer, or
+ * was refused after it was held because its member had gone.
+ */
+const isTaken = ({ answer, code, faults, time }: RecordedRequest): boolean => {
+  if (code === RequestCode.UPDATE_CONSUMER_OFFSET) return answer?.code === ResponseCode.SUCCESS
+  if (answer === undefined) return faults.length === 0
+  return PullMessage.statusOf(answer.code) !== undefined || answer.time > time
+}
 
 const SENDS: ReadonlySet<number> = new Set([RequestCode.SEND_MESSAGE, RequestCode.SEND_MESSAGE_V2])
 

@@ -52,8 +52,11 @@ const idsOf = (ids: ReadonlyArray<string>): string => ids.toSorted().join()
 /** Milliseconds after which a broker forgets a client that it does not hear of, and looks for those. */
 const FORGOTTEN = 120_000 + 10_000
 
-/** Milliseconds in which members notice that the group has changed, share the queues out, and wait for the hand-over. */
+/** Milliseconds in which members that are told that the group has changed share the queues out and wait for the hand-over. */
 const SETTLED = 3_000
+
+/** The same for members that nobody tells, as of a member that was forgotten: they look every 20 s. */
+const SETTLED_UNTOLD = 20_000 + SETTLED
 
 /**
  * Waits until the brokers know who lives, and the members have shared the queues out. A heartbeat that a broker handles
@@ -74,11 +77,12 @@ export const settled = (world: World, members: Members, group: Group) =>
       }
       return undefined
     })
-    for (let waited = 0; (yield* differs) !== undefined && waited < FORGOTTEN; waited += 1_000)
-      yield* Effect.sleep(1_000)
+    const begin = yield* Clock.currentTimeMillis
+    const waited = Effect.map(Clock.currentTimeMillis, (now) => now - begin)
+    while ((yield* differs) !== undefined && (yield* waited) < FORGOTTEN) yield* Effect.sleep(1_000)
     const problem = yield* differs
     if (problem !== undefined) yield* world.violation("ownership", problem)
-    yield* Effect.sleep(SETTLED)
+    yield* Effect.sleep((yield* waited) < SETTLED ? SETTLED : SETTLED_UNTOLD)
   })
 
 const IDLE = new Set(["pulling", "waiting", "full"])

@@ -1,4 +1,4 @@
-import { Cause, Effect, Exit, Layer, Random, Scope } from "effect"
+import { Cause, Clock, Effect, Exit, Layer, Random, Scope } from "effect"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import * as ConsumeResult from "../../src/consumer/ConsumeResult.ts"
 import { DefaultMQPushConsumer, type DefaultMQPushConsumerShape } from "../../src/consumer/DefaultMQPushConsumer.ts"
@@ -90,6 +90,21 @@ const mortalWire = Effect.gen(function* () {
   return { mortal, die }
 })
 
+/** Milliseconds that handlers have to end when a member closes. */
+const DRAIN = 500
+
+/** Milliseconds that a member may take to close: handlers, the last positions (5 s), and the farewell, whoever answers. */
+const CLOSES_WITHIN = DRAIN + 5_000 + 3_000
+
+/** A shutdown, which ends in time. */
+const closed = (world: World, { name }: Group, shutdown: Effect.Effect<void>) =>
+  Effect.gen(function* () {
+    const begin = yield* Clock.currentTimeMillis
+    yield* shutdown
+    const took = (yield* Clock.currentTimeMillis) - begin
+    if (took > CLOSES_WITHIN) yield* world.violation("closing", `a member of ${name} took ${took} ms to close`)
+  })
+
 /** How the life of a member ends. */
 export type End = "stop" | "crash"
 
@@ -127,13 +142,15 @@ export const life = (
           pullThresholdForAll: ALL_CAP,
           maxReconsumeTimes: 2,
           revokeDrain: REVOKE_DRAIN,
-          drainTimeoutMillis: 500,
+          drainTimeoutMillis: DRAIN,
           pollNameServerInterval: INTERVAL,
           heartbeatBrokerInterval: INTERVAL
         },
         listener
       )
-      yield* Effect.acquireRelease(consumer.start, () => consumer.shutdown, { interruptible: true })
+      yield* Effect.acquireRelease(consumer.start, () => closed(world, group, consumer.shutdown), {
+        interruptible: true
+      })
       const member: Member = { group, consumer }
       members.add(member)
       const end = yield* stays
