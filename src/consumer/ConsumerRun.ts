@@ -294,7 +294,14 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       Effect.suspend(() => {
         const offset = queue.consumeOffset
         if (offset === undefined || queue.dropped || queue.storedOffset === offset) return Effect.succeed(true)
-        const write = store.persist(group, { queue: queue.messageQueue, offset })
+        queue.writing = true
+        const write = store.persist(group, { queue: queue.messageQueue, offset }).pipe(
+          Effect.ensuring(
+            Effect.sync(() => {
+              queue.writing = false
+            })
+          )
+        )
         return options.observer.settle("commit", queue.messageQueue, write).pipe(
           Effect.matchEffect({
             onSuccess: () => {

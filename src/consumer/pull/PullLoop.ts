@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Effect, References } from "effect"
 import type { ApiError } from "../../client/ClientError.ts"
 import { RouteUnavailable } from "../../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
@@ -122,8 +122,8 @@ export const run = (
     if (broker === undefined) return yield* new RouteUnavailable({ topic, problem: "no-master", tries: [] })
     const commitOffset = queue.consumeOffset ?? 0
     // A slave takes no offsets.
-    const commits = context.commitsOnPull && commitOffset > 0 && !broker.slave
-    const answer: PullOutcome<{ readonly messages: ReadonlyArray<MessageExt> }> = yield* instance.pulled.pull(
+    const commits = context.commitsOnPull && commitOffset > 0 && !broker.slave && !queue.writing
+    const request = instance.pulled.pull(
       broker.address,
       {
         consumerGroup: context.group,
@@ -141,6 +141,12 @@ export const run = (
         tags: subscription.tagsSet.length === 0 ? undefined : new Set(subscription.tagsSet)
       },
       PULL_TIMEOUT_MILLIS
+    )
+    // From reading the position to handing it to the connection nothing comes between, so that no later one overtakes it.
+    const answer: PullOutcome<{ readonly messages: ReadonlyArray<MessageExt> }> = yield* Effect.provideService(
+      request,
+      References.PreventSchedulerYield,
+      true
     )
     if (commits) queue.committedOffset = commitOffset
     context.counters.pulls++

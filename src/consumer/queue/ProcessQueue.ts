@@ -73,6 +73,11 @@ export class ProcessQueue<M> {
   committedOffset: number | undefined = undefined
   /** What the store itself has read or acknowledged last: from here on a position is written again, whatever pulls carry. */
   storedOffset: number | undefined = undefined
+  /**
+   * Whether its position is being written by a request of its own. Pulls carry none meanwhile: one that is greater and
+   * overtakes the write would be put back by it.
+   */
+  writing = false
   phase: QueuePhase = "locating"
   /** Whether this generation is over; see {@link ProcessQueue.drop}. */
   dropped = false
