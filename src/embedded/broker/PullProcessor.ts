@@ -104,14 +104,15 @@ export const handlers = (broker: Broker): Handlers => {
     if (group === undefined) {
       return refuse(
         ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST,
-        `subscription group [${header.consumerGroup}] does not exist, \n${Remarks.SEE_FAQ}`
+        `subscription group [${header.consumerGroup}] does not exist, \n${Remarks.seeFaq(legacy)}`
       )
     }
     if (!group.consumeEnable) {
       return forbid("group", `subscription group no permission, ${header.consumerGroup}`)
     }
     const topic = state.topics.get(header.topic)
-    if (topic === undefined) return refuse(ResponseCode.TOPIC_NOT_EXIST, Remarks.topicNotExistPull(header.topic))
+    if (topic === undefined)
+      return refuse(ResponseCode.TOPIC_NOT_EXIST, Remarks.topicNotExistPull(header.topic, legacy))
     if ((topic.perm & MixAll.PermName.READ) === 0) {
       return forbid("topic", `the topic[${header.topic}] pulling message is forbidden`)
     }
@@ -128,14 +129,20 @@ export const handlers = (broker: Broker): Handlers => {
     }
     const consumers = broker.clients.consumerGroup(header.consumerGroup)
     if (consumers === undefined) {
-      return refuse(ResponseCode.SUBSCRIPTION_NOT_EXIST, `the consumer's group info not exist\n${Remarks.SEE_FAQ}`)
+      return refuse(
+        ResponseCode.SUBSCRIPTION_NOT_EXIST,
+        `the consumer's group info not exist\n${Remarks.seeFaq(legacy)}`
+      )
     }
     if (!group.consumeBroadcastEnable && consumers.messageModel === "BROADCASTING") {
       return forbid("broadcasting", `the consumer group[${header.consumerGroup}] can not consume by broadcast way`)
     }
     const subscription = consumers.subscriptions.get(header.topic)
     if (subscription === undefined) {
-      return refuse(ResponseCode.SUBSCRIPTION_NOT_EXIST, `the consumer's subscription not exist\n${Remarks.SEE_FAQ}`)
+      return refuse(
+        ResponseCode.SUBSCRIPTION_NOT_EXIST,
+        `the consumer's subscription not exist\n${Remarks.seeFaq(legacy)}`
+      )
     }
     if (subscription.subVersion < (header.subVersion ?? 0)) {
       return refuse(ResponseCode.SUBSCRIPTION_NOT_LATEST, "the consumer's subscription not latest")

@@ -81,7 +81,10 @@ export const handlers = (broker: Broker): Handlers => {
     }
     const group = state.groups.find(header.group)
     if (group === undefined) {
-      return Reply.refuse(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, Remarks.groupNotExist(header.group))
+      return Reply.refuse(
+        ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST,
+        Remarks.groupNotExist(header.group, config.version < MQVersion.V5_0_0)
+      )
     }
     if ((config.brokerPermission & MixAll.PermName.WRITE) === 0) {
       return Reply.refuse(ResponseCode.NO_PERMISSION, Remarks.brokerForbids(broker.address(), "sending message"))

@@ -63,7 +63,7 @@ export const make = (broker: Broker): SendChecks => {
       const refusal = brokerRefusal(header) ?? topicRefusal(header.topic)
       if (refusal !== undefined) return refusal
       const topic = state.topics.forSend(header)
-      if (topic === undefined) return refuse(ResponseCode.TOPIC_NOT_EXIST, Remarks.topicNotExist(header.topic))
+      if (topic === undefined) return refuse(ResponseCode.TOPIC_NOT_EXIST, Remarks.topicNotExist(header.topic, legacy))
       const wrongQueue = queueRefusal(header, topic, channel)
       if (wrongQueue !== undefined) return wrongQueue
       const { queueId } = header

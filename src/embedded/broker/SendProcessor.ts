@@ -87,7 +87,7 @@ export const handlers = (broker: Broker): Handlers => {
   const retryRefusal = (topic: string): Response | undefined => {
     const group = topic.slice(MixAll.RETRY_GROUP_TOPIC_PREFIX.length)
     return state.groups.find(group) === undefined
-      ? refuse(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, Remarks.groupNotExist(group))
+      ? refuse(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, Remarks.groupNotExist(group, legacy))
       : undefined
   }
 

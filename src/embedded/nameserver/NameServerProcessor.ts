@@ -35,7 +35,7 @@ const routeHandlers = ({ config, kv, routes, version }: NameServer): Handlers =>
     const topic = header instanceof DecodeError ? "null" : header.topic
     const found = routes.route(topic)
     if (header instanceof DecodeError || found === undefined) {
-      return { code: ResponseCode.TOPIC_NOT_EXIST, remark: Remarks.noTopicRoute(topic) }
+      return { code: ResponseCode.TOPIC_NOT_EXIST, remark: Remarks.noTopicRoute(topic, legacy) }
     }
     const standardJson = request.version >= MQVersion.V4_9_4 || header.acceptStandardJsonOnly === true
     const orderTopicConf = config.current.orderMessageEnable ? kv.get(ORDER_TOPIC_CONFIG, topic) : undefined

@@ -3,19 +3,24 @@
 /** The hint that many remarks end with. Source: RocketMQ `FAQUrl`. */
 export const SEE_FAQ = "See https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details."
 
+/** The same of a release: `legacy` is before 5.0.0. */
+export const seeFaq = (legacy: boolean): string =>
+  legacy ? "See http://rocketmq.apache.org/docs/faq/ for further details." : SEE_FAQ
+
 /** A name server has no route for the topic. Source: RocketMQ `ClientRequestProcessor`. */
-export const noTopicRoute = (topic: string): string =>
-  `No topic route info in name server for the topic: ${topic}\n${SEE_FAQ}`
+export const noTopicRoute = (topic: string, legacy = false): string =>
+  `No topic route info in name server for the topic: ${topic}\n${seeFaq(legacy)}`
 
 /** A server does not know the request code (the space in front is RocketMQ's). Source: `NettyRemotingAbstract`. */
 export const notSupported = (code: number): string => ` request type ${code} not supported`
 
 /** A send to a topic that neither exists nor may be created. Source: RocketMQ `AbstractSendMessageProcessor`. */
-export const topicNotExist = (topic: string): string => `topic[${topic}] not exist, apply first please!\n${SEE_FAQ}`
+export const topicNotExist = (topic: string, legacy = false): string =>
+  `topic[${topic}] not exist, apply first please!\n${seeFaq(legacy)}`
 
 /** The same for a pull, which has one more space. Source: RocketMQ `PullMessageProcessor`. */
-export const topicNotExistPull = (topic: string): string =>
-  `topic[${topic}] not exist, apply first please! \n${SEE_FAQ}`
+export const topicNotExistPull = (topic: string, legacy = false): string =>
+  `topic[${topic}] not exist, apply first please! \n${seeFaq(legacy)}`
 
 /** The body or the properties of a message are too large. Source: RocketMQ `SendMessageProcessor`. */
 export const messageIllegal = (maxMessageSize: number): string =>
@@ -159,4 +164,5 @@ export const NO_PREPARED_MESSAGE = "Find prepared transaction message failed"
 export const RESUME_FAILED = "Exception was thrown when putting message back to RMQ_SYS_TRANS_HALF_TOPIC."
 
 /** A group that does not exist and may not be created. Source: RocketMQ `AbstractSendMessageProcessor`. */
-export const groupNotExist = (group: string): string => `subscription group not exist, ${group} \n${SEE_FAQ}`
+export const groupNotExist = (group: string, legacy = false): string =>
+  `subscription group not exist, ${group} \n${seeFaq(legacy)}`

@@ -19,7 +19,17 @@ import * as SubscriptionGroup from "../../../src/protocol/request/SubscriptionGr
 import * as UpdateConsumerOffset from "../../../src/protocol/request/UpdateConsumerOffset.ts"
 import * as ViewBrokerStatsData from "../../../src/protocol/request/ViewBrokerStatsData.ts"
 import * as ViewMessageById from "../../../src/protocol/request/ViewMessageById.ts"
-import { brokerAddress, messagesOf, orThrow, rawClient, sendRequest, textOf, utf8 } from "../support.ts"
+import {
+  brokerAddress,
+  messagesOf,
+  namesrvAddress,
+  orThrow,
+  pullRequest,
+  rawClient,
+  sendRequest,
+  textOf,
+  utf8
+} from "../support.ts"
 
 const onCluster = Effect.provide(EmbeddedCluster.layerMemory({ topics: { orders: {} } }))
 const onLegacyCluster = Effect.provide(
@@ -283,6 +293,31 @@ describe("broker", () => {
       assert.strictEqual((yield* call(UpdateConsumerOffset.request(offset))).code, 0)
       assert.strictEqual(yield* count(...group), 0)
     }).pipe(onCluster)
+  )
+
+  it.effect("4.9.7 points to where its questions were answered", () =>
+    Effect.gen(function* () {
+      const { address, call } = yield* setup
+      const client = yield* rawClient()
+      const namesrv = yield* namesrvAddress
+      const faq = "\nSee http://rocketmq.apache.org/docs/faq/ for further details."
+      assert.deepInclude(yield* client.call(namesrv, { code: 105, extFields: { topic: "nope" } }), {
+        code: 17,
+        remark: `No topic route info in name server for the topic: nope${faq}`
+      })
+      assert.deepInclude(yield* client.call(address, sendRequest({ topic: "nope", defaultTopic: "none" })), {
+        code: 17,
+        remark: `topic[nope] not exist, apply first please!${faq}`
+      })
+      assert.deepInclude(yield* call(pullRequest({ topic: "nope" })), {
+        code: 17,
+        remark: `topic[nope] not exist, apply first please! ${faq}`
+      })
+      assert.deepInclude(yield* call(pullRequest({ sysFlag: 0 })), {
+        code: 24,
+        remark: `the consumer's group info not exist${faq}`
+      })
+    }).pipe(onLegacyCluster)
   )
 
   it.effect("keeps consumer groups", () =>
