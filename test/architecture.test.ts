@@ -88,6 +88,7 @@ const subRooms: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ["embedded/broker", below("embedded/server", "embedded/store")],
   ["embedded/nameserver", below("embedded/server", "embedded/store")],
   ["cli/cluster", below("*")],
+  ["cli/consume", below("*")],
   ["cli/demo", below("*")],
   ["cli/doctor", below("*")],
   ["cli/group", below("*")],

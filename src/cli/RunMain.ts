@@ -20,10 +20,10 @@ const wire: Layer.Layer<Wire> = Layer.succeed(Wire, {
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
 
-/** Ends the process once what was written to standard output is out. */
+/** Ends the process once what was written is out. */
 const exitWith = (code: number): void => {
   process.exitCode = code
-  process.stdout.write("", () => process.exit(code))
+  process.stdout.write("", () => process.stderr.write("", () => process.exit(code)))
 }
 
 /**

@@ -1,4 +1,4 @@
-import { Context, Effect } from "effect"
+import { Context, Effect, Schema } from "effect"
 
 /** One of the two places that output goes to. */
 export interface Output {
@@ -21,6 +21,16 @@ const output = (stream: NodeJS.WriteStream): Output => ({
   color: wantsColor(stream.isTTY, process.env)
 })
 
+/** Nobody reads what is written to standard output. */
+export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {
+  /** What the system said. */
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return "nobody reads standard output any more"
+  }
+}
+
 /**
  * What the command line knows of the terminal: data goes to standard output, talk and progress to standard error. Colours
  * appear on a terminal only, and not when `NO_COLOR` is set. Tests replace it.
@@ -32,6 +42,11 @@ export const Screen: Context.Reference<{
   readonly columns: number
   /** Shows a line that the next one replaces; undefined takes it away. Does nothing where standard error is no terminal. */
   readonly status: (line: string | undefined) => Effect.Effect<void>
+  /**
+   * Writes a line to standard output and succeeds when whoever reads it has accepted it; fails once nobody reads any more.
+   * What was lost otherwise may be taken for done only then.
+   */
+  readonly line: (text: string) => Effect.Effect<void, OutputClosed>
 }> = Context.Reference("effect-rocketmq/cli/Screen", {
   defaultValue: () => {
     const stderr = output(process.stderr)
@@ -46,6 +61,13 @@ export const Screen: Context.Reference<{
           shown = line !== undefined
           // Carriage return, then erase to the end of the line.
           process.stderr.write(`\r\u001b[K${line ?? ""}`)
+        }),
+      line: (text) =>
+        Effect.callback((resume) => {
+          process.stdout.write(`${text}\n`, (error) => {
+            // null and undefined both stand for none.
+            resume(error instanceof Error ? Effect.fail(new OutputClosed({ cause: error })) : Effect.void)
+          })
         })
     }
   }

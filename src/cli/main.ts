@@ -1,6 +1,7 @@
 import { Console, Effect, Layer, Logger, Option, References, Runtime, Schema } from "effect"
 import { CliConfig, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
 import { broker, cluster } from "./cluster/ClusterCommands.ts"
+import { consume } from "./consume/ConsumeCommand.ts"
 import { decode } from "./message/DecodeCommand.ts"
 import { ExitCode } from "./Failure.ts"
 import * as Flags from "./Flags.ts"
@@ -181,7 +182,7 @@ export const root = Command.make("effect-rocketmq").pipe(
   Command.withDescription(
     "Apache RocketMQ from the command line: run one, look into one, administer it, send to it and read from it."
   ),
-  Command.withSubcommands([dev, doctor, send, peek, topic, group, message, cluster, broker, decode])
+  Command.withSubcommands([dev, doctor, send, consume, peek, topic, group, message, cluster, broker, decode])
 )
 
 // A wrong flag is told in a line or two on standard error; the whole help text would hide it.

@@ -168,6 +168,71 @@ describe("the program", () => {
   )
 
   it(
+    "consume drains on SIGINT, says what it has done, and nothing of it comes again",
+    async () => {
+      await rmq(["send", "--topic", "drain", "--count", "40"], dev.env)
+      const args = ["consume", "--topic", "drain", "--group", "drainers", "--json"]
+      const child = start([bin, ...args], dev.env)
+      child.stdin.end()
+      const exit = ended(child)
+      const lines = readline.createInterface({ input: child.stdout })
+      let read = 0
+      await new Promise<void>((resolve) => lines.on("line", () => ++read === 40 && resolve()))
+      child.kill("SIGINT")
+      const { code, talk } = await exit
+      assert.strictEqual(code, 130, talk)
+      const summary = JSON.parse(talk.trimEnd().split("\n").at(-1) ?? "")
+      assert.deepInclude(summary, { consumed: 40, failed: 0 })
+      const again = await rmq([...args, "--idle-timeout", "500ms"], dev.env)
+      assert.deepStrictEqual([again.code, again.out], [0, ""])
+    },
+    LIMIT
+  )
+
+  it(
+    "consume acknowledges nothing more once nobody reads it, and ends",
+    async () => {
+      await rmq(["send", "--topic", "closed", "--count", "2000", "--size", "900"], dev.env)
+      const child = start([bin, "consume", "--topic", "closed", "--group", "closers", "--json"], dev.env)
+      child.stdin.end()
+      let talk = ""
+      child.stderr.on("data", (text: Buffer) => (talk += text.toString()))
+      child.stdout.once("data", () => child.stdout.destroy())
+      const code = await new Promise((resolve) => child.on("close", resolve))
+      assert.strictEqual(code, 0, talk)
+      const { consumed } = JSON.parse(talk.trimEnd().split("\n").at(-1) ?? "")
+      assert.isBelow(consumed, 2_000)
+      // What was not acknowledged is the next one's.
+      const rest = await rmq(
+        "consume --topic closed --group closers --idle-timeout 1s --json --quiet".split(" "),
+        dev.env
+      )
+      assert.strictEqual(JSON.parse(rest.talk.trimEnd()).consumed, 2_000 - consumed)
+    },
+    LIMIT
+  )
+
+  it(
+    "consume ends at once on the second signal, while it waits for a reader",
+    async () => {
+      await rmq(["send", "--topic", "stuck", "--count", "500", "--size", "4000"], dev.env)
+      const child = start([bin, "consume", "--topic", "stuck", "--group", "stuck", "--json"], dev.env)
+      child.stdin.end()
+      const offsets = async (): Promise<number> => {
+        const { out } = await rmq(["group", "clients", "stuck", "--json"], dev.env)
+        return JSON.parse(out).consumers.length
+      }
+      while ((await offsets()) === 0);
+      const exit = new Promise((resolve) => child.on("exit", resolve))
+      child.kill("SIGINT")
+      child.kill("SIGTERM")
+      assert.strictEqual(await exit, 143)
+      child.stdout.destroy()
+    },
+    LIMIT
+  )
+
+  it(
     "H7: ends dev with 130 on SIGINT and 143 on SIGTERM",
     async () => {
       for (const [signal, code] of [

@@ -29,7 +29,13 @@ const services = ({ color = false, env = {}, stdin = "" }: CallOptions) => {
     // After the services of the process, whose standard input it replaces.
     Stdio.layerTest({ stdin: Stream.make(new TextEncoder().encode(stdin)) }),
     ConfigProvider.layer(ConfigProvider.fromEnvRecord({ ...env })),
-    Layer.succeed(Screen, { stdout: plain, stderr: plain, columns: 80, status: () => Effect.void })
+    Layer.succeed(Screen, {
+      stdout: plain,
+      stderr: plain,
+      columns: 80,
+      status: () => Effect.void,
+      line: (text) => Console.log(text)
+    })
   )
 }
 

@@ -21,6 +21,7 @@ describe("the command line", () => {
         "dev",
         "doctor",
         "send",
+        "consume",
         "peek",
         "topic",
         "group",
@@ -41,6 +42,7 @@ describe("the command line", () => {
       const groups = ["list", "create", "delete", "progress", "clients", "reset"]
       const commands = [
         "send",
+        "consume",
         "peek",
         "doctor",
         "decode",

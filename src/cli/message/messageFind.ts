@@ -5,7 +5,7 @@ import type { ReadMessage } from "../../admin/QueueReader.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting, UsageError } from "../Failure.ts"
 import { millisOf, type Moment } from "../Flags.ts"
-import * as Peek from "./peek.ts"
+import * as MessageText from "../MessageText.ts"
 import { palette, Screen } from "../Screen.ts"
 import { json, moment, printable, table } from "../Text.ts"
 
@@ -34,7 +34,7 @@ const peeked = (message: FoundMessage): ReadMessage => ({
 
 /** A message as `message --json` prints it: what `peek` prints, and where it comes from. The shape is frozen. */
 export const toJson = (message: FoundMessage) => ({
-  ...Peek.toJson(peeked(message)),
+  ...MessageText.toJson(peeked(message)),
   storeTimestamp: message.storeTimestamp,
   bornHost: message.bornHost,
   storeHost: message.storeHost,
@@ -93,7 +93,7 @@ export const query = (input: MessageQueryInput) =>
     const colors = palette((yield* Screen).stdout)
     for (const stored of found.slice(0, maxNum)) {
       const message = { ...stored, ...(yield* admin.unpack(stored)) }
-      yield* Console.log(input.json ? json(toJson(message)) : Peek.toLine(peeked(message), colors))
+      yield* Console.log(input.json ? json(toJson(message)) : MessageText.toLine(peeked(message), colors))
     }
     if (found.length === 0) yield* Console.error(`no such message in topic ${topic}`)
     return undefined

@@ -1,15 +1,14 @@
 import { Console, Effect } from "effect"
 import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { type QueueRange, type ReadMessage, readInOrder } from "../../admin/QueueReader.ts"
-import type { MessageExt } from "../../message/MessageExt.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import * as NameList from "../../message/NameList.ts"
 import { compressionOf } from "../../protocol/Compression.ts"
-import { MessageConst } from "../../protocol/MessageProperties.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting, UsageError } from "../Failure.ts"
-import { type Palette, palette, Screen } from "../Screen.ts"
-import { count, excerpt, json, moment, printable } from "../Text.ts"
+import { toJson, toLine } from "../MessageText.ts"
+import { palette, Screen } from "../Screen.ts"
+import { count, json } from "../Text.ts"
 
 /** Where to begin in each queue: at the oldest message, at an offset, or so that the newest messages come. */
 export type PeekFrom = "earliest" | "latest" | number
@@ -86,55 +85,6 @@ export const read = Effect.fnUntraced(function* <E, R>(
   )
   yield* Effect.forEach(newest, show, { discard: true })
 })
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-const bodyOf = ({ body, sysFlag }: MessageExt): { readonly body: string; readonly encoding: "utf8" | "base64" } => {
-  if (compressionOf(sysFlag) === undefined) {
-    try {
-      return { body: utf8.decode(body), encoding: "utf8" }
-    } catch {
-      // Not text: shown as base64.
-    }
-  }
-  return { body: Buffer.from(body).toString("base64"), encoding: "base64" }
-}
-
-/** A message as `peek --json` prints it; the shape is frozen. */
-export const toJson = ({ message, queue }: ReadMessage) => {
-  const { properties } = message
-  return {
-    topic: message.topic,
-    brokerName: queue.brokerName,
-    queueId: message.queueId,
-    queueOffset: message.queueOffset,
-    /** The sender's id; the broker's where the sender gave none, as in Java. */
-    msgId: message.msgId,
-    offsetMsgId: message.offsetMsgId,
-    /** Separated by spaces, as they are stored. */
-    keys: properties[MessageConst.KEYS] ?? null,
-    tags: message.tags ?? null,
-    properties,
-    bornTimestamp: message.bornTimestamp,
-    ...bodyOf(message)
-  }
-}
-
-const SHOWN = 160
-
-/** A message as one line for people. */
-export const toLine = ({ message, queue }: ReadMessage, colors: Palette): string => {
-  const { body, encoding } = bodyOf(message)
-  const { keys, tags } = message
-  const text = printable(encoding === "utf8" ? body.slice(0, SHOWN) : `base64 ${body.slice(0, SHOWN)}`)
-  return [
-    colors.accent(excerpt(`${queue.brokerName}:${message.queueId}:${message.queueOffset}`, SHOWN)),
-    colors.dim(moment(message.bornTimestamp)),
-    ...(tags === undefined ? [] : [colors.good(excerpt(tags, SHOWN))]),
-    ...(keys.length === 0 ? [] : [colors.warn(excerpt(keys.join(" "), SHOWN))]),
-    `${text}${body.length > SHOWN ? colors.dim(` ... (${count(message.body.length, "byte")})`) : ""}`
-  ].join("  ")
-}
 
 /** `effect-rocketmq peek`: reads messages without consuming them; no group's progress changes. */
 export const run = (input: PeekInput) =>

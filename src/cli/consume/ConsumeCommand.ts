@@ -1,0 +1,114 @@
+import { Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import type { ConsumeFromWhere } from "../../consumer/offset/StartOffset.ts"
+import * as Flags from "../Flags.ts"
+import { load } from "../Load.ts"
+
+/** `10s`, `500ms`, `2m`: a span of time, in milliseconds. */
+const span = (name: string): Flag.Flag<number> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("10s"),
+    Flag.mapTryCatch(parseSpan, () => "write it as 10s, 500ms, 2m or 1h")
+  )
+
+const UNITS: ReadonlyMap<string, number> = new Map([
+  ["ms", 1],
+  ["s", 1_000],
+  ["m", 60_000],
+  ["h", 3_600_000]
+])
+
+const parseSpan = (text: string): number => {
+  const found = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text)
+  const millis = found === null ? Number.NaN : Number(found[1]) * (UNITS.get(found[2] ?? "") ?? Number.NaN)
+  if (!(millis > 0 && millis <= 2_147_483_647)) throw new Error(`"${text}" is no time`)
+  return millis
+}
+
+const parseFrom = (text: string): ConsumeFromWhere => {
+  if (text === "first" || text === "last") return text
+  const at = Date.parse(text.replace(/^timestamp:/, ""))
+  if (!text.startsWith("timestamp:") || Number.isNaN(at) || at < 0) throw new Error(`"${text}" is no place`)
+  return { timestampMillis: at }
+}
+
+const from = Flag.String("from").pipe(
+  Flag.withMetavar("first | last | timestamp:2026-08-01T10:00:00Z"),
+  Flag.withDescription("Where a group begins that has no offsets; one that has goes on there. Default first"),
+  Flag.withDefault("first"),
+  Flag.mapTryCatch(parseFrom, () => "write it as first, last, or timestamp:2026-08-01T10:00:00Z")
+)
+
+const yes = (name: string, what: string) => Flag.Boolean(name).pipe(Flag.withDescription(what), Flag.withDefault(false))
+
+/** `effect-rocketmq consume`. */
+export const consume = Command.make(
+  "consume",
+  {
+    ...Flags.connection,
+    topic: Flags.topic,
+    group: Flags.group,
+    expression: Flag.String("expression").pipe(
+      Flag.withMetavar("a || b"),
+      Flag.withDescription("Only messages with one of these tags; default all"),
+      Flag.optional
+    ),
+    sql: Flag.String("sql").pipe(
+      Flag.withMetavar("a > 1"),
+      Flag.withDescription("Only messages whose properties pass; not there yet, refused"),
+      Flag.optional
+    ),
+    from,
+    orderly: yes("orderly", "The messages of a queue one after the other; not there yet, refused"),
+    broadcast: yes("broadcast", "Every member gets every message; not there yet, refused"),
+    concurrency: Flags.int("concurrency", 1, 1_000).pipe(
+      Flag.withDescription("How many messages are handled at once; 1 keeps the order of a queue. Default 20"),
+      Flag.withDefault(20)
+    ),
+    count: Flags.int("count", 1).pipe(
+      Flag.withAlias("c"),
+      Flag.withDescription("End after so many distinct acknowledged messages; by default it goes on until Ctrl-C"),
+      Flag.optional
+    ),
+    idleTimeout: span("idle-timeout").pipe(
+      Flag.withDescription("End when nothing was delivered for so long: 10s, 500ms, 2m. Before --count that is exit 1"),
+      Flag.optional
+    ),
+    failFirst: Flags.int("fail-first", 0, 1_000_000).pipe(
+      Flag.withMetavar("deliveries"),
+      Flag.withDescription("Give each message back at its first so many deliveries, so that it comes again; default 0"),
+      Flag.withDefault(0)
+    ),
+    wait: yes("wait", "Wait for a topic that is not there yet, instead of exit 4"),
+    quiet: yes("quiet", "Print no messages"),
+    json: Flags.json
+  },
+  ({ count, expression, idleTimeout, sql, ...input }) =>
+    load(
+      () => import("./consume.ts"),
+      ({ run }) =>
+        run({
+          ...input,
+          count: Option.getOrUndefined(count),
+          expression: Option.getOrUndefined(expression),
+          idleTimeout: Option.getOrUndefined(idleTimeout),
+          sql: Option.getOrUndefined(sql)
+        })
+    )
+).pipe(
+  Command.withDescription(
+    "Consume messages as a member of a group: prints each, acknowledges it when it is printed, shares the queues with the group's other members. A summary follows on standard error. mqadmin: consumeMessage -t <topic> -g <group>, without a group's offsets, and the benchmark's consumer.sh."
+  ),
+  Command.withShortDescription("Consume messages as a member of a group"),
+  Command.withExamples([
+    { command: "effect-rocketmq consume --topic orders --group billing" },
+    {
+      command: "effect-rocketmq consume --topic orders --group billing --count 100 --idle-timeout 10s --json",
+      description: "A hundred messages for a program, or exit 1"
+    },
+    {
+      command: 'effect-rocketmq consume --topic orders --group trial --expression "paid || shipped" --fail-first 1',
+      description: "See messages come again"
+    }
+  ])
+)
