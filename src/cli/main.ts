@@ -49,23 +49,36 @@ const doctor = Command.make(
     namesrv: Flags.namesrv.pipe(Flag.optional),
     access: Flags.access,
     topic: Flags.topic.pipe(Flag.optional),
+    group: Flags.group.pipe(
+      Flag.withDescription("A consumer group to look at as well: members, subscriptions, owners, lag, dead letters"),
+      Flag.optional
+    ),
     send: Flag.Boolean("send").pipe(
       Flag.withDescription("Send one message to the topic at the end; nothing is sent otherwise"),
       Flag.withDefault(false)
     ),
     json: Flags.json
   },
-  ({ namesrv, topic: named, ...input }) =>
+  ({ group: ofConsumers, namesrv, topic: named, ...input }) =>
     load(
       () => import("./doctor/doctor.ts"),
-      ({ run }) => run({ ...input, namesrv: Option.getOrUndefined(namesrv), topic: Option.getOrUndefined(named) })
+      ({ run }) =>
+        run({
+          ...input,
+          namesrv: Option.getOrUndefined(namesrv),
+          topic: Option.getOrUndefined(named),
+          group: Option.getOrUndefined(ofConsumers)
+        })
     )
 ).pipe(
   Command.withDescription(
     "Walk a producer's start-up against a live cluster, step by step: what fails first, the evidence, the remedy. mqadmin has no such command; clusterList and topicRoute show parts of it."
   ),
   Command.withShortDescription("Find out why a client cannot connect or send"),
-  Command.withExamples([{ command: 'effect-rocketmq doctor --namesrv "10.0.0.5:9876;10.0.0.6:9876" --topic orders' }])
+  Command.withExamples([
+    { command: 'effect-rocketmq doctor --namesrv "10.0.0.5:9876;10.0.0.6:9876" --topic orders' },
+    { command: "effect-rocketmq doctor --group billing", description: "And why does nobody read?" }
+  ])
 )
 
 const send = Command.make(

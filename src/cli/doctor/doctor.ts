@@ -1,4 +1,5 @@
 import { Console, Duration, Effect } from "effect"
+import { make as makeAdmin } from "../../admin/MQAdmin.ts"
 import * as AddressPolicies from "../../client/AddressPolicy.ts"
 import { AddressTranslator } from "../../client/AddressTranslator.ts"
 import { boundedBrokers } from "../../client/RouteBounds.ts"
@@ -17,12 +18,13 @@ import type * as Remoting from "../../transport/RemotingClient.ts"
 import type { TlsOptions } from "../../transport/Tls.ts"
 import { accessOptions } from "../Connection.ts"
 import * as Checks from "./DoctorChecks.ts"
+import * as Group from "./DoctorGroup.ts"
 import * as Reports from "./DoctorReport.ts"
 import { type Finding, MAX_DETAIL, type Report, skipped } from "./DoctorReport.ts"
 import { CommandFailed, ExitCode, explain, reporting } from "../Failure.ts"
 import type { Access } from "../Flags.ts"
 import { palette, Screen } from "../Screen.ts"
-import { excerpt, json } from "../Text.ts"
+import { excerpt, json, printable } from "../Text.ts"
 
 /** What `doctor` is asked. */
 export interface DoctorInput {
@@ -30,6 +32,8 @@ export interface DoctorInput {
   readonly namesrv: string | undefined
   readonly access: Access
   readonly topic: string | undefined
+  /** The consumer group whose health is looked at as well. */
+  readonly group: string | undefined
   /** Whether to send one message to the topic; it never sends otherwise. */
   readonly send: boolean
   readonly json: boolean
@@ -136,7 +140,7 @@ const brokers = Effect.fnUntraced(function* (
     "cluster",
     Effect.sync(() => (infos.length === 0 ? skipped("this user may not see it") : Checks.cluster(infos)))
   )
-  if (cluster.verdict === "failed") return
+  if (cluster.verdict === "failed") return []
   const template = AUTO_CREATE_TOPIC_KEY_TOPIC
   const mayCreate = yield* report.check(
     6,
@@ -184,6 +188,22 @@ const brokers = Effect.fnUntraced(function* (
     reached.map(({ address }) => address),
     (address) => Checks.clock(remoting, address)
   )
+  return reached.map(({ address }) => address)
+})
+
+/** Steps 12 to 16: the health of a consumer group. */
+const consumerGroup = Effect.fnUntraced(function* (
+  report: Report,
+  remoting: Remoting.RemotingClient,
+  reached: ReadonlyArray<string>,
+  input: DoctorInput,
+  options: ClientConfig.ClientOptions
+) {
+  const { group, namesrv, topic } = input
+  if (group === undefined) return
+  const admin = yield* makeAdmin({ ...options, namesrvAddr: namesrv })
+  const { namespace } = options
+  yield* Group.walk({ report, admin, remoting, brokers: reached, group, topic, namesrv, namespace })
 })
 
 /** Steps 10 and 11: the producer as an application starts it, and a message if that was asked for. */
@@ -235,8 +255,11 @@ const producer = Effect.fnUntraced(function* (report: Report, input: DoctorInput
   )
 })
 
+/** The first of the steps that are about a consumer group. */
+const FIRST_OF_GROUP = 12
+
 /** Says at the end what is wrong first, and what to do. */
-const conclude = Effect.fnUntraced(function* (report: Report, asJson: boolean) {
+const conclude = Effect.fnUntraced(function* (report: Report, { group, json: asJson }: DoctorInput) {
   const failure = report.failure()
   const warnings = report.steps.filter((step) => step.verdict === "warn" && step.remedy !== undefined)
   if (asJson) {
@@ -252,13 +275,22 @@ const conclude = Effect.fnUntraced(function* (report: Report, asJson: boolean) {
     yield* Console.log(json({ ok: failure === undefined, steps, failure: found ?? null }))
   } else {
     const colors = palette((yield* Screen).stdout)
+    const isWell = warnings.every(({ step }) => step < FIRST_OF_GROUP)
+    const ofGroup =
+      group === undefined
+        ? ""
+        : isWell
+          ? `, and nothing is wrong with group ${printable(group)}`
+          : `; group ${printable(group)} is worth a look`
     yield* Console.log("")
     for (const { detail, remedy, step } of warnings) {
       yield* Console.log(`${colors.warn("look at")} step ${step}: ${excerpt(detail, MAX_DETAIL)}`)
       yield* Console.log(`  ${excerpt(remedy ?? "", MAX_DETAIL)}`)
     }
     if (failure === undefined) {
-      yield* Console.log(`${colors.good("healthy")}: a producer on this machine can start and reach every master`)
+      yield* Console.log(
+        `${colors.good("healthy")}: a producer on this machine can start and reach every master${ofGroup}`
+      )
     } else {
       yield* Console.log(`${colors.bad("first failure")} at step ${failure.step}, ${failure.name}`)
       yield* Console.log(`  evidence  ${excerpt(failure.detail, MAX_DETAIL)}`)
@@ -271,8 +303,8 @@ const conclude = Effect.fnUntraced(function* (report: Report, asJson: boolean) {
 })
 
 /**
- * `effect-rocketmq doctor`: walks from the configuration to a started producer, names the first thing that does not work,
- * and says what to do about it.
+ * `effect-rocketmq doctor`: walks from the configuration to a started producer, and through a consumer group where one is
+ * named; names the first thing that does not work, and says what to do about it.
  */
 export const run = Effect.fnUntraced(function* (input: DoctorInput) {
   const report = yield* Reports.make({ quiet: input.json })
@@ -294,8 +326,9 @@ export const run = Effect.fnUntraced(function* (input: DoctorInput) {
     const infos = answering.flatMap(({ finding }) => (finding.info === undefined ? [] : [finding.info]))
     const [first] = answering
     if (first === undefined) return
-    yield* brokers(report, remoting, first.address, infos, input.topic)
+    const reached = yield* brokers(report, remoting, first.address, infos, input.topic)
     if (report.failure() === undefined) yield* producer(report, input, options)
+    if (report.failure() === undefined) yield* consumerGroup(report, remoting, reached, input, options)
   }).pipe(Effect.scoped, Effect.provide(MQClientManager.layer), reporting())
-  yield* conclude(report, input.json)
+  yield* conclude(report, input)
 })

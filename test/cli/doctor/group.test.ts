@@ -1,0 +1,124 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { MQClientManager } from "../../../src/client/MQClientManager.ts"
+import * as ConsumeResult from "../../../src/consumer/ConsumeResult.ts"
+import { DefaultMQPushConsumer } from "../../../src/consumer/DefaultMQPushConsumer.ts"
+import * as Subscription from "../../../src/consumer/subscription/Subscription.ts"
+import { EmbeddedCluster } from "../../../src/testing/index.ts"
+import { type Call, onCluster } from "../support.ts"
+
+/** A member of group `g` for as long as the scope is open. */
+const member = Effect.fnUntraced(function* (name: string, subscription: Subscription.Subscription) {
+  const { namesrvAddr } = yield* EmbeddedCluster
+  const consumer = yield* DefaultMQPushConsumer.make(
+    {
+      consumerGroup: "g",
+      subscriptions: [subscription],
+      namesrvAddr,
+      instanceName: name,
+      clientIP: "10.0.0.1",
+      consumeFromWhere: "first"
+    },
+    () => Effect.succeed(ConsumeResult.deadLetter("no"))
+  )
+  yield* Effect.acquireRelease(consumer.start, () => consumer.shutdown)
+  return consumer
+})
+
+/** The steps of the group: verdict and detail. */
+const steps = ({ out }: Call): ReadonlyArray<readonly [number, string, string]> =>
+  JSON.parse(out.join())
+    .steps.filter(({ step }: { readonly step: number }) => step > 11)
+    .map(({ detail, step, verdict }: { readonly step: number; readonly verdict: string; readonly detail: string }) => [
+      step,
+      verdict,
+      detail
+    ])
+
+const doctor = (...args: ReadonlyArray<string>) => onCluster(["doctor", "--group", "g", "--json", ...args])
+
+const send = (count: string) => onCluster(["send", "--topic", "orders", "--count", count])
+
+// On the real clock: queues change hands after half a second.
+describe("doctor --group", () => {
+  it.live("shows members, what they agree on, owners, lag; and leaves the group as it was", () =>
+    Effect.gen(function* () {
+      yield* member("a", Subscription.tags("orders", "paid"))
+      const second = yield* member("b", Subscription.tags("orders", "paid"))
+      while ((yield* second.assignment).length !== 2) yield* Effect.sleep(20)
+      yield* Effect.sleep(700)
+      const { clients } = yield* EmbeddedCluster
+      const before = yield* clients
+      const call = yield* doctor("--topic", "orders")
+      assert.strictEqual(call.exitCode, 0, call.out.join())
+      assert.deepStrictEqual(steps(call), [
+        [12, "ok", "2 members, CLUSTERING: 10.0.0.1@a (OTHER), 10.0.0.1@b (OTHER)"],
+        [13, "ok", "orders (TAG paid)"],
+        [14, "ok", "10.0.0.1@a 3 queues, 10.0.0.1@b 2 queues"],
+        [15, "ok", "0 messages behind, 0.0 read per second"],
+        [16, "ok", "no dead letters"]
+      ])
+      const other = yield* doctor("--topic", "bills")
+      assert.match(steps(other)[0]?.[2] ?? "", /none of them subscribes to bills/)
+      const people = yield* onCluster(["doctor", "--group", "g"])
+      assert.match(people.out.at(-1) ?? "", /^healthy: .*, and nothing is wrong with group g$/)
+      assert.strictEqual((yield* clients).length, before.length)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(MQClientManager.layer),
+      Effect.provide(EmbeddedCluster.layerMemory({ topics: { orders: {}, bills: {} } }))
+    )
+  )
+
+  it.live("finds members that subscribe differently, which the brokers cannot show", () =>
+    Effect.gen(function* () {
+      yield* member("a", Subscription.tags("orders", "paid"))
+      yield* member("b", Subscription.tags("orders", "open"))
+      const call = yield* doctor()
+      assert.strictEqual(call.exitCode, 1)
+      const { detail, remedy, step } = JSON.parse(call.out.join()).failure
+      assert.strictEqual(step, 13)
+      assert.match(detail, /differ about orders: 10\.0\.0\.1@a reads TAG paid, 10\.0\.0\.1@b TAG open/)
+      assert.match(remedy, /let all members subscribe to the same/)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(MQClientManager.layer),
+      Effect.provide(EmbeddedCluster.layerMemory({ topics: { orders: {} } }))
+    )
+  )
+
+  it.live("tells a group that nobody reads, and what it has given up", () =>
+    Effect.gen(function* () {
+      const unknown = yield* doctor()
+      assert.strictEqual(unknown.exitCode, 0)
+      assert.deepStrictEqual(
+        steps(unknown).map(([, verdict]) => verdict),
+        ["warn", "skipped", "skipped", "ok", "ok"]
+      )
+      yield* send("3")
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const consumer = yield* member("a", Subscription.all("orders"))
+          while ((yield* consumer.state).queues.some(({ cached, lag }) => cached > 0 || (lag ?? 0) > 0)) {
+            yield* Effect.sleep(20)
+          }
+          yield* consumer.caughtUp
+        })
+      )
+      yield* send("2")
+      const call = yield* doctor()
+      const [, , , progress, dead] = steps(call)
+      assert.match(String(progress), /15,warn,2 messages behind, .*, and nobody reads: orders@broker-a@\d/)
+      assert.match(String(dead), /16,warn,3 messages in %DLQ%g/)
+      const { steps: all } = JSON.parse(call.out.join())
+      const { remedy } = all.at(-1)
+      const peek = /effect-rocketmq (peek) (--topic) "(.*)"$/.exec(remedy)?.slice(1) ?? []
+      const letters = yield* onCluster([...peek, "--json"])
+      assert.strictEqual(letters.out.length, 3)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(MQClientManager.layer),
+      Effect.provide(EmbeddedCluster.layerMemory({ topics: { orders: {} } }))
+    )
+  )
+})
