@@ -10,6 +10,7 @@ import * as Consume from "./consume.ts"
 import * as ConsumeGroup from "./consumeGroup.ts"
 import * as ConsumeOffsets from "./consumeOffsets.ts"
 import * as ConsumeRetry from "./consumeRetry.ts"
+import * as ConsumeStream from "./consumeStream.ts"
 import * as Delay from "./delay.ts"
 import * as Errors from "./errors.ts"
 import * as Membership from "./membership.ts"
@@ -44,6 +45,7 @@ export const conformance = <E>(name: string, target: Layer.Layer<Target | Wire, 
       describe("consume: messages", () => Consume.tests(test))
       describe("consume: offsets", () => ConsumeOffsets.tests(test))
       describe("consume: redeliveries", () => ConsumeRetry.tests(test))
+      describe("consume: streams", () => ConsumeStream.tests(test))
       describe("consume: groups", () => ConsumeGroup.tests(test))
       describe("errors", () => Errors.tests(test))
       describe("membership and shutdown", () => Membership.tests(test))

@@ -218,7 +218,7 @@ describe("a delivery", () => {
     }).pipe(Effect.scoped, cluster)
   )
 
-  it.effect("of a queue that another member has taken is revoked", () =>
+  it.effect("C-52: of a queue that another member has taken is revoked", () =>
     Effect.gen(function* () {
       yield* send("0")
       const { take } = yield* reading({ instanceName: "b", allocateMessageQueueStrategy: first })

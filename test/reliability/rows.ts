@@ -576,6 +576,22 @@ export const rows: ReadonlyArray<Row> = [
     "in bounded time; what ended counts, the rest comes once, no interruption is a failure"
   ),
   consuming(
+    "C-49",
+    "a stream is not read for an hour",
+    "no pull beyond what is prefetched; its queues stay, and reading goes on"
+  ),
+  consuming(
+    "C-50",
+    "a delivery of a stream is never settled",
+    "no offset passes it; it is given back after consumeTimeout, and is late from then on"
+  ),
+  consuming("C-51", "a stream ends in the middle", "what was not acknowledged comes again, the rest does not"),
+  consuming(
+    "C-52",
+    "a delivery is settled twice, after its queue was lost, or after it was given back",
+    "`already`, `revoked` or `late`; nothing is committed"
+  ),
+  consuming(
     "C-54",
     "two tags with one hash, and no tag",
     "only what was asked for is delivered, all of it counts as read"

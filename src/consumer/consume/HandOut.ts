@@ -69,6 +69,7 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
     const { queue } = received
     if (queue.dropped) {
       counters.late++
+      observer.processed?.(received.message.topic, now() - since, 0, 1, "late")
       close(one, "revoked")
       return "revoked"
     }
