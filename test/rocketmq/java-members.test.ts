@@ -1,0 +1,177 @@
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { DefaultMQPushConsumer } from "../../src/consumer/DefaultMQPushConsumer.ts"
+import * as AllocateStrategy from "../../src/consumer/rebalance/AllocateStrategy.ts"
+import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
+import * as Message from "../../src/message/Message.ts"
+import * as MessageQueue from "../../src/message/MessageQueue.ts"
+import { eventuallyThat, uniqueName } from "../conformance/support.ts"
+import * as JavaClient from "./JavaClient.ts"
+import type { RocketMQVersion } from "./Jars.ts"
+import { RocketMQ } from "./RocketMQServer.ts"
+import { createTopic, observe, services, startProducer, TEST_TIMEOUT } from "./support.ts"
+
+/** What the Java member prints. */
+type Line =
+  | { readonly what: "got"; readonly text: string; readonly topic: string; readonly reconsumeTimes: number }
+  | { readonly what: "owned"; readonly queues: ReadonlyArray<string> }
+
+const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, n) => `${from + n}`)
+
+const QUEUES = 4
+
+const below = (count: number) => Math.floor(Math.random() * count)
+const roomOf = (name: string) => name.split("@")[0]
+
+/** Registers what is tried on a release, with the Java client of the same. */
+const tests = (version: RocketMQVersion) =>
+  describe(`a group with a Java member, ${version}`, () => {
+    const cluster = services({ version, brokers: [{ name: "broker-a" }] })
+    layer(cluster, { excludeTestServices: true, timeout: "10 minutes" })((test) => {
+      test.effect(
+        "C-07, C-08, C-36: queues have one owner, offsets and counts of redeliveries are handed over, both ways",
+        () =>
+          Effect.gen(function* () {
+            const { namesrvAddr } = yield* RocketMQ
+            const observer = yield* observe
+            const topic = yield* createTopic("with-java", ["broker-a"], { queues: QUEUES })
+            const producer = yield* startProducer()
+            const group = uniqueName("with-java")
+            const seen: Array<string> = []
+            const attempts: Array<number> = []
+            const ours = yield* DefaultMQPushConsumer.make(
+              {
+                consumerGroup: group,
+                subscriptions: [Subscription.all(topic)],
+                namesrvAddr,
+                // Behind the one of Java, so that the one queue of the retry topic belongs to Java while there are two.
+                instanceName: "zzz",
+                consumeFromWhere: "first",
+                startTimeoutMillis: 60_000,
+                pollNameServerInterval: 1_000,
+                reconsumePolicy: { delay: () => "1 second" }
+              },
+              (message) =>
+                Effect.suspend(() => {
+                  const text = new TextDecoder().decode(message.body)
+                  assert.strictEqual(message.topic, topic)
+                  if (text !== "x") {
+                    seen.push(text)
+                    return Effect.void
+                  }
+                  attempts.push(message.attempt)
+                  return message.attempt === 1 ? Effect.fail("not yet") : Effect.void
+                })
+            )
+            yield* Effect.acquireRelease(ours.start, () => ours.shutdown)
+            const owned = Effect.map(ours.assignment, (queues) =>
+              queues.filter((queue) => queue.topic === topic).map(MessageQueue.key)
+            )
+            const send = (texts: ReadonlyArray<string>) =>
+              Effect.forEach(texts, (body) => producer.send(Message.make({ topic, body })), { discard: true })
+            yield* send(numbers(20))
+            yield* ours.caughtUp
+
+            const java = yield* Effect.forkChild(
+              JavaClient.runProgram<Line>(
+                "JavaMember",
+                { namesrvAddr, version, timeoutMillis: 60_000 },
+                { topic, group }
+              )
+            )
+            yield* eventuallyThat(owned, (own) => assert.strictEqual(own.length, QUEUES / 2))
+            yield* send(numbers(40, 20))
+            const own = yield* owned
+            // Ours fails it, Java has it next and gives it back, and leaves; so it is ours again.
+            const [place] = (yield* producer.fetchPublishMessageQueues(topic)).filter((queue) =>
+              own.includes(MessageQueue.key(queue))
+            )
+            assert.isDefined(place)
+            yield* producer.send(Message.make({ topic, body: "x" }), { queue: place })
+            const lines = yield* Fiber.join(java)
+            yield* send(numbers(20, 60))
+            yield* eventuallyThat(owned, (all) => assert.strictEqual(all.length, QUEUES))
+            yield* eventuallyThat(
+              Effect.sync(() => attempts),
+              (all) => assert.deepStrictEqual(all, [1, 3])
+            )
+            yield* ours.caughtUp
+
+            const got = lines.flatMap((line) => (line.what === "got" ? [line] : []))
+            assert.deepStrictEqual(
+              got.filter(({ text }) => text === "x").map(({ reconsumeTimes, topic: of }) => [of, reconsumeTimes]),
+              [[topic, 1]]
+            )
+            const queues = lines.flatMap((line) => (line.what === "owned" ? line.queues : []))
+            assert.strictEqual(queues.length, QUEUES / 2)
+            assert.strictEqual(new Set([...queues, ...own]).size, QUEUES, "a queue with two owners")
+            const byJava = got.flatMap(({ text }) => (text === "x" ? [] : [text]))
+            assert.isAbove(byJava.length, 0)
+            assert.sameMembers([...seen, ...byJava], numbers(80), "each once, by one of them")
+            yield* ours.shutdown
+            const offsets = yield* Effect.forEach(numbers(QUEUES), (id) =>
+              observer.committed(MessageQueue.make(topic, "broker-a", Number(id)), group)
+            )
+            assert.strictEqual(
+              offsets.reduce<number>((sum, offset) => sum + (offset ?? 0), 0),
+              81
+            )
+          }).pipe(Effect.scoped),
+        TEST_TIMEOUT
+      )
+
+      test.effect(
+        "shares of 10,000 random groups are the same by every strategy",
+        () =>
+          Effect.gen(function* () {
+            const idcs = ["room-a", "room-b"]
+            const rooms = ["room-a", "room-b", "room-c"]
+            const groups = Array.from({ length: 10_000 }, (_, n) => {
+              const cids = Array.from(
+                { length: 1 + below(9) },
+                (__, k) => `${rooms[below(3)]}@10.0.0.${below(250)}-${k}`
+              )
+              const queues = Array.from({ length: 1 + below(3) }, (__, b) => `${rooms[below(3)]}@broker-${b}`).flatMap(
+                (brokerName) => Array.from({ length: 1 + below(8) }, (__, id): [string, number] => [brokerName, id])
+              )
+              return { topic: `topic-${n}`, queues, cids, cid: cids[below(cids.length)] ?? "" }
+            })
+            const java = yield* JavaClient.runProgram<Readonly<Record<string, ReadonlyArray<string>>>>(
+              "JavaAllocations",
+              { namesrvAddr: "unused", version },
+              { idcs, groups }
+            )
+            const strategies = [
+              AllocateStrategy.averagely,
+              AllocateStrategy.averagelyByCircle,
+              AllocateStrategy.consistentHash(),
+              AllocateStrategy.byMachineRoom(idcs),
+              AllocateStrategy.machineRoomNearby(AllocateStrategy.averagely, {
+                brokerDeployIn: ({ brokerName }) => roomOf(brokerName),
+                consumerDeployIn: roomOf
+              })
+            ]
+            assert.strictEqual(java.length, groups.length)
+            for (const [index, { cid, cids, queues, topic }] of groups.entries()) {
+              const mqAll = queues.map(([brokerName, id]) => MessageQueue.make(topic, brokerName, id))
+              for (const strategy of strategies) {
+                const share = strategy.allocate({
+                  consumerGroup: "g",
+                  currentCID: cid,
+                  mqAll: mqAll.toSorted(MessageQueue.compare),
+                  cidAll: cids.toSorted()
+                })
+                assert.deepStrictEqual(
+                  share.map(MessageQueue.key),
+                  java[index]?.[strategy.name],
+                  `${strategy.name}: ${JSON.stringify(groups[index])}`
+                )
+              }
+            }
+          }),
+        TEST_TIMEOUT
+      )
+    })
+  })
+
+for (const version of ["5.5.0", "4.9.7"] as const) tests(version)
