@@ -1,5 +1,6 @@
 import * as ForeignText from "../../message/ForeignText.ts"
 import * as MessageQueue from "../../message/MessageQueue.ts"
+import * as Millis from "../../message/Millis.ts"
 import type { SubscriptionData } from "../../protocol/HeartbeatData.ts"
 import type { ConsumerRunningInfo, ConsumeStatus, ProcessQueueInfo } from "../../protocol/push/ConsumerRunningInfo.ts"
 import type { ProcessQueue } from "../queue/ProcessQueue.ts"
@@ -63,7 +64,7 @@ const stacks = (handlers: ReadonlyArray<RunningHandler>, concurrency: number, no
     const { attempt, msgId, queue, queueOffset } = first.message
     const more = received.length === 1 ? "" : ` and ${received.length - 1} more`
     return [
-      `running for ${Math.round(now - since)} ms: message ${ForeignText.clean(msgId)}${more} of ${MessageQueue.key(queue)}, offset ${queueOffset}, attempt ${attempt}`
+      `running for ${Millis.text(now - since)}: message ${ForeignText.clean(msgId)}${more} of ${MessageQueue.key(queue)}, offset ${queueOffset}, attempt ${attempt}`
     ]
   })
   const untold = longest.length - lines.length

@@ -109,7 +109,7 @@ describe("the demo", () => {
       )
       for (const n of read) assert.isAbove(n, 0)
       assert.match(text, /300 of 300 equal in body, ids and offset, none twice/)
-      const again = /demo-10 failed at member 1: .* came again (\S+) s later, to member \d, as attempt 2/.exec(text)
+      const again = /demo-10 failed at member \d: .* came again (\S+) s later, to member \d, as attempt 2/.exec(text)
       assert.isAtLeast(Number(again?.[1]), 1)
       assert.match(text, / 1 {2}fetchNameServerAddr .* off: addresses are set/)
       assert.match(text, / 3 {2}cleanOfflineBroker, sendHeartbeatToAllBroker +1 s +30 s +1 +0 /)
