@@ -603,13 +603,17 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     if (closed) return
     const subscriptions = options.subscriptions()
     let moved = false
+    let unsettled = false
     for (const topic of subscriptions.keys()) {
       const route = instance.routes.topicRouteTable.get(topic)
       const absent = route === undefined || route.borrowed
       yield* problem(`topic ${topic}`, absent && !isRetryTopic(topic) ? `topic ${topic} has no route` : undefined)
       if (absent) continue
       const share = yield* shareOf(topic, route)
-      if (share === undefined) continue
+      if (share === undefined) {
+        unsettled = true
+        continue
+      }
       const owned = [...table.values()]
       for (const queue of owned) {
         const { messageQueue } = queue
@@ -638,6 +642,8 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       lastRebalance = clock.currentTimeMillisUnsafe()
       yield* changed
     }
+    // Nobody could say who the members are: the next round comes as soon as rounds may, as in Java.
+    if (unsettled) yield* instance.rebalanceService.wakeup
   })
 
   const close = Effect.fnUntraced(function* (drainMillis: number) {
