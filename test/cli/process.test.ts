@@ -153,6 +153,8 @@ describe("the program", () => {
         // Two signals that the system cannot take for one. The first would wait for the send, which nobody answers, and
         // then give its summary and end with 130.
         child.kill("SIGINT")
+        // Not at once: of two signals that wait, either may be the first.
+        yield* Effect.sleep(1_000)
         child.kill("SIGTERM")
         const { code, out } = yield* Effect.promise(() => exit)
         assert.deepStrictEqual([code, out], [143, ""])
