@@ -168,6 +168,7 @@ export {
   MessageNotFound,
   NoMaster,
   TooManyBrokers,
+  TooMuchAnswered,
   TopicAlreadyExists,
   TopicNotFound,
   UnknownBroker,

@@ -92,9 +92,6 @@ export const failing =
       (reason) => new AdminError({ operation: ForeignText.clean(operation, MAX_OPERATION), done: [...done], reason })
     )
 
-/** How many brokers are asked at once. */
-export const BROKERS_AT_ONCE = 8
-
 const byName = (a: BrokerAddress, b: BrokerAddress) => (a.brokerName < b.brokerName ? -1 : 1)
 
 /** How many names an error gives of those that there are. */

@@ -74,6 +74,24 @@ export class TooManyBrokers extends Schema.TaggedError<TooManyBrokers>()("TooMan
   }
 }
 
+/** Brokers that answered more than one call can hold. What they had answered was thrown away. */
+export class TooMuchAnswered extends Schema.TaggedError<TooMuchAnswered>()("TooMuchAnswered", {
+  /** What was asked for: `the groups`, `messages of topic orders`. */
+  subject: Schema.String,
+  /** Bytes that the answers had by then. */
+  bytes: Schema.Number,
+  /** Bytes that they may have together. */
+  limit: Schema.Number,
+  /** How many brokers had answered. */
+  answered: Schema.Number,
+  /** How many were to be asked. */
+  brokers: Schema.Number
+}) {
+  override get message() {
+    return `The first ${this.answered} of ${this.brokers} brokers answered ${this.bytes} bytes about ${this.subject}, and at most ${this.limit} are held. Ask for less at a time, or check who answers as broker.`
+  }
+}
+
 /** A topic that no broker has, as the brokers say. */
 export class TopicNotFound extends Schema.TaggedError<TopicNotFound>()("TopicNotFound", {
   /** The topic, as it was given. */
@@ -145,6 +163,7 @@ export const AdminReason = Schema.Union([
   UnknownBroker,
   AddressRefused,
   TooManyBrokers,
+  TooMuchAnswered,
   TopicNotFound,
   TopicAlreadyExists,
   GroupAlreadyExists,

@@ -9,8 +9,9 @@ import * as GetConsumeStats from "../protocol/request/GetConsumeStats.ts"
 import type { Connection } from "../protocol/request/GetProducerConnectionList.ts"
 import * as GetProducerConnectionList from "../protocol/request/GetProducerConnectionList.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
-import { type AdminContext, BROKERS_AT_ONCE, failing } from "./AdminContext.ts"
+import { type AdminContext, failing } from "./AdminContext.ts"
 import type { AdminError } from "./AdminError.ts"
+import { type Counted, gather } from "./Gather.ts"
 
 /** A client of a group, and the brokers that it is connected to. */
 export interface ClientConnection extends Connection {
@@ -102,10 +103,13 @@ export const make = (context: AdminContext): Clients => {
   const { api } = instance
 
   /** Asks every master; those on which there is nobody give nothing. */
-  const everywhere = <A, E>(ask: (address: string) => Effect.Effect<A | undefined, E>) =>
+  const everywhere = <A, E>(
+    subject: string,
+    ask: (address: string, counted: Counted) => Effect.Effect<A | undefined, E>
+  ) =>
     Effect.flatMap(allMasters, (brokers) =>
       Effect.map(
-        Effect.forEach(brokers, ({ address }) => ask(address), { concurrency: BROKERS_AT_ONCE }),
+        gather(subject, brokers, ({ address }, counted) => ask(address, counted)),
         (answers) =>
           brokers.flatMap(({ brokerName }, index) => {
             const answer = answers[index]
@@ -116,9 +120,9 @@ export const make = (context: AdminContext): Clients => {
 
   const consumers = Effect.fnUntraced(function* (group: string) {
     const request = GetConsumerConnectionList.request({ consumerGroup: group })
-    const answers = yield* everywhere((address) =>
+    const answers = yield* everywhere(`the consumers of group ${group}`, (address, counted) =>
       api
-        .call(address, request, timeoutMillis, GetConsumerConnectionList.decodeResponse)
+        .call(address, request, timeoutMillis, counted(GetConsumerConnectionList.decodeResponse))
         .pipe(absentOn(ResponseCode.CONSUMER_NOT_ONLINE))
     )
     const first = answers[0]?.answer
@@ -141,9 +145,9 @@ export const make = (context: AdminContext): Clients => {
   const producers = (group: string) => {
     const request = GetProducerConnectionList.request({ producerGroup: group })
     return Effect.map(
-      everywhere((address) =>
+      everywhere(`the producers of group ${group}`, (address, counted) =>
         api
-          .call(address, request, timeoutMillis, GetProducerConnectionList.decodeResponse)
+          .call(address, request, timeoutMillis, counted(GetProducerConnectionList.decodeResponse))
           // Brokers have no code of its own for a group without producers.
           .pipe(
             Effect.catchIf(
@@ -161,8 +165,8 @@ export const make = (context: AdminContext): Clients => {
 
   const progress = Effect.fnUntraced(function* (group: string, topic: string | undefined) {
     const request = GetConsumeStats.request({ consumerGroup: group, topic })
-    const answers = yield* everywhere((address) =>
-      api.call(address, request, timeoutMillis, GetConsumeStats.decodeResponse)
+    const answers = yield* everywhere(`the progress of group ${group}`, (address, counted) =>
+      api.call(address, request, timeoutMillis, counted(GetConsumeStats.decodeResponse))
     )
     const queues = answers
       .flatMap(({ answer }) => answer.offsetTable)

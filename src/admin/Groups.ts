@@ -5,15 +5,9 @@ import * as QueryTopicConsumeByWho from "../protocol/request/QueryTopicConsumeBy
 import * as QueryTopicsByConsumer from "../protocol/request/QueryTopicsByConsumer.ts"
 import * as SubscriptionGroup from "../protocol/request/SubscriptionGroup.ts"
 import type { SubscriptionGroupConfig } from "../protocol/request/SubscriptionGroup.ts"
-import {
-  type AdminContext,
-  type BrokerAddress,
-  BROKERS_AT_ONCE,
-  failing,
-  type IfExists,
-  keptOf
-} from "./AdminContext.ts"
+import { type AdminContext, type BrokerAddress, failing, type IfExists, keptOf } from "./AdminContext.ts"
 import { type AdminError, GroupAlreadyExists } from "./AdminError.ts"
+import { type Counted, gather } from "./Gather.ts"
 import type { Topics } from "./Topics.ts"
 
 /** A consumer group to create or to change. */
@@ -87,16 +81,13 @@ export const make = (context: AdminContext, { deleteTopic }: Pick<Topics, "delet
 
   /** The groups of each broker, in the brokers' order. */
   const groupsOn = (brokers: ReadonlyArray<BrokerAddress>) =>
-    Effect.forEach(
-      brokers,
-      ({ address }) =>
-        api.call(
-          address,
-          SubscriptionGroup.request({ operation: "list" }),
-          timeoutMillis,
-          SubscriptionGroup.decodeListResponse
-        ),
-      { concurrency: BROKERS_AT_ONCE }
+    gather("the groups", brokers, ({ address }, counted) =>
+      api.call(
+        address,
+        SubscriptionGroup.request({ operation: "list" }),
+        timeoutMillis,
+        counted(SubscriptionGroup.decodeListResponse)
+      )
     )
 
   /** The masters that have a group which is to be created and stay as they are. */
@@ -174,19 +165,16 @@ export const make = (context: AdminContext, { deleteTopic }: Pick<Topics, "delet
 
   const queryTopicConsumeByWho = Effect.fnUntraced(function* (topic: string) {
     const request = QueryTopicConsumeByWho.request({ topic })
-    const lists = yield* Effect.forEach(
-      yield* mastersOf(topic),
-      ({ address }) =>
-        Effect.map(
-          api.call(address, request, timeoutMillis, QueryTopicConsumeByWho.decodeResponse),
-          ({ groupList }) => groupList
-        ),
-      { concurrency: BROKERS_AT_ONCE }
+    const lists = yield* gather(`the groups of topic ${topic}`, yield* mastersOf(topic), ({ address }, counted) =>
+      Effect.map(
+        api.call(address, request, timeoutMillis, counted(QueryTopicConsumeByWho.decodeResponse)),
+        ({ groupList }) => groupList
+      )
     )
     return names(lists)
   })
 
-  const topicsOn = (address: string, group: string) =>
+  const topicsOn = (address: string, group: string, counted: Counted) =>
     Effect.flatMap(context.isModern(address), (modern) =>
       modern
         ? Effect.map(
@@ -194,7 +182,7 @@ export const make = (context: AdminContext, { deleteTopic }: Pick<Topics, "delet
               address,
               QueryTopicsByConsumer.request({ group }),
               timeoutMillis,
-              QueryTopicsByConsumer.decodeResponse
+              counted(QueryTopicsByConsumer.decodeResponse)
             ),
             ({ topicList }) => topicList
           )
@@ -204,16 +192,16 @@ export const make = (context: AdminContext, { deleteTopic }: Pick<Topics, "delet
               address,
               GetConsumeStats.request({ consumerGroup: group }),
               timeoutMillis,
-              GetConsumeStats.decodeResponse
+              counted(GetConsumeStats.decodeResponse)
             ),
             ({ offsetTable }) => offsetTable.map(([queue]) => queue.topic)
           )
     )
 
   const queryTopicsByConsumer = Effect.fnUntraced(function* (group: string) {
-    const lists = yield* Effect.forEach(yield* allMasters, ({ address }) => topicsOn(address, group), {
-      concurrency: BROKERS_AT_ONCE
-    })
+    const lists = yield* gather(`the topics of group ${group}`, yield* allMasters, ({ address }, counted) =>
+      topicsOn(address, group, counted)
+    )
     return names(lists)
   })
 

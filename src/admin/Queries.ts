@@ -9,9 +9,10 @@ import * as QueryMessage from "../protocol/request/QueryMessage.ts"
 import { RequestCode } from "../protocol/RequestCode.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import * as Address from "../transport/Address.ts"
-import { type AdminContext, type BrokerAddress, BROKERS_AT_ONCE, failing } from "./AdminContext.ts"
+import { type AdminContext, type BrokerAddress, failing } from "./AdminContext.ts"
 import { type AdminError, MessageNotFound } from "./AdminError.ts"
 import { type ReadOptions, unpackFirst } from "./Bodies.ts"
+import { BROKERS_AT_ONCE, type Counted, gather } from "./Gather.ts"
 import type { Messages } from "./Messages.ts"
 import type { Offsets } from "./Offsets.ts"
 import { readInOrder } from "./QueueReader.ts"
@@ -102,10 +103,11 @@ export const make = (
 
   const ask = Effect.fnUntraced(function* (
     { address, brokerName }: BrokerAddress,
-    header: QueryMessage.QueryMessageHeader
+    header: QueryMessage.QueryMessageHeader,
+    counted: Counted
   ) {
     const answer = yield* api
-      .call(address, QueryMessage.request(header), timeoutMillis, QueryMessage.decodeResponse)
+      .call(address, QueryMessage.request(header), timeoutMillis, counted(QueryMessage.decodeResponse))
       .pipe(absentOn(ResponseCode.QUERY_NOT_FOUND))
     if (answer === undefined) return []
     const found = yield* pulled.read(address, RequestCode.QUERY_MESSAGE, answer.body, header.maxNum)
@@ -128,9 +130,9 @@ export const make = (
     keep: (message: MessageExt) => boolean
   ) {
     const brokers = yield* brokersOf(header.topic)
-    const answers = yield* Effect.forEach(brokers, (broker) => Effect.result(ask(broker, header)), {
-      concurrency: BROKERS_AT_ONCE
-    })
+    const answers = yield* gather(`messages of topic ${header.topic}`, brokers, (broker, counted) =>
+      Effect.result(ask(broker, header, counted))
+    )
     const found = answers
       .flatMap((answer) => (Result.isSuccess(answer) ? answer.success : []))
       .filter(keep)

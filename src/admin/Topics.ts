@@ -1,4 +1,5 @@
 import { Clock, Effect } from "effect"
+import { BROKERS_AT_ONCE, gather } from "./Gather.ts"
 import { TopicAlreadyExists, TopicNotFound } from "./AdminError.ts"
 import type { AdminError } from "./AdminError.ts"
 import { absentOn } from "../client/MQClientApi.ts"
@@ -15,14 +16,7 @@ import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { TopicConfig } from "../protocol/TopicConfig.ts"
 import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
 import { monotonicMillis } from "../transport/Deadline.ts"
-import {
-  type AdminContext,
-  type BrokerAddress,
-  BROKERS_AT_ONCE,
-  failing,
-  type IfExists,
-  keptOf
-} from "./AdminContext.ts"
+import { type AdminContext, type BrokerAddress, failing, type IfExists, keptOf } from "./AdminContext.ts"
 
 /** A topic to create or to change. */
 export interface CreateTopicOptions {
@@ -262,13 +256,10 @@ export const make = (context: AdminContext): Topics => {
   })
 
   const examineTopicStats = Effect.fnUntraced(function* (topic: string) {
-    const tables = yield* Effect.forEach(
-      yield* mastersOf(topic),
-      ({ address }) =>
-        api
-          .call(address, GetTopicStats.request({ topic }), timeoutMillis, GetTopicStats.decodeResponse)
-          .pipe(absentOn(ResponseCode.TOPIC_NOT_EXIST)),
-      { concurrency: BROKERS_AT_ONCE }
+    const tables = yield* gather(`the queues of topic ${topic}`, yield* mastersOf(topic), ({ address }, counted) =>
+      api
+        .call(address, GetTopicStats.request({ topic }), timeoutMillis, counted(GetTopicStats.decodeResponse))
+        .pipe(absentOn(ResponseCode.TOPIC_NOT_EXIST))
     )
     const known = tables.filter((table) => table !== undefined)
     if (known.length === 0) return yield* new TopicNotFound({ topic })

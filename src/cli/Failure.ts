@@ -157,6 +157,7 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | U
       return says(ExitCode.cannotConnect, `See where it ends: ${doctor(hints)}`)
     case "AddressRefused":
     case "TooManyBrokers":
+    case "TooMuchAnswered":
       return says(ExitCode.cannotConnect)
     case "BrokerNotExist":
       return says(

@@ -6,6 +6,7 @@ import type {
   MessageNotFound,
   NoMaster,
   TooManyBrokers,
+  TooMuchAnswered,
   TopicAlreadyExists,
   TopicNotFound,
   UnknownBroker,
@@ -24,6 +25,7 @@ export type AdminOnlyReason =
   | UnknownBroker
   | AddressRefused
   | TooManyBrokers
+  | TooMuchAnswered
   | TopicNotFound
   | TopicAlreadyExists
   | GroupAlreadyExists
@@ -71,6 +73,11 @@ export const adminExplainers: Explainers<AdminOnlyReason> = {
     cause: "the name server names more brokers than can be worked through",
     evidence: [`of: ${e.subject}`, `brokers: ${e.brokers}`],
     remedy: "Check who answers as name server."
+  }),
+  TooMuchAnswered: (e) => ({
+    cause: "the brokers answer more than one call can hold",
+    evidence: [`about: ${e.subject}`, `bytes: ${e.bytes}, of ${e.limit}`, `brokers: ${e.answered} of ${e.brokers}`],
+    remedy: "Ask for less at a time, or check who answers as broker."
   }),
   TopicNotFound: (e) => ({
     cause: "no broker that was asked has the topic",
