@@ -40,6 +40,8 @@ export const build = async (folder: string): Promise<void> => {
           entryFileNames: "[name].js",
           chunkFileNames: "shared/[name].js",
           sourcemapExcludeSources: true,
+          // The words of the members are in the types and the sources, which the package has as well.
+          comments: { jsdoc: false },
           minifyInternalExports: false
         }
       }

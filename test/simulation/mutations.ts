@@ -113,13 +113,19 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "commit-after-revoke",
-    what: "whoever gave a queue up commits what it finishes of it later",
+    what: "whoever gave a queue up commits its position once more later",
     scenario: "consumers",
     edits: [
       {
         file: "consumer/ConsumerRun.ts",
-        find: "yield* Effect.timeoutOption(awaitSettled(queue), config.revokeDrainMillis)",
-        replace: "yield* Effect.andThen(awaitSettled(queue), Effect.sleep(3_000))"
+        find: `        forget(queue)
+        consumption.interrupt(queue)
+        moves.delete(key)`,
+        replace: `        const late = { queue: queue.messageQueue, offset: queue.consumeOffset ?? 0 }
+        yield* Effect.forkDetach(Effect.ignore(Effect.delay(store.persist(group, late), 3_000)))
+        forget(queue)
+        consumption.interrupt(queue)
+        moves.delete(key)`
       }
     ],
     foundBy: ["revoked", "position"]
