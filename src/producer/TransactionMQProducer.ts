@@ -272,7 +272,10 @@ const make = Effect.fnUntraced(function* <R>(
     const address = instance.routes.findBrokerAddressInPublish(brokerName)
     const place = decodeOffsetMessageId(half.offsetMsgId)
     if (address === undefined) return lost("its master is not known")
-    if (place === undefined) return lost(`its message id "${ForeignText.clean(half.offsetMsgId)}" cannot be read`)
+    // Rounded, it would be the place of another message.
+    if (place === undefined || place.offset > BigInt(Number.MAX_SAFE_INTEGER)) {
+      return lost(`its message id "${ForeignText.clean(half.offsetMsgId)}" cannot be read`)
+    }
     return instance.api
       .endTransactionOneway(
         address,

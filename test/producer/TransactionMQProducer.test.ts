@@ -4,6 +4,7 @@ import { EmbeddedCluster, type EmbeddedClusterOptions, FaultScript } from "../..
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import * as Message from "../../src/message/Message.ts"
 import * as MessageDelay from "../../src/message/MessageDelay.ts"
+import { encodeOffsetMessageId } from "../../src/message/MessageId.ts"
 import type { MessageExt } from "../../src/message/MessageExt.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
 import * as LocalTransactionState from "../../src/producer/transaction/LocalTransactionState.ts"
@@ -14,7 +15,10 @@ import {
 } from "../../src/producer/TransactionMQProducer.ts"
 import { isOneway, type RemotingCommand, type Request } from "../../src/protocol/RemotingCommand.ts"
 import * as EndTransaction from "../../src/protocol/request/EndTransaction.ts"
+import * as GetRouteInfoByTopic from "../../src/protocol/request/GetRouteInfoByTopic.ts"
+import * as SendMessage from "../../src/protocol/request/SendMessage.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
+import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"
 import * as RemotingClient from "../support/remoting.ts"
 import * as RemotingServer from "../../src/embedded/server/RemotingServer.ts"
@@ -714,6 +718,51 @@ describe("the end of a transaction", () => {
       assert.isTrue(isOneway(command))
       assert.deepInclude(EndTransaction.decodeRequest(command), header)
     }).pipe(Effect.provide(MemoryWire.layer))
+  )
+})
+
+describe("the place of a half message", () => {
+  it.effect("is told as it is, or counts as lost where no number holds it", () =>
+    Effect.gen(function* () {
+      const ended: Array<string | undefined> = []
+      let offset = 0n
+      const address = "127.0.0.1:4242"
+      yield* RemotingServer.listen({
+        address,
+        handler: ({ code, extFields }) =>
+          Effect.sync(() => {
+            if (code === RequestCode.GET_ROUTEINFO_BY_TOPIC) {
+              const queueData = {
+                brokerName: "broker-a",
+                readQueueNums: 1,
+                writeQueueNums: 1,
+                perm: 6,
+                topicSysFlag: 0
+              }
+              const brokerData = { cluster: "c", brokerName: "broker-a", brokerAddrs: new Map([[0, address]]) }
+              return GetRouteInfoByTopic.response({
+                queueDatas: [queueData],
+                brokerDatas: [brokerData],
+                filterServerTable: new Map()
+              })
+            }
+            if (code === SEND) {
+              const msgId = encodeOffsetMessageId(address, offset)
+              return SendMessage.response({ msgId, queueId: 0, queueOffset: 3, traceOn: true })
+            }
+            if (code === END) ended.push(extFields?.["commitLogOffset"])
+            return { code: ResponseCode.SUCCESS }
+          })
+      })
+      const producer = yield* startProducer({ namesrvAddr: address })
+      for (const at of [7n, 2n ** 53n - 1n, 2n ** 53n + 1n, 2n ** 64n - 1n]) {
+        offset = at
+        yield* producer.transaction(order(), Effect.void)
+      }
+      yield* settle
+      assert.deepStrictEqual(ended, ["7", "9007199254740991"])
+      assert.strictEqual((yield* producer.transactions).endsLost, 2)
+    }).pipe(cluster())
   )
 })
 
