@@ -9,6 +9,7 @@ import * as CheckClientConfig from "../../protocol/request/CheckClientConfig.ts"
 import * as GetConsumerListByGroup from "../../protocol/request/GetConsumerListByGroup.ts"
 import * as HeartBeat from "../../protocol/request/HeartBeat.ts"
 import * as UnregisterClient from "../../protocol/request/UnregisterClient.ts"
+import { MAX_TABLE_SIZE } from "../server/Limits.ts"
 import type { Channel } from "../server/RemotingServer.ts"
 import type { Broker } from "./Broker.ts"
 import type { Handlers } from "../server/Handler.ts"
@@ -50,6 +51,10 @@ export const handlers = (broker: Broker): Handlers => {
       })
       const client = { channel, language: request.language, version: request.version }
       const outcome = clients.heartbeat(client, { ...data, consumerDataSet }, broker.now())
+      if (outcome === undefined) {
+        const remark = `the clients of this broker have names and subscriptions of ${MAX_TABLE_SIZE} characters already`
+        return Effect.succeed({ code: ResponseCode.SYSTEM_ERROR, remark })
+      }
       const answer = legacy
         ? HeartBeat.response()
         : HeartBeat.response({ isSupportHeartBeatV2: true, isSubChange: outcome.subscriptionChanged })

@@ -1,4 +1,5 @@
 import type { ConsumerData, HeartbeatData, SubscriptionData } from "../../protocol/HeartbeatData.ts"
+import { ENTRY_SIZE, MAX_TABLE_SIZE } from "../server/Limits.ts"
 import type { Channel } from "../server/RemotingServer.ts"
 
 /** Milliseconds after its last heartbeat at which a client is forgotten (Java `channelExpiredTimeout`). */
@@ -34,11 +35,15 @@ export interface HeartbeatOutcome {
 
 /** The live clients of one broker, by group. Source: RocketMQ `ProducerManager`, `ConsumerManager`. */
 export interface ClientTable {
+  /**
+   * Takes a heartbeat; undefined, and nothing is taken, when the names and subscriptions of the table would have more than
+   * {@link MAX_TABLE_SIZE} characters with it.
+   */
   readonly heartbeat: (
     client: { readonly channel: Channel; readonly language: string; readonly version: number },
     data: HeartbeatData,
     now: number
-  ) => HeartbeatOutcome
+  ) => HeartbeatOutcome | undefined
   /**
    * Takes the client of a connection out of the named groups, whatever it calls itself; the replies to the id that it gives
    * find nobody from then on, even when that client goes on in other groups.
@@ -79,6 +84,32 @@ const view = (group: Group): ConsumerGroup => ({
   channels: [...group.channels.values()],
   subscriptions: group.subscriptions
 })
+
+/** What a client in a group counts against {@link MAX_TABLE_SIZE}. */
+const sizeOfClient = (group: string, { clientId, language }: Pick<ClientChannel, "clientId" | "language">): number =>
+  group.length + clientId.length + language.length + ENTRY_SIZE
+
+/** The same for how a group consumes. */
+const sizeOfGroup = (group: Pick<ConsumerData, "consumeType" | "messageModel" | "consumeFromWhere">): number =>
+  group.consumeType.length + group.messageModel.length + group.consumeFromWhere.length
+
+/** The same for a subscription. */
+const sizeOfSubscription = ({ codeSet, expressionType, subString, tagsSet, topic }: SubscriptionData): number => {
+  let size = topic.length + subString.length + expressionType.length + ENTRY_SIZE
+  for (const tag of tagsSet) size += tag.length + ENTRY_SIZE
+  return size + codeSet.length * ENTRY_SIZE
+}
+
+/** The same for all that a heartbeat brings, were nothing of it there. */
+const sizeOfHeartbeat = (client: ClientChannel, { consumerDataSet, producerDataSet }: HeartbeatData): number => {
+  let size = 0
+  for (const { groupName } of producerDataSet) size += sizeOfClient(groupName, client)
+  for (const consumer of consumerDataSet) {
+    size += sizeOfClient(consumer.groupName, client) + sizeOfGroup(consumer)
+    for (const subscription of consumer.subscriptionDataSet) size += sizeOfSubscription(subscription)
+  }
+  return size
+}
 
 /** Takes the newer of each subscription and drops those no longer named; says whether topics came or went. */
 const updateSubscriptions = (group: Group, data: ReadonlyArray<SubscriptionData>): boolean => {
@@ -124,6 +155,31 @@ export const make = (options: { readonly keepEmptyProducerGroups: boolean }): Cl
     }
     consumers.set(data.groupName, group)
     return group
+  }
+
+  /** What the table has now, by {@link MAX_TABLE_SIZE}'s measure. */
+  const sizeNow = (): number => {
+    let size = 0
+    for (const [group, clients] of producers) {
+      for (const client of clients.values()) size += sizeOfClient(group, client)
+    }
+    for (const consumer of consumers.values()) {
+      size += sizeOfGroup(consumer)
+      for (const client of consumer.channels.values()) size += sizeOfClient(consumer.group, client)
+      for (const subscription of consumer.subscriptions.values()) size += sizeOfSubscription(subscription)
+    }
+    for (const group of fingerprints.keys()) size += group.length + ENTRY_SIZE
+    return size
+  }
+  /** At least what it has: grows with every heartbeat, and is counted anew when that reaches the limit. */
+  let size = 0
+
+  const hasRoom = (client: ClientChannel, data: HeartbeatData): boolean => {
+    const added = sizeOfHeartbeat(client, data)
+    if (size + added > MAX_TABLE_SIZE) size = sizeNow()
+    if (size + added > MAX_TABLE_SIZE) return false
+    size += added
+    return true
   }
 
   /** Which connection a producer's replies go to. */
@@ -181,6 +237,7 @@ export const make = (options: { readonly keepEmptyProducerGroups: boolean }): Cl
   return {
     heartbeat: ({ channel, language, version }, data, now) => {
       const client: ClientChannel = { channel, clientId: data.clientID, language, version, lastUpdate: now }
+      if (!hasRoom(client, data)) return undefined
       const changedGroups: Array<string> = []
       // Only a heartbeat of the second version leaves subscriptions out.
       const withoutSub = data.withoutSub && data.heartbeatFingerprint !== 0

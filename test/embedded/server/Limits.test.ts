@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Layer, Logger } from "effect"
+import * as ClientTable from "../../../src/embedded/broker/ClientTable.ts"
 import * as RebalanceLocks from "../../../src/embedded/broker/RebalanceLocks.ts"
 import * as KVConfig from "../../../src/embedded/nameserver/KVConfig.ts"
 import * as Limits from "../../../src/embedded/server/Limits.ts"
@@ -249,6 +250,55 @@ describe("what peers can have a broker keep", () => {
     assert.isTrue(offsets.commit(NAME, "t", room, 1))
     offsets.deleteTopic("t")
     for (let n = 0; n < room; n++) assert.isTrue(offsets.commit(NAME, "t", n, 1))
+  })
+
+  it("clients, by the size of their names and subscriptions, of which those that are gone make room", () => {
+    const clients = ClientTable.make({ keepEmptyProducerGroups: false })
+    const channel = (id: number) => ({
+      id,
+      remoteAddress: "127.0.0.1:1",
+      localAddress: "127.0.0.1:2",
+      send: () => Effect.void,
+      invoke: () => Effect.never,
+      writable: Effect.void,
+      close: Effect.void
+    })
+    const beat = (id: number, producer: boolean) => {
+      const subscription = {
+        topic: "t",
+        subString: NAME,
+        tagsSet: [],
+        codeSet: [],
+        subVersion: 1,
+        expressionType: "TAG",
+        classFilterMode: false
+      }
+      const consumer = {
+        groupName: `g-${id}`,
+        consumeType: "CONSUME_PASSIVELY",
+        messageModel: "CLUSTERING",
+        consumeFromWhere: "CONSUME_FROM_LAST_OFFSET",
+        unitMode: false,
+        subscriptionDataSet: [subscription]
+      }
+      const data = {
+        clientID: "c",
+        producerDataSet: producer ? [{ groupName: `${NAME}-${id}` }] : [],
+        consumerDataSet: producer ? [] : [consumer],
+        heartbeatFingerprint: 0,
+        withoutSub: false
+      }
+      return clients.heartbeat({ channel: channel(id), language: "JAVA", version: 1 }, data, 0)
+    }
+    const room = Math.floor(Limits.MAX_TABLE_SIZE / (NAME.length + 1_000))
+    for (let id = 0; id < room; id++) assert.isDefined(beat(id, id % 2 === 0))
+    for (const producer of [true, false]) assert.isUndefined(beat(room + 1, producer))
+    assert.isUndefined(clients.consumerGroup(`g-${room + 1}`))
+    // Heartbeats that bring nothing new do not fill it.
+    clients.closed(channel(0))
+    for (let n = 0; n < 200; n++) assert.isDefined(beat(1, false))
+    clients.closed(channel(1))
+    assert.isDefined(beat(room + 1, true))
   })
 
   it("locks, of which those that nobody renews make room", () => {
