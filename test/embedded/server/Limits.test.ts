@@ -48,6 +48,17 @@ const readAll = (stream: ByteStream) =>
     return bytes
   })
 
+/** A connection of which nothing is asked. */
+const channel = (id: number) => ({
+  id,
+  remoteAddress: "127.0.0.1:1",
+  localAddress: "127.0.0.1:2",
+  send: () => Effect.void,
+  invoke: () => Effect.never,
+  writable: Effect.void,
+  close: Effect.void
+})
+
 describe.each(wires)("what one connection can have a server keep, on $name", { timeout: 120_000 }, ({ layer }) => {
   it.live("A51: requests that are not answered: the connection is closed, and says why", () => {
     const { layer: logger, lines } = logged()
@@ -254,15 +265,6 @@ describe("what peers can have a broker keep", () => {
 
   it("clients, by the size of their names and subscriptions, of which those that are gone make room", () => {
     const clients = ClientTable.make({ keepEmptyProducerGroups: false })
-    const channel = (id: number) => ({
-      id,
-      remoteAddress: "127.0.0.1:1",
-      localAddress: "127.0.0.1:2",
-      send: () => Effect.void,
-      invoke: () => Effect.never,
-      writable: Effect.void,
-      close: Effect.void
-    })
     const beat = (id: number, producer: boolean) => {
       const subscription = {
         topic: "t",
