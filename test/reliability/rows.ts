@@ -596,6 +596,11 @@ export const rows: ReadonlyArray<Row> = [
     "two tags with one hash, and no tag",
     "only what was asked for is delivered, all of it counts as read"
   ),
+  consuming(
+    "C-55",
+    "members of one group with different filters",
+    "all of them say so once, name both and what each reads, and no longer when they agree"
+  ),
   consuming("C-58", "handlers stand still, bodies are large", "what is cached stays within the limits of all queues"),
   consuming("C-59", "a hundred starts and closes", "every message once, nothing is left"),
   consuming(
