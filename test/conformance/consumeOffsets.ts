@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import type { ReceivedMessage } from "../../src/consumer/ReceivedMessage.ts"
 import type { ConsumeFromWhere } from "../../src/consumer/offset/StartOffset.ts"
 import * as Message from "../../src/message/Message.ts"
-import { committedOf, noting, sendMany, startConsumer, textOf } from "./consumers.ts"
+import { committedOf, noting, sendMany, startConsumer, textOf, untilReadable } from "./consumers.ts"
 import { createTopic, eventuallyThat, type Methods, startProducer, withManager } from "./support.ts"
 import { Target } from "./Target.ts"
 
@@ -29,7 +29,8 @@ export const tests = (test: Methods): void => {
       strictLast
     })
     const before = yield* committedOf(consumer.consumerGroup, topic, 1)
-    for (const body of ["5", "6"]) yield* send(body)
+    const later = yield* Effect.forEach(["5", "6"], send)
+    yield* untilReadable(later)
     yield* consumer.caughtUp
     return { seen: seen.map(textOf).toSorted(), before }
   })
