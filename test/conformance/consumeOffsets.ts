@@ -4,8 +4,8 @@ import { Effect } from "effect"
 import type { ReceivedMessage } from "../../src/consumer/ReceivedMessage.ts"
 import type { ConsumeFromWhere } from "../../src/consumer/offset/StartOffset.ts"
 import * as Message from "../../src/message/Message.ts"
-import { committedOf, noting, sendMany, startConsumer, textOf, untilReadable } from "./consumers.ts"
-import { createTopic, eventuallyThat, type Methods, startProducer, withManager } from "./support.ts"
+import { committedOf, noting, sendMany, startConsumer, textOf } from "./consumers.ts"
+import { createTopic, eventuallyThat, type Methods, startProducer, untilReadable, withManager } from "./support.ts"
 import { Target } from "./Target.ts"
 
 export const tests = (test: Methods): void => {

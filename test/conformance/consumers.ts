@@ -8,10 +8,9 @@ import type { ReceivedMessage } from "../../src/consumer/ReceivedMessage.ts"
 import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
 import * as Message from "../../src/message/Message.ts"
 import * as MessageQueue from "../../src/message/MessageQueue.ts"
-import type { SendResult } from "../../src/message/SendResult.ts"
 import type { DefaultMQProducerShape } from "../../src/producer/DefaultMQProducer.ts"
 import { Observer } from "./Observer.ts"
-import { eventually, eventuallyThat, PATIENCE_MILLIS, uniqueName } from "./support.ts"
+import { eventuallyThat, PATIENCE_MILLIS, uniqueName, untilReadable } from "./support.ts"
 import { Target } from "./Target.ts"
 
 /** The text of a message's body. */
@@ -48,19 +47,6 @@ export const noting = (seen: Array<ReceivedMessage>) => (message: ReceivedMessag
   Effect.sync(() => {
     seen.push(message)
   })
-
-/**
- * Waits until the brokers let these be read: a real one builds its queues a moment after it has acknowledged, and tells no
- * greater offset before.
- */
-export const untilReadable = Effect.fnUntraced(function* (results: ReadonlyArray<SendResult>) {
-  const observer = yield* Observer
-  const last = new Map<string, SendResult>()
-  for (const result of results) last.set(MessageQueue.key(result.queue), result)
-  yield* Effect.forEach(last.values(), ({ queue, queueOffset }) => eventually(observer.messageAt(queue, queueOffset)), {
-    discard: true
-  })
-})
 
 /** Sends so many messages, `<name>-0` and on, one after the other, until they can be read; gives their texts and results. */
 export const sendMany = (producer: DefaultMQProducerShape, topic: string, count: number, name = "m") =>

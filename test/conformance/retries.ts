@@ -13,6 +13,7 @@ import {
   type Methods,
   startProducer,
   uniqueName,
+  untilReadable,
   withManager
 } from "./support.ts"
 import { Target } from "./Target.ts"
@@ -160,7 +161,7 @@ export const tests = (test: Methods): void => {
       const before = Message.make({ topic, body: "before" })
       const sent = [{ message: before, result: yield* producer.send(before) }]
       // A broker of 4.9.7 that is stopped while it makes the files of a new queue does not start again.
-      yield* eventually(Effect.forEach(sent, ({ result }) => observer.messageAt(result.queue, result.queueOffset)))
+      yield* untilReadable(sent.map(({ result }) => result))
 
       yield* target.stopSecondBroker
       for (let n = 0; n < 4; n++) {

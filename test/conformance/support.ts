@@ -149,3 +149,16 @@ export const assertTopicHolds = Effect.fnUntraced(function* (
   assert.strictEqual(new Set(sent.map(({ result }) => placeOf(result))).size, sent.length, "two acks for one place")
   assert.strictEqual([...stored.values()].flat().length, sent.length, "the topic holds more than was acknowledged")
 })
+
+/**
+ * Waits until the brokers let these be read: a real one builds its queues a moment after it has acknowledged, and tells no
+ * greater offset before.
+ */
+export const untilReadable = Effect.fnUntraced(function* (results: ReadonlyArray<SendResult>) {
+  const observer = yield* Observer
+  const last = new Map<string, SendResult>()
+  for (const result of results) last.set(MessageQueue.key(result.queue), result)
+  yield* Effect.forEach(last.values(), ({ queue, queueOffset }) => eventually(observer.messageAt(queue, queueOffset)), {
+    discard: true
+  })
+})
