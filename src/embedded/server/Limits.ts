@@ -21,7 +21,10 @@ export const MAX_QUEUES = 65_536
 /** Consumer groups of a broker. */
 export const MAX_GROUPS = 65_536
 
-/** Characters of the names under which a broker keeps offsets, locks and clients with their subscriptions, each of the three by itself, each entry counted with {@link ENTRY_SIZE} more. */
+/**
+ * Characters of the names under which a broker keeps offsets, locks, and clients with their subscriptions: as many for each of
+ * the three, and each entry counts {@link ENTRY_SIZE} more.
+ */
 export const MAX_TABLE_SIZE = 64 * 1024 * 1024
 
 /** What an entry counts besides its names. */
