@@ -6,7 +6,7 @@ import { build as bundle } from "vite"
 /**
  * `npm run build`: makes `dist`, or another folder that is given. The types are those of each module; the code is one file
  * for each entry point and what they share, because Node takes longer to find and open two hundred small files than to
- * read them.
+ * read them. No maps: they would name sources that the package does not have, of which bundlers and debuggers complain.
  */
 
 const root = Path.join(import.meta.dirname, "../..")
@@ -32,16 +32,15 @@ export const build = async (folder: string): Promise<void> => {
       emptyOutDir: false,
       target: "node22",
       minify: false,
-      sourcemap: true,
+      sourcemap: false,
       rolldownOptions: {
         input: Object.fromEntries(entries.map((name) => [name, Path.join(root, "src", `${name}.ts`)])),
         external: /^(?:node:|effect$|effect\/|@effect\/|lz4-napi$)/,
         output: {
           entryFileNames: "[name].js",
           chunkFileNames: "shared/[name].js",
-          sourcemapExcludeSources: true,
-          // The words of the members are in the types and the sources, which the package has as well.
-          comments: { jsdoc: false },
+          // The code is read in stack traces and debuggers: as it was written, without its types.
+          comments: true,
           minifyInternalExports: false
         }
       }
