@@ -194,7 +194,7 @@ export type { ConsumerCounters } from "./consumer/ConsumerCounters.ts"
 export type { DrainReport } from "./consumer/ConsumerRun.ts"
 export type { ConsumerProblem, ConsumerState, QueueState } from "./consumer/ConsumerState.ts"
 export { type OffsetEntry, type OffsetStore, OffsetStoreError } from "./consumer/offset/OffsetStore.ts"
-export type { ConsumeFromWhere } from "./consumer/offset/StartOffset.ts"
+export type { ConsumeFromWhere, FromTimestamp } from "./consumer/offset/StartOffset.ts"
 export type { QueuePhase } from "./consumer/queue/ProcessQueue.ts"
 export { ReceivedMessage, type ReceivedMessageInput } from "./consumer/ReceivedMessage.ts"
 

@@ -2,7 +2,7 @@ import { DateTime, Effect, Option as Maybe } from "effect"
 import * as Kinds from "../client/options/OptionKinds.ts"
 import { type Definition, type Option, Problem, show } from "../client/options/Option.ts"
 import { LEVELS, levelMillis } from "../message/MessageDelay.ts"
-import type { ConsumeFromWhere } from "./offset/StartOffset.ts"
+import type { ConsumeFromWhere, StartPlace } from "./offset/StartOffset.ts"
 import * as AllocateStrategy from "./rebalance/AllocateStrategy.ts"
 import * as ReconsumePolicy from "./ReconsumePolicy.ts"
 import * as Subscription from "./subscription/Subscription.ts"
@@ -99,35 +99,60 @@ const codeOrText = <A>(given: {
   }
 }
 
-const isFrom = (value: unknown): value is ConsumeFromWhere =>
-  value === "first" ||
-  value === "last" ||
-  (isRecord(value) && typeof value["timestampMillis"] === "number" && value["timestampMillis"] >= 0)
+const isTime = (value: unknown): value is DateTime.DateTime.Input =>
+  typeof value === "string" || typeof value === "number" || (typeof value === "object" && value !== null)
 
-/** `2024-02-29T12:00:00Z`, or Java's `20240229120000`, which is meant in the zone of this machine, as it is there. */
-const timeOf = (text: string): ConsumeFromWhere | undefined => {
-  const java = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/.exec(text)
-  const parts = java?.slice(1).map(Number)
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts ?? []
-  const found = DateTime.make(parts === undefined ? text : new Date(year, month - 1, day, hour, minute, second))
-  return Maybe.isSome(found) && found.value.epochMilliseconds >= 0
-    ? { timestampMillis: found.value.epochMilliseconds }
-    : undefined
+/** The time that something stands for; undefined for none, and for one before 1970. */
+const timeOf = (value: unknown): DateTime.Utc | undefined => {
+  const found = isTime(value) ? DateTime.make(value) : Maybe.none()
+  return Maybe.isSome(found) && found.value.epochMilliseconds >= 0 ? DateTime.toUtc(found.value) : undefined
 }
 
-/** Where a group begins; in a `Config` `first`, `last` or a time, or Java's words for the first two. */
-export const consumeFromWhere: Option<ConsumeFromWhere | undefined, ConsumeFromWhere> = codeOrText({
-  name: "consume-from-where",
-  also: ["consumeTimestamp"],
-  java: "the same, `consumeTimestamp`",
-  absent: "`last`",
-  what: `"first", "last" or { timestampMillis }, in a Config a time such as 2024-02-29T12:00:00Z`,
-  is: isFrom,
-  read: (text) => {
-    const word = text.toLowerCase().replace(/^consume_from_(first|last)_offset$/, "$1")
-    return word === "first" || word === "last" ? word : timeOf(text)
+/** `2024-02-29T12:00:00Z`, or Java's `20240229120000`, which is meant in the zone of this machine, as it is there. */
+const readTime = (text: string): DateTime.Utc | undefined => {
+  const java = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/.exec(text)
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = java?.slice(1).map(Number) ?? []
+  return timeOf(java === null ? text : new Date(year, month - 1, day, hour, minute, second))
+}
+
+const PLACE = `"first", "last" or { timestamp }, in a Config a time such as 2024-02-29T12:00:00Z`
+
+const place = Kinds.entry<StartPlace | "timestamp">(
+  { name: "consume-from-where", java: "the same", absent: "`last`" },
+  ({ text }) => {
+    const word = text.toLowerCase().replace(/^consume_from_(?:(first|last)_offset|(timestamp))$/, "$1$2")
+    if (word === "first" || word === "last" || word === "timestamp") return Effect.succeed(word)
+    const timestamp = readTime(text)
+    return Effect.succeed(timestamp === undefined ? new Problem(must(PLACE, text)) : { timestamp })
   }
-})
+)
+
+const timestamp = Kinds.entry<DateTime.Utc>(
+  { name: "consume-timestamp", java: "`consumeTimestamp`", absent: "half an hour ago" },
+  ({ text }) =>
+    Effect.succeed(readTime(text) ?? new Problem(must("a time such as 2024-02-29T12:00:00Z or 20240229120000", text))),
+  { at: ".timestamp" }
+)
+
+/** Where a group begins; in a `Config` `first`, `last` or a time, or Java's words with the time under a name of its own. */
+export const consumeFromWhere: Option<StartPlace | undefined, ConsumeFromWhere> = {
+  default: undefined,
+  check: (value, report) => {
+    if (value === "first" || value === "last") return value
+    const at = isRecord(value) ? timeOf(value["timestamp"]) : undefined
+    if (at !== undefined) return { timestamp: at }
+    report(must(PLACE, value))
+    return undefined
+  },
+  entries: [place, timestamp],
+  read: Effect.fnUntraced(function* (find) {
+    const where = yield* find(place)
+    const at = yield* find(timestamp)
+    // Java's default of `consumeTimestamp`.
+    if (where === "timestamp") return { timestamp: at ?? DateTime.subtract(yield* DateTime.now, { minutes: 30 }) }
+    return where ?? (at === undefined ? undefined : { timestamp: at })
+  })
+}
 
 /** When a message that failed comes again; in a `Config` as rocketmq-spring's level. */
 export const reconsumePolicy: Option<ReconsumePolicy.ReconsumePolicy | undefined, ReconsumePolicy.ReconsumePolicy> =

@@ -37,7 +37,7 @@ export interface ConsumerOnlyOptions {
   readonly readiness?: Readiness | "assigned" | undefined
   /** How long the start may take in all; default 10 seconds. */
   readonly startTimeoutMillis?: Duration.Input | undefined
-  /** Where the group begins in a queue for which it has no offset; default `last`, as in Java (`consumeFromWhere`). */
+  /** Where the group begins in a queue for which it has no offset: `first`, `last` or `{ timestamp }`; default `last`, as in Java. */
   readonly consumeFromWhere?: ConsumeFromWhere | undefined
   /**
    * Whether `last` means last on brokers of 5.x also for queues so young that their first message is still in memory;

@@ -37,7 +37,7 @@ export const propertiesOf = (
     consumerGroup: config.consumerGroup,
     messageModel: "CLUSTERING",
     consumeFromWhere: consumeFromWhere(from),
-    consumeTimestamp: typeof from === "object" ? timeText(from.timestampMillis) : undefined,
+    consumeTimestamp: typeof from === "object" ? timeText(from.timestamp.epochMilliseconds) : undefined,
     allocateMessageQueueStrategy: (config.allocateMessageQueueStrategy ?? AllocateStrategy.averagely).name,
     consumeThreadMin: config.consumeThreadMin,
     consumeThreadMax: config.consumeThreadMax,

@@ -50,6 +50,7 @@ const parts: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([
   ["credentials", docsOf("client/SessionCredentials.ts", "Credentials")],
   ["tls", docsOf("transport/Tls.ts", "TlsOptions")],
   ["subscriptions", docsOf("consumer/ConsumerOptionKinds.ts", "SubscriptionWords")],
+  ["consumeFromWhere", docsOf("consumer/offset/StartOffset.ts", "FromTimestamp")],
   ["remoting", docsOf("client/RemotingOptions.ts", "RemotingOptions")],
   ["remoting.reconnectBackoffMillis", docsOf("client/RemotingOptions.ts", "BackoffOptions")]
 ])

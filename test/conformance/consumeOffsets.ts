@@ -62,7 +62,7 @@ export const tests = (test: Methods): void => {
   test.effect("a time: what was stored then or later", () =>
     Effect.gen(function* () {
       const { release } = yield* Target
-      const { seen } = yield* beginningAt((timestampMillis) => ({ timestampMillis }))
+      const { seen } = yield* beginningAt((timestamp) => ({ timestamp }))
       assert.deepStrictEqual(
         seen,
         release === "5.5.0" ? ["2", "3", "4", "5", "6"] : ["0", "1", "2", "3", "4", "5", "6"]

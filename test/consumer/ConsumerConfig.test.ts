@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config, ConfigProvider, Duration, Effect, Latch, Layer, Logger } from "effect"
+import { Config, ConfigProvider, DateTime, Duration, Effect, Latch, Layer, Logger } from "effect"
+import { TestClock } from "effect/testing"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import type { InvalidConfig } from "../../src/client/ClientError.ts"
@@ -14,8 +15,20 @@ import { EmbeddedCluster } from "../../src/testing/index.ts"
 
 const group = { ROCKETMQ_CONSUMER_GROUP: "billing", ROCKETMQ_CONSUMER_TOPIC: "orders" }
 
+const inCodeGroup = { consumerGroup: "billing", subscriptions: [Subscription.all("orders")] as const }
+
+const millisOf = (place: unknown) =>
+  typeof place === "object" && place !== null && "timestamp" in place && DateTime.isDateTime(place.timestamp)
+    ? DateTime.toEpochMillis(place.timestamp)
+    : place
+
+const where = (word: string) => ({ ROCKETMQ_CONSUMER_CONSUME_FROM_WHERE: word })
+
 const fromEnvironment = (env: Record<string, string>, given?: Overrides) =>
   fromConfig(given).pipe(Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord(env)))
+
+const from = (text: string) =>
+  Effect.map(fromEnvironment({ ...group, ...where(text) }), ({ consumeFromWhere }) => consumeFromWhere)
 
 const fromFile = (root: unknown, given?: Overrides) =>
   fromConfig(given).pipe(Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown(root)))
@@ -119,18 +132,29 @@ describe("a consumer's options from Config", () => {
 
   it.effect("a place to begin is a word or a time", () =>
     Effect.gen(function* () {
-      const from = (text: string) =>
-        Effect.map(
-          fromEnvironment({ ...group, ROCKETMQ_CONSUMER_CONSUME_FROM_WHERE: text }),
-          ({ consumeFromWhere }) => consumeFromWhere
-        )
+      const noon = Date.UTC(2024, 1, 29, 12)
       assert.strictEqual(yield* from("Last"), "last")
-      assert.deepStrictEqual(yield* from("2024-02-29T12:00:00Z"), { timestampMillis: Date.UTC(2024, 1, 29, 12) })
-      const { consumeFromWhere } = yield* fromEnvironment({
-        ...group,
-        ROCKETMQ_CONSUMER_CONSUME_TIMESTAMP: "20240229120000"
-      })
-      assert.deepStrictEqual(consumeFromWhere, { timestampMillis: new Date(2024, 1, 29, 12).getTime() })
+      assert.strictEqual(millisOf(yield* from("2024-02-29T12:00:00Z")), noon)
+      const java = (more: Record<string, string>) =>
+        Effect.map(fromEnvironment({ ...group, ...more }), ({ consumeFromWhere }) => millisOf(consumeFromWhere))
+      const local = new Date(2024, 1, 29, 12).getTime()
+      const timestamp = { ROCKETMQ_CONSUMER_CONSUME_TIMESTAMP: "20240229120000" }
+      assert.strictEqual(yield* java(timestamp), local)
+      assert.strictEqual(yield* java({ ...timestamp, ...where("CONSUME_FROM_TIMESTAMP") }), local)
+      // Java reads the time only where it is asked for, and its default is half an hour ago.
+      assert.strictEqual(yield* java({ ...timestamp, ...where("CONSUME_FROM_FIRST_OFFSET") }), "first")
+      yield* TestClock.setTime(noon)
+      assert.strictEqual(yield* java(where("CONSUME_FROM_TIMESTAMP")), noon - 1_800_000)
+      const inCode = (given: unknown) => {
+        const { config, problems } = resolve({ ...inCodeGroup, ...Object.fromEntries([["consumeFromWhere", given]]) })
+        return problems.length > 0 ? problems.map(({ problem }) => problem).join() : millisOf(config.consumeFromWhere)
+      }
+      for (const time of [noon, new Date(noon), "2024-02-29T12:00:00", DateTime.makeUnsafe(noon)]) {
+        assert.strictEqual(inCode({ timestamp: time }), noon)
+      }
+      for (const none of [-1, Number.NaN, "soon", null, undefined]) {
+        assert.include(String(inCode({ timestamp: none })), `must be "first", "last" or { timestamp }`)
+      }
     })
   )
 

@@ -29,7 +29,7 @@ const parseFrom = (text: string): ConsumeFromWhere => {
   if (text === "first" || text === "last") return text
   const at = Date.parse(text.replace(/^timestamp:/, ""))
   if (!text.startsWith("timestamp:") || Number.isNaN(at) || at < 0) throw new Error(`"${text}" is no place`)
-  return { timestampMillis: at }
+  return { timestamp: at }
 }
 
 const from = Flag.String("from").pipe(

@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { DateTime, Effect } from "effect"
 import type { ApiError } from "../../client/ClientError.ts"
 import { RouteUnavailable } from "../../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
@@ -9,19 +9,26 @@ import * as GetMaxOffset from "../../protocol/request/GetMaxOffset.ts"
 import * as SearchOffset from "../../protocol/request/SearchOffsetByTimestamp.ts"
 import type { OffsetStore, OffsetStoreError } from "./OffsetStore.ts"
 
+/** A time from which a group begins. */
+export interface FromTimestamp {
+  /**
+   * Messages stored then or later, by the broker's clock: a `DateTime`, a `Date`, milliseconds since the epoch, or a text such
+   * as `2024-02-29T12:00:00Z`, without a zone in UTC. In a `Config` also Java's `yyyyMMddHHmmss`, in the zone of this machine;
+   * default there, where only `CONSUME_FROM_TIMESTAMP` is said, half an hour ago, as in Java.
+   */
+  readonly timestamp: DateTime.DateTime.Input
+}
+
 /**
  * Where a group begins that has no offset for a queue: at its first message, behind its last, or at the first message stored
- * at a time or later (milliseconds since the epoch).
+ * at a time or later.
  *
  * Source: RocketMQ `ConsumeFromWhere`.
  */
-export type ConsumeFromWhere =
-  | "first"
-  | "last"
-  | {
-      /** Milliseconds since the epoch, by the broker's clock. */
-      readonly timestampMillis: number
-    }
+export type ConsumeFromWhere = "first" | "last" | FromTimestamp
+
+/** A {@link ConsumeFromWhere} that was checked. */
+export type StartPlace = "first" | "last" | { readonly timestamp: DateTime.Utc }
 
 /** Milliseconds that a broker may take to say an offset, as in Java. */
 const TIMEOUT_MILLIS = 6_000
@@ -102,7 +109,7 @@ export const resolve = Effect.fnUntraced(function* (
       SearchOffset.request({
         topic: queue.topic,
         queueId: queue.queueId,
-        timestamp: from.timestampMillis,
+        timestamp: DateTime.toEpochMillis(DateTime.makeUnsafe(from.timestamp)),
         brokerName: queue.brokerName
       }),
       TIMEOUT_MILLIS,
