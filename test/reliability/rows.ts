@@ -493,6 +493,16 @@ export const rows: ReadonlyArray<Row> = [
   ),
   consuming("C-10", "a member vanishes without the end of its connections", "its queues move after 120 s"),
   consuming(
+    "C-11",
+    "a member is half dead: its heartbeats arrive, its pulls do not",
+    "its queues stay with it and say so; an administrator sees how far it is behind; the others go on"
+  ),
+  consuming(
+    "C-12",
+    "members come, leave and die all the time",
+    "in the end each queue has one owner; nothing is lost, no position falls"
+  ),
+  consuming(
     "C-13",
     "brokers name no members, other ones, or fail",
     "no queue is given up for it; a broker that forgot this member is called on and asked again"
@@ -503,7 +513,17 @@ export const rows: ReadonlyArray<Row> = [
     "a topic gets more queues, or fewer",
     "new ones are read after the next poll; those that go are written and left"
   ),
+  consuming(
+    "C-16",
+    "random groups of members and queues, by every strategy",
+    "each member computes the share that Java's client computes"
+  ),
   consuming("C-17", "a pull is answered after its queue was lost", "the answer is dropped"),
+  consuming(
+    "C-18",
+    "a pull is answered after its queue was lost and won back",
+    "the answer is dropped; no gap, and nothing twice"
+  ),
   consuming("C-19", "a held pull is never answered", "its deadline of 30 s ends it, the next pull follows"),
   consuming(
     "C-20",

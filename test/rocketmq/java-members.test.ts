@@ -1,11 +1,11 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Random } from "effect"
 import { DefaultMQPushConsumer } from "../../src/consumer/DefaultMQPushConsumer.ts"
-import * as AllocateStrategy from "../../src/consumer/rebalance/AllocateStrategy.ts"
 import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
 import * as Message from "../../src/message/Message.ts"
 import * as MessageQueue from "../../src/message/MessageQueue.ts"
 import { eventuallyThat, uniqueName } from "../conformance/support.ts"
+import { digestsOf, golden, groups, idcs, type Shares, sharesOf } from "../support/allocations.ts"
 import * as JavaClient from "./JavaClient.ts"
 import type { RocketMQVersion } from "./Jars.ts"
 import { RocketMQ } from "./RocketMQServer.ts"
@@ -19,9 +19,6 @@ type Line =
 const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, n) => `${from + n}`)
 
 const QUEUES = 4
-
-const below = (count: number) => Math.floor(Math.random() * count)
-const roomOf = (name: string) => name.split("@")[0]
 
 /** Registers what is tried on a release, with the Java client of the same. */
 const tests = (version: RocketMQVersion) =>
@@ -121,52 +118,21 @@ const tests = (version: RocketMQVersion) =>
       )
 
       test.effect(
-        "shares of 10,000 random groups are the same by every strategy",
+        "C-16: shares of ten thousand random groups, and of those that are always tried, are the same by every strategy",
         () =>
           Effect.gen(function* () {
-            const idcs = ["room-a", "room-b"]
-            const rooms = ["room-a", "room-b", "room-c"]
-            const groups = Array.from({ length: 10_000 }, (_, n) => {
-              const cids = Array.from(
-                { length: 1 + below(9) },
-                (__, k) => `${rooms[below(3)]}@10.0.0.${below(250)}-${k}`
-              )
-              const queues = Array.from({ length: 1 + below(3) }, (__, b) => `${rooms[below(3)]}@broker-${b}`).flatMap(
-                (brokerName) => Array.from({ length: 1 + below(8) }, (__, id): [string, number] => [brokerName, id])
-              )
-              return { topic: `topic-${n}`, queues, cids, cid: cids[below(cids.length)] ?? "" }
-            })
-            const java = yield* JavaClient.runProgram<Readonly<Record<string, ReadonlyArray<string>>>>(
+            const seed = yield* Random.nextIntBetween(0, 2 ** 31)
+            const random = groups(seed, golden.count)
+            const java = yield* JavaClient.runProgram<Shares>(
               "JavaAllocations",
               { namesrvAddr: "unused", version },
-              { idcs, groups }
+              { idcs, groups: [...groups(golden.seed, golden.count), ...random] }
             )
-            const strategies = [
-              AllocateStrategy.averagely,
-              AllocateStrategy.averagelyByCircle,
-              AllocateStrategy.consistentHash(),
-              AllocateStrategy.byMachineRoom(idcs),
-              AllocateStrategy.machineRoomNearby(AllocateStrategy.averagely, {
-                brokerDeployIn: ({ brokerName }) => roomOf(brokerName),
-                consumerDeployIn: roomOf
-              })
-            ]
-            assert.strictEqual(java.length, groups.length)
-            for (const [index, { cid, cids, queues, topic }] of groups.entries()) {
-              const mqAll = queues.map(([brokerName, id]) => MessageQueue.make(topic, brokerName, id))
-              for (const strategy of strategies) {
-                const share = strategy.allocate({
-                  consumerGroup: "g",
-                  currentCID: cid,
-                  mqAll: mqAll.toSorted(MessageQueue.compare),
-                  cidAll: cids.toSorted()
-                })
-                assert.deepStrictEqual(
-                  share.map(MessageQueue.key),
-                  java[index]?.[strategy.name],
-                  `${strategy.name}: ${JSON.stringify(groups[index])}`
-                )
-              }
+            assert.strictEqual(java.length, golden.count + random.length)
+            assert.deepStrictEqual(digestsOf(java.slice(0, golden.count)), golden.digests)
+            for (const [index, group] of random.entries()) {
+              const theirs = java[golden.count + index]
+              assert.deepStrictEqual(theirs, sharesOf(group), `seed ${seed}: ${JSON.stringify(group)}`)
             }
           }),
         TEST_TIMEOUT
