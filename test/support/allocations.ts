@@ -33,10 +33,11 @@ const drawing = (seed: number) => {
   }
 }
 
+const times = (size: number) => Array.from({ length: size }, (_, index) => index)
+
 /** So many groups of one to nine members and of one to three brokers with one to eight queues each. */
 export const groups = (seed: number, count: number): ReadonlyArray<Group> => {
   const below = drawing(seed)
-  const times = (size: number) => Array.from({ length: size }, (_, index) => index)
   return times(count).map((n) => {
     const cids = times(1 + below(9)).map((k) => `${rooms[below(3)]}@10.0.0.${below(250)}-${k}`)
     const queues = times(1 + below(3))
