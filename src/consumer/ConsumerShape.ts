@@ -9,7 +9,7 @@ import type {
 import type { ServiceState } from "../client/ServiceState.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import type { ConsumerFailed } from "./ConsumerFailed.ts"
-import type { DrainReport } from "./ConsumerRun.ts"
+import type { DrainReport } from "./run/RunOptions.ts"
 import type { ConsumerState } from "./ConsumerState.ts"
 import type { Subscription } from "./subscription/Subscription.ts"
 

@@ -3,7 +3,7 @@ import type { ServiceState } from "../client/ServiceState.ts"
 import type { StepRecord } from "../client/StartStep.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import type { ConsumerCounters } from "./ConsumerCounters.ts"
-import type { DrainReport, OwnedQueue } from "./ConsumerRun.ts"
+import type { DrainReport, OwnedQueue } from "./run/RunOptions.ts"
 import type { QueuePhase } from "./queue/ProcessQueue.ts"
 
 /** One queue that a consumer owns. */

@@ -1,7 +1,7 @@
 import { Context, Effect, Layer, Stream } from "effect"
 import type { ServiceState } from "../client/ServiceState.ts"
 import type { ConsumeResult } from "../consumer/ConsumeResult.ts"
-import type { DrainReport } from "../consumer/ConsumerRun.ts"
+import type { DrainReport } from "../consumer/run/RunOptions.ts"
 import type { ConsumerState } from "../consumer/ConsumerState.ts"
 import { DefaultMQPushConsumer as Service, type DefaultMQPushConsumerShape } from "../consumer/DefaultMQPushConsumer.ts"
 import * as MessageListener from "../consumer/MessageListener.ts"

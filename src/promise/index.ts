@@ -31,7 +31,7 @@ export {
 export * as ConsumeResult from "../consumer/ConsumeResult.ts"
 export type { ConsumerCounters } from "../consumer/ConsumerCounters.ts"
 export { ConsumerFailed } from "../consumer/ConsumerFailed.ts"
-export type { DrainReport } from "../consumer/ConsumerRun.ts"
+export type { DrainReport } from "../consumer/run/RunOptions.ts"
 export type { ConsumerProblem, ConsumerState, QueueState } from "../consumer/ConsumerState.ts"
 export type { AckOutcome } from "../consumer/MessageStream.ts"
 export { type OffsetEntry, OffsetStoreError } from "../consumer/offset/OffsetStore.ts"

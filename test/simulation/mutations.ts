@@ -117,15 +117,15 @@ export const mutations: ReadonlyArray<Mutation> = [
     scenario: "consumers",
     edits: [
       {
-        file: "consumer/ConsumerRun.ts",
+        file: "consumer/run/Tenure.ts",
         find: `        forget(queue)
         consumption.interrupt(queue)
-        moves.delete(key)`,
+        moves.forget(queue)`,
         replace: `        const late = { queue: queue.messageQueue, offset: queue.consumeOffset ?? 0 }
         yield* Effect.forkDetach(Effect.ignore(Effect.delay(store.persist(group, late), 3_000)))
         forget(queue)
         consumption.interrupt(queue)
-        moves.delete(key)`
+        moves.forget(queue)`
       }
     ],
     foundBy: ["revoked", "position"]
@@ -136,14 +136,14 @@ export const mutations: ReadonlyArray<Mutation> = [
     scenario: "consumers",
     edits: [
       {
-        file: "consumer/ConsumerRun.ts",
-        find: `        instance.pullMessageService.stop(loopKey(queue)),
+        file: "consumer/run/Tenure.ts",
+        find: `        instance.pullMessageService.stop(loopKey(group, queue)),
         Effect.asVoid(FiberMap.run(revoking`,
         replace: `        Effect.void,
         Effect.asVoid(FiberMap.run(revoking`
       },
       {
-        file: "consumer/ConsumerRun.ts",
+        file: "consumer/run/TakeOver.ts",
         find: `    if (queue.dropped || queue.revoking) return
     options.counters.received`,
         replace: "    options.counters.received"
@@ -164,7 +164,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     edits: [
       {
         file: "consumer/ConsumerRun.ts",
-        find: "if (parked.size > 0) unpark(queue)",
+        find: "      room.wake(queue)",
         replace: ""
       }
     ],

@@ -1,0 +1,98 @@
+import { Effect, FiberMap, type Scope, Semaphore } from "effect"
+import { keyOf, type OwnedQueue, type RunOptions } from "./RunOptions.ts"
+
+/** How many positions are written to one broker at once. */
+const PERSISTS_AT_ONCE = 16
+
+/** Writes of positions to the offset store. */
+export interface PositionWrites {
+  /**
+   * Writes a position, acknowledged, after what is being written of the queue: offsets of a queue reach the broker in their
+   * order, and none of a generation that is over. Gives whether it was written.
+   */
+  readonly one: (queue: OwnedQueue) => Effect.Effect<boolean>
+  /** Writes positions side by side, broker by broker: one that does not answer holds up no other. */
+  readonly all: (
+    queues: ReadonlyArray<OwnedQueue>
+  ) => Effect.Effect<ReadonlyArray<{ readonly queue: OwnedQueue; readonly written: boolean }>>
+  /** Begins to write positions, and waits for none: a broker that does not answer is waited for by its own next write. */
+  readonly begin: (queues: Iterable<OwnedQueue>) => Effect.Effect<void>
+}
+
+/** Makes {@link PositionWrites}; what {@link PositionWrites.begin} began ends with the scope. */
+export const make = Effect.fnUntraced(function* (
+  options: Pick<RunOptions, "config" | "counters" | "observer" | "problem" | "store">
+): Effect.fn.Return<PositionWrites, never, Scope.Scope> {
+  const { problem, store } = options
+  const { group } = options.config
+  /** By queue, what makes its writes wait for each other. */
+  const persisting = new Map<string, Semaphore.Semaphore>()
+  /** By broker, what timer 4 writes. */
+  const writing = yield* FiberMap.make<string, void, never>()
+
+  const persistOne = (queue: OwnedQueue) => {
+    const key = keyOf(queue)
+    const lock = persisting.get(key) ?? Semaphore.makeUnsafe(1)
+    persisting.set(key, lock)
+    return lock.withPermits(1)(
+      Effect.suspend(() => {
+        const offset = queue.consumeOffset
+        if (offset === undefined || queue.dropped || queue.storedOffset === offset) return Effect.succeed(true)
+        queue.writing = true
+        const write = store.persist(group, { queue: queue.messageQueue, offset }).pipe(
+          Effect.ensuring(
+            Effect.sync(() => {
+              queue.writing = false
+            })
+          )
+        )
+        return options.observer.settle("commit", queue.messageQueue, write).pipe(
+          Effect.matchEffect({
+            onSuccess: () => {
+              options.counters.commits++
+              queue.storedOffset = offset
+              queue.committedOffset = offset
+              return Effect.as(problem(`persist ${key}`, undefined), true)
+            },
+            onFailure: (error) => {
+              options.counters.commitFailures++
+              return Effect.as(problem(`persist ${key}`, error.message), false)
+            }
+          })
+        )
+      })
+    )
+  }
+
+  const persistAll = (queues: ReadonlyArray<OwnedQueue>) => {
+    const byBroker = Map.groupBy(queues, ({ messageQueue }) => messageQueue.brokerName)
+    return Effect.map(
+      Effect.forEach(
+        byBroker.values(),
+        (ofBroker) =>
+          Effect.forEach(ofBroker, (queue) => Effect.map(persistOne(queue), (written) => ({ queue, written })), {
+            concurrency: PERSISTS_AT_ONCE
+          }),
+        { concurrency: "unbounded" }
+      ),
+      (all) => all.flat()
+    )
+  }
+
+  return {
+    one: persistOne,
+    all: persistAll,
+    begin: (queues) =>
+      Effect.suspend(() =>
+        Effect.forEach(
+          Map.groupBy(queues, ({ messageQueue }) => messageQueue.brokerName),
+          ([broker, ofBroker]) =>
+            FiberMap.run(writing, broker, Effect.asVoid(persistAll(ofBroker)), {
+              onlyIfMissing: true,
+              startImmediately: true
+            }),
+          { discard: true }
+        )
+      )
+  }
+})

@@ -1,0 +1,244 @@
+import { Clock, Deferred, Effect, Fiber, FiberMap, type Scope } from "effect"
+import * as ForeignText from "../../message/ForeignText.ts"
+import type * as MessageQueue from "../../message/MessageQueue.ts"
+import * as StartOffset from "../offset/StartOffset.ts"
+import { type CacheTotals, ProcessQueue } from "../queue/ProcessQueue.ts"
+import type { TopicStats } from "../queue/TopicStats.ts"
+import type * as Moves from "./Moves.ts"
+import type { PositionWrites } from "./PositionWrites.ts"
+import type { Room } from "./Room.ts"
+import { type DrainReport, keyOf, loopKey, type OwnedQueue, type RunOptions } from "./RunOptions.ts"
+
+/**
+ * Until every other member has had its round, in milliseconds: rounds are a second apart at least, and who had one just
+ * before the group changed gives its queues up only in the next. Java waits 500 ms, and reads before that: whatever the old
+ * owner finishes later comes twice there.
+ */
+const OTHERS_ROUND_MILLIS = 1_000
+/** What a round, and the write of a position after it, may take besides. */
+const HANDOVER_MARGIN_MILLIS = 100
+/** The pause after a start offset that could not be read; it doubles up to the second one. */
+const LOCATE_PAUSE_MILLIS = 1_000
+const MAX_LOCATE_PAUSE_MILLIS = 30_000
+/** Milliseconds that the last writes of positions may take when the consumer closes. */
+const LAST_PERSIST_MILLIS = 5_000
+
+/** What the tenure of queues works with. */
+export interface TenureContext {
+  readonly options: Pick<
+    RunOptions,
+    "changed" | "config" | "consumption" | "givenBack" | "instance" | "left" | "problem" | "store" | "taken"
+  >
+  /** The queues that are owned, by {@link keyOf}. */
+  readonly table: Map<string, OwnedQueue>
+  readonly totals: CacheTotals
+  readonly room: Room
+  readonly positions: PositionWrites
+  readonly moves: Pick<ReturnType<typeof Moves.make>, "forget">
+  /** How fast a topic is pulled and consumed. */
+  readonly stats: (topic: string) => TopicStats
+  /** The queue's pull loop. */
+  readonly loop: (queue: OwnedQueue) => Effect.Effect<void>
+  /** A message of a queue was finished. */
+  readonly finished: (queue: OwnedQueue) => void
+  /** A position has moved, or a queue has changed hands. */
+  readonly check: () => void
+}
+
+/** How queues are taken and given up; called by the one fiber that owns their table. */
+export interface Tenure {
+  /**
+   * Takes a queue: a new generation, its place in the table, and its loop. With `handover` it waits first until its old owner
+   * has given it up; with an offset it begins there.
+   */
+  readonly take: (messageQueue: MessageQueue.MessageQueue, handover: boolean, at?: number) => Effect.Effect<void>
+  /**
+   * Gives a queue up: no pull and no handler begins from now on, its position is written at once for who takes it, what runs
+   * may end for a moment, and then the position is written for the last time.
+   */
+  readonly revoke: (queue: OwnedQueue) => Effect.Effect<void>
+  /** Takes a queue that is owned anew, at an offset or at where it stands in the store; what runs counts for nothing. */
+  readonly retake: (queue: OwnedQueue, offset: number | undefined) => Effect.Effect<void>
+  /** Gives everything up. */
+  readonly close: (drainMillis: number) => Effect.Effect<DrainReport>
+  /** Waits until it is known of every owned queue where it begins, or that this cannot be read now. */
+  readonly awaitLocated: Effect.Effect<void>
+}
+
+/** Makes {@link Tenure}; hand-overs under way end with the scope. */
+export const make = Effect.fnUntraced(function* (context: TenureContext): Effect.fn.Return<Tenure, never, Scope.Scope> {
+  const { check, finished, loop, moves, options, positions, room, stats, table, totals } = context
+  const { changed, config, consumption, instance, problem, store } = options
+  const { group } = config
+  const clock = yield* Clock.Clock
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  /** By queue, the hand-over of a generation that is being given up. */
+  const revoking = yield* FiberMap.make<string, void, never>()
+  const located = new Map<OwnedQueue, Deferred.Deferred<void>>()
+  /** How long a new owner waits before it reads where its queue begins: the old one has written it by then. */
+  const handoverMillis = OTHERS_ROUND_MILLIS + config.revokeDrainMillis + HANDOVER_MARGIN_MILLIS
+  let toldYoung = false
+  let generation = 0
+
+  /** Finds out where a queue begins, for as long as that takes, and writes it where it was decided now. */
+  const locate = Effect.fnUntraced(function* (queue: OwnedQueue) {
+    const key = keyOf(queue)
+    const known = located.get(queue)
+    for (let failures = 0; !queue.dropped; failures++) {
+      const start = yield* Effect.result(
+        StartOffset.resolve(instance, store, group, queue.messageQueue, config.consumeFromWhere)
+      )
+      if (start._tag === "Success") {
+        const { isNew, offset, young } = start.success
+        queue.locate(offset)
+        queue.lastFailure = undefined
+        yield* problem(`locate ${key}`, undefined)
+        if (young !== undefined && !toldYoung) {
+          toldYoung = true
+          yield* Effect.logInfo(
+            `group ${group} begins queue ${key} at its first message although consumeFromWhere is last: its broker is of a release before 5.0, which says 0 for a queue so young that its first message is still in memory. ${young} message(s) are read that were there before; other queues may be as young`
+          )
+        }
+        if (isNew) yield* positions.one(queue)
+        else {
+          queue.storedOffset = offset
+          queue.committedOffset = offset
+        }
+        break
+      }
+      queue.phase = "failing"
+      queue.lastFailure = ForeignText.clean(start.failure.message)
+      yield* problem(`locate ${key}`, queue.lastFailure)
+      if (known !== undefined) yield* Deferred.succeed(known, undefined)
+      yield* Effect.sleep(Math.min(MAX_LOCATE_PAUSE_MILLIS, LOCATE_PAUSE_MILLIS * 2 ** Math.min(failures, 5)))
+    }
+    if (known !== undefined) yield* Deferred.succeed(known, undefined)
+    yield* changed
+  })
+
+  const take = (messageQueue: MessageQueue.MessageQueue, handover: boolean, at?: number) =>
+    Effect.suspend(() => {
+      const queue: OwnedQueue = new ProcessQueue(
+        messageQueue,
+        ++generation,
+        now(),
+        stats(messageQueue.topic),
+        totals,
+        finished
+      )
+      const key = keyOf(queue)
+      table.set(key, queue)
+      options.taken(queue)
+      const known = Deferred.makeUnsafe<void>()
+      located.set(queue, known)
+      const arrive = Effect.gen(function* () {
+        // A generation of ours that is still being given up ends first.
+        yield* FiberMap.get(revoking, key).pipe(
+          Effect.flatMap((fiber) => (fiber._tag === "Some" ? Effect.asVoid(Fiber.await(fiber.value)) : Effect.void))
+        )
+        if (handover) yield* Effect.sleep(handoverMillis)
+        if (at === undefined) yield* locate(queue)
+        else {
+          queue.locate(at)
+          yield* positions.one(queue)
+          yield* Deferred.succeed(known, undefined)
+        }
+        yield* loop(queue)
+      })
+      return instance.pullMessageService.start(loopKey(group, queue), arrive)
+    })
+
+  /** Waits until handlers have ended, and until what they gave back lies with a broker: else it would come once more. */
+  const awaitSettled = (queue?: OwnedQueue) => Effect.andThen(consumption.awaitIdle(queue), options.givenBack(queue))
+
+  const forget = (queue: OwnedQueue) => {
+    queue.drop()
+    options.left(queue)
+    consumption.drop(queue)
+    located.delete(queue)
+    room.forget(queue)
+    room.wake()
+    check()
+  }
+
+  const revoke = (queue: OwnedQueue) =>
+    Effect.suspend(() => {
+      const key = keyOf(queue)
+      queue.revoking = true
+      queue.phase = "revoking"
+      table.delete(key)
+      consumption.drop(queue)
+      const leave = Effect.gen(function* () {
+        yield* positions.one(queue)
+        yield* Effect.timeoutOption(awaitSettled(queue), config.revokeDrainMillis)
+        yield* positions.one(queue)
+        forget(queue)
+        consumption.interrupt(queue)
+        moves.forget(queue)
+        for (const problemKey of ["persist", "locate", "pull", "moved"])
+          yield* problem(`${problemKey} ${key}`, undefined)
+      })
+      return Effect.andThen(
+        instance.pullMessageService.stop(loopKey(group, queue)),
+        Effect.asVoid(FiberMap.run(revoking, key, leave, { startImmediately: true }))
+      )
+    })
+
+  const close = Effect.fnUntraced(function* (drainMillis: number) {
+    const queues = [...table.values()]
+    const begun = consumption.running()
+    for (const queue of queues) {
+      queue.revoking = true
+      queue.phase = "revoking"
+    }
+    let discarded = 0
+    for (const queue of queues) discarded += consumption.drop(queue)
+    yield* Effect.forEach(queues, (queue) => instance.pullMessageService.stop(loopKey(group, queue)), {
+      concurrency: "unbounded",
+      discard: true
+    })
+    yield* Effect.timeoutOption(awaitSettled(), drainMillis)
+    const interrupted = consumption.running()
+    const written = yield* Effect.timeoutOption(
+      Effect.andThen(FiberMap.awaitEmpty(revoking), positions.all(queues)),
+      LAST_PERSIST_MILLIS
+    )
+    for (const queue of queues) forget(queue)
+    table.clear()
+    consumption.interrupt()
+    const missing =
+      written._tag === "Some" ? written.value.filter((one) => !one.written).map((one) => one.queue) : queues
+    const report: DrainReport = {
+      finished: Math.max(0, begun - interrupted),
+      interrupted,
+      discarded,
+      notPersisted: missing.filter((queue) => queue.storedOffset !== queue.consumeOffset).map(keyOf)
+    }
+    return report
+  })
+
+  const retake = (queue: OwnedQueue, offset: number | undefined) =>
+    Effect.suspend(() => {
+      if (table.get(keyOf(queue)) !== queue) return Effect.void
+      const { messageQueue } = queue
+      // Not its loop's own wish to be waited for: that is what asks.
+      return Effect.andThen(
+        Effect.sync(() => {
+          table.delete(keyOf(queue))
+          forget(queue)
+          consumption.interrupt(queue)
+        }),
+        take(messageQueue, false, offset)
+      )
+    })
+
+  return {
+    take,
+    revoke,
+    retake,
+    close,
+    awaitLocated: Effect.suspend(() =>
+      Effect.forEach([...located.values()], (one) => Deferred.await(one), { concurrency: "unbounded", discard: true })
+    )
+  }
+})
