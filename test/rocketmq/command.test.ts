@@ -3,6 +3,8 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, layer } from "@effect/vitest"
 import { ConfigProvider, Console, Effect, Exit, Fiber } from "effect"
 import { TestConsole } from "effect/testing"
+import { make as makeAdmin } from "../../src/admin/MQAdmin.ts"
+import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import { demo } from "../../src/cli/demo/DemoRun.ts"
 import { cli } from "../cli/support.ts"
 import { eventuallyThat, uniqueName } from "../conformance/support.ts"
@@ -75,10 +77,22 @@ for (const version of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
                 steps
                   .filter(({ step }: { readonly step: number }) => step > 11)
                   .map(({ verdict }: { readonly verdict: string }) => verdict),
-                ["ok", "ok", "ok", "ok", "ok"]
+                ["ok", "ok", "ok", "ok", "ok", "ok"]
               )
             })
             yield* Fiber.interrupt(reading)
+            const { namesrvAddr } = yield* RocketMQ
+            yield* makeAdmin({ namesrvAddr }).pipe(
+              Effect.flatMap((admin) => admin.createSubscriptionGroup({ groupName: group, consumeEnable: false })),
+              Effect.provide(MQClientManager.layer),
+              Effect.scoped
+            )
+            const closed = yield* call("doctor", "--group", group, "--json")
+            assert.strictEqual(closed.exitCode, 4, closed.out.join("\n"))
+            assert.match(JSON.parse(closed.out.join()).failure.detail, /^consumeEnable is false on /)
+            // What the remedy says.
+            assert.strictEqual((yield* call("group", "create", group, "--replace")).exitCode, 0)
+            assert.strictEqual((yield* call("doctor", "--group", group)).exitCode, 0)
           }),
         TEST_TIMEOUT
       )

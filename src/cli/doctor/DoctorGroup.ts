@@ -9,6 +9,7 @@ import * as Namespace from "../../message/Namespace.ts"
 import * as NameList from "../../message/NameList.ts"
 import { DecodeError } from "../../protocol/DecodeError.ts"
 import * as GetConsumerRunningInfo from "../../protocol/push/GetConsumerRunningInfo.ts"
+import * as SubscriptionGroup from "../../protocol/request/SubscriptionGroup.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import type { RemotingClient } from "../../transport/RemotingClient.ts"
 import { invoke } from "../../transport/Requests.ts"
@@ -31,6 +32,8 @@ export interface GroupTask {
 
 /** How long a member may take to answer, its broker in between, in milliseconds. */
 const MEMBER_TIMEOUT_MILLIS = 6_000
+/** How long a broker may take to list its groups, in milliseconds. */
+const SETTINGS_TIMEOUT_MILLIS = 5_000
 /** Members that are asked; of a larger group the first ones. */
 const MAX_MEMBERS = 64
 /** Brokers over which a member is asked, one after the other. */
@@ -74,6 +77,48 @@ const askMember = Effect.fnUntraced(function* ({ brokers, group, namespace, remo
     return member
   }
   return undefined
+})
+
+/** What the brokers keep as the group's settings: whether it may consume at all. Asked for one group, a broker would make it. */
+const settings = Effect.fnUntraced(function* ({ brokers, group, namespace, remoting }: GroupTask) {
+  const name = namespace === undefined ? group : Namespace.wrap(namespace, group)
+  const answers = yield* Effect.forEach(
+    brokers,
+    (address) =>
+      Effect.map(
+        Effect.option(
+          invoke(remoting, address, SubscriptionGroup.request({ operation: "list" }), SETTINGS_TIMEOUT_MILLIS)
+        ),
+        (answer) => {
+          const list =
+            answer._tag === "Some" && answer.value.code === ResponseCode.SUCCESS
+              ? SubscriptionGroup.decodeListResponse(answer.value)
+              : undefined
+          return list === undefined || list instanceof DecodeError
+            ? undefined
+            : { address, config: list.subscriptionGroupTable.get(name) }
+        }
+      ),
+    { concurrency: 8 }
+  )
+  const found = answers.flatMap((one) => (one === undefined ? [] : [one]))
+  if (found.length === 0) return skipped("no broker shows it to this user")
+  const kept = found.flatMap(({ address, config }) => (config === undefined ? [] : [{ address, config }]))
+  const [first] = kept
+  if (first === undefined) {
+    return ok(`no broker has group ${group} yet; autoCreateSubscriptionGroup decides whether its first member makes it`)
+  }
+  const closed = kept.filter(({ config }) => !config.consumeEnable).map(({ address }) => address)
+  if (closed.length === 0) {
+    return ok(`consumeEnable true, retryMaxTimes ${first.config.retryMaxTimes}, on ${count(kept.length, "broker")}`)
+  }
+  const closing: Finding = {
+    verdict: "failed",
+    detail: `consumeEnable is false on ${NameList.text(closed)}: pulls of group ${group} are refused there (NO_PERMISSION)`,
+    remedy: `Let it consume again, with the default settings: effect-rocketmq group create ${group} --replace. With mqadmin: updateSubGroup -s true -g ${group} -c <cluster>, which sets the other settings as well.`,
+    exitCode: ExitCode.refused
+  }
+  return closing
 })
 
 /** Who is online, and what of the topic that was named. */
@@ -178,15 +223,16 @@ const deadLetters = Effect.fnUntraced(function* ({ admin, group }: GroupTask) {
 })
 
 /**
- * Steps 12 to 16: a group's health. It does not join the group: that would take queues from the members. A member's own words
+ * Steps 12 to 17: a group's health. It does not join the group: that would take queues from the members. A member's own words
  * (307) say what it subscribes to and owns; what the brokers keep for the group is only the newest subscription of all.
  */
 export const walk = Effect.fnUntraced(function* (task: GroupTask) {
   const { admin, group, report } = task
   const failing = byError(task)
+  yield* report.check(12, "group settings", settings(task))
   const online = yield* Effect.result(admin.examineConsumerConnectionInfo(group))
   const first = yield* report.check(
-    12,
+    13,
     "group members",
     online._tag === "Failure" ? failing(online.failure) : Effect.succeed(membersFinding(task, online.success))
   )
@@ -196,17 +242,17 @@ export const walk = Effect.fnUntraced(function* (task: GroupTask) {
   const answers = yield* Effect.forEach(asked, ({ clientId }) => askMember(task, clientId), { concurrency: 8 })
   const members = answers.flatMap((member) => (member === undefined ? [] : [member]))
   const silent = asked.filter((_, index) => answers[index] === undefined).map(({ clientId }) => clientId)
-  yield* report.check(13, "subscriptions agree", Effect.succeed(withSilent(agree(task, members), silent)))
+  yield* report.check(14, "subscriptions agree", Effect.succeed(withSilent(agree(task, members), silent)))
   const isWhole = silent.length === 0 && asked.length === connections.length
   yield* report.check(
-    14,
+    15,
     "queues owned once",
     messageModel === "BROADCASTING"
       ? Effect.succeed(skipped("every member of a broadcasting group reads every queue"))
       : ownership(task, members, isWhole).pipe(Effect.catch(failing))
   )
-  yield* report.check(15, "progress", progress(task, connections.length > 0).pipe(Effect.catch(failing)))
-  yield* report.check(16, "dead letters", deadLetters(task))
+  yield* report.check(16, "progress", progress(task, connections.length > 0).pipe(Effect.catch(failing)))
+  yield* report.check(17, "dead letters", deadLetters(task))
 })
 
 /** Members that do not say anything of themselves are named with what the others say. */

@@ -191,7 +191,7 @@ const brokers = Effect.fnUntraced(function* (
   return reached.map(({ address }) => address)
 })
 
-/** Steps 12 to 16: the health of a consumer group. */
+/** Steps 12 to 17: the health of a consumer group. */
 const consumerGroup = Effect.fnUntraced(function* (
   report: Report,
   remoting: Remoting.RemotingClient,

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import * as MQAdmin from "../../../src/admin/MQAdmin.ts"
 import { MQClientManager } from "../../../src/client/MQClientManager.ts"
 import * as ConsumeResult from "../../../src/consumer/ConsumeResult.ts"
 import { DefaultMQPushConsumer } from "../../../src/consumer/DefaultMQPushConsumer.ts"
@@ -52,14 +53,15 @@ describe("doctor --group", () => {
       const call = yield* doctor("--topic", "orders")
       assert.strictEqual(call.exitCode, 0, call.out.join())
       assert.deepStrictEqual(steps(call), [
-        [12, "ok", "2 members, CLUSTERING: 10.0.0.1@a (OTHER), 10.0.0.1@b (OTHER)"],
-        [13, "ok", "orders (TAG paid)"],
-        [14, "ok", "10.0.0.1@a 3 queues, 10.0.0.1@b 2 queues"],
-        [15, "ok", "0 messages behind, 0.0 read per second"],
-        [16, "ok", "no dead letters"]
+        [12, "ok", "consumeEnable true, retryMaxTimes 16, on 1 broker"],
+        [13, "ok", "2 members, CLUSTERING: 10.0.0.1@a (OTHER), 10.0.0.1@b (OTHER)"],
+        [14, "ok", "orders (TAG paid)"],
+        [15, "ok", "10.0.0.1@a 3 queues, 10.0.0.1@b 2 queues"],
+        [16, "ok", "0 messages behind, 0.0 read per second"],
+        [17, "ok", "no dead letters"]
       ])
       const other = yield* doctor("--topic", "bills")
-      assert.match(steps(other)[0]?.[2] ?? "", /none of them subscribes to bills/)
+      assert.match(steps(other)[1]?.[2] ?? "", /none of them subscribes to bills/)
       const people = yield* onCluster(["doctor", "--group", "g"])
       assert.match(people.out.at(-1) ?? "", /^healthy: .*, and nothing is wrong with group g$/)
       assert.strictEqual((yield* clients).length, before.length)
@@ -70,6 +72,32 @@ describe("doctor --group", () => {
     )
   )
 
+  it.live("finds a group that may not consume, and its remedy cures it", () =>
+    Effect.gen(function* () {
+      const unknown = yield* doctor()
+      assert.match(String(steps(unknown)[0]), /^12,ok,no broker has group g yet; autoCreateSubscriptionGroup/)
+      const admin = yield* MQAdmin.make({ namesrvAddr: (yield* EmbeddedCluster).namesrvAddr })
+      yield* admin.createSubscriptionGroup({ groupName: "g", consumeEnable: false })
+      const call = yield* doctor()
+      assert.strictEqual(call.exitCode, 4)
+      const { detail, remedy, step } = JSON.parse(call.out.join()).failure
+      assert.strictEqual(step, 12)
+      assert.match(detail, /^consumeEnable is false on \S+:\d+: pulls of group g are refused there \(NO_PERMISSION\)$/)
+      // The other steps are walked all the same.
+      assert.deepStrictEqual(
+        steps(call).map(([number]) => number),
+        [12, 13, 14, 15, 16, 17]
+      )
+      const words = /: effect-rocketmq (group create g --replace)\./.exec(remedy)?.[1]?.split(" ") ?? []
+      assert.strictEqual((yield* onCluster(words)).exitCode, 0)
+      assert.strictEqual((yield* doctor()).exitCode, 0)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(MQClientManager.layer),
+      Effect.provide(EmbeddedCluster.layerMemory({ topics: { orders: {} } }))
+    )
+  )
+
   it.live("finds members that subscribe differently, which the brokers cannot show", () =>
     Effect.gen(function* () {
       yield* member("a", Subscription.tags("orders", "paid"))
@@ -77,7 +105,7 @@ describe("doctor --group", () => {
       const call = yield* doctor()
       assert.strictEqual(call.exitCode, 1)
       const { detail, remedy, step } = JSON.parse(call.out.join()).failure
-      assert.strictEqual(step, 13)
+      assert.strictEqual(step, 14)
       assert.match(detail, /differ about orders: 10\.0\.0\.1@a reads TAG paid, 10\.0\.0\.1@b TAG open/)
       assert.match(remedy, /let all members subscribe to the same/)
     }).pipe(
@@ -93,7 +121,7 @@ describe("doctor --group", () => {
       assert.strictEqual(unknown.exitCode, 0)
       assert.deepStrictEqual(
         steps(unknown).map(([, verdict]) => verdict),
-        ["warn", "skipped", "skipped", "ok", "ok"]
+        ["ok", "warn", "skipped", "skipped", "ok", "ok"]
       )
       yield* send("3")
       yield* Effect.scoped(
@@ -107,9 +135,9 @@ describe("doctor --group", () => {
       )
       yield* send("2")
       const call = yield* doctor()
-      const [, , , progress, dead] = steps(call)
-      assert.match(String(progress), /15,warn,2 messages behind, .*, and nobody reads: orders@broker-a@\d/)
-      assert.match(String(dead), /16,warn,3 messages in %DLQ%g/)
+      const [, , , , progress, dead] = steps(call)
+      assert.match(String(progress), /16,warn,2 messages behind, .*, and nobody reads: orders@broker-a@\d/)
+      assert.match(String(dead), /17,warn,3 messages in %DLQ%g/)
       const { steps: all } = JSON.parse(call.out.join())
       const { remedy } = all.at(-1)
       const peek = /effect-rocketmq (peek) (--topic) "(.*)"$/.exec(remedy)?.slice(1) ?? []
