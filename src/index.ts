@@ -193,6 +193,7 @@ export type { ConsumerOnlyOptions, PushConsumerOptions } from "./consumer/Consum
 export type { ConsumerCounters } from "./consumer/ConsumerCounters.ts"
 export type { DrainReport } from "./consumer/run/RunOptions.ts"
 export type { ConsumerProblem, ConsumerState, QueueState } from "./consumer/ConsumerState.ts"
+export * as LocalOffsetStore from "./consumer/offset/LocalOffsetStore.ts"
 export { type OffsetEntry, type OffsetStore, OffsetStoreError } from "./consumer/offset/OffsetStore.ts"
 export type { ConsumeFromWhere, FromTimestamp } from "./consumer/offset/StartOffset.ts"
 export type { QueuePhase } from "./consumer/queue/ProcessQueue.ts"

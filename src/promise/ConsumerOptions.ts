@@ -29,13 +29,15 @@ export interface PlainStreamOptions
   extends Omit<StreamOptions, "credentials" | "offsetStore" | "tls">, PlainConsumerParts {}
 
 const failed = (operation: "load" | "persist", group: string, queue: MessageQueue.MessageQueue) => (cause: unknown) =>
-  new OffsetStoreError({
-    operation,
-    group,
-    queue: MessageQueue.key(queue),
-    detail: ForeignText.ofThrown(cause, 200),
-    cause
-  })
+  cause instanceof OffsetStoreError
+    ? cause
+    : new OffsetStoreError({
+        operation,
+        group,
+        queue: MessageQueue.key(queue),
+        detail: ForeignText.ofThrown(cause, 200),
+        cause
+      })
 
 const storeOf = (store: PlainOffsetStore): OffsetStore => ({
   commitsOnPull: false,

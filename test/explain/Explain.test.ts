@@ -15,6 +15,7 @@ import {
 } from "../../src/client/ClientError.ts"
 import { CredentialsUnavailable } from "../../src/client/SessionCredentials.ts"
 import { ConsumerFailed } from "../../src/consumer/ConsumerFailed.ts"
+import { OffsetFileError } from "../../src/consumer/offset/LocalOffsetStore.ts"
 import { OffsetStoreError } from "../../src/consumer/offset/OffsetStore.ts"
 import * as Main from "../../src/index.ts"
 import { TopicDecodeError } from "../../src/message/Topic.ts"
@@ -52,6 +53,7 @@ describe("explain", () => {
       DecodeError,
       FrameError,
       ConsumerFailed,
+      OffsetFileError,
       OffsetStoreError,
       TopicDecodeError,
       WireError

@@ -1,12 +1,18 @@
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import { Layer, Logger, ManagedRuntime } from "effect"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
 import {
   ConsumeResult,
   ConsumerFailed,
   DefaultMQProducer,
   DefaultMQPushConsumer,
+  InvalidConfig,
+  LocalOffsetStore,
   messages,
+  OffsetStoreError,
   type PlainConsumerOptions,
   type PlainHandler,
   type PlainStreamOptions,
@@ -194,6 +200,33 @@ describe("DefaultMQPushConsumer", () => {
     await broken.shutdown()
     assert.strictEqual((await broken.lastDrain())?.notPersisted.length, 1)
     assert.isTrue((await broken.state()).problems.some(({ text: problem }) => problem.includes("the disk is full")))
+  })
+})
+
+describe("LocalOffsetStore", () => {
+  it("keeps offsets in a file, and what it says of it is a typed error", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "offsets-"))
+    try {
+      const options = { directory, identity: "node-7" }
+      await send("1", "2")
+      const consumer = await start(() => {}, {
+        consumeFromWhere: "first",
+        offsetStore: await LocalOffsetStore.file(options)
+      })
+      await consumer.caughtUp()
+      await consumer.shutdown()
+      const again = await LocalOffsetStore.file(options)
+      const queue = { topic: "orders", brokerName: "broker-a", queueId: 0 }
+      assert.strictEqual(await again.load(consumer.consumerGroup, queue), 2)
+      await (await LocalOffsetStore.file(options)).load(consumer.consumerGroup, queue)
+      const taken = await again.persist(consumer.consumerGroup, { queue, offset: 1 }).catch((error: unknown) => error)
+      assert.instanceOf(taken, OffsetStoreError)
+      assert.include(taken.message, "an identity of its own")
+      const refused = await LocalOffsetStore.file({ directory, identity: "" }).catch((error: unknown) => error)
+      assert.instanceOf(refused, InvalidConfig)
+    } finally {
+      await rm(directory, { recursive: true })
+    }
   })
 })
 
