@@ -1,6 +1,7 @@
 import { Config, Effect, Option, Redacted, Schema } from "effect"
 import { Argument, Flag } from "effect/cli"
 import type { IfExists } from "../admin/AdminContext.ts"
+import { isValidName, TOPIC_MAX_LENGTH } from "../message/MixAll.ts"
 import { type CommandFailed, reporting, UsageError } from "./Failure.ts"
 import { firstOf, type Names, variables } from "./Variables.ts"
 
@@ -77,16 +78,32 @@ export const json: Flag.Flag<boolean> = Flag.Boolean("json").pipe(
   Flag.withDefault(false)
 )
 
+/**
+ * A name as RocketMQ allows it: what cannot be one is told before anybody is asked. Brokers of 4.x take groups of up to 255
+ * characters.
+ */
+const named = (most: number) =>
+  [
+    (name: string): string => {
+      if (name.length > most || !isValidName(name)) throw new Error(name)
+      return name
+    },
+    () => `1 to ${most} letters, digits, %, |, - and _`
+  ] as const
+const topicNamed = named(TOPIC_MAX_LENGTH)
+const groupNamed = named(255)
+
 /** `--topic`. */
 export const topic: Flag.Flag<string> = Flag.String("topic").pipe(
   Flag.withAlias("t"),
   Flag.withDescription("The topic"),
-  Flag.withSchema(Schema.NonEmptyString)
+  Flag.mapTryCatch(...topicNamed)
 )
 
 /** The topic as an argument, for those who leave `--topic` out. */
 export const topicArgument: Argument.Argument<Option.Option<string>> = Argument.String("topic").pipe(
   Argument.withDescription("The topic, instead of --topic"),
+  Argument.mapTryCatch(...topicNamed),
   Argument.optional
 )
 
@@ -94,12 +111,13 @@ export const topicArgument: Argument.Argument<Option.Option<string>> = Argument.
 export const group: Flag.Flag<string> = Flag.String("group").pipe(
   Flag.withAlias("g"),
   Flag.withDescription("The group"),
-  Flag.withSchema(Schema.NonEmptyString)
+  Flag.mapTryCatch(...groupNamed)
 )
 
 /** The group as an argument, for those who leave `--group` out. */
 export const groupArgument: Argument.Argument<Option.Option<string>> = Argument.String("group").pipe(
   Argument.withDescription("The group, instead of --group"),
+  Argument.mapTryCatch(...groupNamed),
   Argument.optional
 )
 

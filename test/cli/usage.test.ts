@@ -36,6 +36,22 @@ describe("the command line", () => {
     }).pipe(offline)
   )
 
+  it.effect("refuses what cannot be the name of a topic or a group, before anybody is asked", () =>
+    Effect.gen(function* () {
+      for (const [command, expected] of [
+        ["consume --topic bad!topic --group g", "1 to 127 letters, digits, %, |, - and _"],
+        ["consume --topic orders --group bad!group", "1 to 255 letters, digits, %, |, - and _"],
+        [`topic config ${"t".repeat(128)}`, "1 to 127"],
+        ["group progress a:b", "1 to 255"],
+        ["send --topic a/b --body x", "1 to 127"]
+      ] as const) {
+        const { exitCode, talk } = yield* cli([...command.split(" "), "--namesrv", "192.0.2.1:9876"])
+        assert.strictEqual(exitCode, 2, command)
+        assert.include(talk.join("\n"), expected)
+      }
+    }).pipe(offline)
+  )
+
   it.effect("names mqadmin's counterpart in every command's help", () =>
     Effect.gen(function* () {
       const topics = ["list", "route", "config", "stats", "offsets", "create", "update", "delete"]
