@@ -190,6 +190,18 @@ describe("requests without a recorded frame read what they write", () => {
         { messageQueueTable: [[mq, 3]] }
       ],
       [
+        decode(P.GetConsumerStatus.decodeRequest)(
+          P.GetConsumerStatus.request({ topic: "t", group: "g", clientAddr: "c" })
+        ),
+        { topic: "t", group: "g", clientAddr: "c" }
+      ],
+      [
+        decode(P.GetConsumerStatus.decodeResponse)(
+          P.GetConsumerStatus.response({ consumerTable: new Map([["c", [[mq, 3]]]]) })
+        ),
+        { consumerTable: new Map([["c", [[mq, 3]]]]), messageQueueTable: [] }
+      ],
+      [
         decode(P.ResetConsumerClientOffset.decodeRequest)(
           P.ResetConsumerClientOffset.request(
             { topic: "t", group: "g", timestamp: -1, isForce: true },

@@ -6,7 +6,11 @@ import { MQVersion } from "../../protocol/MQVersion.ts"
 import type { RemotingCommand, Response } from "../../protocol/RemotingCommand.ts"
 import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
+import type { MessageQueue } from "../../message/MessageQueue.ts"
+import type { Long } from "../../protocol/Long.ts"
 import * as ConsumeMessageDirectly from "../../protocol/push/ConsumeMessageDirectly.ts"
+import * as GetConsumerStatusFromClient from "../../protocol/push/GetConsumerStatusFromClient.ts"
+import * as GetConsumerStatus from "../../protocol/request/GetConsumerStatus.ts"
 import type { RemotingError } from "../../transport/RemotingError.ts"
 import type { Handler, Handlers } from "../server/Handler.ts"
 import * as JavaNames from "../server/JavaNames.ts"
@@ -18,6 +22,9 @@ import type { ClientChannel } from "./ClientTable.ts"
 
 /** How long a client may take to answer, in milliseconds. Source: RocketMQ `Broker2Client.callClient`. */
 const CLIENT_MILLIS = 10_000
+
+/** The same for its offsets. Source: RocketMQ `Broker2Client.getConsumeStatus`. */
+const STATUS_MILLIS = 5_000
 
 /** Characters of the shortest offset id: of an IPv4 address, a port and an offset. */
 const OFFSET_ID_LENGTH = 32
@@ -35,9 +42,10 @@ const sent = (error: RemotingError): boolean =>
   error._tag === "RequestTimeout" || (error._tag === "ConnectionClosed" && error.sent)
 
 /**
- * What a tool asks of one consumer, and the broker passes on: what it does (307), and to process a message now (309).
+ * What a tool asks of consumers, and the broker passes on: what one does (307), that it process a message now (309), and how
+ * far those of a group are (223, which asks them 221).
  *
- * Source: RocketMQ `AdminBrokerProcessor.callConsumer`.
+ * Source: RocketMQ `AdminBrokerProcessor.callConsumer`, `Broker2Client.getConsumeStatus`.
  */
 export const handlers = (broker: Broker): Handlers => {
   const { groups, store, topics } = broker.state
@@ -117,7 +125,30 @@ export const handlers = (broker: Broker): Handlers => {
       })
     })
 
+  /** The positions of a group's members, asked one after the other; one that fails is left out. */
+  const consumerStatus: Handler = Effect.fnUntraced(function* (request) {
+    const header = GetConsumerStatus.decodeRequest(request)
+    if (header instanceof DecodeError) return Reply.malformed(header)
+    const { clientAddr = "", group, topic } = header
+    const members = broker.clients.consumerGroup(group)?.channels
+    if (members === undefined) return failed(Remarks.nullPointer("the consumer group"))
+    const wanted = clientAddr.trim()
+    const consumerTable = new Map<string, ReadonlyArray<readonly [MessageQueue, Long]>>()
+    for (const { channel, clientId, version } of members) {
+      if (version < JavaNames.V3_0_7_SNAPSHOT) return failed(Remarks.clientUnsupported(JavaNames.releaseName(version)))
+      if (wanted !== "" && clientAddr !== clientId) continue
+      const answer = yield* Effect.result(
+        channel.invoke(GetConsumerStatusFromClient.request({ topic, group }), STATUS_MILLIS)
+      )
+      if (answer._tag === "Failure" || answer.success.code !== ResponseCode.SUCCESS) continue
+      const status = GetConsumerStatusFromClient.decodeResponse(answer.success)
+      if (!(status instanceof DecodeError)) consumerTable.set(clientId, status.messageQueueTable)
+    }
+    return { ...GetConsumerStatus.response({ consumerTable }), remark: Remarks.NO_CODE_SET }
+  })
+
   return new Map([
+    [RequestCode.INVOKE_BROKER_TO_GET_CONSUMER_STATUS, consumerStatus],
     [RequestCode.GET_CONSUMER_RUNNING_INFO, runningInfo],
     [RequestCode.CONSUME_MESSAGE_DIRECTLY, consumeDirectly]
   ])

@@ -13,6 +13,7 @@ import * as ResetOffset from "../../protocol/request/ResetOffset.ts"
 import type { TopicConfig } from "../../protocol/TopicConfig.ts"
 import type { Broker } from "./Broker.ts"
 import type { Handler, Handlers } from "../server/Handler.ts"
+import * as JavaNames from "../server/JavaNames.ts"
 import * as Remarks from "../server/Remarks.ts"
 import * as Reply from "../server/Reply.ts"
 
@@ -95,9 +96,17 @@ export const handlers = (broker: Broker): Handlers => {
       return Effect.succeed(Reply.refuse(ResponseCode.CONSUMER_NOT_ONLINE, remark))
     }
     const push = ResetConsumerClientOffset.request({ topic, group, timestamp, isForce: false }, { offsetTable: found })
+    // Nobody behind one that is too old is told.
+    const old = channels.find(({ version }) => version < JavaNames.V3_0_7_SNAPSHOT)
     return Effect.as(
-      Effect.forEach(channels, ({ channel }) => channel.send(push, { oneway: true }), { discard: true }),
-      { ...ResetOffset.response({ offsetTable: found }), remark: Remarks.NO_CODE_SET }
+      Effect.forEach(
+        old === undefined ? channels : channels.slice(0, channels.indexOf(old)),
+        ({ channel }) => channel.send(push, { oneway: true }),
+        { discard: true }
+      ),
+      old === undefined
+        ? { ...ResetOffset.response({ offsetTable: found }), remark: Remarks.NO_CODE_SET }
+        : Reply.refuse(ResponseCode.SYSTEM_ERROR, Remarks.clientUnsupported(JavaNames.releaseName(old.version)))
     )
   }
 

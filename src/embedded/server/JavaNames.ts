@@ -46,6 +46,9 @@ const later: ReadonlyMap<number, string> = new Map(
 /** The number of the first release of clients that answer their broker. Source: RocketMQ `MQVersion`. */
 export const V3_1_8_SNAPSHOT = 62
 
+/** The number of the first release of clients that can be told of a reset, or asked for their offsets. */
+export const V3_0_7_SNAPSHOT = early.indexOf("V3_0_7_SNAPSHOT")
+
 /** How many releases there are. */
 export const RELEASES = 613
 

@@ -80,6 +80,10 @@ export const clientTimeout = (address: string, millis: number): string =>
 export const clientSendFailed = (address: string): string =>
   `org.apache.rocketmq.remoting.exception.RemotingSendRequestException: send request to <${address}> failed`
 
+/** A client is too old for what the broker is to ask it. Source: RocketMQ `Broker2Client`. */
+export const clientUnsupported = (release: string): string =>
+  `the client does not support this feature. version=${release}`
+
 /** What Java throws where bytes end too early, an offset message id's for instance. Source: Java `ByteBuffer`. */
 export const BUFFER_UNDERFLOW = "java.nio.BufferUnderflowException"
 

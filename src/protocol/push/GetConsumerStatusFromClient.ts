@@ -34,7 +34,8 @@ export interface GetConsumerStatusFromClientAnswer {
   readonly messageQueueTable: ReadonlyArray<readonly [queue: MessageQueue, offset: Long]>
 }
 
-const header: HeaderCodec.Codec<GetConsumerStatusFromClientHeader> = HeaderCodec.struct({
+/** The codec of {@link GetConsumerStatusFromClientHeader}, which request 223 shares. */
+export const getConsumerStatusHeader: HeaderCodec.Codec<GetConsumerStatusFromClientHeader> = HeaderCodec.struct({
   topic: HeaderCodec.string,
   group: HeaderCodec.string,
   clientAddr: HeaderCodec.optional(HeaderCodec.string)
@@ -47,12 +48,12 @@ const answer: Body.RequiredBody<GetConsumerStatusFromClientAnswer> = Body.struct
 /** What a broker sends. */
 export const request = (value: GetConsumerStatusFromClientHeader): Request => ({
   code: RequestCode.GET_CONSUMER_STATUS_FROM_CLIENT,
-  extFields: header.encode(value)
+  extFields: getConsumerStatusHeader.encode(value)
 })
 
 /** What a client reads. */
 export const decodeRequest = (cmd: RemotingCommand): GetConsumerStatusFromClientHeader | DecodeError =>
-  header.decode(cmd.code, cmd.extFields)
+  getConsumerStatusHeader.decode(cmd.code, cmd.extFields)
 
 /** What a client answers. */
 export const response = (value: GetConsumerStatusFromClientAnswer): Response => ({

@@ -4,8 +4,10 @@ import { TestClock } from "effect/testing"
 import { EmbeddedCluster } from "../../../src/testing/index.ts"
 import { MQVersion } from "../../../src/protocol/MQVersion.ts"
 import type { RemotingCommand, Response } from "../../../src/protocol/RemotingCommand.ts"
+import * as GetConsumerStatusFromClient from "../../../src/protocol/push/GetConsumerStatusFromClient.ts"
+import * as GetConsumerStatus from "../../../src/protocol/request/GetConsumerStatus.ts"
 import * as RemotingClient from "../../support/remoting.ts"
-import { brokerAddress, consumerHeartbeat, rawClient, sendRequest } from "../support.ts"
+import { brokerAddress, consumerHeartbeat, orThrow, rawClient, sendRequest } from "../support.ts"
 
 const onCluster = (version: number = MQVersion.V5_5_0) =>
   Effect.provide(EmbeddedCluster.layerMemory({ version, topics: { orders: {} } }))
@@ -136,4 +138,67 @@ describe("what a broker passes on to a client", () => {
         }).pipe(onCluster(version))
     )
   }
+
+  for (const version of [MQVersion.V5_5_0, MQVersion.V4_9_7]) {
+    it.effect(`A48: how far the members of a group are (223), as each says (221), ${version}`, () =>
+      Effect.gen(function* () {
+        const queue = { topic: "orders", brokerName: "broker-a", queueId: 0 }
+        const asked: Array<unknown> = []
+        const { address, ask } = yield* rig((request) =>
+          Effect.sync(() => {
+            if (request.code === 40) return { code: 0 }
+            asked.push({ ...GetConsumerStatusFromClient.decodeRequest(request) })
+            return GetConsumerStatusFromClient.response({ messageQueueTable: [[queue, 7]] })
+          })
+        )
+        /** One that fails, and one that says nothing that can be read. */
+        for (const [id, answer] of [
+          ["c-2", { code: 1 }],
+          ["c-3", { code: 0, body: Buffer.from("{") }]
+        ] as const) {
+          const other = yield* RemotingClient.make({})
+          yield* RemotingClient.handleAll(other, () => Effect.succeed(answer))
+          yield* other.invoke(address, consumerHeartbeat(id, "cg", ["orders"]), 3_000)
+        }
+        const status = (fields: Readonly<Record<string, string>> = {}) =>
+          ask(223, { group: "cg", topic: "orders", ...fields })
+        const answer = yield* status()
+        assert.deepInclude(answer, { code: 0, remark: "not set any response code" })
+        assert.strictEqual(
+          Buffer.from(answer.body).toString(),
+          '{"consumerTable":{"c-1":{{"brokerName":"broker-a","queueId":0,"topic":"orders"}:7}},"messageQueueTable":{}}'
+        )
+        assert.deepStrictEqual(asked, [{ topic: "orders", group: "cg" }])
+        const tableOf = (fields: Readonly<Record<string, string>>) =>
+          Effect.map(status(fields), (one) => [...orThrow(GetConsumerStatus.decodeResponse(one)).consumerTable.keys()])
+        assert.deepStrictEqual(yield* tableOf({ clientAddr: " " }), ["c-1"])
+        assert.deepStrictEqual(yield* tableOf({ clientAddr: "c-1" }), ["c-1"])
+        assert.deepStrictEqual(yield* tableOf({ clientAddr: "c-2" }), [])
+        assert.deepInclude(yield* status({ group: "nobody" }), {
+          code: 1,
+          remark: "java.lang.NullPointerException: the consumer group is null"
+        })
+        assert.strictEqual((yield* ask(223, { topic: "orders" })).code, 1)
+      }).pipe(onCluster(version))
+    )
+  }
+
+  it.effect("A48: a member that leaves the question for its offsets unanswered is left out after five seconds", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* rig((request) => (request.code === 40 ? Effect.succeed({ code: 0 }) : Effect.never))
+      const asked = yield* Effect.forkChild(ask(223, { group: "cg", topic: "orders" }), { startImmediately: true })
+      yield* TestClock.adjust(5_000)
+      assert.strictEqual(orThrow(GetConsumerStatus.decodeResponse(yield* Fiber.join(asked))).consumerTable.size, 0)
+    }).pipe(onCluster())
+  )
+
+  it.effect("A48: a client that is too old for a reset or for its offsets", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* rig(() => Effect.succeed({ code: 0 }), 27)
+      const refused = { code: 1, remark: "the client does not support this feature. version=V3_0_6" }
+      assert.deepInclude(yield* ask(223, { group: "cg", topic: "orders" }), refused)
+      for (const queueId of ["0", "1", "2", "3"]) yield* ask(15, { topic: "orders", queueId, commitOffset: "0" })
+      assert.deepInclude(yield* ask(222, { group: "cg", topic: "orders", timestamp: "0", isForce: "true" }), refused)
+    }).pipe(onCluster(MQVersion.V4_9_7))
+  )
 })
