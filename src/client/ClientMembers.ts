@@ -1,7 +1,9 @@
 import { Cause, Effect } from "effect"
 import type { Scope } from "effect"
 import type { MessageExt } from "../message/MessageExt.ts"
+import type { MessageQueue } from "../message/MessageQueue.ts"
 import type { ConsumerData } from "../protocol/HeartbeatData.ts"
+import type { ConsumeMessageDirectlyResult } from "../protocol/push/ConsumeMessageDirectly.ts"
 import type { ConsumerRunningInfo } from "../protocol/push/ConsumerRunningInfo.ts"
 import type { CheckTransactionStateHeader } from "../protocol/push/CheckTransactionState.ts"
 import type { TopicRouteData } from "../protocol/TopicRouteData.ts"
@@ -58,6 +60,14 @@ export interface MQConsumerInner {
   readonly adjustThreadPool: Effect.Effect<void>
   /** What the consumer says of itself to tools; with `jstack`, what its handlers do as well. */
   readonly consumerRunningInfo: (jstack: boolean) => ConsumerRunningInfo
+  /** How far the queues of a topic that it has are processed. */
+  readonly consumerStatus: (topic: string) => ReadonlyArray<readonly [queue: MessageQueue, offset: number]>
+  /**
+   * Hands one message to the listener, whatever comes of it: no offset moves, and nothing is given back. Interrupted, or
+   * when the consumer is shut down, so is the handler. Undefined for a consumer without a listener.
+   */
+  readonly consumeMessageDirectly:
+    ((message: MessageExt, brokerName: string) => Effect.Effect<ConsumeMessageDirectlyResult>) | undefined
 }
 
 /** The producers and consumers of one instance, by group. */

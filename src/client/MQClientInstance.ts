@@ -20,6 +20,7 @@ import * as Inflater from "./Inflater.ts"
 import * as PulledMessages from "./PulledMessages.ts"
 import * as PullMessage from "./PullMessageService.ts"
 import * as Rebalance from "./RebalanceService.ts"
+import * as ConsumeDirectlyPush from "./push/ConsumeDirectlyPush.ts"
 import * as ConsumerStatusPush from "./push/ConsumerStatusPush.ts"
 import * as ReplyPush from "./push/ReplyPush.ts"
 import * as Replies from "./push/ReplyTable.ts"
@@ -209,6 +210,11 @@ const acquire = Effect.fnUntraced(function* (
   })
   const api = Api.make(remoting, nameServer)
   const pulled = PulledMessages.make(api, inflater, config.namespace)
+  yield* ConsumeDirectlyPush.register(remoting, {
+    consumers: members.consumerTable,
+    pulled,
+    namespace: config.namespace
+  })
   const routes = yield* Routes.make({
     api,
     members,

@@ -7,6 +7,7 @@ import * as ForeignText from "../message/ForeignText.ts"
 import * as MessageQueue from "../message/MessageQueue.ts"
 import * as Namespace from "../message/Namespace.ts"
 import type { Consumption, ConsumptionTools } from "./consume/Consumption.ts"
+import type { Directly, DirectTools } from "./consume/Direct.ts"
 import * as Counters from "./ConsumerCounters.ts"
 import type { ConsumerFailed } from "./ConsumerFailed.ts"
 import * as ConsumerOptions from "./ConsumerOptions.ts"
@@ -23,6 +24,8 @@ export interface ConsumerKind<C extends Consumption> {
   readonly batchSize: number
   /** Makes what takes messages over, in the scope of a start. */
   readonly consumption: (tools: ConsumptionTools) => Effect.Effect<C, never, Scope.Scope>
+  /** Makes what hands single messages to the listener; undefined for a kind without one. */
+  readonly directly: ((tools: DirectTools) => Effect.Effect<Directly, never, Scope.Scope>) | undefined
 }
 
 /** A consumer in CREATE_JUST, and what it holds while it runs. */
@@ -61,6 +64,7 @@ export const make = Effect.fnUntraced(function* <C extends Consumption>(
           wanted,
           batchSize: kind.batchSize,
           consumption: kind.consumption,
+          directly: kind.directly,
           isPaused: (queue) => paused.size > 0 && (paused.has(queue.topic) || paused.has(MessageQueue.key(queue))),
           isSuspended: () => suspended
         },

@@ -3,6 +3,7 @@ import { StartError } from "../client/ClientError.ts"
 import type { MQClientManager } from "../client/MQClientManager.ts"
 import { accept, type Resolution } from "../client/options/OptionTable.ts"
 import * as Consumption from "./consume/Consumption.ts"
+import * as Direct from "./consume/Direct.ts"
 import type * as ConsumerConfig from "./ConsumerConfig.ts"
 import type { ConsumerFailed } from "./ConsumerFailed.ts"
 import * as ConsumerLife from "./ConsumerLife.ts"
@@ -179,9 +180,11 @@ const kindOf = <E, R>(given: AnyListener<E, R>) =>
     Effect.context<Exclude<R, Scope.Scope>>(),
     (context): ConsumerLife.ConsumerKind<Consumption.Consumption> => {
       const listener = Listener.of(given)
+      const services = withoutSpan(context)
       return {
         batchSize: listener._tag === "Batch" ? listener.options.maxSize : 1,
-        consumption: (tools) => Consumption.make<E, R>({ ...tools, listener, context: withoutSpan(context) })
+        consumption: (tools) => Consumption.make<E, R>({ ...tools, listener, context: services }),
+        directly: (tools) => Direct.make<E, R>(listener, services, tools)
       }
     }
   )

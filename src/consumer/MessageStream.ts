@@ -110,6 +110,7 @@ export const make = (options: StreamOptions): Stream.Stream<Delivery, StartError
       const life = yield* ConsumerLife.started<HandOut.HandOut<ConsumerFailed>>(resolution, {
         batchSize: 1,
         consumption: (tools) => HandOut.make<ConsumerFailed>(prefetch, tools),
+        directly: undefined,
         begin: ({ consumption, run }) => consumption.onDemand(run.lookForRoom)
       })
       const handOut = life.running()?.consumption

@@ -12,6 +12,7 @@ import * as ForeignText from "../message/ForeignText.ts"
 import * as MessageQueue from "../message/MessageQueue.ts"
 import { RESERVED_CONSUMER_GROUPS, RETRY_GROUP_TOPIC_PREFIX } from "../message/MixAll.ts"
 import type { Consumption, ConsumptionTools } from "./consume/Consumption.ts"
+import type { Directly, DirectTools } from "./consume/Direct.ts"
 import type { Received } from "./consume/Settle.ts"
 import * as Resend from "./consume/Resend.ts"
 import * as SendBacks from "./consume/SendBack.ts"
@@ -25,6 +26,7 @@ import type { ConsumerProblem } from "./ConsumerState.ts"
 import * as RemoteOffsetStore from "./offset/RemoteOffsetStore.ts"
 import { addressesOf } from "./rebalance/Members.ts"
 import * as AllocateStrategy from "./rebalance/AllocateStrategy.ts"
+import { asReceived } from "./ReceivedMessage.ts"
 import * as ReconsumePolicy from "./ReconsumePolicy.ts"
 import * as Subscribed from "./subscription/Subscribed.ts"
 import * as Subscription from "./subscription/Subscription.ts"
@@ -61,6 +63,8 @@ export interface ConsumerParts<C extends Consumption> {
   /** Messages that a handler gets at most. */
   readonly batchSize: number
   readonly consumption: (tools: ConsumptionTools) => Effect.Effect<C, never, Scope.Scope>
+  /** What hands single messages to the listener; undefined where there is none. */
+  readonly directly: ((tools: DirectTools) => Effect.Effect<Directly, never, Scope.Scope>) | undefined
   readonly isPaused: (queue: MessageQueue.MessageQueue) => boolean
   readonly isSuspended: () => boolean
 }
@@ -155,6 +159,9 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
       tell,
       now
     })
+  )
+  const directly = yield* (
+    parts.directly?.({ group, observer, consumeTimeoutMillis: config.consumeTimeout, now }) ?? Effect.undefined
   )
   const comparison = yield* SubscriptionCheck.make({
     instance,
@@ -257,6 +264,17 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
           )
         )
       }),
+      consumerStatus: (topic) =>
+        run
+          .owned()
+          .flatMap(({ consumeOffset, messageQueue }) =>
+            messageQueue.topic === topic && consumeOffset !== undefined ? [[messageQueue, consumeOffset]] : []
+          ),
+      consumeMessageDirectly:
+        directly === undefined
+          ? undefined
+          : (message, brokerName) =>
+              directly(asReceived(message, { topic: message.topic, brokerName, queueId: message.queueId }, retryTopic)),
       consumerRunningInfo: (jstack) =>
         RunningInfo.make(
           {

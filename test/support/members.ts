@@ -27,6 +27,8 @@ export const consumer = (over: Partial<MQConsumerInner> = {}): MQConsumerInner =
       statusTable: new Map(),
       userConsumerInfo: new Map()
     }),
+    consumerStatus: () => [],
+    consumeMessageDirectly: undefined,
     ...over
   }
 }

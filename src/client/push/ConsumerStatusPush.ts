@@ -1,17 +1,14 @@
 import { Effect } from "effect"
 import type { Scope } from "effect"
-import * as ForeignText from "../../message/ForeignText.ts"
 import * as Namespace from "../../message/Namespace.ts"
 import { DecodeError } from "../../protocol/DecodeError.ts"
 import type { ConsumerRunningInfo } from "../../protocol/push/ConsumerRunningInfo.ts"
+import * as GetConsumerStatusFromClient from "../../protocol/push/GetConsumerStatusFromClient.ts"
 import * as GetConsumerRunningInfo from "../../protocol/push/GetConsumerRunningInfo.ts"
-import type { Response } from "../../protocol/RemotingCommand.ts"
 import { RequestCode } from "../../protocol/RequestCode.ts"
-import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import type { Handlers } from "../../transport/Handlers.ts"
 import type { MQConsumerInner } from "../ClientMembers.ts"
-
-const refused = (remark: string): Response => ({ code: ResponseCode.SYSTEM_ERROR, remark })
+import { notHere, refused } from "./Refusal.ts"
 
 /** What a consumer says of itself, as brokers and tools know its topics. */
 const wrapped = (namespace: string, info: ConsumerRunningInfo): ConsumerRunningInfo => {
@@ -26,10 +23,10 @@ const wrapped = (namespace: string, info: ConsumerRunningInfo): ConsumerRunningI
 }
 
 /**
- * Answers what a tool asks of a consumer through a broker (307), for as long as the scope is open. For a group that this
- * client does not run the answer is Java's.
+ * Answers what a tool asks of a consumer through a broker, for as long as the scope is open: what it does (307), and how far
+ * it has processed a topic (221). For a group that this client does not run the answers are Java's: a refusal, and nothing.
  *
- * Source: RocketMQ `ClientRemotingProcessor.getConsumerRunningInfo`, `MQClientInstance.consumerRunningInfo`.
+ * Source: RocketMQ `ClientRemotingProcessor.getConsumerRunningInfo` and `getConsumeStatus`.
  */
 export const register = (
   handlers: Pick<Handlers, "handle">,
@@ -40,16 +37,28 @@ export const register = (
   }
 ): Effect.Effect<void, never, Scope.Scope> => {
   const { consumers, nameServers, namespace } = options
-  return handlers.handle(
+  const status = handlers.handle(RequestCode.GET_CONSUMER_STATUS_FROM_CLIENT, (_, request) =>
+    Effect.sync(() => {
+      const header = GetConsumerStatusFromClient.decodeRequest(request)
+      if (header instanceof DecodeError) return refused(header.message)
+      const offsets = consumers.get(header.group)?.consumerStatus(header.topic) ?? []
+      return GetConsumerStatusFromClient.response({
+        messageQueueTable: offsets.map(([queue, offset]) => [
+          namespace === undefined ? queue : { ...queue, topic: Namespace.wrap(namespace, queue.topic) },
+          offset
+        ])
+      })
+    })
+  )
+  const runningInfo = handlers.handle(
     RequestCode.GET_CONSUMER_RUNNING_INFO,
     Effect.fnUntraced(function* (_, request) {
       const header = GetConsumerRunningInfo.decodeRequest(request)
-      if (header instanceof DecodeError) return refused(ForeignText.clean(header.message))
+      if (header instanceof DecodeError) return refused(header.message)
       const { consumerGroup, jstackEnable = false } = header
       const consumer = consumers.get(consumerGroup)
       if (consumer === undefined) {
-        const group = namespace === undefined ? consumerGroup : Namespace.wrap(namespace, consumerGroup)
-        return refused(`The Consumer Group <${group}> not exist in this consumer`)
+        return notHere(namespace, consumerGroup)
       }
       const info = consumer.consumerRunningInfo(jstackEnable)
       const whole: ConsumerRunningInfo = {
@@ -64,4 +73,5 @@ export const register = (
       return GetConsumerRunningInfo.response(namespace === undefined ? whole : wrapped(namespace, whole))
     })
   )
+  return Effect.andThen(status, runningInfo)
 }

@@ -68,7 +68,7 @@ export interface Consumption {
 const SCAN_MILLIS = 1_000
 
 /** What each message of a batch comes to. */
-const resultOf = (outcome: BatchResult, index: number): ConsumeResult.ConsumeResult => {
+export const resultOf = (outcome: BatchResult, index: number): ConsumeResult.ConsumeResult => {
   switch (outcome._tag) {
     case "All":
       return outcome.result

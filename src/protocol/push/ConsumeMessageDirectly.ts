@@ -80,13 +80,13 @@ export const request = (value: ConsumeMessageDirectlyHeader, stored?: Uint8Array
   body: stored
 })
 
-/** What either reads; the message is undefined when there is none. */
+/** What either reads; the message is undefined when there is none, and the first where there are several. */
 export const decodeRequest = (
   cmd: RemotingCommand
 ): { readonly header: ConsumeMessageDirectlyHeader; readonly message: MessageExt | undefined } | DecodeError => {
   const value = header.decode(cmd.code, cmd.extFields)
   if (value instanceof DecodeError) return value
-  const { error, messages } = MessageCodec.decodeAll(cmd.body, cmd.code)
+  const { error, messages } = MessageCodec.decodeAll(cmd.body, cmd.code, 1)
   return error ?? { header: value, message: messages[0] }
 }
 

@@ -1,9 +1,9 @@
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import * as Body from "../BodyCodec.ts"
 import type { DecodeError } from "../DecodeError.ts"
-import * as HeaderCodec from "../HeaderCodec.ts"
 import type { Long } from "../Long.ts"
 import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
+import { type GetConsumerStatusHeader, getConsumerStatusHeader } from "../request/GetConsumerStatus.ts"
 import { RequestCode } from "../RequestCode.ts"
 import { ResponseCode } from "../ResponseCode.ts"
 
@@ -19,27 +19,13 @@ import { ResponseCode } from "../ResponseCode.ts"
  *
  * Source: RocketMQ `GetConsumerStatusRequestHeader`, `GetConsumerStatusBody`.
  */
-export interface GetConsumerStatusFromClientHeader {
-  /** The topic whose queues are asked about. */
-  readonly topic: string
-  /** The consumer group. */
-  readonly group: string
-  /** The id of the one client that is asked, whatever the name says; every client of the group when absent. */
-  readonly clientAddr?: string | undefined
-}
+export type GetConsumerStatusFromClientHeader = GetConsumerStatusHeader
 
 /** Offsets by queue. */
 export interface GetConsumerStatusFromClientAnswer {
   /** The client's position in each queue that it has. */
   readonly messageQueueTable: ReadonlyArray<readonly [queue: MessageQueue, offset: Long]>
 }
-
-/** The codec of {@link GetConsumerStatusFromClientHeader}, which request 223 shares. */
-export const getConsumerStatusHeader: HeaderCodec.Codec<GetConsumerStatusFromClientHeader> = HeaderCodec.struct({
-  topic: HeaderCodec.string,
-  group: HeaderCodec.string,
-  clientAddr: HeaderCodec.optional(HeaderCodec.string)
-})
 
 const answer: Body.RequiredBody<GetConsumerStatusFromClientAnswer> = Body.struct({
   messageQueueTable: Body.withDefault(Body.queueMap(Body.int64), [])

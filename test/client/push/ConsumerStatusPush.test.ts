@@ -4,12 +4,13 @@ import type { MQConsumerInner } from "../../../src/client/ClientMembers.ts"
 import * as ConsumerStatusPush from "../../../src/client/push/ConsumerStatusPush.ts"
 import type { RemotingCommand } from "../../../src/protocol/RemotingCommand.ts"
 import * as GetConsumerRunningInfo from "../../../src/protocol/push/GetConsumerRunningInfo.ts"
+import * as GetConsumerStatusFromClient from "../../../src/protocol/push/GetConsumerStatusFromClient.ts"
 import { makeHandlers } from "../../../src/transport/Handlers.ts"
 import { orThrow } from "../../embedded/support.ts"
 import { consumer } from "../../support/members.ts"
 
-const command = (extFields: Readonly<Record<string, string>>): RemotingCommand => ({
-  code: 307,
+const command = (extFields: Readonly<Record<string, string>>, code = 307): RemotingCommand => ({
+  code,
   flag: 0,
   language: "JAVA",
   version: 513,
@@ -24,7 +25,8 @@ const command = (extFields: Readonly<Record<string, string>>): RemotingCommand =
 const ask = Effect.fnUntraced(function* (
   member: Partial<MQConsumerInner>,
   extFields: Readonly<Record<string, string>>,
-  namespace?: string
+  namespace?: string,
+  code = 307
 ) {
   const { register, requestHandler } = makeHandlers()
   const one = consumer(member)
@@ -33,9 +35,9 @@ const ask = Effect.fnUntraced(function* (
     nameServers: Effect.succeed(["a:1", "b:2"]),
     namespace
   })
-  const handler = requestHandler(307)
+  const handler = requestHandler(code)
   assert.isDefined(handler)
-  const answer = yield* handler?.("broker:1", command(extFields)) ?? Effect.die("no handler")
+  const answer = yield* handler?.("broker:1", command(extFields, code)) ?? Effect.die("no handler")
   return { ...command({}), ...answer, body: answer.body ?? new Uint8Array() } satisfies RemotingCommand
 })
 
@@ -119,6 +121,27 @@ describe("ConsumerStatusPush", () => {
       )
       assert.deepStrictEqual([...statusTable.keys()], ["ns%orders"])
       assert.strictEqual(mqPopTable[0]?.[0].topic, "ns%orders")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("says how far a topic is processed, and nothing of a group that is not here", () =>
+    Effect.gen(function* () {
+      const queue = { topic: "orders", brokerName: "b", queueId: 3 }
+      const member: Partial<MQConsumerInner> = { consumerStatus: (topic) => (topic === "orders" ? [[queue, 7]] : []) }
+      const offsets = (fields: Readonly<Record<string, string>>, namespace?: string) =>
+        Effect.map(ask(member, fields, namespace, 221), (answer) => {
+          assert.strictEqual(answer.code, 0)
+          return orThrow(GetConsumerStatusFromClient.decodeResponse(answer)).messageQueueTable
+        })
+      assert.deepStrictEqual(yield* offsets({ topic: "orders", group: "cg" }), [[queue, 7]])
+      assert.deepStrictEqual(yield* offsets({ topic: "orders", group: "cg" }, "ns"), [
+        [{ ...queue, topic: "ns%orders" }, 7]
+      ])
+      assert.deepStrictEqual(yield* offsets({ topic: "other", group: "cg" }), [])
+      assert.deepStrictEqual(yield* offsets({ topic: "orders", group: "other" }), [])
+      const { code, remark } = yield* ask(member, { topic: "orders" }, undefined, 221)
+      assert.strictEqual(code, 1)
+      assert.include(remark ?? "", "group")
     }).pipe(Effect.scoped)
   )
 })

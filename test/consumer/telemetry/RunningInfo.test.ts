@@ -145,21 +145,6 @@ describe("what a consumer says of itself", () => {
       assert.strictEqual(lines[101], "and 50 more")
     }).pipe(Effect.scoped, Effect.provide(rig()))
   )
-
-  it.effect("what it cannot do yet is answered as not supported, at once", () =>
-    Effect.gen(function* () {
-      const { send } = yield* DefaultMQProducer
-      yield* consume(() => Effect.void)
-      const { offsetMsgId } = yield* send(Message.make({ topic: "orders", body: "x" }))
-      const answer = yield* ask(RequestCode.CONSUME_MESSAGE_DIRECTLY, {
-        consumerGroup: "billing",
-        clientId: yield* clientIdOf,
-        msgId: offsetMsgId ?? ""
-      })
-      assert.strictEqual(answer.code, 3)
-      assert.include(answer.remark ?? "", "request type 309 not supported")
-    }).pipe(Effect.scoped, Effect.provide(rig()))
-  )
 })
 
 describe("members that come and go", () => {

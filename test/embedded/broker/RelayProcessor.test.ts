@@ -147,7 +147,7 @@ describe("what a broker passes on to a client", () => {
         const { address, ask } = yield* rig((request) =>
           Effect.sync(() => {
             if (request.code === 40) return { code: 0 }
-            asked.push({ ...GetConsumerStatusFromClient.decodeRequest(request) })
+            asked.push(GetConsumerStatusFromClient.decodeRequest(request))
             return GetConsumerStatusFromClient.response({ messageQueueTable: [[queue, 7]] })
           })
         )
