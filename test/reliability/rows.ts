@@ -537,6 +537,11 @@ export const rows: ReadonlyArray<Row> = [
     "pulls, offsets and rounds of the others are unaffected"
   ),
   consuming(
+    "C-23",
+    "the master is gone, or says to read from its slave",
+    "queues are read from the slave and from the master afterwards; a master takes the offsets where there is one"
+  ),
+  consuming(
     "C-24",
     "pulls are answered 2, 215 or 1",
     "pauses of 1 s, 20 ms, 1 s and growing; other queues are unaffected"
@@ -594,6 +599,11 @@ export const rows: ReadonlyArray<Row> = [
     "C-47",
     "the scope closes: idle, with handlers, with stuck ones, without brokers, during the first round",
     "in bounded time; what ended counts, the rest comes once, no interruption is a failure"
+  ),
+  consuming(
+    "C-48",
+    "a second signal while handlers may still end",
+    "the process ends at once, with exit code 130 or 143; what ran comes again"
   ),
   consuming(
     "C-49",

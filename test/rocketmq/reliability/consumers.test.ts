@@ -1,8 +1,6 @@
 /** Consumers on real brokers: members that come, go and are killed, brokers that die, permissions that are taken away. */
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
-import { spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import * as ConsumeResult from "../../../src/consumer/ConsumeResult.ts"
 import type { PushConsumerOptions } from "../../../src/consumer/ConsumerOptions.ts"
 import { DefaultMQPushConsumer, type DefaultMQPushConsumerShape } from "../../../src/consumer/DefaultMQPushConsumer.ts"
@@ -13,12 +11,11 @@ import * as MessageQueue from "../../../src/message/MessageQueue.ts"
 import { PermName } from "../../../src/message/MixAll.ts"
 import type { DefaultMQProducerShape } from "../../../src/producer/DefaultMQProducer.ts"
 import { eventually, eventuallyThat, uniqueName } from "../../conformance/support.ts"
+import { memberProcess } from "../../support/memberProcess.ts"
 import { standStill } from "../../support/standStill.ts"
 import { RocketMQ } from "../RocketMQServer.ts"
 import { createTopic, observe, services, startProducer, TEST_TIMEOUT } from "../support.ts"
 import { A, B, brokerNamed, killed, paused } from "./shared.ts"
-
-const memberProgram = fileURLToPath(new URL("fixtures/member.ts", import.meta.url))
 
 const textOf = ({ body }: ReceivedMessage) => new TextDecoder().decode(body)
 const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, n) => `${from + n}`)
@@ -91,34 +88,6 @@ const isWell = (consumer: DefaultMQPushConsumerShape) =>
 
 const isTold = (consumer: DefaultMQPushConsumerShape, words: RegExp) =>
   eventuallyThat(consumer.state, ({ problems }) => assert.match(problems.map(({ text }) => text).join("\n"), words))
-
-/** A member in a process of its own, and the texts that its handler has got. */
-const processOf = (namesrvAddr: string, topic: string, group: string, handlerMillis: number) =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() =>
-        spawn(process.execPath, [memberProgram, namesrvAddr, topic, group, String(handlerMillis)], {
-          stdio: ["ignore", "pipe", "inherit"]
-        })
-      ),
-      (child) => Effect.sync(() => void child.kill("SIGKILL"))
-    ),
-    (child) => {
-      const seen: Array<string> = []
-      let rest = ""
-      child.stdout.on("data", (chunk: Buffer) => {
-        const lines = (rest + chunk.toString()).split("\n")
-        rest = lines.pop() ?? ""
-        seen.push(...lines)
-      })
-      const closed = new Promise<number | null>((resolve) => child.on("close", resolve))
-      return {
-        seen,
-        signal: (name: NodeJS.Signals) => Effect.sync(() => child.kill(name)),
-        end: Effect.promise(() => closed)
-      }
-    }
-  )
 
 const cluster = services({ brokers: [{ name: A }, { name: B }] })
 
@@ -234,7 +203,7 @@ layer(cluster, { excludeTestServices: true, timeout: "10 minutes" })("RocketMQ 5
         const consumerGroup = uniqueName("killed")
         const seen: Array<string> = []
         const first = yield* join(topic, noting(seen), { consumerGroup })
-        const other = yield* processOf(namesrvAddr, topic, consumerGroup, 100)
+        const other = yield* memberProcess(namesrvAddr, topic, consumerGroup, 100)
         yield* eventuallyThat(ownedOf([first], topic), ([own]) => assert.strictEqual(own?.length, 4))
         yield* send(producer, topic, numbers(200))
         yield* eventuallyThat(
@@ -266,13 +235,13 @@ layer(cluster, { excludeTestServices: true, timeout: "10 minutes" })("RocketMQ 5
         const producer = yield* startProducer()
         const consumerGroup = uniqueName("terminated")
         yield* send(producer, topic, numbers(40))
-        const other = yield* processOf(namesrvAddr, topic, consumerGroup, 50)
+        const other = yield* memberProcess(namesrvAddr, topic, consumerGroup, 50)
         yield* eventuallyThat(
           Effect.sync(() => other.seen.length),
           (count) => assert.isAbove(count, 0)
         )
         yield* other.signal("SIGTERM")
-        assert.include([130, 143], yield* other.end)
+        assert.strictEqual(yield* other.end, 143)
         const seen: Array<string> = []
         yield* join(topic, noting(seen), { consumerGroup })
         yield* eventuallyThat(
@@ -281,6 +250,31 @@ layer(cluster, { excludeTestServices: true, timeout: "10 minutes" })("RocketMQ 5
         )
         yield* Effect.sleep(500)
         assert.sameMembers([...other.seen, ...seen], numbers(40))
+      }).pipe(Effect.scoped),
+    TEST_TIMEOUT
+  )
+
+  test.effect(
+    "C-48: a second signal ends a member at once, although its handler runs on and it may drain for an hour",
+    () =>
+      Effect.gen(function* () {
+        const { namesrvAddr } = yield* RocketMQ
+        const topic = yield* createTopic("impatient", [A])
+        const producer = yield* startProducer()
+        const consumerGroup = uniqueName("impatient")
+        yield* send(producer, topic, ["x"])
+        const other = yield* memberProcess(namesrvAddr, topic, consumerGroup, 3_600_000, 3_600_000)
+        yield* hasAll(other.seen, ["started", "begins x"])
+        // The first one begins the drain; one of the next finds it begun.
+        while (other.isRunning()) {
+          yield* other.signal("SIGTERM")
+          yield* Effect.sleep(50)
+        }
+        assert.strictEqual(yield* other.end, 143)
+        const seen: Array<string> = []
+        yield* join(topic, noting(seen), { consumerGroup })
+        yield* hasAll(seen, ["x"])
+        assert.notInclude(other.seen, "x")
       }).pipe(Effect.scoped),
     TEST_TIMEOUT
   )
@@ -446,7 +440,7 @@ layer(cluster, { excludeTestServices: true, timeout: "10 minutes" })("RocketMQ 5
         const consumerGroup = uniqueName("last")
         yield* send(producer, topic, numbers(5))
         const observer = yield* observe
-        const other = yield* processOf(namesrvAddr, topic, consumerGroup, -1)
+        const other = yield* memberProcess(namesrvAddr, topic, consumerGroup, -1)
         yield* eventuallyThat(observer.committed(MessageQueue.make(topic, A, 0), consumerGroup), (offset) =>
           assert.strictEqual(offset, 5)
         )
