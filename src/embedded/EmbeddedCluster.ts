@@ -81,8 +81,12 @@ export interface EmbeddedClusterOptions {
   readonly faults?: FaultScript | undefined
   /** Makes the servers' random choices repeat themselves; default: drawn from the `Random` service. */
   readonly seed?: string | number | undefined
-  /** Whether the servers record requests, how many (default 10000), and whether with their bodies. Default true. */
-  readonly recordTraffic?: boolean | { readonly limit?: number; readonly bodies?: boolean } | undefined
+  /**
+   * Whether the servers record requests: the newest of them (default 10000), of these as many as take `maxBytes` (default
+   * 64 MiB, by their texts and bodies), and whether with their bodies. Default true.
+   */
+  readonly recordTraffic?:
+    boolean | { readonly limit?: number; readonly maxBytes?: number; readonly bodies?: boolean } | undefined
 }
 
 /** A name that belongs to no broker of the cluster. */
@@ -187,6 +191,8 @@ export class EmbeddedCluster extends Context.Service<
 }
 
 const DEFAULT_TRAFFIC_LIMIT = 10_000
+/** Bytes that the recorded requests may take. */
+const DEFAULT_TRAFFIC_BYTES = 64 * 1024 * 1024
 
 /** `broker-a` ... `broker-z`, `broker-26`, ... */
 const brokerName = (index: number): string => `broker-${index < 26 ? String.fromCharCode(97 + index) : index}`
@@ -236,10 +242,11 @@ const start = (
     const host = options.listen?.host ?? "127.0.0.1"
     // One generator, as for a process; the same seed gives the same ids, whatever the number of this process.
     const uniqueIds = makeUniqueIds({ ip: host, pid: 0, random: Math.floor(draw() * 2 ** 32) })
-    const record = options.recordTraffic ?? true
+    const record = typeof options.recordTraffic === "object" ? options.recordTraffic : {}
     const recorder = Traffics.make({
-      limit: record === false ? 0 : ((record === true ? undefined : record.limit) ?? DEFAULT_TRAFFIC_LIMIT),
-      bodies: record === true || record === false ? false : (record.bodies ?? false),
+      limit: options.recordTraffic === false ? 0 : (record.limit ?? DEFAULT_TRAFFIC_LIMIT),
+      maxBytes: record.maxBytes ?? DEFAULT_TRAFFIC_BYTES,
+      bodies: record.bodies ?? false,
       now
     })
     const faults = FaultEngine.make({ script: options.faults, draw, now })

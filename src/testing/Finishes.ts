@@ -91,6 +91,7 @@ export interface Finishes {
    * - `position`: a committed position (in a request of its own or on a pull) is never above the smallest offset that is
    *   not finished, and never falls on a connection, but after the offset was read anew or did not exist
    * - `exhaustion`: every stored message is finished, given back or a dead letter, and the group's last position is the end
+   * - `record`: the cluster's record goes back to its start
    */
   readonly audit: Effect.Effect<
     { readonly violations: ReadonlyArray<Violation>; readonly counts: FinishCounts },
@@ -283,6 +284,11 @@ export const make = (): Finishes => {
     const cluster = yield* EmbeddedCluster
     const traffic = yield* cluster.traffic.all
     const violations: Array<Violation> = []
+    const dropped = yield* cluster.traffic.dropped
+    if (dropped > 0) {
+      const detail = `${dropped} requests are no longer recorded, so that nothing can be said of them; raise recordTraffic`
+      violations.push({ check: "record", detail })
+    }
     const looked = look(cluster, traffic)
     for (const detail of unfinishedOf(looked)) violations.push({ check: "exhaustion", detail })
 

@@ -129,7 +129,7 @@ const noFinishes: Finishes.FinishCounts = { delivered: 0, finished: 0, twice: 0,
 const optionsOf = <E>(scenario: Scenario<E>): EmbeddedClusterOptions => ({
   brokers: 2,
   nameServers: 2,
-  recordTraffic: { limit: 100_000 },
+  recordTraffic: { limit: 100_000, maxBytes: 256 * 1024 * 1024 },
   ...scenario.cluster
 })
 

@@ -90,6 +90,8 @@ export interface Connection {
   readonly inFlightBytes: () => number
   readonly waiting: () => number
   readonly unwritten: () => number
+  /** Bytes of a frame of the peer of which the end is missing. */
+  readonly unfinished: () => number
   /** Waits until the stream has taken what was appended so far; for ever when the connection ends before. */
   readonly drained: Effect.Effect<void>
   /** Whether a deadline is armed. */
@@ -378,6 +380,7 @@ export const makeConnection = (options: ConnectionOptions): Connection => {
     inFlightBytes: limit.bytes,
     waiting: () => limit.waiting().size,
     unwritten: writer.unwritten,
+    unfinished: () => decoder.pending,
     drained: writer.drained,
     isArmed: deadline.isArmed,
     rttMillis: () => rttMillis

@@ -279,13 +279,15 @@ const bind = (server: Net.Server, address: string, target: Address.Address): Eff
     })
   })
 
-const listen: Wire["Service"]["listen"] = Effect.fnUntraced(function* (address, onConnection, { tls } = {}) {
+const listen: Wire["Service"]["listen"] = Effect.fnUntraced(function* (address, onConnection, options = {}) {
+  const { maxSockets, tls } = options
   const target = Address.parse(address)
   if (target instanceof Address.AddressError) {
     return yield* new WireError({ address, operation: "listen", kind: "address", cause: target })
   }
   const server = Net.createServer({ noDelay: true })
   server.on("error", ignore)
+  if (maxSockets !== undefined) server.maxConnections = maxSockets
   // Closing runs upwards: accept no more, end the connections, wait until node has seen all of them end.
   yield* Effect.addFinalizer(() =>
     Effect.callback<void>((resume) => {

@@ -100,12 +100,13 @@ export class Wire extends Context.Service<
     ) => Effect.Effect<ByteStream, WireError, Scope.Scope>
     /**
      * Accepts streams until the scope closes; port 0 takes a free port, and the result names it. `onConnection` runs in
-     * a fiber of its own for each stream, whose scope, and with it the stream, is closed when the effect ends.
+     * a fiber of its own for each stream, whose scope, and with it the stream, is closed when the effect ends. Of more
+     * than `maxSockets`, those in their TLS handshake among them, a listener of TCP closes the newest at once.
      */
     readonly listen: (
       address: string,
       onConnection: (stream: ByteStream) => Effect.Effect<void, never, Scope.Scope>,
-      options?: { readonly tls?: TlsServerOptions | undefined }
+      options?: { readonly tls?: TlsServerOptions | undefined; readonly maxSockets?: number | undefined }
     ) => Effect.Effect<{ readonly address: string }, WireError, Scope.Scope>
   }
 >()("effect-rocketmq/transport/Wire") {}

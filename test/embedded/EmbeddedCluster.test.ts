@@ -251,7 +251,34 @@ describe("cluster", () => {
         [20, 21, 22, 23, 24]
       )
       assert.strictEqual(textOf(all[0]?.body ?? new Uint8Array()), "hello")
+      assert.strictEqual(yield* traffic.dropped, 20)
+      const { message } = yield* Effect.flip(traffic.expect({ code: 34 }))
+      assert.include(message, "found 0 (20 older requests are no longer recorded).")
+      yield* traffic.clear
+      assert.strictEqual(yield* traffic.dropped, 0)
     }).pipe(onCluster({ topics: { orders: {} }, recordTraffic: { limit: 5, bodies: true } }))
+  )
+
+  it.effect("keeps as many requests as take the bytes that it is told, their answers and bodies counted", () =>
+    Effect.gen(function* () {
+      const { traffic } = yield* EmbeddedCluster
+      const client = yield* rawClient()
+      const address = yield* brokerAddress()
+      const lasting = Effect.map(traffic.all, (all) => all.map((request) => request.body?.length))
+      for (let i = 0; i < 12; i++) yield* client.call(address, sendRequest({}, new Uint8Array(100_000)))
+      assert.deepStrictEqual(
+        yield* lasting,
+        Array.from({ length: 9 }, () => 100_000)
+      )
+      yield* client.call(address, sendRequest({}, new Uint8Array(850_000)))
+      assert.deepStrictEqual(yield* lasting, [100_000, 850_000])
+      yield* client.call(address, sendRequest({}, new Uint8Array(1_000_000)))
+      assert.deepStrictEqual(yield* lasting, [])
+      assert.strictEqual(yield* traffic.dropped, 14)
+      yield* client.call(address, { code: 34, extFields: { group: "g".repeat(999_600) } })
+      yield* client.call(address, { code: 34, extFields: { group: "h" } })
+      assert.strictEqual((yield* traffic.all).length, 1)
+    }).pipe(onCluster({ topics: { orders: {} }, recordTraffic: { bodies: true, maxBytes: 1_000_000 } }))
   )
 
   it.effect("records nothing when it is told so", () =>

@@ -454,7 +454,7 @@ export const rows: ReadonlyArray<Row> = [
   ),
   absurd(
     "A51",
-    "a client that asks without end and reads nothing, or has a server keep names without end",
+    "a client that asks without end and reads nothing, or has a server keep names, connections or bytes without end",
     "the connection closes and says why, or the request is refused; all others are served"
   ),
 

@@ -12,6 +12,15 @@ export const MAX_REQUESTS_OF_CONNECTION = 32_768
 /** The same over all connections of a server; above it requests are answered SYSTEM_BUSY (2). */
 export const MAX_REQUESTS = 131_072
 
+/** Connections of a listener, far below the file descriptors that a process may have; another one is closed at once. */
+export const MAX_CONNECTIONS = 8_192
+
+/**
+ * Bytes that all connections of a listener may have it keep together: answers that are not read, bodies of requests under
+ * way, frames of which the end is missing. Above it the connection that has most is closed.
+ */
+export const MAX_HELD_BYTES = 512 * 1024 * 1024
+
 /** Topics of a broker or name server that peers may create. */
 export const MAX_TOPICS = 65_536
 

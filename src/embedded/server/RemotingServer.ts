@@ -11,7 +11,14 @@ import { makeCounters } from "../../transport/Counters.ts"
 import { asWritten, headerText } from "./JavaText.ts"
 import { cut, withFaults } from "./FaultAction.ts"
 import type { FaultAction } from "./FaultAction.ts"
-import { MAX_REQUESTS, MAX_REQUESTS_OF_CONNECTION, MAX_UNREAD_BYTES } from "./Limits.ts"
+import * as HeldBytes from "./HeldBytes.ts"
+import {
+  MAX_CONNECTIONS,
+  MAX_HELD_BYTES,
+  MAX_REQUESTS,
+  MAX_REQUESTS_OF_CONNECTION,
+  MAX_UNREAD_BYTES
+} from "./Limits.ts"
 import * as Remarks from "./Remarks.ts"
 import { defaultConfig } from "../../transport/RemotingClientConfig.ts"
 import { AnswersNotRead, ConnectionClosed, type RemotingError } from "../../transport/RemotingError.ts"
@@ -77,6 +84,10 @@ export interface RemotingServerOptions {
   readonly idleTimeoutMillis?: number | undefined
   /** Longest frame that is read, in bytes; default 16 MiB. */
   readonly maxFrameLength?: number | undefined
+  /** How many connections may be open; default 8192. */
+  readonly maxConnections?: number | undefined
+  /** Bytes that all connections may have it keep together; default 512 MiB. */
+  readonly maxHeldBytes?: number | undefined
   /** Speaks TLS; plain text when absent. */
   readonly tls?: TlsServerOptions | undefined
   /** Gives each channel its number, which must be unique where channels of several servers meet; default 1 up. */
@@ -115,8 +126,59 @@ export const listen = (options: RemotingServerOptions): Effect.Effect<RemotingSe
     let lastId = 0
     /** Requests under way on all connections. */
     let underWay = 0
+    const maxConnections = options.maxConnections ?? MAX_CONNECTIONS
+    /** Connections that are accepted, those among them that are ignored. */
+    let open = 0
+    let isFull = false
+    /** The connections that are served, with what each has this server keep. */
+    const heldOf = new Map<Connection, () => number>()
+    const held = HeldBytes.make(
+      options.maxHeldBytes ?? MAX_HELD_BYTES,
+      function* () {
+        for (const [connection, bytes] of heldOf) yield [connection, bytes()] as const
+      },
+      (connection, cause) => end(connection, cause)
+    )
     const nextId = options.nextChannelId ?? (() => ++lastId)
     const run = yield* FiberSet.makeRuntime()
+
+    /** The stream, of which each read says, before the next one, how much came in. */
+    const counted = (stream: ByteStream): ByteStream => {
+      let read = 0
+      const pull = Effect.map(stream.pull, (chunks) => {
+        read = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+        return chunks
+      })
+      return {
+        ...stream,
+        pull: Effect.suspend(() => {
+          held.moved(read)
+          read = 0
+          return pull
+        })
+      }
+    }
+
+    const accept = (stream: ByteStream): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (open >= maxConnections) {
+          const told = isFull
+          isFull = true
+          return told
+            ? Effect.void
+            : Effect.logWarning(
+                `closed a connection of ${stream.remoteAddress}, and closes more: ${open} are open, as many as are kept; look at the clients`
+              )
+        }
+        open++
+        return Effect.ensuring(
+          serve(stream),
+          Effect.sync(() => {
+            open--
+            isFull = false
+          })
+        )
+      })
 
     const serve = (stream: ByteStream): Effect.Effect<void> => {
       const decision = options.intercept?.onAccept?.(stream.remoteAddress) ?? "accept"
@@ -124,7 +186,7 @@ export const listen = (options: RemotingServerOptions): Effect.Effect<RemotingSe
       if (decision === "ignore") return Effect.never
       const connection = makeConnection({
         address: stream.remoteAddress,
-        stream,
+        stream: counted(stream),
         now,
         run,
         counters,
@@ -143,8 +205,13 @@ export const listen = (options: RemotingServerOptions): Effect.Effect<RemotingSe
         onGoAway: () => undefined,
         onEnd: (_, cause) => {
           channels.delete(channel.id)
+          heldOf.delete(connection)
           gate.end()
-          if (cause instanceof AnswersNotRead || cause instanceof TooManyUnderWay) {
+          if (
+            cause instanceof AnswersNotRead ||
+            cause instanceof TooManyUnderWay ||
+            cause instanceof HeldBytes.TooMuchHeld
+          ) {
             run(Effect.logWarning(`closed a connection: ${cause.message}`))
           }
         }
@@ -153,22 +220,32 @@ export const listen = (options: RemotingServerOptions): Effect.Effect<RemotingSe
       const channel = makeChannel(nextId(), connection, gate)
       channels.set(channel.id, channel)
       let ownUnderWay = 0
+      let ownBytes = 0
+      heldOf.set(connection, () => ownBytes + connection.unwritten() + connection.unfinished())
 
       const start = (command: RemotingCommand) => {
         const actions = options.intercept?.onRequest?.(command, channel) ?? []
         const respond = (response: Response | undefined) => {
-          if (response !== undefined && !isOneway(command)) connection.respond(command.opaque, response)
+          if (response === undefined || isOneway(command)) return
+          connection.respond(command.opaque, response)
+          held.moved(response.body?.length ?? 0)
         }
         const handler = () => options.handler(asWritten(command), channel)
         const handling =
           actions.length === 0 ? answer(handler, respond) : withFaults(actions, { command, connection, handler })
-        run(Effect.ensuring(handling, ended))
+        run(
+          Effect.ensuring(
+            handling,
+            Effect.sync(() => ended(command))
+          )
+        )
       }
 
-      const ended = Effect.sync(() => {
+      const ended = (command: RemotingCommand) => {
         underWay--
         ownUnderWay--
-      })
+        ownBytes -= command.body.length
+      }
 
       const handle = (command: RemotingCommand) => {
         if (ownUnderWay >= MAX_REQUESTS_OF_CONNECTION) {
@@ -176,12 +253,10 @@ export const listen = (options: RemotingServerOptions): Effect.Effect<RemotingSe
         } else if (underWay < MAX_REQUESTS) {
           underWay++
           ownUnderWay++
+          ownBytes += command.body.length
           gate.pass(
             () => start(command),
-            () => {
-              underWay--
-              ownUnderWay--
-            }
+            () => ended(command)
           )
         } else if (!isOneway(command)) {
           connection.respond(command.opaque, { code: ResponseCode.SYSTEM_BUSY, remark: Remarks.OVERLOADED })
@@ -194,8 +269,10 @@ export const listen = (options: RemotingServerOptions): Effect.Effect<RemotingSe
       )
     }
 
-    const { address } = yield* wire.listen(options.address, (stream) => Effect.suspend(() => serve(stream)), {
-      tls: options.tls
+    const { address } = yield* wire.listen(options.address, accept, {
+      tls: options.tls,
+      // As many again may be in their TLS handshake.
+      maxSockets: 2 * maxConnections
     })
     return { address, channels: Effect.sync(() => [...channels.values()]) }
   })

@@ -68,12 +68,15 @@ export class TrafficMismatch extends Schema.TaggedError<TrafficMismatch>()("Traf
   expected: Schema.String,
   /** How many requests match. */
   found: Schema.Number,
+  /** How many older requests are no longer recorded. */
+  dropped: Schema.Number,
   /** The newest requests, a line each. */
   recorded: Schema.Array(Schema.String)
 }) {
   override get message(): string {
     const seen = this.recorded.length === 0 ? "nothing" : this.recorded.join("\n  ")
-    return `expected ${this.expected}, found ${this.found}. The newest requests:\n  ${seen}`
+    const dropped = this.dropped === 0 ? "" : ` (${this.dropped} older requests are no longer recorded)`
+    return `expected ${this.expected}, found ${this.found}${dropped}. The newest requests:\n  ${seen}`
   }
 }
 
@@ -81,6 +84,8 @@ export class TrafficMismatch extends Schema.TaggedError<TrafficMismatch>()("Traf
 export interface Traffic {
   /** Every request that is still recorded. */
   readonly all: Effect.Effect<ReadonlyArray<RecordedRequest>>
+  /** How many requests were recorded and made room for newer ones, the oldest first. */
+  readonly dropped: Effect.Effect<number>
   /** Forgets what was recorded; counting begins anew, sequence numbers go on. */
   readonly clear: Effect.Effect<void>
   /** The requests with a code. */
@@ -139,21 +144,49 @@ const line = (request: RecordedRequest): string =>
 const describe = (match: TrafficMatch): string =>
   JSON.stringify(match, (_, value: unknown) => (typeof value === "function" ? "<predicate>" : value))
 
+/** What a request counts besides its texts and its body. */
+const REQUEST_BYTES = 256
+
+/** The bytes that a request counts; a character counts one. */
+const bytesOf = (request: RecordedRequest): number => {
+  let bytes = REQUEST_BYTES + (request.body?.length ?? 0) + (request.answer?.remark?.length ?? 0)
+  for (const name in request.extFields) bytes += name.length + (request.extFields[name]?.length ?? 0)
+  return bytes
+}
+
 /**
- * Builds a recorder that keeps the newest `limit` requests (0 keeps none). Bodies are kept only when asked, because they
- * are the bulk.
+ * Builds a recorder that keeps the newest `limit` requests (0 keeps none), and of them as many as take `maxBytes`. Bodies
+ * are kept only when asked, because they are the bulk.
  */
 export const make = (options: {
   readonly limit: number
+  readonly maxBytes: number
   readonly bodies: boolean
   readonly now: () => number
 }): TrafficRecorder => {
-  let ring: Array<Mutable<RecordedRequest>> = []
+  let records: Array<Mutable<RecordedRequest> | undefined> = []
+  /** Where in `records` the oldest one lies; those before it are dropped. */
+  let first = 0
+  let bytes = 0
+  let dropped = 0
   let sequence = 0
   const pending = new WeakMap<RemotingCommand, Mutable<RecordedRequest>>()
   const watchers = new Set<(request: RecordedRequest) => void>()
 
-  const all = (): ReadonlyArray<RecordedRequest> => ring.slice(-options.limit)
+  const all = (): ReadonlyArray<RecordedRequest> => records.slice(first).filter((record) => record !== undefined)
+
+  const makeRoom = () => {
+    while (records.length - first > options.limit || bytes > options.maxBytes) {
+      const oldest = records[first]
+      if (oldest === undefined) break
+      records[first++] = undefined
+      bytes -= bytesOf(oldest)
+      dropped++
+    }
+    if (first <= records.length / 2) return
+    records = records.slice(first)
+    first = 0
+  }
   const select = (match: TrafficMatch): ReadonlyArray<RecordedRequest> =>
     all().filter((request) => matches(match, request))
 
@@ -181,22 +214,28 @@ export const make = (options: {
         faults: faults.map((fault) => fault._tag),
         answer: undefined
       }
-      ring.push(record)
-      if (ring.length >= options.limit * 2) ring = ring.slice(-options.limit)
+      records.push(record)
+      bytes += bytesOf(record)
+      makeRoom()
       pending.set(request, record)
       for (const watcher of watchers) watcher(record)
     },
     answered: (request, response) => {
       const record = pending.get(request)
-      if (record !== undefined && !record.oneway) {
-        record.answer = { code: response.code, remark: response.remark, time: options.now() }
-      }
+      if (record === undefined || record.oneway) return
+      const before = bytesOf(record)
+      record.answer = { code: response.code, remark: response.remark, time: options.now() }
+      if (record.sequence < (records[first]?.sequence ?? Infinity)) return
+      bytes += bytesOf(record) - before
+      makeRoom()
     },
     traffic: {
       all: Effect.sync(all),
       clear: Effect.sync(() => {
-        ring = []
+        records = []
+        first = bytes = dropped = 0
       }),
+      dropped: Effect.sync(() => dropped),
       ofCode: (code) => Effect.sync(() => select({ code })),
       matching: (match) => Effect.sync(() => select(match)),
       expect: (match, count) =>
@@ -210,6 +249,7 @@ export const make = (options: {
             new TrafficMismatch({
               expected: `${wanted} requests matching ${describe(match)}`,
               found: found.length,
+              dropped,
               recorded: all().slice(-20).map(line)
             })
           )

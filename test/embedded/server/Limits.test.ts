@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Layer, Logger } from "effect"
+import { Deferred, Effect, Exit, Layer, Logger, Scope } from "effect"
 import * as ClientTable from "../../../src/embedded/broker/ClientTable.ts"
 import * as RebalanceLocks from "../../../src/embedded/broker/RebalanceLocks.ts"
 import * as KVConfig from "../../../src/embedded/nameserver/KVConfig.ts"
@@ -19,7 +19,9 @@ import * as RegisterBroker from "../../../src/protocol/request/RegisterBroker.ts
 import * as SubscriptionGroup from "../../../src/protocol/request/SubscriptionGroup.ts"
 import { EmbeddedCluster } from "../../../src/testing/index.ts"
 import type { ByteStream } from "../../../src/transport/Wire.ts"
+import * as TcpWire from "../../../src/transport/TcpWire.ts"
 import { Wire } from "../../../src/transport/Wire.ts"
+import { make as makeCertificates } from "../../support/certificates.ts"
 import { requestFrame, wires } from "../../transport/support.ts"
 import { brokerAddress, namesrvAddress, pullHeader, rawClient, sendRequest } from "../support.ts"
 
@@ -161,7 +163,95 @@ describe.each(wires)("what one connection can have a server keep, on $name", { t
   )
 })
 
-const frame = (request: Request, opaque: number) =>
+describe.each(wires)("what all connections can have a server keep, on $name", { timeout: 120_000 }, ({ layer }) => {
+  const MIB = 1024 * 1024
+
+  it.live("A51: connections: another one is closed at once, and the first of them is told", () => {
+    const { layer: logger, lines } = logged()
+    return Effect.gen(function* () {
+      const wire = yield* Wire
+      const server = yield* RemotingServer.listen({
+        address,
+        maxConnections: 3,
+        handler: () => Effect.succeed({ code: 0 })
+      })
+      const open = wire.connect(server.address, { connectTimeoutMillis: 5_000 })
+      const answered = Effect.fnUntraced(function* (stream: ByteStream) {
+        yield* stream.write(requestFrame(1, 1))
+        yield* stream.pull
+      })
+      const scope = yield* Scope.make()
+      yield* Effect.flatMap(Scope.provide(open, scope), answered)
+      for (let n = 0; n < 2; n++) yield* Effect.flatMap(open, answered)
+      for (let n = 0; n < 3; n++) assert.strictEqual(yield* Effect.flatMap(open, readAll), 0)
+      assert.strictEqual(lines.length, 1)
+      assert.match(lines.join(), /closed a connection of 127\.0\.0\.1:\d+, and closes more: 3 are open/)
+      // One that ends makes room.
+      yield* Scope.close(scope, Exit.void)
+      while ((yield* server.channels).length > 2) yield* Effect.sleep(5)
+      yield* Effect.flatMap(open, answered)
+    }).pipe(Effect.scoped, Effect.provide(Layer.merge(layer, logger)))
+  })
+
+  it.live("A51: bytes, of whatever kind: the connection that has most is closed, and says why", () => {
+    const { layer: logger, lines } = logged()
+    return Effect.gen(function* () {
+      const wire = yield* Wire
+      const count = { begun: 0 }
+      const server = yield* RemotingServer.listen({
+        address,
+        maxHeldBytes: 16 * MIB,
+        handler: (command) =>
+          command.code === 1
+            ? Effect.succeed({ code: 0, body: new Uint8Array(MIB) })
+            : Effect.suspend(() => {
+                count.begun++
+                return Effect.never
+              })
+      })
+      const open = wire.connect(server.address, { connectTimeoutMillis: 5_000 })
+      // Bodies of requests that nobody answers, unread answers, and a frame without its end.
+      const asking = yield* open
+      for (let n = 0; n < 3; n++)
+        yield* asking.write(encoded({ code: 2, extFields: undefined, body: new Uint8Array(MIB) }, n))
+      while (count.begun < 3) yield* Effect.sleep(5)
+      const reading = yield* open
+      yield* reading.write(Buffer.concat(Array.from({ length: 3 }, (_, n) => requestFrame(n, 1))))
+      const half = encoded({ code: 2, extFields: undefined, body: new Uint8Array(16 * MIB - 1_000) }, 1)
+      const cut = yield* open
+      assert.deepStrictEqual(lines, [])
+      while ((yield* server.channels).length < 3) yield* Effect.sleep(5)
+      yield* Effect.ignore(cut.write(half.subarray(0, 15 * MIB)))
+      while ((yield* server.channels).length > 2) yield* Effect.sleep(5)
+      assert.match(lines.join(), /closed a connection: the connections have \d+ bytes .* has most of all/)
+      assert.strictEqual(yield* readAll(cut), 0)
+      // The others go on.
+      yield* asking.write(requestFrame(7, 1))
+      yield* asking.pull
+    }).pipe(Effect.scoped, Effect.provide(Layer.merge(layer, logger)))
+  })
+})
+
+describe("what TLS clients can have a server keep", () => {
+  it.live("A51: handshakes under way: another connection is closed at once", () =>
+    Effect.gen(function* () {
+      const wire = yield* Wire
+      const certificate = yield* Effect.flatMap(makeCertificates, ({ selfSigned }) => selfSigned())
+      const server = yield* RemotingServer.listen({
+        address,
+        maxConnections: 2,
+        tls: { cert: certificate.cert, key: certificate.key },
+        handler: () => Effect.succeed({ code: 0 })
+      })
+      const open = wire.connect(server.address, { connectTimeoutMillis: 5_000 })
+      const silent = yield* Effect.all(Array.from({ length: 4 }, () => open))
+      assert.strictEqual(yield* Effect.flatMap(open, readAll), 0)
+      assert.strictEqual(silent.length, 4)
+    }).pipe(Effect.scoped, Effect.provide(TcpWire.layer))
+  )
+})
+
+const encoded = (request: Request, opaque: number) =>
   encode({
     code: request.code,
     language: "OTHER",
@@ -184,7 +274,7 @@ describe("what peers can have a broker keep", () => {
       const sysFlag = PullMessage.PullSysFlag.SUSPEND | PullMessage.PullSysFlag.SUBSCRIPTION
       const pull = PullMessage.request(pullHeader({ sysFlag, suspendTimeoutMillis: 15_000 }))
       const stream = yield* wire.connect(broker, { connectTimeoutMillis: 5_000 })
-      yield* stream.write(Buffer.concat(Array.from({ length: 1_000 }, (_, n) => frame(pull, n))))
+      yield* stream.write(Buffer.concat(Array.from({ length: 1_000 }, (_, n) => encoded(pull, n))))
       while (counters.heldPulls < 1_000) yield* Effect.yieldNow
       yield* raw.call(broker, sendRequest({}, new Uint8Array(256 * 1024)))
       for (let n = 0; n < 1_000; n++) yield* Effect.yieldNow
