@@ -1,8 +1,9 @@
-import { Cause, Effect, type Scope, Stream } from "effect"
+import { Cause, Effect, type Scope, Stream, type Tracer } from "effect"
 import type { StartError } from "../client/ClientError.ts"
 import type { MQClientManager } from "../client/MQClientManager.ts"
 import * as Kinds from "../client/options/OptionKinds.ts"
 import * as OptionTable from "../client/options/OptionTable.ts"
+import type { MessageQueue } from "../message/MessageQueue.ts"
 import type { Topic, TopicDecodeError } from "../message/Topic.ts"
 import type { ConsumerFailed } from "./ConsumerFailed.ts"
 import * as ConsumerLife from "./ConsumerLife.ts"
@@ -24,6 +25,11 @@ export interface Delivery<out A = ReceivedMessage> {
   readonly value: A
   /** The message as it was received. */
   readonly message: ReceivedMessage
+  /**
+   * Its span `process {topic}`, from when it was handed out until it is settled: what belongs to it can be put below with
+   * `Effect.withParentSpan`, as {@link settle} does. Undefined where no tracer is set.
+   */
+  readonly span: Tracer.Span | undefined
   /** It is consumed. */
   readonly ack: Effect.Effect<AckOutcome>
   /** It is to come again, after that time; without one as `reconsumePolicy` says, with `broker` as the broker's table has it. */
@@ -42,6 +48,14 @@ export interface StreamOptions extends Omit<
    * somebody waits for a message and there is none.
    */
   readonly prefetch?: number | undefined
+}
+
+/** A queue that the stream's member owns, and its messages. */
+export interface QueueStream {
+  /** The queue; that of the group's retry topic has what comes again, of all topics. */
+  readonly queue: MessageQueue
+  /** Its messages, in order. Ends when another member takes the queue; if it comes back, that is a new element. */
+  readonly deliveries: Stream.Stream<Delivery>
 }
 
 /** The options of a stream of a typed topic. */
@@ -73,12 +87,37 @@ const resolve = (options: StreamOptions) => {
   }
 }
 
-const deliveryOf = ({ message, settle: end }: HandOut.Handed): Delivery => ({
+const deliveryOf = ({ message, settle: end, span }: HandOut.Handed): Delivery => ({
   value: message,
   message,
+  span,
   ack: Effect.sync(() => end(ConsumeResult.success)),
   nack: (after) => Effect.sync(() => end(ConsumeResult.reconsumeLater(after))),
   deadLetter: (reason) => Effect.sync(() => end(ConsumeResult.deadLetter(reason)))
+})
+
+/** One at a time: what was handed out is in somebody's hands. */
+const deliveries = <E>(take: Effect.Effect<HandOut.Handed, E>) =>
+  Stream.fromPull(Effect.succeed(Effect.map(take, (handed): readonly [Delivery] => [deliveryOf(handed)])))
+
+/** Starts a member of the group, which hands out what is asked for, in the current scope; undefined when it was ended meanwhile. */
+const open = Effect.fnUntraced(function* (options: StreamOptions) {
+  const { prefetch, resolution } = resolve(options)
+  const life = yield* ConsumerLife.started<HandOut.HandOut<ConsumerFailed>>(resolution, {
+    batchSize: 1,
+    consumption: (tools) => HandOut.make<ConsumerFailed>(prefetch, tools),
+    directly: undefined,
+    begin: ({ consumption, run }) => consumption.onDemand(run.lookForRoom)
+  })
+  const handOut = life.running()?.consumption
+  if (handOut === undefined) return undefined
+  // Before the shutdown, which then waits for nobody but what is being given back: what is not settled comes again.
+  yield* Effect.addFinalizer(() => Effect.sync(() => handOut.interrupt()))
+  yield* life.consumer.failed.pipe(
+    Effect.catch((error) => Effect.sync(() => handOut.fail(error))),
+    Effect.forkScoped({ startImmediately: true })
+  )
+  return handOut
 })
 
 /**
@@ -105,26 +144,43 @@ const deliveryOf = ({ message, settle: end }: HandOut.Handed): Delivery => ({
  */
 export const make = (options: StreamOptions): Stream.Stream<Delivery, StartError | ConsumerFailed, MQClientManager> =>
   Stream.unwrap(
-    Effect.gen(function* () {
-      const { prefetch, resolution } = resolve(options)
-      const life = yield* ConsumerLife.started<HandOut.HandOut<ConsumerFailed>>(resolution, {
-        batchSize: 1,
-        consumption: (tools) => HandOut.make<ConsumerFailed>(prefetch, tools),
-        directly: undefined,
-        begin: ({ consumption, run }) => consumption.onDemand(run.lookForRoom)
-      })
-      const handOut = life.running()?.consumption
+    Effect.map(open(options), (handOut) => (handOut === undefined ? Stream.empty : deliveries(handOut.take)))
+  )
+
+/**
+ * {@link make} with a stream for each queue, as the member comes to own them: for an order of messages of a queue, or for what is
+ * kept by queue and given up with it. Each is pulled as it is read, `prefetch` counts for it alone, and a queue whose stream
+ * nobody reads stands still. A revoked queue's stream ends at once; what it handed out may still be settled for `revokeDrain`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { MessageStream, Subscription } from "effect-rocketmq"
+ *
+ * export const inOrder = MessageStream.byQueue({
+ *   consumerGroup: "search",
+ *   subscriptions: [Subscription.all("orders")],
+ *   namesrvAddr: "127.0.0.1:9876"
+ * }).pipe(
+ *   Stream.flatMap(
+ *     ({ deliveries }) =>
+ *       Stream.mapEffect(deliveries, (delivery) => Effect.andThen(Effect.log(delivery.message.msgId), delivery.ack)),
+ *     { concurrency: "unbounded" }
+ *   ),
+ *   Stream.runDrain
+ * )
+ * ```
+ */
+export const byQueue = (
+  options: StreamOptions
+): Stream.Stream<QueueStream, StartError | ConsumerFailed, MQClientManager> =>
+  Stream.unwrap(
+    Effect.map(open(options), (handOut) => {
       if (handOut === undefined) return Stream.empty
-      // Before the shutdown, which then waits for nobody but what is being given back: what is not settled comes again.
-      yield* Effect.addFinalizer(() => Effect.sync(() => handOut.interrupt()))
-      yield* life.consumer.failed.pipe(
-        Effect.catch((error) => Effect.sync(() => handOut.fail(error))),
-        Effect.forkScoped({ startImmediately: true })
-      )
-      // One at a time: what was handed out is in somebody's hands.
-      return Stream.fromPull(
-        Effect.succeed(Effect.map(handOut.take, (handed): readonly [Delivery] => [deliveryOf(handed)]))
-      )
+      const one = Effect.map(handOut.takeQueue, (queue): readonly [QueueStream] => [
+        { queue: queue.messageQueue, deliveries: deliveries(handOut.takeOf(queue)) }
+      ])
+      return Stream.fromPull(Effect.succeed(one))
     })
   )
 
@@ -177,12 +233,18 @@ export const settle =
     Stream.mapEffect(
       self,
       (delivery) =>
-        Effect.matchCauseEffect(Effect.scoped(Effect.suspend(() => handler(delivery.value, delivery.message))), {
-          onSuccess: (result) => apply(delivery, result ?? ConsumeResult.success),
-          onFailure: (cause) => Effect.andThen(told(delivery.message, cause), delivery.nack())
-        }),
+        Effect.matchCauseEffect(
+          below(delivery, Effect.scoped(Effect.suspend(() => handler(delivery.value, delivery.message)))),
+          {
+            onSuccess: (result) => apply(delivery, result ?? ConsumeResult.success),
+            onFailure: (cause) => Effect.andThen(told(delivery.message, cause), delivery.nack())
+          }
+        ),
       { concurrency, unordered: true }
     )
+
+const below = <A, E, R>({ span }: Delivery<unknown>, handled: Effect.Effect<A, E, R>) =>
+  span === undefined ? handled : Effect.withParentSpan(handled, span, { captureStackTrace: false })
 
 /** A handler's own failure is the user's to tell; what its type does not name is told here. */
 const told = ({ topic }: ReceivedMessage, cause: Cause.Cause<unknown>) =>

@@ -198,7 +198,10 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     consumption,
     counters,
     observer,
-    taken: telemetry.taken,
+    taken: (queue) => {
+      telemetry.taken(queue)
+      consumption.taken?.(queue)
+    },
     left: telemetry.left,
     subscriptions: subscribed.present,
     isPaused: parts.isPaused,

@@ -17,22 +17,25 @@ import {
 } from "./support.ts"
 import { Target } from "./Target.ts"
 
+const optionsOf = (
+  consumerGroup: string,
+  topic: string,
+  options: Partial<MessageStream.StreamOptions> = {}
+): Effect.Effect<MessageStream.StreamOptions, never, Target> =>
+  Effect.map(Target, ({ namesrvAddr }) => ({
+    consumerGroup,
+    subscriptions: [Subscription.all(topic)],
+    namesrvAddr,
+    instanceName: uniqueName("stream"),
+    consumeFromWhere: "first",
+    startTimeoutMillis: PATIENCE_MILLIS,
+    pollNameServerInterval: 1_000,
+    ...options
+  }))
+
 /** The messages of a group from the first one on. */
-const streamOf = (consumerGroup: string, topic: string, options: Partial<MessageStream.StreamOptions> = {}) =>
-  Stream.unwrap(
-    Effect.map(Target, ({ namesrvAddr }) =>
-      MessageStream.make({
-        consumerGroup,
-        subscriptions: [Subscription.all(topic)],
-        namesrvAddr,
-        instanceName: uniqueName("stream"),
-        consumeFromWhere: "first",
-        startTimeoutMillis: PATIENCE_MILLIS,
-        pollNameServerInterval: 1_000,
-        ...options
-      })
-    )
-  )
+const streamOf = (...of: Parameters<typeof optionsOf>) =>
+  Stream.unwrap(Effect.map(optionsOf(...of), MessageStream.make))
 
 export const tests = (test: Methods): void => {
   test.effect("a stream that ends in the middle has behind it what it acknowledged; the next one reads the rest", () =>
@@ -54,6 +57,34 @@ export const tests = (test: Methods): void => {
       )
       assert.deepStrictEqual([...new Set(rest)], ["settled"])
       assert.strictEqual(yield* committedOf(group, topic, 1), 20)
+    }).pipe(withManager)
+  )
+
+  test.effect("a stream for each queue has its messages in order", () =>
+    Effect.gen(function* () {
+      const topic = yield* createTopic("by-queue", { queues: 2 })
+      const producer = yield* startProducer()
+      for (let n = 0; n < 12; n++) {
+        const queue = { topic, brokerName: "broker-a", queueId: n % 2 }
+        yield* producer.send(Message.make({ topic, body: `${n}` }), { queue })
+      }
+      const seen = yield* Stream.unwrap(
+        Effect.map(optionsOf(uniqueName("streams"), topic, { prefetch: 2 }), MessageStream.byQueue)
+      ).pipe(
+        Stream.filter(({ queue }) => queue.topic === topic),
+        Stream.flatMap(
+          ({ deliveries, queue }) =>
+            Stream.mapEffect(deliveries, ({ ack, message }) =>
+              Effect.as(ack, { queueId: queue.queueId, body: textOf(message) })
+            ),
+          { concurrency: "unbounded" }
+        ),
+        Stream.take(12),
+        Stream.runCollect
+      )
+      const of = (queueId: number) => seen.filter((one) => one.queueId === queueId).map(({ body }) => body)
+      assert.deepStrictEqual(of(0), ["0", "2", "4", "6", "8", "10"])
+      assert.deepStrictEqual(of(1), ["1", "3", "5", "7", "9", "11"])
     }).pipe(withManager)
   )
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Latch, Queue, Schema, type Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Latch, Option, Queue, Schema, type Scope, Stream, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { ConsumerFailed } from "../../src/consumer/ConsumerFailed.ts"
 import * as ConsumeResult from "../../src/consumer/ConsumeResult.ts"
@@ -9,7 +9,7 @@ import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
 import * as Message from "../../src/message/Message.ts"
 import * as Topic from "../../src/message/Topic.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
-import { EmbeddedCluster } from "../../src/testing/index.ts"
+import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
 import { failureOf, held, nothing, onMemory, settle, startProducer, until } from "../support/rig.ts"
 
 /** One queue, so that the order is that of the sends. */
@@ -26,6 +26,9 @@ const optionsOf = (given: Partial<MessageStream.StreamOptions> = {}) =>
 
 const streamOf = (given: Partial<MessageStream.StreamOptions> = {}) =>
   Stream.unwrap(Effect.map(optionsOf(given), MessageStream.make))
+
+const queuesOf = (given: Partial<MessageStream.StreamOptions> = {}) =>
+  Stream.unwrap(Effect.map(optionsOf(given), MessageStream.byQueue))
 
 const send = (...bodies: ReadonlyArray<string>) =>
   Effect.gen(function* () {
@@ -229,6 +232,193 @@ describe("a delivery", () => {
       yield* TestClock.adjust("5 seconds")
       const outcome = yield* delivery.ack
       assert.strictEqual(outcome, "revoked")
+    }).pipe(Effect.scoped, cluster)
+  )
+})
+
+describe("MessageStream.byQueue", () => {
+  const cluster4 = onMemory({ topics: { orders: { writeQueueNums: 4, readQueueNums: 4 } } })
+
+  const sendTo = Effect.fnUntraced(function* (count: number) {
+    const producer = yield* startProducer()
+    for (let n = 0; n < count; n++) {
+      const queue = { topic: "orders", brokerName: "broker-a", queueId: n % 4 }
+      yield* producer.send(Message.make({ topic: "orders", body: `${n}` }), { queue })
+    }
+  }, Effect.scoped)
+
+  for (const prefetch of [0, 32]) {
+    it.effect(`has a stream for each queue, read by itself, in order (prefetch ${prefetch})`, () =>
+      Effect.gen(function* () {
+        yield* sendTo(16)
+        const seen = yield* queuesOf({ prefetch, pullBatchSize: 2 }).pipe(
+          // Nobody reads queue 3: that holds up no other.
+          Stream.filter(({ queue: { queueId, topic } }) => topic === "orders" && queueId < 3),
+          Stream.flatMap(
+            ({ deliveries, queue }) =>
+              Stream.mapEffect(deliveries, (delivery) =>
+                Effect.as(delivery.ack, [queue.queueId, text(delivery)] as const)
+              ),
+            { concurrency: "unbounded" }
+          ),
+          Stream.take(12),
+          Stream.runCollect
+        )
+        const of = (queueId: number) => seen.filter(([id]) => id === queueId).map(([, body]) => body)
+        assert.deepStrictEqual(
+          [of(0), of(1), of(2)],
+          [
+            ["0", "4", "8", "12"],
+            ["1", "5", "9", "13"],
+            ["2", "6", "10", "14"]
+          ]
+        )
+        yield* settle
+        assert.deepStrictEqual(yield* held, nothing)
+        assert.deepStrictEqual(yield* rest(4), ["3", "7", "11", "15"])
+      }).pipe(cluster4)
+    )
+  }
+
+  it.effect("a queue's stream ends when another member takes it, and what was in hand is revoked", () =>
+    Effect.gen(function* () {
+      yield* sendTo(8)
+      const events = yield* Queue.unbounded<string>()
+      const inHand: Array<MessageStream.Delivery> = []
+      yield* queuesOf({ instanceName: "b", allocateMessageQueueStrategy: first }).pipe(
+        Stream.filter(({ queue: { topic } }) => topic === "orders"),
+        Stream.runForEach(({ deliveries, queue: { queueId } }) =>
+          deliveries.pipe(
+            Stream.runForEach((delivery) => Effect.sync(() => inHand.push(delivery))),
+            Effect.andThen(Queue.offer(events, `${queueId} ended`)),
+            Effect.forkScoped
+          )
+        ),
+        Effect.forkScoped({ startImmediately: true })
+      )
+      yield* until(
+        "all are in hand",
+        Effect.sync(() => inHand.length === 8)
+      )
+      yield* Effect.forkScoped(Stream.runDrain(streamOf({ instanceName: "a", allocateMessageQueueStrategy: first })), {
+        startImmediately: true
+      })
+      // At once: what was handed out has revokeDrain still.
+      yield* TestClock.adjust("1 second")
+      assert.sameMembers(yield* Queue.takeAll(events), ["0 ended", "1 ended", "2 ended", "3 ended"])
+      yield* TestClock.adjust("1 second")
+      const outcomes = yield* Effect.forEach(inHand, ({ ack }) => ack)
+      assert.deepStrictEqual(new Set(outcomes), new Set(["revoked"]))
+    }).pipe(Effect.scoped, cluster4)
+  )
+
+  it.effect("a queue that comes back is a stream anew; a problem that ends all ends these too", () =>
+    Effect.gen(function* () {
+      yield* sendTo(4)
+      const { faults } = yield* EmbeddedCluster
+      const taken: Array<number> = []
+      let ended = 0
+      const exit = yield* queuesOf({
+        instanceName: "b",
+        allocateMessageQueueStrategy: first,
+        onProblem: () => "fail"
+      }).pipe(
+        Stream.filter(({ queue: { topic } }) => topic === "orders"),
+        Stream.tap(({ queue }) => Effect.sync(() => taken.push(queue.queueId))),
+        Stream.runForEach(({ deliveries }) =>
+          Effect.forkScoped(
+            Effect.andThen(
+              Stream.runForEach(deliveries, ({ ack }) => ack),
+              Effect.sync(() => ended++)
+            )
+          )
+        ),
+        Effect.exit,
+        Effect.forkScoped({ startImmediately: true })
+      )
+      yield* until(
+        "it owns all",
+        Effect.sync(() => taken.length === 4)
+      )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* Effect.forkScoped(
+            Stream.runDrain(streamOf({ instanceName: "a", allocateMessageQueueStrategy: first })),
+            { startImmediately: true }
+          )
+          yield* TestClock.adjust("3 seconds")
+          assert.strictEqual(ended, 4)
+        })
+      )
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(taken, [0, 1, 2, 3, 0, 1, 2, 3])
+      yield* faults.add({ match: { code: RequestCode.PULL_MESSAGE }, actions: [FaultScript.answer(1, "no")] })
+      yield* TestClock.adjust("1 minute")
+      assert.instanceOf(failureOf(yield* Fiber.join(exit)), ConsumerFailed)
+      assert.strictEqual(ended, 8)
+    }).pipe(Effect.scoped, cluster4)
+  )
+})
+
+describe("the span of a delivery", () => {
+  const spans: Array<Tracer.NativeSpan> = []
+  const tracer = Tracer.make({
+    span: (options) => {
+      const span = new Tracer.NativeSpan(options)
+      spans.push(span)
+      return span
+    }
+  })
+
+  it.effect("lasts until it is settled, below the sender's; what a handler opens is below it", () =>
+    Effect.gen(function* () {
+      const named = (name: string) => spans.filter((span) => span.name === name)
+      const error = (index: number) => named("process orders")[index]?.attributes.get("error.type")
+      yield* Effect.gen(function* () {
+        yield* send("0", "1", "2")
+        const { next, take } = yield* reading({ consumeTimeout: "1 minute" })
+        const delivery = yield* take
+        const [process] = named("process orders")
+        assert.isDefined(process)
+        assert.strictEqual(delivery.span, process)
+        assert.strictEqual(process.status._tag, "Started")
+        assert.strictEqual(Option.getOrUndefined(process.parent)?.spanId, named("send orders")[0]?.spanId)
+        assert.strictEqual(process.attributes.get("messaging.message.id"), delivery.message.msgId)
+        yield* TestClock.adjust("3 seconds")
+        yield* delivery.ack
+        assert.strictEqual(process.status._tag, "Ended")
+        assert.strictEqual(error(0), undefined)
+        yield* next
+        yield* (yield* take).nack()
+        assert.strictEqual(error(1), "reconsume_later")
+        yield* next
+        yield* take
+        yield* TestClock.adjust("2 minutes")
+        assert.strictEqual(error(2), "timeout")
+      }).pipe(Effect.scoped)
+      yield* send("3")
+      yield* Effect.scoped(Effect.flatMap(reading({ consumerGroup: "other" }), ({ take }) => take))
+      assert.strictEqual(error(named("process orders").length - 1), "revoked")
+      assert.isTrue(named("process orders").every(({ status }) => status._tag === "Ended"))
+      spans.length = 0
+      yield* streamOf({ consumerGroup: "third" }).pipe(
+        MessageStream.settle(() => Effect.void.pipe(Effect.withSpan("inner"))),
+        Stream.take(1),
+        Stream.runDrain
+      )
+      const [inner] = named("inner")
+      assert.strictEqual(
+        Option.getOrUndefined(inner?.parent ?? Option.none())?.spanId,
+        named("process orders")[0]?.spanId
+      )
+    }).pipe(Effect.withTracer(tracer), cluster)
+  )
+
+  it.effect("there is none where no tracer is set", () =>
+    Effect.gen(function* () {
+      yield* send("0")
+      const { take } = yield* reading()
+      assert.isUndefined((yield* take).span)
     }).pipe(Effect.scoped, cluster)
   )
 })

@@ -22,7 +22,7 @@ interface Job {
 export interface ConsumptionTools extends Settle.SettleOptions {
   /** The group, for log lines of handlers. */
   readonly group: string
-  readonly observer: Pick<ConsumerObserver, "process" | "delivered" | "processed">
+  readonly observer: Pick<ConsumerObserver, "process" | "delivery" | "delivered" | "processed">
   /** How many handlers run at once. */
   readonly concurrency: number
   /** Milliseconds that a handler may take; then its message comes again. */
@@ -43,6 +43,8 @@ export interface ConsumptionOptions<E, R> extends ConsumptionTools {
 
 /** Runs handlers over what was pulled, and says of each message what became of it. */
 export interface Consumption {
+  /** A queue was taken, from which messages may come. Undefined where nobody wants to know. */
+  readonly taken?: (queue: ProcessQueue<ReceivedMessage>) => void
   /** Hands messages of an answer over; they wait for a free worker. */
   readonly offer: (queue: ProcessQueue<ReceivedMessage>, messages: ReadonlyArray<Received>) => void
   /** Forgets what waits of a queue that is given up. Handlers that run go on. */

@@ -1,4 +1,4 @@
-import { Cause, Effect, Exit } from "effect"
+import { Cause, Effect, Exit, type Tracer } from "effect"
 import type { ConsumeResult } from "../ConsumeResult.ts"
 import * as Results from "../ConsumeResult.ts"
 import type { Consumption, ConsumptionTools } from "./Consumption.ts"
@@ -6,6 +6,7 @@ import * as Settle from "./Settle.ts"
 import type { Received } from "./Settle.ts"
 import { ReadyList } from "../queue/ReadyList.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
+import type { DeliverySpan } from "../telemetry/ConsumerObserver.ts"
 
 /**
  * What a settlement came to:
@@ -19,6 +20,8 @@ export type AckOutcome = "settled" | "already" | "late" | "revoked"
 /** A message that was handed out, and that somebody is to settle. */
 export interface Handed {
   readonly message: ReceivedMessage
+  /** From now until it is settled; undefined where nobody listens to spans. */
+  readonly span: Tracer.Span | undefined
   /** Says what became of it. */
   readonly settle: (result: ConsumeResult) => AckOutcome
 }
@@ -27,11 +30,18 @@ export interface Handed {
 export interface HandOut<in out E> extends Consumption {
   /** The next message; waits until there is one. Fails once {@link fail} was called. */
   readonly take: Effect.Effect<Handed, E>
+  /** The next message of one queue; is done when the queue is given up, and once {@link fail} was called. */
+  readonly takeOf: (queue: Received["queue"]) => Effect.Effect<Handed, Cause.Done>
+  /** The next queue that was taken and is still owned; waits until there is one. Fails once {@link fail} was called. */
+  readonly takeQueue: Effect.Effect<Received["queue"], E>
   /** Ends who waits, and who asks later. */
   readonly fail: (error: E) => void
   /** Says whom to tell when more is wanted of the queues. */
   readonly onDemand: (lookForRoom: () => void) => void
 }
+
+const exitOf = <A>(found: A | undefined): Exit.Exit<A> | undefined =>
+  found === undefined ? undefined : Exit.succeed(found)
 
 /** How often deliveries are looked at that take too long, in milliseconds. */
 const SCAN_MILLIS = 1_000
@@ -39,6 +49,7 @@ const SCAN_MILLIS = 1_000
 interface Open {
   readonly received: Received
   readonly since: number
+  readonly span: DeliverySpan | undefined
   outcome: AckOutcome | undefined
 }
 
@@ -52,14 +63,18 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
   const ready = new ReadyList<Received>()
   const open = new Set<Open>()
   const idle = new Set<() => void>()
-  let taker: (() => void) | undefined
+  /** Queues that were taken and that {@link HandOut.takeQueue} has not given. */
+  const fresh = new Set<Received["queue"]>()
+  /** Who waits: for a message of one queue, of any, or for a queue. */
+  const takers = new Map<Received["queue"] | "message" | "queue", () => void>()
   let failure: Exit.Exit<never, E> | undefined
   let suspended = false
   let lookForRoom: (() => void) | undefined
 
-  const close = (one: Open, outcome: AckOutcome) => {
+  const close = (one: Open, outcome: AckOutcome, error?: string) => {
     one.outcome = outcome
     open.delete(one)
+    one.span?.end(error)
     if (idle.size > 0) for (const check of idle) check()
   }
 
@@ -70,7 +85,7 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
     if (queue.dropped) {
       counters.late++
       observer.processed?.(received.message.topic, now() - since, 0, 1, "late")
-      close(one, "revoked")
+      close(one, "revoked", "revoked")
       return "revoked"
     }
     const isConsumed = apply(received, result)
@@ -78,47 +93,47 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
     queue.lastConsumeAt = at
     const succeeded = isConsumed ? 1 : 0
     queue.stats.consumed(at, at - since, succeeded, 1 - succeeded)
-    observer.processed?.(received.message.topic, at - since, succeeded, 1 - succeeded, error ?? Settle.reasonOf(result))
-    close(one, "already")
+    const reason = isConsumed ? undefined : (error ?? Settle.reasonOf(result))
+    observer.processed?.(received.message.topic, at - since, succeeded, 1 - succeeded, reason ?? "_OTHER")
+    close(one, "already", reason)
     return "settled"
   }
 
-  const next = (): Handed | undefined => {
-    const received = suspended ? undefined : ready.take()
+  const next = (queue?: Received["queue"]): Handed | undefined => {
+    const received = suspended ? undefined : queue === undefined ? ready.take() : ready.takeOf(queue)
     if (received === undefined) return undefined
+    const { message } = received
     received.queue.begin(received)
-    if (received.message.attempt > 1) counters.redelivered++
-    observer.delivered?.(received.message)
-    const one: Open = { received, since: now(), outcome: undefined }
+    if (message.attempt > 1) counters.redelivered++
+    observer.delivered?.(message)
+    const one: Open = { received, since: now(), span: observer.delivery?.(message), outcome: undefined }
     open.add(one)
     if (received.queue.waiting === prefetch - 1) lookForRoom?.()
-    return { message: received.message, settle: (result) => settleOpen(one, result) }
+    return { message, span: one.span?.span, settle: (result) => settleOpen(one, result) }
   }
 
   /** Gives whoever waits what there is. */
-  const wake = () => taker?.()
+  const wake = () => {
+    const waiting = [...takers.values()]
+    for (const look of waiting) look()
+  }
 
-  const take = Effect.callback<Handed, E>((resume) => {
-    const look = (): boolean => {
-      if (failure !== undefined) {
-        resume(failure)
+  const waitFor = <A, E2>(key: Received["queue"] | "message" | "queue", find: () => Exit.Exit<A, E2> | undefined) =>
+    Effect.callback<A, E2>((resume) => {
+      const look = (): boolean => {
+        const found = find()
+        if (found === undefined) return false
+        if (takers.get(key) === look) takers.delete(key)
+        resume(found)
         return true
       }
-      const handed = next()
-      if (handed === undefined) return false
-      resume(Exit.succeed(handed))
-      return true
-    }
-    if (look()) return undefined
-    const wait = () => {
-      if (look() && taker === wait) taker = undefined
-    }
-    taker = wait
-    lookForRoom?.()
-    return Effect.sync(() => {
-      if (taker === wait) taker = undefined
+      if (look()) return undefined
+      takers.set(key, look)
+      lookForRoom?.()
+      return Effect.sync(() => {
+        if (takers.get(key) === look) takers.delete(key)
+      })
     })
-  })
 
   // One fiber looks after all deliveries; none has a timer of its own.
   yield* Effect.sync(() => {
@@ -136,7 +151,16 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
     queue === undefined || one.received.queue === queue
 
   const self: HandOut<E> = {
-    take,
+    take: waitFor("message", () => failure ?? exitOf(next())),
+    takeOf: (queue) =>
+      waitFor(queue, () =>
+        failure !== undefined || queue.revoking || queue.dropped ? Exit.fail(Cause.Done()) : exitOf(next(queue))
+      ),
+    takeQueue: waitFor("queue", () => {
+      const [queue] = fresh
+      if (queue !== undefined) fresh.delete(queue)
+      return failure ?? exitOf(queue)
+    }),
     fail: (error) => {
       failure ??= Exit.fail(error)
       wake()
@@ -144,11 +168,20 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
     onDemand: (look) => {
       lookForRoom = look
     },
+    taken: (queue) => {
+      fresh.add(queue)
+      takers.get("queue")?.()
+    },
     offer: (queue, messages) => {
       ready.offer(queue, messages)
-      wake()
+      takers.get(queue)?.()
+      takers.get("message")?.()
     },
-    drop: (queue) => ready.drop(queue),
+    drop: (queue) => {
+      fresh.delete(queue)
+      takers.get(queue)?.()
+      return ready.drop(queue)
+    },
     suspend: (value) => {
       suspended = value
       if (!value) wake()
@@ -168,7 +201,7 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
       }),
     interrupt: (queue) => {
       const hit = [...open].filter(isOf(queue))
-      for (const one of hit) close(one, "revoked")
+      for (const one of hit) close(one, "revoked", "revoked")
       return hit.length
     },
     // Whoever reads the stream decides how much is done at once.
@@ -177,7 +210,10 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
     running: () => open.size,
     jobs: () => [...open].map(({ received, since }) => ({ received: [received], since })),
     waiting: () => ready.size,
-    wants: (queue) => (prefetch === 0 ? taker !== undefined && ready.size === 0 : queue.waiting < prefetch)
+    wants: (queue) =>
+      prefetch > 0
+        ? queue.waiting < prefetch
+        : (takers.has(queue) && queue.waiting === 0) || (takers.has("message") && ready.size === 0)
   }
   return self
 })

@@ -43,6 +43,15 @@ export class ReadyList<A> {
     return message
   }
 
+  /** The next message of a queue; undefined when none waits. */
+  takeOf(queue: unknown): A | undefined {
+    const lane = this.lanes.get(queue)
+    if (lane === undefined || lane.waiting === 0) return undefined
+    const message = this.takeFrom(lane)
+    if (lane.waiting === 0) this.turn = this.turn.filter((one) => one !== lane)
+    return message
+  }
+
   /** Up to so many messages of the queue whose turn it is, in order; none when none waits. */
   takeMany(limit: number): ReadonlyArray<A> {
     const lane = this.turn[this.next % this.turn.length]

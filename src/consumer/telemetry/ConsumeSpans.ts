@@ -4,7 +4,7 @@ import { serverAttributes } from "../../client/telemetry/SpanAttributes.ts"
 import * as TraceContext from "../../client/telemetry/TraceContext.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import { MessageConst } from "../../protocol/MessageProperties.ts"
-import type { Settlement } from "./ConsumerObserver.ts"
+import type { DeliverySpan, Settlement } from "./ConsumerObserver.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
 
 /**
@@ -76,13 +76,25 @@ const errorOf = (cause: Cause.Cause<unknown>): string =>
       ? "interrupted"
       : "defect"
 
+type Messages = readonly [ReceivedMessage, ...ReadonlyArray<ReceivedMessage>]
+
+/** What a span `process {topic}` says of its messages. */
+const processAttributes = (source: SpanSource, messages: Messages): Record<string, unknown> => {
+  const [first] = messages
+  return {
+    ...attributesOf(source, "process", first.queue, first.topic),
+    ...serverAttributes(source.addressOf(first.brokerName)),
+    ...(messages.length === 1 ? messageAttributes(first) : { "messaging.batch.message_count": messages.length })
+  }
+}
+
 /**
  * Runs a handler in a span `process {topic}`, which is the parent of whatever the handler opens. Its own parent is the span in
  * which the message was sent; those of a batch are linked, since they may be of many.
  */
 export const process = <A, E, R>(
   source: SpanSource,
-  messages: readonly [ReceivedMessage, ...ReadonlyArray<ReceivedMessage>],
+  messages: Messages,
   handler: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> => {
   const [first] = messages
@@ -93,11 +105,7 @@ export const process = <A, E, R>(
       kind: "consumer",
       ...(parent === undefined ? { root: true } : { parent }),
       links: messages.length === 1 ? [] : linksTo(messages),
-      attributes: {
-        ...attributesOf(source, "process", first.queue, first.topic),
-        ...serverAttributes(source.addressOf(first.brokerName)),
-        ...(messages.length === 1 ? messageAttributes(first) : { "messaging.batch.message_count": messages.length })
-      }
+      attributes: processAttributes(source, messages)
     },
     (span) =>
       Effect.onExitPrimitive(Effect.withParentSpan(handler, span, { captureStackTrace: false }), (exit) => {
@@ -105,6 +113,30 @@ export const process = <A, E, R>(
         return undefined
       })
   )
+}
+
+/** Opens a span `process {topic}` around a delivery of a stream, below the span in which the message was sent. */
+export const delivery = (source: SpanSource, message: ReceivedMessage): DeliverySpan => {
+  const parent = Option.fromUndefinedOr(contextOf(message.properties))
+  const span = source.tracer.span({
+    name: `process ${message.topic}`,
+    parent,
+    annotations: Context.empty(),
+    links: [],
+    startTime: source.clock.currentTimeNanosUnsafe(),
+    kind: "consumer",
+    root: Option.isNone(parent),
+    sampled: Option.isNone(parent) || parent.value.sampled
+  })
+  const attributes = processAttributes(source, [message])
+  for (const key of Object.keys(attributes)) span.attribute(key, attributes[key])
+  return {
+    span,
+    end: (error) => {
+      if (error !== undefined) span.attribute("error.type", error)
+      span.end(source.clock.currentTimeNanosUnsafe(), Exit.void)
+    }
+  }
 }
 
 /** A span of something that has ended, after so many milliseconds. */

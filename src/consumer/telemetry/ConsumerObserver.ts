@@ -1,9 +1,16 @@
-import type { Effect } from "effect"
+import type { Effect, Tracer } from "effect"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
 
 /** What a consumer tells a broker of messages: that they are done up to an offset, or that one is to come again. */
 export type Settlement = "commit" | "send back"
+
+/** The span of a delivery, from hand-out to settlement. */
+export interface DeliverySpan {
+  readonly span: Tracer.Span
+  /** Ends it; with why the message was not consumed, in one word. */
+  readonly end: (error: string | undefined) => void
+}
 
 /**
  * What watches a consumer: metrics, and spans where somebody listens. What is off is not there, so that it costs nothing.
@@ -16,6 +23,8 @@ export interface ConsumerObserver {
         handler: Effect.Effect<A, E, R>
       ) => Effect.Effect<A, E, R>)
     | undefined
+  /** Opens the span of a delivery that somebody settles later; undefined where nobody listens to spans. */
+  readonly delivery: ((message: ReceivedMessage) => DeliverySpan) | undefined
   /** A handler gets the message; undefined without metrics. */
   readonly delivered: ((message: ReceivedMessage) => void) | undefined
   /**
@@ -44,6 +53,7 @@ export interface ConsumerObserver {
 /** Nobody watches. */
 export const nobody: ConsumerObserver = {
   process: undefined,
+  delivery: undefined,
   delivered: undefined,
   processed: undefined,
   received: () => {},

@@ -86,6 +86,7 @@ export const make = Effect.fnUntraced(function* (
       : {
           process:
             source === undefined ? undefined : (messages, handler) => ConsumeSpans.process(source, messages, handler),
+          delivery: source === undefined ? undefined : (message) => ConsumeSpans.delivery(source, message),
           delivered:
             recorders === undefined
               ? undefined
