@@ -34,26 +34,29 @@ const hasNoSampleYet = (error: ApiError): boolean =>
 const untilFirstSample = { while: hasNoSampleYet, schedule: Schedule.spaced("250 millis"), times: 8 }
 
 /** Makes the calls about brokers. Source: RocketMQ `DefaultMQAdminExtImpl`. */
-export const make = ({ broker, instance: { api }, timeoutMillis }: AdminContext): Brokers => ({
-  examineBrokerClusterInfo: api
-    .callNameServer(GetBrokerClusterInfo.request(), timeoutMillis, GetBrokerClusterInfo.decodeResponse)
-    .pipe(failing("list the brokers")),
-  fetchBrokerRuntimeStats: (name) =>
-    broker(name).pipe(
-      Effect.flatMap(({ address }) =>
-        Effect.retry(
-          api.call(address, GetBrokerRuntimeInfo.request(), timeoutMillis, GetBrokerRuntimeInfo.decodeResponse),
-          untilFirstSample
-        )
+export const make = ({ broker, instance, timeoutMillis }: AdminContext): Brokers => {
+  const { api } = instance
+  return {
+    examineBrokerClusterInfo: api
+      .callNameServer(GetBrokerClusterInfo.request(), timeoutMillis, GetBrokerClusterInfo.decodeResponse)
+      .pipe(failing("list the brokers")),
+    fetchBrokerRuntimeStats: (name) =>
+      broker(name).pipe(
+        Effect.flatMap(({ address }) =>
+          Effect.retry(
+            api.call(address, GetBrokerRuntimeInfo.request(), timeoutMillis, GetBrokerRuntimeInfo.decodeResponse),
+            untilFirstSample
+          )
+        ),
+        Effect.map(({ table }) => table),
+        failing(`read the runtime information of broker ${name}`)
       ),
-      Effect.map(({ table }) => table),
-      failing(`read the runtime information of broker ${name}`)
-    ),
-  getBrokerConfig: (name) =>
-    broker(name).pipe(
-      Effect.flatMap(({ address }) =>
-        api.call(address, GetBrokerConfig.request(), timeoutMillis, GetBrokerConfig.decodeResponse)
-      ),
-      failing(`read the settings of broker ${name}`)
-    )
-})
+    getBrokerConfig: (name) =>
+      broker(name).pipe(
+        Effect.flatMap(({ address }) =>
+          api.call(address, GetBrokerConfig.request(), timeoutMillis, GetBrokerConfig.decodeResponse)
+        ),
+        failing(`read the settings of broker ${name}`)
+      )
+  }
+}

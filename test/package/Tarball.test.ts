@@ -28,7 +28,7 @@ beforeAll(() => {
   const installed = Path.join(project, "node_modules", "effect-rocketmq")
   Fs.mkdirSync(installed, { recursive: true })
   execFileSync("tar", ["xzf", Path.join(source, filename), "-C", installed, "--strip-components", "1"])
-  for (const peer of ["effect", "@effect"]) {
+  for (const peer of ["effect", "@effect", "@types"]) {
     Fs.symlinkSync(Path.join(root, "node_modules", peer), Path.join(project, "node_modules", peer))
   }
 }, 120_000)
@@ -56,6 +56,19 @@ describe("the tarball", () => {
       assert.isAbove(JSON.parse(required).length, 10, entry)
     }
   })
+
+  it("has types that stand by themselves, for a project that checks those of its packages as well", () => {
+    const names = entryPoints.map((entry, index) => `import * as m${index} from "${entry}"\nvoid m${index}`)
+    Fs.writeFileSync(Path.join(project, "types.ts"), names.join("\n"))
+    const tsc = Path.join(root, "node_modules", "typescript", "bin", "tsc")
+    const strict = ["--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false", "--types", "node"]
+    const target = ["--noEmit", "--target", "es2023", "--module", "nodenext"]
+    const done = spawnSync(process.execPath, [tsc, ...strict, ...target, "types.ts"], {
+      cwd: project,
+      encoding: "utf8"
+    })
+    assert.strictEqual(done.status, 0, done.stdout)
+  }, 120_000)
 
   it("is bundled by esbuild without an option for the optional package, which is not there", () => {
     Fs.writeFileSync(
