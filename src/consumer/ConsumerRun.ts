@@ -3,6 +3,7 @@ import type { ApiError, RouteUnavailable } from "../client/ClientError.ts"
 import * as ForeignText from "../message/ForeignText.ts"
 import * as MessageQueue from "../message/MessageQueue.ts"
 import { isRetryTopic } from "../message/MixAll.ts"
+import { ResponseCode } from "../protocol/ResponseCode.ts"
 import * as PullLoop from "./pull/PullLoop.ts"
 import type { CacheTotals } from "./queue/ProcessQueue.ts"
 import { TopicStats } from "./queue/TopicStats.ts"
@@ -147,7 +148,9 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     moved: moves.moved,
     introduce: instance.heartbeat.sendHeartbeatToAllBroker,
     tell: (queue, error) => {
-      queue.lastFailure = error === undefined ? undefined : ForeignText.clean(error.message)
+      const text = error === undefined ? undefined : ForeignText.clean(error.message)
+      const isNoGroup = error?._tag === "BrokerRejected" && error.code === ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST
+      queue.lastFailure = isNoGroup ? `${text} ${Shares.createGroup(group)}` : text
       return Effect.andThen(problem(`pull ${keyOf(queue)}`, queue.lastFailure), changed)
     },
     now,
@@ -165,10 +168,9 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       yield* problem(`topic ${topic}`, absent && !isRetryTopic(topic) ? `topic ${topic} has no route` : undefined)
       if (absent) continue
       const mine = yield* share.of(topic, route)
-      if (mine === undefined) {
-        unsettled = true
-        continue
-      }
+      if (mine === undefined) unsettled = true
+      // Who is taken into a group is told so, and has a round then.
+      if (mine === undefined || mine === "outside") continue
       const owned = [...table.values()]
       for (const queue of owned) {
         const { messageQueue } = queue

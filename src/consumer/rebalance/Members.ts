@@ -9,6 +9,9 @@ const TIMEOUT_MILLIS = 3_000
 /** A group has at most so many members; those beyond are left out, and so are their queues' owners everywhere else. */
 const MAX_MEMBERS = 65_536
 
+/** What a broker says, with SYSTEM_ERROR, of a group of which nobody has called on it. */
+const NOBODY = "no consumer for this group"
+
 /** The addresses of a route's brokers: their masters, or slaves where there is none. */
 export const addressesOf = (instance: MQClientInstanceShape, route: TopicRouteData): ReadonlyArray<string> =>
   route.brokerDatas.flatMap(({ brokerName }) => {
@@ -18,7 +21,8 @@ export const addressesOf = (instance: MQClientInstanceShape, route: TopicRouteDa
 
 /**
  * The client ids of a group's members, sorted, as a broker of the topic knows them: one at random, and another where that
- * one does not answer; those that did not answer the last heartbeat come last. Undefined when no broker names any: nothing may be given up on such an answer.
+ * one does not name any; those that did not answer the last heartbeat come last. Empty when brokers know nobody of the group,
+ * undefined when none could say: nothing may be given up on either.
  *
  * Source: RocketMQ `MQClientInstance.findConsumerIdList`.
  */
@@ -29,9 +33,10 @@ export const membersOf = Effect.fnUntraced(function* (
 ) {
   const isSilent = (address: string) => (instance.heartbeat.table.get(address)?.failures ?? 0) > 0
   const addresses = yield* Random.shuffle(addressesOf(instance, route))
+  let isNobody = false
   // A broker that does not answer heartbeats is asked last: a round must not wait for it.
   for (const address of addresses.toSorted((a, b) => Number(isSilent(a)) - Number(isSilent(b))).slice(0, 2)) {
-    const answer = yield* Effect.option(
+    const answer = yield* Effect.result(
       instance.api.call(
         address,
         GetConsumerListByGroup.request({ consumerGroup: group }),
@@ -39,9 +44,13 @@ export const membersOf = Effect.fnUntraced(function* (
         GetConsumerListByGroup.decodeResponse
       )
     )
-    if (answer._tag === "None") continue
-    const { consumerIdList } = answer.value
+    if (answer._tag === "Failure") {
+      if (answer.failure._tag === "BrokerRejected" && answer.failure.remark.startsWith(NOBODY)) isNobody = true
+      continue
+    }
+    const { consumerIdList } = answer.success
     if (consumerIdList.length > 0) return [...new Set(consumerIdList)].toSorted().slice(0, MAX_MEMBERS)
+    isNobody = true
   }
-  return undefined
+  return isNobody ? [] : undefined
 })

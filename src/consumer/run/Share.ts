@@ -5,21 +5,38 @@ import * as MessageQueue from "../../message/MessageQueue.ts"
 import { membersOf } from "../rebalance/Members.ts"
 import type { RunOptions } from "./RunOptions.ts"
 
+/** What to do about a group that does not exist where brokers create none by themselves. */
+export const createGroup = (group: string): string => `Create it: effect-rocketmq group create ${group}`
+
 /** Which queues of a topic are this member's, by the members of the group and the strategy. */
 export const make = (options: Pick<RunOptions, "config" | "instance" | "membersChanged" | "problem">) => {
   const { config, instance, problem } = options
   const { group } = config
   let members: ReadonlyArray<string> = []
+  /** The topics whose brokers do not take this client into the group. */
+  const outside = new Set<string>()
 
-  /** The queues of a topic that are this member's share; undefined when that cannot be said now. */
+  /**
+   * The queues of a topic that are this member's share; undefined when that cannot be said now, `outside` when its brokers
+   * know nobody of the group, although this client has just called on them.
+   */
   const of = Effect.fnUntraced(function* (topic: string, route: PublishedRoute) {
     const queues = RouteQueues.readable(route.topic, route.data).toSorted(MessageQueue.compare)
     const ask = membersOf(instance, group, route.data)
     const named = queues.length === 0 ? undefined : yield* ask
     // A broker that was started again knows those that have called on it since.
-    const isMissing = named !== undefined && !named.includes(instance.clientId)
+    const isMissing = named?.includes(instance.clientId) === false && !(named.length === 0 && outside.has(topic))
     const present = isMissing ? yield* Effect.andThen(instance.heartbeat.sendHeartbeatToAllBroker, ask) : named
     if (present === undefined) return undefined
+    if (present.length === 0) {
+      outside.add(topic)
+      yield* problem(
+        `member ${topic}`,
+        `no broker of topic ${topic} takes this client, ${instance.clientId}, into group ${group}: the group does not exist, and brokers with autoCreateSubscriptionGroup=false create none. ${createGroup(group)}`
+      )
+      return "outside" as const
+    }
+    outside.delete(topic)
     const same = present.length === members.length && present.every((member, index) => member === members[index])
     members = present
     if (!same) options.membersChanged()

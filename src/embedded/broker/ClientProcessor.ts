@@ -39,10 +39,10 @@ export const handlers = (broker: Broker): Handlers => {
       if (decoded instanceof DecodeError) return Effect.succeed(Reply.malformed(decoded))
       // A broker of 4.x knows the first version only.
       const data = legacy ? { ...decoded, heartbeatFingerprint: 0 } : decoded
-      // A group that may not be created is not registered either.
+      // A group that may not be created is not registered either, but by 4.x.
       const consumerDataSet = data.consumerDataSet.filter(({ groupName }) => {
         const config = state.groups.find(groupName)
-        if (config === undefined) return false
+        if (config === undefined) return legacy
         if (config.retryQueueNums > 0) {
           const perm = MixAll.PermName.READ | MixAll.PermName.WRITE
           state.topics.ensure(MixAll.retryTopic(groupName), config.retryQueueNums, perm)

@@ -1,16 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Latch, Scope } from "effect"
+import { MQAdmin } from "../../../src/admin/MQAdmin.ts"
 import type { StartStep } from "../../../src/client/StartStep.ts"
 import { DefaultMQPushConsumer } from "../../../src/consumer/DefaultMQPushConsumer.ts"
 import * as Subscription from "../../../src/consumer/subscription/Subscription.ts"
 import * as Message from "../../../src/message/Message.ts"
 import { PermName } from "../../../src/message/MixAll.ts"
+import { MQVersion } from "../../../src/protocol/MQVersion.ts"
 import { RequestCode } from "../../../src/protocol/RequestCode.ts"
 import { EmbeddedCluster, FaultScript } from "../../../src/testing/index.ts"
 import { MemoryNetwork } from "../../../src/transport/MemoryWire.ts"
 import { failureOf, held, memory, nothing, startProducer } from "../../support/rig.ts"
 import { injecting, keyOf, recording, type StepFault } from "../../support/startFaults.ts"
 import {
+  administering,
   advance,
   commitsOf,
   consumerRow,
@@ -144,6 +147,44 @@ describe("the life of a consumer", () => {
         })
       )
   )
+
+  for (const [release, version] of [
+    ["5.5.0", MQVersion.V5_5_0],
+    ["4.9.7", MQVersion.V4_9_7]
+  ] as const) {
+    it.effect(
+      `C-05: a broker of ${release} makes no groups: a problem that says what to do, until the group is there`,
+      () =>
+        consumerRow(
+          {
+            brokers: [{ name: "broker-a", config: { version, autoCreateSubscriptionGroup: false } }],
+            closeMillis: 12_000
+          },
+          (rig) =>
+            Effect.gen(function* () {
+              const { traffic } = yield* EmbeddedCluster
+              const first = yield* joining(rig, "first")
+              yield* rig.send(numbers(8))
+              yield* advance(60_000, 500)
+              const problems = yield* problemsOf(first)
+              assert.match(problems.join("\n"), /does not exist[^]*effect-rocketmq group create billing$/m)
+              yield* traffic.clear
+              yield* advance(60_000, 500)
+              // No storm: a beat every 30 s, a round every 20 s, and pulls as rarely as that.
+              assert.isAtMost((yield* traffic.all).length, 60)
+              yield* administering(
+                Effect.flatMap(MQAdmin, (admin) => admin.createSubscriptionGroup({ groupName: GROUP }))
+              )
+              yield* rig.waitFor("all is delivered", () => rig.delivered.length === 8, 70_000)
+              yield* rig.waitFor(
+                "well again",
+                Effect.map(problemsOf(first), (left) => left.length === 0),
+                60_000
+              )
+            })
+        )
+    )
+  }
 
   it.effect(
     "C-06: permission to read a topic is taken away and given back: a problem, and other topics are unaffected",

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Layer } from "effect"
+import { Deferred, Effect } from "effect"
 import { MQAdmin } from "../../../src/admin/MQAdmin.ts"
-import { MQClientManager } from "../../../src/client/MQClientManager.ts"
 import { RequestCode } from "../../../src/protocol/RequestCode.ts"
 import { EmbeddedCluster, FaultScript } from "../../../src/testing/index.ts"
 import { digestsOf, golden, groups, sharesOf } from "../../support/allocations.ts"
 import {
+  administering,
   advance,
   commitsOf,
   consumerRow,
@@ -17,27 +17,13 @@ import {
   ownedBy,
   problemsOf,
   settle,
-  shared,
-  timed,
-  valueOf
+  shared
 } from "./rig.ts"
 
 const PULL = RequestCode.PULL_MESSAGE
 
 const ofOrders = ({ consumer }: Member) =>
   Effect.map(consumer.state, ({ queues }) => queues.filter(({ queue }) => queue.topic === "orders"))
-
-/** What an administrator sees of a group's progress. */
-const progressOf = (group: string) =>
-  Effect.gen(function* () {
-    const { namesrvAddr } = yield* EmbeddedCluster
-    const looking = Effect.flatMap(MQAdmin, (admin) => admin.examineConsumeStats(group)).pipe(
-      Effect.provide(MQAdmin.layer({ namesrvAddr }).pipe(Layer.provide(Layer.fresh(MQClientManager.layer))), {
-        local: true
-      })
-    )
-    return valueOf((yield* timed(looking)).exit)
-  })
 
 /** What was delivered, by text, without repetition. */
 const texts = (delivered: ReadonlyArray<{ readonly text: string }>) => new Set(delivered.map(({ text }) => text))
@@ -81,7 +67,7 @@ describe("members that are there in part, or never for long", () => {
           ]
         )
         // What it cannot know of the end of its queues, an administrator sees.
-        const { queues } = yield* progressOf(GROUP)
+        const { queues } = yield* administering(Effect.flatMap(MQAdmin, (admin) => admin.examineConsumeStats(GROUP)))
         const behind = queues.filter(({ lag }) => lag > 0).map(({ queue }) => queue.brokerName)
         assert.deepStrictEqual([...new Set(behind)], ["broker-b"])
         yield* faults.remove("deaf")

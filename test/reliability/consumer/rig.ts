@@ -1,5 +1,6 @@
 import { assert } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { MQAdmin } from "../../../src/admin/MQAdmin.ts"
 import { MQClientManager } from "../../../src/client/MQClientManager.ts"
 import type { ConsumeResult } from "../../../src/consumer/ConsumeResult.ts"
 import type { PushConsumerOptions } from "../../../src/consumer/ConsumerOptions.ts"
@@ -299,6 +300,14 @@ export const problemsOf = ({ consumer }: Member) =>
 /** Whether a member has read all its queues to their end, as it knows them, and holds nothing. */
 export const isIdle = ({ consumer }: Member) =>
   Effect.map(consumer.state, ({ queues, running }) => running === 0 && queues.every(({ cached }) => cached === 0))
+
+/** Does something as an administrator of the cluster. */
+export const administering = <A, E>(self: Effect.Effect<A, E, MQAdmin>) =>
+  Effect.gen(function* () {
+    const { namesrvAddr } = yield* EmbeddedCluster
+    const admin = MQAdmin.layer({ namesrvAddr }).pipe(Layer.provide(Layer.fresh(MQClientManager.layer)))
+    return valueOf((yield* timed(Effect.provide(self, admin, { local: true }))).exit)
+  })
 
 /** Numbers as texts. */
 export const numbers = (count: number, from = 0): ReadonlyArray<string> =>

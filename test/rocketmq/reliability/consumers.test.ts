@@ -1,6 +1,7 @@
 /** Consumers on real brokers: members that come, go and are killed, brokers that die, permissions that are taken away. */
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
+import { MQAdmin } from "../../../src/admin/MQAdmin.ts"
 import * as ConsumeResult from "../../../src/consumer/ConsumeResult.ts"
 import type { PushConsumerOptions } from "../../../src/consumer/ConsumerOptions.ts"
 import { DefaultMQPushConsumer, type DefaultMQPushConsumerShape } from "../../../src/consumer/DefaultMQPushConsumer.ts"
@@ -15,7 +16,7 @@ import { memberProcess } from "../../support/memberProcess.ts"
 import { standStill } from "../../support/standStill.ts"
 import { RocketMQ } from "../RocketMQServer.ts"
 import { createTopic, observe, services, startProducer, TEST_TIMEOUT } from "../support.ts"
-import { A, B, brokerNamed, killed, paused } from "./shared.ts"
+import { A, B, brokerNamed, killed, paused, setBrokerConfig } from "./shared.ts"
 
 const textOf = ({ body }: ReceivedMessage) => new TextDecoder().decode(body)
 const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, n) => `${from + n}`)
@@ -137,6 +138,35 @@ layer(cluster, { excludeTestServices: true, timeout: "10 minutes" })("RocketMQ 5
             producer.send(Message.make({ topic, body: `${queueId}` }), { queue: MessageQueue.make(topic, A, queueId) })
           )
         }
+        yield* hasAll(seen, numbers(4))
+        yield* isWell(consumer)
+      }).pipe(Effect.scoped),
+    TEST_TIMEOUT
+  )
+
+  test.effect(
+    "C-05: a broker makes no groups: a problem that says what to do, and it goes on once the group was created",
+    () =>
+      Effect.gen(function* () {
+        const { namesrvAddr } = yield* RocketMQ
+        const b = yield* brokerNamed(B)
+        const topic = yield* createTopic("no-group", [B], { queues: 1 })
+        const producer = yield* startProducer()
+        yield* send(producer, topic, numbers(4))
+        const seen: Array<string> = []
+        yield* Effect.acquireRelease(setBrokerConfig(b.address, "autoCreateSubscriptionGroup=false"), () =>
+          Effect.orDie(setBrokerConfig(b.address, "autoCreateSubscriptionGroup=true"))
+        )
+        const consumer = yield* join(topic, noting(seen))
+        const { consumerGroup } = consumer
+        yield* isTold(
+          consumer,
+          new RegExp(`does not exist[^]*Create it: effect-rocketmq group create ${consumerGroup}`)
+        )
+        assert.deepStrictEqual(seen, [])
+        yield* Effect.flatMap(MQAdmin, (admin) => admin.createSubscriptionGroup({ groupName: consumerGroup })).pipe(
+          Effect.provide(MQAdmin.layer({ namesrvAddr, instanceName: uniqueName("admin") }))
+        )
         yield* hasAll(seen, numbers(4))
         yield* isWell(consumer)
       }).pipe(Effect.scoped),

@@ -61,12 +61,13 @@ export const killed = <T, E, R>(server: ServerNode, self: Effect.Effect<T, E, R>
     () => Effect.orDie(server.start)
   )
 
-/** Sets what may be done with a broker, which tells the name servers at once. */
-export const setBrokerPermission = (address: string, perm: number) =>
+/** Sets a setting of a broker: `name=value`. */
+export const setBrokerConfig = (address: string, setting: string) =>
   eventuallyThat(
-    request(address, {
-      code: RequestCode.UPDATE_BROKER_CONFIG,
-      body: Buffer.from(`brokerPermission=${perm}\n`)
-    }),
+    request(address, { code: RequestCode.UPDATE_BROKER_CONFIG, body: Buffer.from(`${setting}\n`) }),
     (answer) => assert.strictEqual(answer?.code, 0, answer?.remark)
   )
+
+/** Sets what may be done with a broker, which tells the name servers at once. */
+export const setBrokerPermission = (address: string, perm: number) =>
+  setBrokerConfig(address, `brokerPermission=${perm}`)
