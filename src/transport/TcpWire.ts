@@ -4,8 +4,10 @@ import type { Scope } from "effect"
 import { Socket } from "effect/socket"
 import * as Dns from "node:dns"
 import * as Net from "node:net"
+import * as NameList from "../message/NameList.ts"
 import * as Millis from "../message/Millis.ts"
 import * as Address from "./Address.ts"
+import * as NodeError from "./NodeError.ts"
 import type { TlsOptions } from "./Tls.ts"
 import * as TlsSocket from "./TlsSocket.ts"
 import { Wire, WireError } from "./Wire.ts"
@@ -69,11 +71,18 @@ const onlyReachable =
       const left = all.filter((one) => mayReach(one.address))
       const [first] = left
       if (first === undefined) {
-        const refused = new Error(`${host} is ${all.map((one) => one.address).join(", ")}, which may not be dialled`)
+        const addresses = NameList.text(all.map((one) => one.address))
+        const refused = new Error(`${host} is ${addresses}, which may not be dialled`)
         return callback(Object.assign(refused, { code: NOT_ALLOWED }), [])
       }
       return typeof found === "string" ? callback(null, first.address, first.family) : callback(null, left)
     })
+
+const wireError = (address: string, operation: WireError["operation"], kind: WireErrorKind, cause: unknown) =>
+  new WireError({ address, operation, kind, cause: NodeError.clean(cause) })
+
+const tlsError = (address: string, operation: WireError["operation"], tls: WireError["tls"], cause: unknown) =>
+  new WireError({ address, operation, kind: "tls", tls, cause: NodeError.clean(cause) })
 
 const fromSocketError =
   (address: string, operation: "read" | "write") =>
@@ -84,8 +93,8 @@ const fromSocketError =
     const cause = "cause" in reason && reason.cause !== undefined ? reason.cause : error
     const tls = TlsSocket.reasonOf(cause)
     return tls === undefined
-      ? new WireError({ address, operation, kind: closed ? "closed" : kindOf(cause), cause })
-      : new WireError({ address, operation, kind: "tls", tls, cause })
+      ? wireError(address, operation, closed ? "closed" : kindOf(cause), cause)
+      : tlsError(address, operation, tls, cause)
   }
 
 const ignore = () => {}
@@ -113,9 +122,6 @@ const close = (socket: Net.Socket): Effect.Effect<void> =>
     return Effect.raceFirst(closed(socket), Effect.delay(destroyed, CLOSE_MILLIS))
   })
 
-const tlsError = (address: string, operation: "connect" | "listen", tls: WireError["tls"], cause: unknown) =>
-  new WireError({ address, operation, kind: "tls", tls, cause })
-
 /** Where a dial goes; `onResolved` is called when the host name is resolved. */
 interface Target extends Net.TcpNetConnectOpts {
   readonly onResolved: () => void
@@ -132,7 +138,7 @@ const dial = (address: string, options: Target): Effect.Effect<Net.Socket, WireE
       socket.connect(options)
       const onError = (cause: Error) => {
         socket.off("connect", onConnect)
-        resume(Effect.fail(new WireError({ address, operation: "connect", kind: kindOf(cause), cause })))
+        resume(Effect.fail(wireError(address, "connect", kindOf(cause), cause)))
       }
       const onConnect = () => {
         socket.off("error", onError)
@@ -183,7 +189,7 @@ const handshake = (address: string, options: Target, tls: TlsOptions) =>
         const cause = failure ?? new Error("the connection ended during the TLS handshake")
         const error = connected
           ? tlsError(address, "connect", TlsSocket.handshakeReason(cause, socket), cause)
-          : new WireError({ address, operation: "connect", kind: kindOf(cause), cause })
+          : wireError(address, "connect", kindOf(cause), cause)
         resume(Effect.fail(error))
       }
       if (socket.closed) return onClose()
@@ -233,7 +239,7 @@ const connect =
     Effect.suspend(() => {
       const target = Address.parse(address)
       if (target instanceof Address.AddressError) {
-        return Effect.fail(new WireError({ address, operation: "connect", kind: "address", cause: target }))
+        return Effect.fail(wireError(address, "connect", "address", target))
       }
       let resolved = Net.isIP(target.host) !== 0
       const netOptions = {
@@ -255,14 +261,14 @@ const connect =
         duration: connectTimeoutMillis,
         orElse: () =>
           Effect.fail(
-            new WireError({
+            wireError(
               address,
-              operation: "connect",
-              kind: resolved ? "timeout" : "dns",
-              cause: new Error(
+              "connect",
+              resolved ? "timeout" : "dns",
+              new Error(
                 `${resolved ? "not connected" : "no answer of the resolver"} after ${Millis.text(connectTimeoutMillis)}`
               )
-            })
+            )
           )
       })
       return Effect.flatMap(inTime, toByteStream)
@@ -270,8 +276,7 @@ const connect =
 
 const bind = (server: Net.Server, address: string, target: Address.Address): Effect.Effect<void, WireError> =>
   Effect.callback((resume) => {
-    const onError = (cause: Error) =>
-      resume(Effect.fail(new WireError({ address, operation: "listen", kind: kindOf(cause), cause })))
+    const onError = (cause: Error) => resume(Effect.fail(wireError(address, "listen", kindOf(cause), cause)))
     server.once("error", onError)
     server.listen(target.port, target.host, () => {
       server.off("error", onError)
@@ -283,7 +288,7 @@ const listen: Wire["Service"]["listen"] = Effect.fnUntraced(function* (address, 
   const { maxSockets, tls } = options
   const target = Address.parse(address)
   if (target instanceof Address.AddressError) {
-    return yield* new WireError({ address, operation: "listen", kind: "address", cause: target })
+    return yield* wireError(address, "listen", "address", target)
   }
   const server = Net.createServer({ noDelay: true })
   server.on("error", ignore)

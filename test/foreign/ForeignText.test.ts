@@ -8,45 +8,14 @@ import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { rawClient } from "../embedded/support.ts"
 import { textFields, namesOf } from "./Fields.ts"
 import { type Place, placeText, type Planting } from "./PlantingWire.ts"
+import { HARM, harmIn, LONG, textsOf } from "./Harm.ts"
 import * as PlantingWire from "./PlantingWire.ts"
 import { type Scenario, scenarios, type Shown } from "./scenarios.ts"
-
-/** An escape sequence, a forged line, a C1 control, and two bidirectional controls. */
-const HARM = "\u001b]0;owned\u0007\r\nFORGED\u009b31m\u202e\u2066\u0000"
-const LONG = "L".repeat(3_000)
 
 /** What is put into a text, or in its place. */
 const changes = {
   behind: (text: string) => text + HARM,
   instead: () => HARM + LONG
-}
-
-/** The longest run of foreign text in one line, a log's or an error's. */
-const MAX_RUN = 1_000
-
-/** Why a line for people is not fit for them. */
-const harmIn = (line: string): string | undefined => {
-  if (!ForeignText.isClean(line)) return "a character that a terminal acts on, or that deceives an eye"
-  if (line.trimStart().startsWith("FORGED")) return "a forged line"
-  if (line.includes("L".repeat(MAX_RUN + 1))) return "a text that is too long"
-  return undefined
-}
-
-const textsOf = (value: unknown, path: string, seen: Set<unknown>): ReadonlyArray<readonly [string, string]> => {
-  if (typeof value === "string") return [[path, value]]
-  if (typeof value !== "object" || value === null || seen.has(value)) return []
-  seen.add(value)
-  if (value instanceof Uint8Array) return []
-  const own: ReadonlyArray<readonly [string, string]> =
-    value instanceof Error ? [[`${path}.message`, value.message]] : []
-  const parts =
-    value instanceof Map
-      ? [...(value as ReadonlyMap<unknown, unknown>)].flatMap(([key, item]) => [key, item])
-      : Object.entries(value)
-          .filter(([name]) => name !== "stack")
-          .map(([, item]) => item as unknown)
-  const names = value instanceof Map ? parts.map(() => "{}") : Object.keys(value).filter((name) => name !== "stack")
-  return [...own, ...parts.flatMap((part, i) => textsOf(part, `${path}.${names[i] ?? ""}`, seen))]
 }
 
 const outer: ReadonlySet<unknown> = new Set(["StartError", "SendError", "RecallError", "AdminError"])

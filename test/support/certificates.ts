@@ -20,6 +20,8 @@ export interface Certificate {
 export interface CertificateOptions {
   /** Its subject alternative names, as openssl writes them; default localhost and 127.0.0.1. */
   readonly names?: string
+  /** The common name of its subject. */
+  readonly commonName?: string
   /** Seconds since the epoch of its begin and end; default from yesterday until tomorrow. */
   readonly from?: number
   readonly until?: number
@@ -99,10 +101,12 @@ copy_extensions = none
 [any]
 commonName = supplied
 [req]
+string_mask = utf8only
+utf8 = yes
 distinguished_name = dn
 prompt = no
 [dn]
-CN = ${kind === "authority" ? `authority ${name}` : `leaf ${name}`}
+CN = ${options.commonName ?? (kind === "authority" ? `authority ${name}` : `leaf ${name}`)}
 [authority]
 basicConstraints = critical, CA:TRUE
 keyUsage = critical, keyCertSign, cRLSign
