@@ -108,13 +108,19 @@ export const messagesOf = (answer: RemotingCommand) => {
   return messages
 }
 
-/** The heartbeat of one consumer, whose subscriptions have version 7. */
+/** The heartbeat of one consumer, whose subscriptions have version 7 unless told otherwise. */
 export const consumerHeartbeat = (
   clientID: string,
   groupName: string,
   topics: ReadonlyArray<string>,
   tag?: string,
-  over: { readonly messageModel?: string; readonly heartbeatFingerprint?: number; readonly withoutSub?: boolean } = {}
+  over: {
+    readonly messageModel?: string
+    readonly heartbeatFingerprint?: number
+    readonly withoutSub?: boolean
+    readonly sql?: string
+    readonly subVersion?: number
+  } = {}
 ): Request =>
   HeartBeat.request({
     clientID,
@@ -128,11 +134,11 @@ export const consumerHeartbeat = (
         unitMode: false,
         subscriptionDataSet: topics.map((topic) => ({
           topic,
-          subString: tag ?? "*",
+          subString: over.sql ?? tag ?? "*",
           tagsSet: tag === undefined ? [] : [tag],
           codeSet: tag === undefined ? [] : [MessageCodec.javaHashCode(tag)],
-          subVersion: 7,
-          expressionType: "TAG",
+          subVersion: over.subVersion ?? 7,
+          expressionType: over.sql === undefined ? "TAG" : "SQL92",
           classFilterMode: false
         }))
       }

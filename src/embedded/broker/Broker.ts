@@ -1,5 +1,6 @@
 import type { Effect } from "effect"
 import type { TopicRouteData } from "../../protocol/TopicRouteData.ts"
+import type * as SqlFilter from "../filter/SqlFilter.ts"
 import type { BrokerConfig } from "../store/BrokerConfig.ts"
 import type { BrokerState } from "../store/BrokerState.ts"
 import type { ClientTable } from "./ClientTable.ts"
@@ -19,6 +20,8 @@ export interface Broker {
   readonly clients: ClientTable
   readonly locks: RebalanceLocks
   readonly polling: LongPolling
+  /** Makes a filter by properties. */
+  readonly compileFilter: SqlFilter.Compiler
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** The next random number, 0 to 1, of the cluster's seed. */

@@ -13,6 +13,7 @@ import { MAX_TABLE_SIZE } from "../server/Limits.ts"
 import type { Channel } from "../server/RemotingServer.ts"
 import type { Broker } from "./Broker.ts"
 import type { Handlers } from "../server/Handler.ts"
+import * as Remarks from "../server/Remarks.ts"
 import * as Reply from "../server/Reply.ts"
 
 /**
@@ -87,13 +88,15 @@ export const handlers = (broker: Broker): Handlers => {
     if (!legacy && request.body.length === 0) return CheckClientConfig.response()
     const body = CheckClientConfig.decodeRequest(request)
     if (body instanceof DecodeError) return Reply.malformed(body)
-    const expressionType = body.subscriptionData?.expressionType ?? ""
-    return expressionType === "TAG" || expressionType === ""
-      ? CheckClientConfig.response()
-      : {
-          code: ResponseCode.SYSTEM_ERROR,
-          remark: `The broker does not support consumer to filter message by ${expressionType}`
-        }
+    const { expressionType = "", subString = "" } = body.subscriptionData ?? {}
+    if (expressionType === "TAG" || expressionType === "") return CheckClientConfig.response()
+    if (!broker.config.enablePropertyFilter) {
+      return { code: ResponseCode.SYSTEM_ERROR, remark: Remarks.noFilter(expressionType) }
+    }
+    const filter = expressionType === "SQL92" ? broker.compileFilter(subString) : Remarks.UNKNOWN_FILTER
+    return typeof filter === "string"
+      ? { code: ResponseCode.SUBSCRIPTION_PARSE_FAILED, remark: filter }
+      : CheckClientConfig.response()
   })
 
   return new Map([

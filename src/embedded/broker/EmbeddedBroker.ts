@@ -14,6 +14,7 @@ import type { BrokerConfig, LiveConfig } from "../store/BrokerConfig.ts"
 import * as BrokerProcessor from "./BrokerProcessor.ts"
 import type { BrokerState } from "../store/BrokerState.ts"
 import * as ClientTable from "./ClientTable.ts"
+import * as SqlFilter from "../filter/SqlFilter.ts"
 import type { FaultEngine } from "../server/FaultEngine.ts"
 import * as LongPolling from "./LongPolling.ts"
 import type { MessageStore } from "../store/MessageStore.ts"
@@ -150,6 +151,7 @@ export const make = (options: {
       clients,
       locks: RebalanceLocks.make(),
       polling,
+      compileFilter: SqlFilter.compiler(config.version < MQVersion.V5_0_0),
       now,
       draw: options.draw,
       address: () => server.address(),

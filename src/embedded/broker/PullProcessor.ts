@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import * as MixAll from "../../message/MixAll.ts"
 import { DecodeError } from "../../protocol/DecodeError.ts"
 import { MQVersion } from "../../protocol/MQVersion.ts"
+import type { SubscriptionData } from "../../protocol/HeartbeatData.ts"
 import type { RemotingCommand, Response } from "../../protocol/RemotingCommand.ts"
 import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
@@ -10,13 +11,13 @@ import * as PullMessage from "../../protocol/request/PullMessage.ts"
 import { PullSysFlag } from "../../protocol/request/PullMessage.ts"
 import type { Channel } from "../server/RemotingServer.ts"
 import type { Broker } from "./Broker.ts"
+import * as MessageFilter from "./MessageFilter.ts"
 import type { Handlers } from "../server/Handler.ts"
 import { counters } from "../server/LiveCounters.ts"
 import type { StoredEntry } from "../store/StoredMessage.ts"
 import * as JavaNames from "../server/JavaNames.ts"
 import * as Remarks from "../server/Remarks.ts"
 import * as Reply from "../server/Reply.ts"
-import * as TagFilter from "./TagFilter.ts"
 
 /**
  * Pulls (11, 361): checks in the order of a real broker, reads, and waits when there is nothing yet.
@@ -61,19 +62,10 @@ const withoutMaxMsgBytes = (request: RemotingCommand): RemotingCommand => {
   return { ...request, extFields }
 }
 
-const noFilter = (expressionType: string): Response =>
-  refuse(ResponseCode.SYSTEM_ERROR, `The broker does not support consumer to filter message by ${expressionType}`)
+const isTags = (expressionType: string): boolean => expressionType === "TAG" || expressionType === ""
 
-/** What the expression of a pull asks for; undefined when it cannot be read. */
-const filterOf = ({
-  expressionType = "TAG",
-  subscription
-}: PullMessageHeader): Response | TagFilter.TagFilter | undefined => {
-  if (expressionType === "TAG") return TagFilter.parse(subscription)
-  if (subscription === undefined || subscription === "") return undefined
-  // An empty type counts as tags, of which the expression was not made into any.
-  return expressionType === "" ? TagFilter.ofCodes(subscription, []) : noFilter(expressionType)
-}
+const noFilter = (expressionType: string): Response =>
+  refuse(ResponseCode.SYSTEM_ERROR, Remarks.noFilter(expressionType))
 
 /** Builds the handlers. */
 export const handlers = (broker: Broker): Handlers => {
@@ -88,12 +80,45 @@ export const handlers = (broker: Broker): Handlers => {
     extFields: legacy ? {} : { forbiddenType: String(FORBIDDEN_BY[by]) }
   })
 
+  /** The filter by properties of an expression; undefined when it is none that this broker can read. */
+  const compiled = (expressionType: string, text: string): MessageFilter.MessageFilter | undefined => {
+    const filter = expressionType === "SQL92" && text !== "" ? broker.compileFilter(text) : undefined
+    return typeof filter === "object" ? MessageFilter.ofProperties(filter) : undefined
+  }
+
+  /** What the expression of a pull asks for; undefined when it cannot be read. */
+  const filterOf = ({
+    expressionType = "TAG",
+    subscription
+  }: PullMessageHeader): Response | MessageFilter.MessageFilter | undefined => {
+    if (expressionType === "TAG") return MessageFilter.parse(subscription)
+    if (subscription === undefined || subscription === "") return undefined
+    // An empty type counts as tags, of which the expression was not made into any.
+    if (expressionType === "") return MessageFilter.ofCodes(subscription, [])
+    if (!config.enablePropertyFilter) return noFilter(expressionType)
+    // A real broker checks by an assertion only, which is off: it filters by nothing then.
+    return compiled(expressionType, subscription) ?? MessageFilter.all
+  }
+
+  /** What a group's heartbeat asks for. */
+  const filterOfGroup = (subscription: SubscriptionData): Response | MessageFilter.MessageFilter => {
+    const { codeSet, expressionType, subString } = subscription
+    const byProperties = isTags(expressionType) ? undefined : compiled(expressionType, subString)
+    if (!isTags(expressionType)) {
+      if (byProperties === undefined) return refuse(ResponseCode.FILTER_DATA_NOT_EXIST, Remarks.NO_FILTER_DATA)
+      if (!config.enablePropertyFilter) return noFilter(expressionType)
+    }
+    return subscription.classFilterMode
+      ? MessageFilter.all
+      : (byProperties ?? MessageFilter.ofCodes(subString, codeSet))
+  }
+
   /** Why the pull is refused, or which messages it wants. */
   const check = (
     request: RemotingCommand,
     header: PullMessageHeader,
     channel: Channel
-  ): Response | TagFilter.TagFilter => {
+  ): Response | MessageFilter.MessageFilter => {
     if ((config.brokerPermission & MixAll.PermName.READ) === 0) {
       return forbid("broker", Remarks.brokerForbids(broker.address(), "pulling message"))
     }
@@ -147,15 +172,10 @@ export const handlers = (broker: Broker): Handlers => {
     if (subscription.subVersion < (header.subVersion ?? 0)) {
       return refuse(ResponseCode.SUBSCRIPTION_NOT_LATEST, "the consumer's subscription not latest")
     }
-    if (subscription.expressionType !== "TAG" && subscription.expressionType !== "") {
-      return noFilter(subscription.expressionType)
-    }
-    return subscription.classFilterMode
-      ? TagFilter.all
-      : TagFilter.ofCodes(subscription.subString, subscription.codeSet)
+    return filterOfGroup(subscription)
   }
 
-  const scan = (header: PullMessageHeader, from: number, max: number, filter: TagFilter.TagFilter): Found => {
+  const scan = (header: PullMessageHeader, from: number, max: number, filter: MessageFilter.MessageFilter): Found => {
     const { maxMsgNums, queueId, topic } = header
     const maxCount = Math.min(maxMsgNums, config.maxTransferCount)
     const scanned = Math.max(MAX_SCANNED, maxMsgNums)
@@ -177,7 +197,7 @@ export const handlers = (broker: Broker): Handlers => {
       : { status: "FOUND", remark: "FOUND", nextBeginOffset: offset, entries }
   }
 
-  const read = (header: PullMessageHeader, filter: TagFilter.TagFilter): Found => {
+  const read = (header: PullMessageHeader, filter: MessageFilter.MessageFilter): Found => {
     const { queueId, queueOffset, topic } = header
     const { max, min } = state.store.offsets(topic, queueId)
     if (max === 0) {
@@ -221,7 +241,7 @@ export const handlers = (broker: Broker): Handlers => {
   const hold = (
     request: RemotingCommand,
     header: PullMessageHeader,
-    filter: TagFilter.TagFilter,
+    filter: MessageFilter.MessageFilter,
     channel: Channel
   ): Effect.Effect<Response> =>
     Effect.suspend(() => {
@@ -264,7 +284,7 @@ export const handlers = (broker: Broker): Handlers => {
   ): Effect.Effect<Response> =>
     Effect.suspend(() => {
       const filter = check(request, header, channel)
-      if (!TagFilter.isTagFilter(filter)) return Effect.succeed(filter)
+      if (!MessageFilter.isMessageFilter(filter)) return Effect.succeed(filter)
       const absent = missing(header)
       if (absent !== undefined) return Effect.succeed(refuse(ResponseCode.SYSTEM_ERROR, Remarks.missingField(absent)))
       if (legacy && header.maxMsgNums < 0) {

@@ -37,7 +37,7 @@ export const MAX_DEPTH = 100
 export const stackOverflow = (): JavaException => new JavaException("java.lang.StackOverflowError")
 
 const above = (...parts: ReadonlyArray<Expression>): number => {
-  const depth = 1 + Math.max(...parts.map((part) => part.depth))
+  const depth = 1 + parts.reduce((most, part) => Math.max(most, part.depth), 0)
   if (depth > MAX_DEPTH) throw stackOverflow()
   return depth
 }

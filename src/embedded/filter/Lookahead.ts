@@ -93,7 +93,7 @@ const unaryRule = choice(
 const list = sequence(token(Kind.OPEN), string, many(sequence(token(Kind.COMMA), string)), token(Kind.CLOSE))
 const range = sequence(unary, token(Kind.AND), unary)
 
-const looks: { readonly [L in LookName]: Rule } = {
+const lookRules: { readonly [L in LookName]: Rule } = {
   "IS NULL": sequence(token(Kind.IS), token(Kind.NULL)),
   "NOT CONTAINS": sequence(token(Kind.NOT), token(Kind.CONTAINS), string),
   "NOT STARTSWITH": sequence(token(Kind.NOT), token(Kind.STARTSWITH), string),
@@ -116,16 +116,16 @@ const comparisonRule = (legacy: boolean): Rule =>
           ? []
           : [
               sequence(token(Kind.CONTAINS), string),
-              looks["NOT CONTAINS"],
+              lookRules["NOT CONTAINS"],
               sequence(token(Kind.STARTSWITH), string),
-              looks["NOT STARTSWITH"],
+              lookRules["NOT STARTSWITH"],
               sequence(token(Kind.ENDSWITH), string),
-              looks["NOT ENDSWITH"]
+              lookRules["NOT ENDSWITH"]
             ]),
         sequence(token(Kind.BETWEEN), range),
-        looks["NOT BETWEEN"],
+        lookRules["NOT BETWEEN"],
         sequence(token(Kind.IN), list),
-        looks["NOT IN"]
+        lookRules["NOT IN"]
       )
     )
   )
@@ -138,7 +138,7 @@ const orOf = (legacy: boolean): Rule => {
       choice(
         sequence(token(Kind.EQUAL), comparison),
         sequence(token(Kind.NOT_EQUAL), comparison),
-        looks["IS NULL"],
+        lookRules["IS NULL"],
         sequence(token(Kind.IS), token(Kind.NOT), token(Kind.NULL))
       )
     )
@@ -243,7 +243,7 @@ export class TokenStream {
   #scanFrom(name: LookName, from: number, limit: number): Scan {
     this.#limit = limit
     this.#furthest = this.scanned = from
-    return looks[name](this)
+    return lookRules[name](this)
   }
 
   /** Visits the next token of a look ahead. */

@@ -72,6 +72,16 @@ export const filterTypeInvalid = (type: string): string =>
 /** What Java throws where a part of a request is missing. Source: RocketMQ `RemotingHelper.exceptionSimpleDesc`. */
 export const nullPointer = (what: string): string => `java.lang.NullPointerException: ${what} is null`
 
+/** Filters of the kind are switched off. Source: RocketMQ `ClientManageProcessor`, `PullMessageProcessor`. */
+export const noFilter = (type: string): string => `The broker does not support consumer to filter message by ${type}`
+
+/** A filter is of a kind that there is not. Source: Java `NullPointerException`, of RocketMQ `FilterFactory`. */
+export const UNKNOWN_FILTER =
+  'Cannot invoke "org.apache.rocketmq.filter.FilterSpi.compile(String)" because the return value of "org.apache.rocketmq.filter.FilterFactory.get(String)" is null'
+
+/** A group filters by what could not be read. Source: RocketMQ `PullMessageProcessor`. */
+export const NO_FILTER_DATA = "The broker's consumer filter data is not exist!Your expression may be wrong!"
+
 /** A client left a request of the broker without an answer. Source: RocketMQ `RemotingTimeoutException`. */
 export const clientTimeout = (address: string, millis: number): string =>
   `org.apache.rocketmq.remoting.exception.RemotingTimeoutException: wait response on the channel <${address}> timeout, ${millis}(ms)`

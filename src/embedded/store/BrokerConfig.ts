@@ -19,6 +19,8 @@ export interface BrokerConfig {
   readonly shortPollingTimeMills: number
   /** Whether LITE_PULL_MESSAGE is served; default true. */
   readonly litePullMessageEnable: boolean
+  /** Whether consumers may filter by SQL92; default false, as on a real broker: a test finds what production refuses. */
+  readonly enablePropertyFilter: boolean
   /** The region in answers to sends; default `DefaultRegion`. */
   readonly regionId: string
   /** Whether clients may trace messages; default true. */
@@ -70,6 +72,7 @@ export const defaults: BrokerConfig = {
   longPollingEnable: true,
   shortPollingTimeMills: 1_000,
   litePullMessageEnable: true,
+  enablePropertyFilter: false,
   regionId: "DefaultRegion",
   traceOn: true,
   maxMessageSize: MixAll.MAX_MESSAGE_SIZE,

@@ -427,7 +427,7 @@ describe("clients", () => {
     }).pipe(onCluster)
   )
 
-  it.effect("serves tag filters only", () =>
+  it.effect("serves tag filters only, as a real broker does by default", () =>
     Effect.gen(function* () {
       const client = yield* rawClient()
       const address = yield* brokerAddress()
@@ -458,6 +458,47 @@ describe("clients", () => {
         remark: "The broker does not support consumer to filter message by SQL92"
       })
     }).pipe(onCluster)
+  )
+
+  it.effect("checks an SQL92 filter where it may filter by one", () =>
+    Effect.gen(function* () {
+      const client = yield* rawClient()
+      const address = yield* brokerAddress()
+      const check = (subString: string, expressionType = "SQL92") =>
+        Effect.map(
+          client.call(
+            address,
+            CheckClientConfig.request({
+              subscriptionData: {
+                topic: "orders",
+                subString,
+                tagsSet: [],
+                codeSet: [],
+                subVersion: 1,
+                expressionType,
+                classFilterMode: false
+              }
+            })
+          ),
+          ({ code, remark }) => [code, remark]
+        )
+      assert.deepStrictEqual(yield* check("a > 5 AND b IN ('x')"), [0, undefined])
+      assert.deepStrictEqual(yield* check("a > 'x'"), [
+        23,
+        "java.lang.RuntimeException: Value ''x'' cannot be compared."
+      ])
+      assert.deepStrictEqual(yield* check("(".repeat(10_000)), [23, "java.lang.StackOverflowError"])
+      assert.deepStrictEqual(yield* check(`a = '${"x".repeat(65_536)}'`), [
+        23,
+        "the filter has 65542 characters, more than 65536"
+      ])
+      const [code, remark] = yield* check("a", "XPATH")
+      assert.deepStrictEqual([code, String(remark).slice(0, 13)], [23, "Cannot invoke"])
+    }).pipe(
+      Effect.provide(
+        EmbeddedCluster.layerMemory({ brokers: [{ name: "broker-a", config: { enablePropertyFilter: true } }] })
+      )
+    )
   )
 
   it.effect("says in a 4.9.7 heartbeat answer nothing of version 2", () =>

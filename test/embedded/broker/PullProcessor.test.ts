@@ -111,6 +111,81 @@ describe("pull", () => {
     }).pipe(onCluster())
   )
 
+  it.effect("filters by SQL92 where the broker may", () =>
+    Effect.gen(function* () {
+      const { address, client, pull } = yield* setup
+      for (const [text, own] of [
+        ["1", { a: "1" }],
+        ["2", { a: "2", b: "x" }],
+        ["3", { TAGS: "A" }],
+        ["4", { a: "four" }]
+      ] as const) {
+        const properties = MessageProperties.encode({ UNIQ_KEY: text, ...own })
+        yield* client.call(address, sendRequest({ queueId: 0, properties }, utf8(text)))
+      }
+      const found = (over: Partial<PullMessageHeader>) =>
+        Effect.map(pull({ expressionType: "SQL92", ...over }), (answer) => [
+          answer.code,
+          answer.extFields?.["nextBeginOffset"],
+          ...messagesOf(answer).map((message) => textOf(message.body))
+        ])
+      assert.deepStrictEqual(yield* found({ subscription: "a > 1" }), [0, "4", "2"])
+      assert.deepStrictEqual(yield* found({ subscription: "a IS NULL OR b = 'x'" }), [0, "4", "2", "3"])
+      assert.deepStrictEqual(yield* found({ subscription: "TAGS = 'A'", queueOffset: 1 }), [0, "4", "3"])
+      assert.deepStrictEqual(yield* found({ subscription: "__proto__ IS NOT NULL OR toString = 1" }), [20, "4"])
+      assert.deepStrictEqual(yield* found({ subscription: "a > 9" }), [20, "4"])
+      // A real broker filters by nothing where a pull brings what cannot be read; the check at the start is for that.
+      assert.deepStrictEqual(yield* found({ subscription: "a >" }), [0, "4", "1", "2", "3", "4"])
+      assert.deepInclude(yield* pull({ subscription: "", expressionType: "SQL92" }), {
+        code: 23,
+        remark: "parse the consumer's subscription failed"
+      })
+      const heartbeat = (sql: string, subVersion: number) =>
+        client.call(address, consumerHeartbeat("c1", "cg", ["orders"], undefined, { sql, subVersion }))
+      const ofGroup = { sysFlag: 0, subVersion: 1 }
+      yield* heartbeat("a > 1", 1)
+      assert.deepStrictEqual(yield* found(ofGroup), [0, "4", "2"])
+      yield* heartbeat("a > 0", 2)
+      assert.deepStrictEqual(yield* found(ofGroup), [0, "4", "1", "2"])
+      yield* heartbeat("a >", 3)
+      assert.deepInclude(yield* pull(ofGroup), {
+        code: 27,
+        remark: "The broker's consumer filter data is not exist!Your expression may be wrong!"
+      })
+    }).pipe(
+      onCluster({ topics: { orders: {} }, brokers: [{ name: "broker-a", config: { enablePropertyFilter: true } }] })
+    )
+  )
+
+  it.effect("a held pull ends with a message that its SQL92 filter lets pass", () =>
+    Effect.gen(function* () {
+      const { address, client, pull } = yield* setup
+      const put = (a: string) =>
+        client.call(address, sendRequest({ properties: MessageProperties.encode({ UNIQ_KEY: a, a }) }, utf8(a)))
+      const held = yield* Effect.forkChild(
+        pull(
+          {
+            sysFlag: SUBSCRIPTION | SUSPEND,
+            suspendTimeoutMillis: 15_000,
+            subscription: "a = 5",
+            expressionType: "SQL92"
+          },
+          20_000
+        ),
+        { startImmediately: true }
+      )
+      yield* put("1")
+      yield* put("5")
+      const answer = yield* Fiber.join(held)
+      assert.deepStrictEqual(
+        messagesOf(answer).map((message) => textOf(message.body)),
+        ["5"]
+      )
+    }).pipe(
+      onCluster({ topics: { orders: {} }, brokers: [{ name: "broker-a", config: { enablePropertyFilter: true } }] })
+    )
+  )
+
   it.effect("refuses in the words of a real broker", () =>
     Effect.gen(function* () {
       const { client, address, pull } = yield* setup
