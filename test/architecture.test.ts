@@ -94,7 +94,15 @@ const subRooms: ReadonlyMap<string, ReadonlySet<string>> = new Map([
       "consumer/queue"
     )
   ],
-  ["consumer/telemetry", below("consumer/ReceivedMessage.ts", "consumer/ConsumerCounters.ts", "consumer/queue")],
+  [
+    "consumer/telemetry",
+    below(
+      "consumer/ReceivedMessage.ts",
+      "consumer/ConsumeResult.ts",
+      "consumer/ConsumerCounters.ts",
+      "consumer/queue"
+    )
+  ],
   ["embedded/server", below()],
   ["embedded/store", below("embedded/server")],
   ["embedded/filter", below()],

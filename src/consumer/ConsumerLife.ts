@@ -79,6 +79,7 @@ export const make = Effect.fnUntraced(function* <C extends Consumption>(
         return report.interrupted
       })
     ],
+    flush: ({ telemetry }, left) => telemetry.traces?.flush(left) ?? Effect.void,
     annotations: ({ instance }) => ({ clientId: instance.clientId, group: consumerGroup }),
     spanAttributes: { "messaging.system": "rocketmq", "messaging.consumer.group.name": consumerGroup }
   })
@@ -97,6 +98,8 @@ export const make = Effect.fnUntraced(function* <C extends Consumption>(
       concurrency: parts?.consumption.concurrency() ?? config.consumeThreadMin,
       suspended,
       counters: { ...(parts?.counters ?? Counters.make()) },
+      hooks: { ...(parts?.telemetry.hooks ?? { failures: 0 }) },
+      trace: parts?.telemetry.traces?.state(),
       problems: parts?.problems() ?? [],
       comparisonRefused: parts?.comparisonRefused(),
       lastDrain,

@@ -4,6 +4,7 @@ import { ConfigProblem } from "../client/ClientError.ts"
 import type { Resolved, TableOf } from "../client/options/Option.ts"
 import * as Kinds from "../client/options/OptionKinds.ts"
 import * as OptionTable from "../client/options/OptionTable.ts"
+import * as TraceOptions from "../client/options/TraceOptions.ts"
 import { checkTopic } from "../client/Names.ts"
 import { withEndpointNamespace } from "../client/ResolveConfig.ts"
 import type { Readiness } from "../client/Readiness.ts"
@@ -23,7 +24,7 @@ import * as Subscription from "./subscription/Subscription.ts"
  *
  * Source: RocketMQ `DefaultMQPushConsumer`.
  */
-export interface ConsumerOnlyOptions {
+export interface ConsumerOnlyOptions extends TraceOptions.TraceOptions {
   /** The group that shares the messages, 1 to 120 letters, digits, `%`, `|`, `-` and `_`; required, `DEFAULT_CONSUMER` is refused. */
   readonly consumerGroup: string
   /** What is read: at least one topic, each with its filter; required. All members of a group must subscribe to the same. */
@@ -225,6 +226,7 @@ export const ownTable = {
     least: 1,
     most: 1_000_000
   }),
+  ...TraceOptions.table,
   onProblem: Kinds.callable<OnProblem>({ java: "none", absent: "it goes on" }),
   drainTimeoutMillis: Kinds.time({
     name: "drain-timeout",

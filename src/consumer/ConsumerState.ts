@@ -1,10 +1,12 @@
 import type { InstanceState } from "../client/InstanceState.ts"
 import type { ServiceState } from "../client/ServiceState.ts"
 import type { StepRecord } from "../client/StartStep.ts"
+import type { TraceState } from "../client/telemetry/TraceDispatcher.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import type { ConsumerCounters } from "./ConsumerCounters.ts"
 import type { DrainReport, OwnedQueue } from "./run/RunOptions.ts"
 import type { QueuePhase } from "./queue/ProcessQueue.ts"
+import type { ConsumeHookCounters } from "./telemetry/Hooks.ts"
 
 /** One queue that a consumer owns. */
 export interface QueueState {
@@ -70,6 +72,10 @@ export interface ConsumerState {
   readonly suspended: boolean
   /** What it has counted since its start. */
   readonly counters: Readonly<ConsumerCounters>
+  /** What became of the runs of hooks. */
+  readonly hooks: ConsumeHookCounters
+  /** What became of the message traces; undefined unless `enableTrace` is set and it is running. */
+  readonly trace: TraceState | undefined
   /** What is wrong now; empty when all is well. */
   readonly problems: ReadonlyArray<ConsumerProblem>
   /** Why it does not compare what the members of its group subscribe to: the server refuses to ask them. Undefined when it does. */

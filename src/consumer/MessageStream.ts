@@ -91,9 +91,9 @@ const deliveryOf = ({ message, settle: end, span }: HandOut.Handed): Delivery =>
   value: message,
   message,
   span,
-  ack: Effect.sync(() => end(ConsumeResult.success)),
-  nack: (after) => Effect.sync(() => end(ConsumeResult.reconsumeLater(after))),
-  deadLetter: (reason) => Effect.sync(() => end(ConsumeResult.deadLetter(reason)))
+  ack: end(ConsumeResult.success),
+  nack: (after) => end(ConsumeResult.reconsumeLater(after)),
+  deadLetter: (reason) => end(ConsumeResult.deadLetter(reason))
 })
 
 /** One at a time: what was handed out is in somebody's hands. */

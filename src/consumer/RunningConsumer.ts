@@ -40,6 +40,7 @@ export interface Running<out C extends Consumption = Consumption> {
   readonly run: Runs.ConsumerRun
   readonly consumption: C
   readonly counters: Readonly<Counters.ConsumerCounters>
+  readonly telemetry: Pick<Telemetry.Telemetry, "hooks" | "traces">
   /** The monotonic clock, in milliseconds. */
   readonly now: () => number
   /** What is wrong now. */
@@ -135,6 +136,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
   const { observer } = telemetry
   const sendBack = yield* SendBacks.make({
     observer,
+    deadLettered: telemetry.deadLettered,
     instance,
     group,
     maxReconsumeTimes: config.maxReconsumeTimes,
@@ -238,8 +240,10 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     "register in the consumer table",
     instance.registerConsumer({
       consumerGroup: group,
-      subscriptionTopics: () => subscribed.present().keys(),
-      updateTopicSubscribeInfo: ({ borrowed, data, topic }) => {
+      subscriptionTopics: () => [...subscribed.present().keys(), ...(telemetry.traces?.topics() ?? [])],
+      updateTopicSubscribeInfo: (route) => {
+        const { borrowed, data, topic } = route
+        telemetry.traces?.updateRoute(route)
         const queues = borrowed ? "" : RouteQueues.readable(topic, data).map(MessageQueue.key).toSorted().join()
         const before = queuesOf.get(topic) ?? ""
         queuesOf.set(topic, queues)
@@ -317,6 +321,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     run,
     consumption,
     counters,
+    telemetry,
     now,
     problems: problems.all,
     resubscribe: Effect.suspend(() => {

@@ -1,21 +1,18 @@
 import { type Duration, Effect } from "effect"
 import * as ClientConfig from "../client/ClientConfig.ts"
 import { type ApiError, ConfigProblem } from "../client/ClientError.ts"
-import { type Resolved, show, type TableOf } from "../client/options/Option.ts"
+import type { Resolved, TableOf } from "../client/options/Option.ts"
 import type { Readiness } from "../client/Readiness.ts"
 import { withEndpointNamespace } from "../client/ResolveConfig.ts"
 import * as Kinds from "../client/options/OptionKinds.ts"
 import * as OptionTable from "../client/options/OptionTable.ts"
+import * as TraceOptions from "../client/options/TraceOptions.ts"
 import { LEVELS, MAX_TIMER_DELAY_MILLIS } from "../message/MessageDelay.ts"
 import {
   DEFAULT_PRODUCER_GROUP,
   DEFAULT_TOPIC_QUEUE_NUMS,
   GROUP_MAX_LENGTH,
-  isValidName,
-  MAX_MESSAGE_SIZE,
-  RMQ_SYS_TRACE_TOPIC,
-  TOPIC_MAX_LENGTH,
-  VALID_NAME_PATTERN
+  MAX_MESSAGE_SIZE
 } from "../message/MixAll.ts"
 import * as Namespace from "../message/Namespace.ts"
 import type { CompressionType } from "../protocol/Compression.ts"
@@ -38,7 +35,7 @@ export type RetryDecision = "busy" | "busy-once" | "retry" | "refresh" | "fail"
  *
  * Source: RocketMQ `DefaultMQProducer`.
  */
-export interface ProducerOnlyOptions {
+export interface ProducerOnlyOptions extends TraceOptions.TraceOptions {
   /** The group under which brokers know the producer, 1 to 120 letters, digits, `%`, `|`, `-` and `_`; required, `DEFAULT_PRODUCER` is refused. */
   readonly producerGroup: string
   /** What the start waits for; default `nameServer`. */
@@ -104,21 +101,12 @@ export interface ProducerOnlyOptions {
   readonly detectTimeout?: Duration.Input | undefined
   /** What to do after an attempt that failed; by default what the table in docs/errors.md says. */
   readonly retryPolicy?: ((error: ApiError) => RetryDecision) | undefined
-  /** Whether RocketMQ's message traces are sent for each acknowledged message; default false (Java `enableTrace`). */
-  readonly enableTrace?: boolean | undefined
-  /** The topic that message traces go to; default `RMQ_SYS_TRACE_TOPIC` (Java `traceTopic`). */
-  readonly traceTopic?: string | undefined
   /** How long a shutdown waits for sends under way; default 3 seconds. */
   readonly drainTimeoutMillis?: Duration.Input | undefined
 }
 
 /** What a user gives: the group, and any other option of a producer or of the client instance under it. */
 export interface ProducerOptions extends ProducerOnlyOptions, ClientConfig.ClientOptions {}
-
-const problemOfTopic = (topic: string): string | undefined =>
-  topic.length > TOPIC_MAX_LENGTH || !isValidName(topic)
-    ? `${show(topic)} is no topic name (1 to ${TOPIC_MAX_LENGTH} characters, ${VALID_NAME_PATTERN})`
-    : undefined
 
 const SAME = "the same"
 
@@ -137,7 +125,7 @@ export const ownTable = {
     values: ["lazy", "nameServer", "routes", "registered"],
     default: "nameServer"
   }),
-  topics: Kinds.list({ name: "topics", java: SAME, absent: "none", default: [], check: problemOfTopic }),
+  topics: Kinds.list({ name: "topics", java: SAME, absent: "none", default: [], check: TraceOptions.problemOfTopic }),
   startTimeoutMillis: Kinds.time({ name: "start-timeout", java: "none", default: 10_000, least: 1 }),
   sendMsgTimeout: Kinds.time({
     name: "send-message-timeout",
@@ -220,13 +208,7 @@ export const ownTable = {
     java: "`retryResponseCodes`",
     absent: "the table in [errors.md](errors.md)"
   }),
-  enableTrace: Kinds.boolean({ name: "enable-msg-trace", java: SAME, default: false }),
-  traceTopic: Kinds.text({
-    name: "customized-trace-topic",
-    java: SAME,
-    default: RMQ_SYS_TRACE_TOPIC,
-    check: problemOfTopic
-  }),
+  ...TraceOptions.table,
   drainTimeoutMillis: Kinds.time({ name: "drain-timeout", java: "none", default: 3_000, least: 0 })
 } satisfies TableOf<ProducerOnlyOptions>
 

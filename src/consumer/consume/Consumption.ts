@@ -1,4 +1,4 @@
-import { Cause, type Context, Duration, Effect, type Scope } from "effect"
+import { Cause, type Context, Duration, Effect, type Exit, type Scope } from "effect"
 import * as ForeignText from "../../message/ForeignText.ts"
 import * as ConsumeResult from "../ConsumeResult.ts"
 import type { Batch, BatchResult, MessageListener } from "../MessageListener.ts"
@@ -16,13 +16,15 @@ interface Job {
   readonly received: ReadonlyArray<Received>
   /** What the handler said of each, where it said anything. */
   results: ReadonlyArray<ConsumeResult.ConsumeResult> | undefined
+  /** What its failure means, where somebody has asked that already. */
+  failureResult: ConsumeResult.ConsumeResult | undefined
 }
 
 /** What hands messages out: all of it but for what is particular to a kind of consumer. */
 export interface ConsumptionTools extends Settle.SettleOptions {
   /** The group, for log lines of handlers. */
   readonly group: string
-  readonly observer: Pick<ConsumerObserver, "process" | "delivery" | "delivered" | "processed">
+  readonly observer: Pick<ConsumerObserver, "process" | "delivery" | "handedOut" | "delivered" | "processed">
   /** How many handlers run at once. */
   readonly concurrency: number
   /** Milliseconds that a handler may take; then its message comes again. */
@@ -114,7 +116,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
       observer.delivered?.(one.message)
     }
     rate?.take(received.length)
-    return { received, results: undefined }
+    return { received, results: undefined, failureResult: undefined }
   }
 
   const next = (): Job | undefined => {
@@ -131,22 +133,39 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     return jobOf(ready.takeMany(limit))
   }
 
+  /** What the end of a handler means for each of its messages; kept, so that `onFailure` is asked once. */
+  const said = (job: Job, exit: Exit.Exit<unknown, E>): ReadonlyArray<ConsumeResult.ConsumeResult> => {
+    const failure = exit._tag === "Failure" ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined
+    if (failure !== undefined) job.failureResult = failureResult(job, failure.error)
+    const all =
+      exit._tag === "Success" ? ConsumeResult.success : (job.failureResult ?? ConsumeResult.reconsumeLater())
+    return job.results ?? job.received.map(() => all)
+  }
+
+  /** What observers see of a handler ends with its job's results. */
+  const observed = (job: Job, messages: Batch, handled: () => Effect.Effect<void, E, R>): Effect.Effect<void, E, R> =>
+    observer.process === undefined
+      ? handled()
+      : observer.process(messages, Effect.suspend(handled), (exit) => said(job, exit))
+
   const handler = (job: Job): Effect.Effect<void, E, R> => {
     if (listener._tag === "Concurrently") {
       const [received] = job.received
       if (received === undefined) return Effect.void
       const { message } = received
-      const handled = listener.handler(message)
-      return Effect.map(observer.process === undefined ? handled : observer.process([message], handled), (result) => {
-        if (result !== undefined) job.results = [result]
-      })
+      return observed(job, [message], () =>
+        Effect.map(listener.handler(message), (result) => {
+          if (result !== undefined) job.results = [result]
+        })
+      )
     }
     const messages = job.received.map(({ message }) => message)
     if (!isBatch(messages)) return Effect.void
-    const handled = listener.handler(messages)
-    return Effect.map(observer.process === undefined ? handled : observer.process(messages, handled), (outcome) => {
-      if (outcome !== undefined) job.results = messages.map((_, index) => resultOf(outcome, index))
-    })
+    return observed(job, messages, () =>
+      Effect.map(listener.handler(messages), (outcome) => {
+        if (outcome !== undefined) job.results = messages.map((_, index) => resultOf(outcome, index))
+      })
+    )
   }
 
   const apply = Settle.make(options)
@@ -204,7 +223,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     const failure = cause.reasons.find((reason) => reason._tag === "Fail")
     if (failure !== undefined && !late) {
       counters.failures++
-      const result = failureResult(job, failure.error)
+      const result = job.failureResult ?? failureResult(job, failure.error)
       settle(job, since, () => result, "failure")
       return
     }

@@ -1,6 +1,7 @@
-import { Cause, Effect, Exit, type Tracer } from "effect"
+import { Cause, Effect, Exit, FiberSet, type Tracer } from "effect"
 import type { ConsumeResult } from "../ConsumeResult.ts"
 import * as Results from "../ConsumeResult.ts"
+import * as ConsumeWatch from "../telemetry/ConsumeWatch.ts"
 import type { Consumption, ConsumptionTools } from "./Consumption.ts"
 import * as Settle from "./Settle.ts"
 import type { Received } from "./Settle.ts"
@@ -22,8 +23,10 @@ export interface Handed {
   readonly message: ReceivedMessage
   /** From now until it is settled; undefined where nobody listens to spans. */
   readonly span: Tracer.Span | undefined
-  /** Says what became of it. */
-  readonly settle: (result: ConsumeResult) => AckOutcome
+  /** Runs the hooks before; undefined where nobody watches. */
+  readonly before: Effect.Effect<void> | undefined
+  /** Says what became of it, and runs the hooks after. */
+  readonly settle: (result: ConsumeResult) => Effect.Effect<AckOutcome>
 }
 
 /** Hands messages out one at a time, to whoever asks. */
@@ -50,6 +53,7 @@ interface Open {
   readonly received: Received
   readonly since: number
   readonly span: DeliverySpan | undefined
+  readonly watched: ConsumeWatch.Watched | undefined
   outcome: AckOutcome | undefined
 }
 
@@ -71,11 +75,20 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
   let suspended = false
   let lookForRoom: (() => void) | undefined
 
+  /** Runs hooks after that nobody is there to wait for. */
+  const runAfter = yield* FiberSet.makeRuntime()
+
   const close = (one: Open, outcome: AckOutcome, error?: string) => {
     one.outcome = outcome
     open.delete(one)
     one.span?.end(error)
     if (idle.size > 0) for (const check of idle) check()
+  }
+
+  /** Ends a delivery that is nobody's here any more. */
+  const revoke = (one: Open) => {
+    close(one, "revoked", "revoked")
+    if (one.watched !== undefined) runAfter(one.watched.after(ConsumeWatch.revoked))
   }
 
   const settleOpen = (one: Open, result: ConsumeResult, error?: string): AckOutcome => {
@@ -85,7 +98,7 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
     if (queue.dropped) {
       counters.late++
       observer.processed?.(received.message.topic, now() - since, 0, 1, "late")
-      close(one, "revoked", "revoked")
+      revoke(one)
       return "revoked"
     }
     const isConsumed = apply(received, result)
@@ -99,6 +112,14 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
     return "settled"
   }
 
+  const settle = (one: Open, result: ConsumeResult) =>
+    Effect.suspend(() => {
+      const outcome = settleOpen(one, result)
+      return outcome !== "settled" || one.watched === undefined
+        ? Effect.succeed(outcome)
+        : Effect.as(one.watched.after(ConsumeWatch.outcomeOf(result, false)), outcome)
+    })
+
   const next = (queue?: Received["queue"]): Handed | undefined => {
     const received = suspended ? undefined : queue === undefined ? ready.take() : ready.takeOf(queue)
     if (received === undefined) return undefined
@@ -106,10 +127,12 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
     received.queue.begin(received)
     if (message.attempt > 1) counters.redelivered++
     observer.delivered?.(message)
-    const one: Open = { received, since: now(), span: observer.delivery?.(message), outcome: undefined }
+    const span = observer.delivery?.(message)
+    const watched = observer.handedOut?.(message)
+    const one: Open = { received, since: now(), span, watched, outcome: undefined }
     open.add(one)
     if (received.queue.waiting === prefetch - 1) lookForRoom?.()
-    return { message, span: one.span?.span, settle: (result) => settleOpen(one, result) }
+    return { message, span: span?.span, before: watched?.before, settle: (result) => settle(one, result) }
   }
 
   /** Gives whoever waits what there is. */
@@ -142,19 +165,30 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
       const { received } = one
       counters.timeouts++
       tell("timeout", Cause.empty, received)
-      settleOpen(one, Results.reconsumeLater(), "timeout")
-      if (one.outcome === "already") one.outcome = "late"
+      const result = Results.reconsumeLater()
+      settleOpen(one, result, "timeout")
+      if (one.outcome !== "already") continue
+      one.outcome = "late"
+      if (one.watched !== undefined) runAfter(one.watched.after(ConsumeWatch.outcomeOf(result, true)))
     }
   }).pipe(Effect.delay(SCAN_MILLIS), Effect.forever, Effect.forkScoped({ startImmediately: true }))
 
   const isOf = (queue: Received["queue"] | undefined) => (one: Open) =>
     queue === undefined || one.received.queue === queue
 
+  /** What is handed out when the hooks before have run. */
+  const prefaced = <E2>(taken: Effect.Effect<Handed, E2>) =>
+    observer.handedOut === undefined
+      ? taken
+      : Effect.flatMap(taken, (handed) => Effect.as(handed.before ?? Effect.void, handed))
+
   const self: HandOut<E> = {
-    take: waitFor("message", () => failure ?? exitOf(next())),
+    take: prefaced(waitFor("message", () => failure ?? exitOf(next()))),
     takeOf: (queue) =>
-      waitFor(queue, () =>
-        failure !== undefined || queue.revoking || queue.dropped ? Exit.fail(Cause.Done()) : exitOf(next(queue))
+      prefaced(
+        waitFor(queue, () =>
+          failure !== undefined || queue.revoking || queue.dropped ? Exit.fail(Cause.Done()) : exitOf(next(queue))
+        )
       ),
     takeQueue: waitFor("queue", () => {
       const [queue] = fresh
@@ -201,7 +235,7 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
       }),
     interrupt: (queue) => {
       const hit = [...open].filter(isOf(queue))
-      for (const one of hit) close(one, "revoked", "revoked")
+      for (const one of hit) revoke(one)
       return hit.length
     },
     // Whoever reads the stream decides how much is done at once.

@@ -30,6 +30,14 @@ export interface SendBackOptions {
   readonly resend: (received: Received, to: GiveBack) => Effect.Effect<void, Error>
   /** Tells of a send-back that failed; it is tried again. */
   readonly tell: (error: Error, received: Received) => Effect.Effect<void>
+  /** Tells of a message that has become a dead letter by that; undefined when nobody wants to know. */
+  readonly deadLettered:
+    | ((
+        message: ReceivedMessage,
+        because: "asked" | "max-reconsume-times",
+        reason: string | undefined
+      ) => Effect.Effect<void>)
+    | undefined
   /** Tells that none of those that failed is left. */
   readonly well: Effect.Effect<void>
 }
@@ -37,7 +45,7 @@ export interface SendBackOptions {
 /** Gives messages back. */
 export interface SendBack {
   /** Begins to give a message back, and waits for nothing. */
-  readonly giveBack: (received: Received, to: GiveBack) => void
+  readonly giveBack: (received: Received, to: GiveBack, reason?: string) => void
   /** How many messages are being given back, those that wait for the next try included. */
   readonly underWay: () => number
   /** Waits until no message of the queue is being given back; none at all when absent. */
@@ -68,8 +76,9 @@ const levelFor = (to: GiveBack, { reconsumeTimes }: ReceivedMessage): number => 
  * Source: RocketMQ `DefaultMQPushConsumerImpl.sendMessageBack`.
  */
 export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
-  const { counters, group, instance, maxReconsumeTimes, observer, resend, tell } = options
+  const { counters, deadLettered, group, instance, maxReconsumeTimes, observer, resend, tell } = options
   const { api, routes } = instance
+  const most = maxReconsumeTimes < 0 ? DEFAULT_MAX_RECONSUME_TIMES : maxReconsumeTimes
   const permits = yield* Semaphore.make(AT_ONCE)
   const run = yield* FiberSet.makeRuntime()
   const underWay = new Set<Received>()
@@ -90,7 +99,7 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
         delayLevel: levelFor(to, message),
         originMsgId: message.msgId,
         originTopic: message.topic,
-        maxReconsumeTimes: maxReconsumeTimes < 0 ? DEFAULT_MAX_RECONSUME_TIMES : maxReconsumeTimes,
+        maxReconsumeTimes: most,
         brokerName: message.brokerName
       })
       return api.call(address, request, TIMEOUT_MILLIS, () => undefined)
@@ -114,7 +123,14 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
       )
     )
 
-  const until = (received: Received, to: GiveBack) =>
+  /** What is to be told once a broker has taken the message: by its rule it lies with the dead letters then, or it does not. */
+  const mourn = ({ message }: Received, to: GiveBack, reason: string | undefined) => {
+    if (deadLettered === undefined) return Effect.void
+    if (to === "dead-letter") return deadLettered(message, "asked", reason)
+    return message.reconsumeTimes >= most ? deadLettered(message, "max-reconsume-times", undefined) : Effect.void
+  }
+
+  const until = (received: Received, to: GiveBack, reason: string | undefined) =>
     once(received, to).pipe(
       Effect.retry({
         schedule: Schedule.exponential(RETRY_PAUSE_MILLIS).pipe(
@@ -126,13 +142,12 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
         // What is of a generation that is over comes again by itself.
         while: () => !received.queue.dropped
       }),
-      Effect.ignore,
-      Effect.andThen(
-        Effect.sync(() => {
-          if (received.queue.dropped) counters.late++
-          else received.queue.finish(received)
-        })
-      ),
+      Effect.match({ onFailure: () => false, onSuccess: () => true }),
+      Effect.flatMap((taken) => {
+        if (received.queue.dropped) counters.late++
+        else received.queue.finish(received)
+        return taken ? mourn(received, to, reason) : Effect.void
+      }),
       Effect.andThen(
         Effect.suspend(() => (failing.delete(received) && failing.size === 0 ? options.well : Effect.void))
       ),
@@ -146,9 +161,9 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
     )
 
   const self: SendBack = {
-    giveBack: (received, to) => {
+    giveBack: (received, to, reason) => {
       underWay.add(received)
-      run(until(received, to))
+      run(until(received, to, reason))
     },
     underWay: () => underWay.size,
     awaitIdle: (queue) =>

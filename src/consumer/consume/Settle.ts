@@ -15,8 +15,8 @@ export type GiveBack = Duration.Duration | "broker" | "dead-letter"
 export interface SettleOptions {
   readonly reconsumePolicy: ReconsumePolicy
   readonly counters: ConsumerCounters
-  /** Gives a message back, and finishes it when that is done. It waits for nothing. */
-  readonly giveBack: (received: Received, to: GiveBack) => void
+  /** Gives a message back, for a reason or none, and finishes it when that is done. It waits for nothing. */
+  readonly giveBack: (received: Received, to: GiveBack, reason?: string) => void
 }
 
 /** Why a message is not consumed, in one word of a small set, by what was said of it. */
@@ -55,7 +55,7 @@ export const make = ({ counters, giveBack, reconsumePolicy }: SettleOptions) => 
             : Duration.fromInputUnsafe(result.after)
     if (to === "dead-letter") counters.deadLettered++
     else counters.reconsumeLater++
-    giveBack(received, to)
+    giveBack(received, to, result._tag === "DeadLetter" ? result.reason : undefined)
     return false
   }
 }

@@ -4,6 +4,8 @@ import type { ObservedSeries } from "../../client/telemetry/ObservedMetrics.ts"
 import type { ConsumerCounters } from "../ConsumerCounters.ts"
 import type { ProcessQueue } from "../queue/ProcessQueue.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
+import type { ConsumeHookCounters } from "./Hooks.ts"
+import type { MessageTraces } from "./MessageTraces.ts"
 
 /** The metrics of a consumer that are written: one look-up and a few additions each. */
 export interface ConsumeRecorders {
@@ -123,5 +125,30 @@ export const consumerSeries = (sources: ConsumerSources): ReadonlyArray<Observed
       "Messages that passed the broker's filter and not the one here",
       () => counters.filtered
     )
+  ]
+}
+
+/** The series of hooks and message traces, named as a producer's. */
+export const watcherSeries = (
+  hooks: Readonly<ConsumeHookCounters>,
+  traces: MessageTraces | undefined
+): ReadonlyArray<ObservedSeries> => {
+  const failures: ObservedSeries = {
+    kind: "counter",
+    name: "rocketmq.client.hook.failures",
+    description: "Runs of hooks that failed",
+    unit: "{run}",
+    read: () => hooks.failures
+  }
+  if (traces === undefined) return [failures]
+  return [
+    failures,
+    {
+      kind: "counter",
+      name: "rocketmq.client.trace.dropped",
+      description: "Message traces that found the buffer full",
+      unit: "{record}",
+      read: () => traces.state().dropped
+    }
   ]
 }

@@ -1,6 +1,8 @@
-import type { Effect, Tracer } from "effect"
+import type { Effect, Exit, Tracer } from "effect"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
+import type { ConsumeResult } from "../ConsumeResult.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
+import type { Watched } from "./ConsumeWatch.ts"
 
 /** What a consumer tells a broker of messages: that they are done up to an offset, or that one is to come again. */
 export type Settlement = "commit" | "send back"
@@ -16,15 +18,21 @@ export interface DeliverySpan {
  * What watches a consumer: metrics, and spans where somebody listens. What is off is not there, so that it costs nothing.
  */
 export interface ConsumerObserver {
-  /** Runs a handler in its span; undefined where nobody listens to spans. */
+  /**
+   * Runs a handler in its span, between hooks, and tells the message trace; undefined where there is none of these. `said` is
+   * what the handler's end means for each message.
+   */
   readonly process:
     | (<A, E, R>(
         messages: readonly [ReceivedMessage, ...ReadonlyArray<ReceivedMessage>],
-        handler: Effect.Effect<A, E, R>
+        handler: Effect.Effect<A, E, R>,
+        said: (exit: Exit.Exit<A, E>) => ReadonlyArray<ConsumeResult>
       ) => Effect.Effect<A, E, R>)
     | undefined
   /** Opens the span of a delivery that somebody settles later; undefined where nobody listens to spans. */
   readonly delivery: ((message: ReceivedMessage) => DeliverySpan) | undefined
+  /** Watches a message that is handed out until it is settled; undefined where there are no hooks and no message traces. */
+  readonly handedOut: ((message: ReceivedMessage) => Watched) | undefined
   /** A handler gets the message; undefined without metrics. */
   readonly delivered: ((message: ReceivedMessage) => void) | undefined
   /**
@@ -54,6 +62,7 @@ export interface ConsumerObserver {
 export const nobody: ConsumerObserver = {
   process: undefined,
   delivery: undefined,
+  handedOut: undefined,
   delivered: undefined,
   processed: undefined,
   received: () => {},

@@ -1,12 +1,17 @@
 import { Clock, Context, Effect, Exit, Metric, References, type Scope, Tracer } from "effect"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import * as ObservedMetrics from "../../client/telemetry/ObservedMetrics.ts"
+import type { MessageExt } from "../../message/MessageExt.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
+import { RETRY_GROUP_TOPIC_PREFIX } from "../../message/MixAll.ts"
 import { type ConsumerObserver, nobody, type Settlement } from "./ConsumerObserver.ts"
 import type { ProcessQueue } from "../queue/ProcessQueue.ts"
-import type { ReceivedMessage } from "../ReceivedMessage.ts"
+import { asReceived, type ReceivedMessage } from "../ReceivedMessage.ts"
 import * as ConsumeMetrics from "./ConsumeMetrics.ts"
 import * as ConsumeSpans from "./ConsumeSpans.ts"
+import * as ConsumeWatch from "./ConsumeWatch.ts"
+import * as Hooks from "./Hooks.ts"
+import * as MessageTraces from "./MessageTraces.ts"
 
 /** Queues that have series of their own; those beyond are in the sums only. */
 const MAX_QUEUES = 1_000
@@ -14,6 +19,16 @@ const MAX_QUEUES = 1_000
 /** What watches a consumer that runs. */
 export interface Telemetry {
   readonly observer: ConsumerObserver
+  /** What became of the runs of hooks. */
+  readonly hooks: Readonly<Hooks.ConsumeHookCounters>
+  /** Message traces; undefined unless `enableTrace` is set. */
+  readonly traces: MessageTraces.MessageTraces | undefined
+  /** Tells the hooks of a dead letter; undefined when there are none. */
+  readonly deadLettered: Hooks.ConsumeHooks["deadLettered"]
+  /** Lets the hooks choose among the messages of an answer; undefined when there are none. */
+  readonly filter:
+    | ((queue: MessageQueue, messages: ReadonlyArray<MessageExt>) => Effect.Effect<ReadonlyArray<MessageExt>>)
+    | undefined
   /** Shows the counters of the consumer as metrics for as long as the scope is open. */
   readonly watch: (sources: ConsumeMetrics.ConsumerSources) => Effect.Effect<void, never, Scope.Scope>
   /** A queue was taken: its lag is shown. */
@@ -30,17 +45,22 @@ const errorType = (error: Error): string => {
 }
 
 /**
- * Makes what watches a consumer: metrics unless they are switched off, and spans where a tracer is set when it is started. Effect's own tracer shows spans to nobody, and makes none here.
+ * Makes what watches a consumer: metrics unless they are switched off, message traces when they are switched on, hooks when
+ * there are any, and spans where a tracer is set when it is started. Effect's own tracer shows spans to nobody, and makes
+ * none here. What is off is not there, so that it costs nothing.
  */
 export const make = Effect.fnUntraced(function* (
   config: {
     readonly consumerGroup: string
+    readonly consumeTimeout: number
+    readonly enableTrace: boolean
     readonly metrics: boolean
     readonly namespace: string | undefined
     readonly namespaceV2: string | undefined
+    readonly traceTopic: string
   },
   instance: MQClientInstanceShape
-): Effect.fn.Return<Telemetry> {
+): Effect.fn.Return<Telemetry, never, Scope.Scope> {
   const { consumerGroup } = config
   const context = yield* Effect.context()
   const clock = yield* Clock.Clock
@@ -58,6 +78,9 @@ export const make = Effect.fnUntraced(function* (
           addressOf: instance.routes.findBrokerAddressInPublish
         }
   const recorders = config.metrics ? ConsumeMetrics.make(context, consumerGroup) : undefined
+  const hooks = yield* Hooks.make(consumerGroup)
+  const traces = config.enableTrace ? yield* MessageTraces.make(config, instance) : undefined
+  const watch = ConsumeWatch.make({ consumerGroup, hooks, traces, consumeTimeoutMillis: config.consumeTimeout, now })
 
   const settle: ConsumerObserver["settle"] = (what: Settlement, queue: MessageQueue, self) =>
     Effect.suspend(() => {
@@ -80,13 +103,20 @@ export const make = Effect.fnUntraced(function* (
       )
     })
 
+  /** Within the span, so that it is the parent of whatever hooks open. */
+  const process: ConsumerObserver["process"] =
+    source === undefined
+      ? watch?.around
+      : (messages, handler, said) =>
+          ConsumeSpans.process(source, messages, watch === undefined ? handler : watch.around(messages, handler, said))
+
   const observer: ConsumerObserver =
-    source === undefined && recorders === undefined
+    source === undefined && recorders === undefined && watch === undefined
       ? nobody
       : {
-          process:
-            source === undefined ? undefined : (messages, handler) => ConsumeSpans.process(source, messages, handler),
+          process,
           delivery: source === undefined ? undefined : (message) => ConsumeSpans.delivery(source, message),
+          handedOut: watch === undefined ? undefined : (message) => watch.begin([message]),
           delivered:
             recorders === undefined
               ? undefined
@@ -115,12 +145,31 @@ export const make = Effect.fnUntraced(function* (
   }
   const queues = new Map<ProcessQueue<ReceivedMessage>, { readonly remove: () => void }>()
 
+  const { filter } = hooks
+  const retryTopic = RETRY_GROUP_TOPIC_PREFIX + consumerGroup
+
   return {
     observer,
+    hooks: hooks.counters,
+    traces,
+    deadLettered: hooks.deadLettered,
+    filter:
+      filter === undefined
+        ? undefined
+        : (queue, pulled) =>
+            Effect.suspend(() => {
+              const offered = new Map(pulled.map((message) => [asReceived(message, queue, retryTopic), message]))
+              return Effect.map(filter({ consumerGroup, queue, messages: [...offered.keys()] }), (passed) =>
+                passed.flatMap((message) => offered.get(message) ?? [])
+              )
+            }),
     watch: (sources) =>
       config.metrics
         ? Effect.andThen(
-            ObservedMetrics.observe(shown, ConsumeMetrics.consumerSeries(sources)),
+            ObservedMetrics.observe(shown, [
+              ...ConsumeMetrics.consumerSeries(sources),
+              ...ConsumeMetrics.watcherSeries(hooks.counters, traces)
+            ]),
             Effect.asVoid(
               Effect.acquireRelease(Effect.void, () =>
                 Effect.sync(() => {

@@ -2,7 +2,7 @@ import { Clock, Effect, type Scope } from "effect"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import * as ObservedMetrics from "../../client/telemetry/ObservedMetrics.ts"
 import { isTraced } from "../../client/telemetry/TraceContext.ts"
-import * as TraceDispatcher from "../../client/telemetry/TraceDispatcher.ts"
+import type * as TraceDispatcher from "../../client/telemetry/TraceDispatcher.ts"
 import type { SendResult } from "../../message/SendResult.ts"
 import type { UniqueIds } from "../../message/MessageId.ts"
 import {
@@ -14,12 +14,13 @@ import {
 import type { PreparedMessage } from "../send/PreparedMessage.ts"
 import * as Hooks from "./Hooks.ts"
 import type { ProducerConfig } from "../ProducerConfig.ts"
-import * as SendEngine from "../send/SendEngine.ts"
+import type * as SendEngine from "../send/SendEngine.ts"
 import type { SendError } from "../send/SendError.ts"
 import type { SendObserver } from "../send/SendObserver.ts"
 import * as SendMetrics from "./SendMetrics.ts"
 import { factsOf, type MessageFacts } from "./TelemetryFacts.ts"
 import * as TelemetrySpans from "./TelemetrySpans.ts"
+import * as TraceSends from "./TraceSends.ts"
 import type { TopicPublishInfoTable } from "../queue/TopicPublishInfo.ts"
 
 /** What a producer tells in message traces. */
@@ -66,7 +67,15 @@ export const make = Effect.fnUntraced(function* (
     addressOf
   }
   const hooks = yield* Hooks.make(producerGroup)
-  const trace = config.enableTrace ? yield* makeTrace(config, instance, table, uniqueIds) : undefined
+  const trace: ProducerTraces | undefined = config.enableTrace
+    ? yield* TraceSends.make(
+        { ...config, producerGroup: TraceSends.traceGroup(producerGroup, "PRODUCE") },
+        instance,
+        table,
+        uniqueIds,
+        { topic: config.traceTopic, group: producerGroup }
+      )
+    : undefined
 
   /** Records the trace of a send that a broker answered. */
   const traced = <A extends SendResult | void>(
@@ -176,27 +185,3 @@ const producerSeries = (
         } as const
       ])
 ]
-
-/**
- * The dispatcher of message traces and the sends that it has for itself: on the same instance and routes, but neither
- * counted nor watched, because they are not sends of the application.
- */
-const makeTrace = Effect.fnUntraced(function* (
-  config: ProducerConfig,
-  instance: MQClientInstanceShape,
-  table: TopicPublishInfoTable,
-  uniqueIds: UniqueIds
-) {
-  const { producerGroup, traceTopic } = config
-  const engine = yield* SendEngine.make(
-    { ...config, producerGroup: `_INNER_TRACE_PRODUCER-${producerGroup}-PRODUCE-0` },
-    instance,
-    table,
-    uniqueIds
-  )
-  return yield* TraceDispatcher.make<TracePub | TraceEndTransaction | TraceRecall>({
-    topic: traceTopic,
-    group: producerGroup,
-    send: (message, timeoutMillis) => engine.send(message, { timeoutMillis })
-  })
-})
