@@ -198,6 +198,20 @@ export { type OffsetEntry, type OffsetStore, OffsetStoreError } from "./consumer
 export type { ConsumeFromWhere, FromTimestamp } from "./consumer/offset/StartOffset.ts"
 export type { QueuePhase } from "./consumer/queue/ProcessQueue.ts"
 export { ReceivedMessage, type ReceivedMessageInput } from "./consumer/ReceivedMessage.ts"
+export {
+  type ConsumeHookCounters,
+  type ConsumeMessageContext,
+  type ConsumeMessageHook,
+  ConsumeMessageHooks,
+  type ConsumeMessageOutcome,
+  type ConsumeStatus,
+  type DeadLetterContext,
+  type DeadLetterHook,
+  DeadLetterHooks,
+  type FilterMessageContext,
+  type FilterMessageHook,
+  FilterMessageHooks
+} from "./consumer/telemetry/Hooks.ts"
 
 export { type AnyError, explain } from "./explain/Explain.ts"
 export type { BrokerAddress, IfExists } from "./admin/AdminContext.ts"

@@ -96,12 +96,7 @@ const subRooms: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ],
   [
     "consumer/telemetry",
-    below(
-      "consumer/ReceivedMessage.ts",
-      "consumer/ConsumeResult.ts",
-      "consumer/ConsumerCounters.ts",
-      "consumer/queue"
-    )
+    below("consumer/ReceivedMessage.ts", "consumer/ConsumeResult.ts", "consumer/ConsumerCounters.ts", "consumer/queue")
   ],
   ["embedded/server", below()],
   ["embedded/store", below("embedded/server")],

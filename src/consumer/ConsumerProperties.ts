@@ -55,6 +55,8 @@ export const propertiesOf = (
     pullThresholdSizeForAll: config.pullThresholdSizeForAll,
     awaitTerminationMillisWhenShutdown: config.drainTimeoutMillis,
     strictLast: config.strictLast,
+    enableTrace: config.enableTrace,
+    traceTopic: config.traceTopic,
     namesrvAddr: namesrvAddr === undefined ? undefined : parseNamesrvAddr(namesrvAddr).addresses.join(";"),
     namespace: config.namespace,
     instanceName: config.instanceName,

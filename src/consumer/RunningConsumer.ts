@@ -205,6 +205,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
       consumption.taken?.(queue)
     },
     left: telemetry.left,
+    filter: telemetry.filter,
     subscriptions: subscribed.present,
     isPaused: parts.isPaused,
     unreadable: (received, error) =>

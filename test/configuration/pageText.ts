@@ -66,6 +66,9 @@ const rowsOf = <I extends object>(
     return { option, entry, prefixes, doc: doc ?? "" }
   })
 
+/** What producers and consumers have alike. */
+const traceDocs = docsOf("client/options/TraceOptions.ts", "TraceOptions")
+
 const instanceDocs = new Map([
   ...docsOf("client/ClientConfig.ts", "InstanceOptions"),
   ...docsOf("client/ClientSecurity.ts", "SecurityOptions")
@@ -73,7 +76,11 @@ const instanceDocs = new Map([
 
 /** The rows of each table of the page. */
 export const sections: Readonly<Record<string, ReadonlyArray<Row>>> = {
-  producer: rowsOf(ProducerOptions.ownTable, ownPrefixes, docsOf("producer/ProducerOptions.ts", "ProducerOnlyOptions")),
+  producer: rowsOf(
+    ProducerOptions.ownTable,
+    ownPrefixes,
+    new Map([...docsOf("producer/ProducerOptions.ts", "ProducerOnlyOptions"), ...traceDocs])
+  ),
   transaction: rowsOf(
     TransactionSettings.table,
     ownPrefixes,
@@ -82,7 +89,7 @@ export const sections: Readonly<Record<string, ReadonlyArray<Row>>> = {
   consumer: rowsOf(
     ConsumerOptions.ownTable,
     ReadConsumerConfig.ownPrefixes,
-    docsOf("consumer/ConsumerOptions.ts", "ConsumerOnlyOptions")
+    new Map([...docsOf("consumer/ConsumerOptions.ts", "ConsumerOnlyOptions"), ...traceDocs])
   ),
   client: rowsOf(ClientConfig.table, sharedPrefixes, instanceDocs),
   admin: rowsOf(AdminConfig.ownTable, [`${COMMON_PREFIX}.admin`], docsOf("admin/AdminConfig.ts", "AdminOnlyOptions"))

@@ -5,7 +5,7 @@ import * as Kinds from "./OptionKinds.ts"
 /** RocketMQ's message traces, which producers and consumers switch on with the same words. */
 export interface TraceOptions {
   /**
-   * Whether RocketMQ's message traces are sent: of a producer for each acknowledged message, of a consumer before and after
+   * Whether RocketMQ's message traces are sent, by a producer for each acknowledged message, by a consumer before and after
    * each handler; default false (Java `enableTrace`, `enableMsgTrace`).
    */
   readonly enableTrace?: boolean | undefined

@@ -137,8 +137,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
   const said = (job: Job, exit: Exit.Exit<unknown, E>): ReadonlyArray<ConsumeResult.ConsumeResult> => {
     const failure = exit._tag === "Failure" ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined
     if (failure !== undefined) job.failureResult = failureResult(job, failure.error)
-    const all =
-      exit._tag === "Success" ? ConsumeResult.success : (job.failureResult ?? ConsumeResult.reconsumeLater())
+    const all = exit._tag === "Success" ? ConsumeResult.success : (job.failureResult ?? ConsumeResult.reconsumeLater())
     return job.results ?? job.received.map(() => all)
   }
 

@@ -1,5 +1,6 @@
 import type { Effect } from "effect"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
+import type { MessageExt } from "../../message/MessageExt.ts"
 import * as MessageQueue from "../../message/MessageQueue.ts"
 import type { SubscriptionData } from "../../protocol/HeartbeatData.ts"
 import type { Consumption } from "../consume/Consumption.ts"
@@ -61,6 +62,13 @@ export interface RunOptions {
   readonly subscriptions: () => ReadonlyMap<string, SubscriptionData>
   /** Whether the user has paused a queue or its topic. */
   readonly isPaused: (queue: MessageQueue.MessageQueue) => boolean
+  /** Chooses among the messages of an answer; undefined when all are handed to handlers. */
+  readonly filter:
+    | ((
+        queue: MessageQueue.MessageQueue,
+        messages: ReadonlyArray<MessageExt>
+      ) => Effect.Effect<ReadonlyArray<MessageExt>>)
+    | undefined
   /** Gives a message back that cannot be handed to a handler: its body cannot be unpacked. */
   readonly unreadable: (received: Received, error: Error) => Effect.Effect<void>
   /** Waits until no message of the queue is being given back; none at all when absent. */

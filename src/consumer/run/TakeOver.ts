@@ -13,7 +13,7 @@ const UNPACKED_AT_ONCE = 4
 
 /** Takes what a pull found over into its queue, and offers it to the handlers; `reached` is called when a position moved. */
 export const make = (
-  options: Pick<RunOptions, "config" | "consumption" | "counters" | "instance" | "unreadable">,
+  options: Pick<RunOptions, "config" | "consumption" | "counters" | "filter" | "instance" | "unreadable">,
   room: Room,
   now: () => number,
   reached: () => void
@@ -66,10 +66,17 @@ export const make = (
   return Effect.fnUntraced(function* (
     queue: OwnedQueue,
     { nextBeginOffset }: PullPosition,
-    messages: ReadonlyArray<MessageExt>
+    pulled: ReadonlyArray<MessageExt>
   ) {
     if (queue.dropped || queue.revoking) return
-    options.counters.received += messages.length
+    options.counters.received += pulled.length
+    let messages = pulled
+    if (options.filter !== undefined) {
+      messages = yield* options.filter(queue.messageQueue, pulled)
+      options.counters.filtered += pulled.length - messages.length
+      // Hooks take their time.
+      if (queue.dropped || queue.revoking) return
+    }
     if (messages.every(({ sysFlag }) => (sysFlag & SysFlag.COMPRESSED) === 0)) {
       consumption.offer(
         queue,

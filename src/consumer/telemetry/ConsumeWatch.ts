@@ -85,7 +85,10 @@ export const make = (options: {
 }
 
 /** What a settlement of a message that was handed out is called. */
-export const outcomeOf = (result: ConsumeResult, isLate: boolean): Omit<ConsumeMessageOutcome, "success" | "millis"> => ({
+export const outcomeOf = (
+  result: ConsumeResult,
+  isLate: boolean
+): Omit<ConsumeMessageOutcome, "success" | "millis"> => ({
   status: isLate ? "TIME_OUT" : isConsumed(result) ? "SUCCESS" : "FAILED",
   results: [result],
   cause: undefined

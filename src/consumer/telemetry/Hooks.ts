@@ -137,8 +137,7 @@ export interface ConsumeHookCounters {
 export interface ConsumeHooks {
   readonly counters: Readonly<ConsumeHookCounters>
   readonly before: ((context: ConsumeMessageContext) => Effect.Effect<void>) | undefined
-  readonly after:
-    ((context: ConsumeMessageContext, outcome: ConsumeMessageOutcome) => Effect.Effect<void>) | undefined
+  readonly after: ((context: ConsumeMessageContext, outcome: ConsumeMessageOutcome) => Effect.Effect<void>) | undefined
   /** Gives what all filters let pass. */
   readonly filter: ((context: FilterMessageContext) => Effect.Effect<ReadonlyArray<ReceivedMessage>>) | undefined
   readonly deadLettered:
@@ -200,8 +199,11 @@ export const make = Effect.fnUntraced(function* (consumerGroup: string): Effect.
       filters.length === 0
         ? undefined
         : (context) =>
-            Effect.reduce(filters, () => context.messages, (messages, filter) =>
-              messages.length === 0 ? Effect.succeed(messages) : pass(filter, { ...context, messages })
+            Effect.reduce(
+              filters,
+              () => context.messages,
+              (messages, filter) =>
+                messages.length === 0 ? Effect.succeed(messages) : pass(filter, { ...context, messages })
             ),
     deadLettered:
       mourners.length === 0

@@ -32,11 +32,7 @@ const nothing = () => {}
 
 /** As the contextCode of a message's record says it: a batch may be consumed in part. */
 const codeOf = ({ status }: ConsumeMessageOutcome, isConsumed: boolean): number =>
-  status === "FAILED"
-    ? isConsumed
-      ? TraceContextCode.SUCCESS
-      : TraceContextCode.FAILED
-    : TraceContextCode[status]
+  status === "FAILED" ? (isConsumed ? TraceContextCode.SUCCESS : TraceContextCode.FAILED) : TraceContextCode[status]
 
 /**
  * Makes what tells of the messages of a consumer: `SubBefore` when a handler gets them, `SubAfter` when it has ended, one

@@ -27,8 +27,7 @@ export interface Telemetry {
   readonly deadLettered: Hooks.ConsumeHooks["deadLettered"]
   /** Lets the hooks choose among the messages of an answer; undefined when there are none. */
   readonly filter:
-    | ((queue: MessageQueue, messages: ReadonlyArray<MessageExt>) => Effect.Effect<ReadonlyArray<MessageExt>>)
-    | undefined
+    ((queue: MessageQueue, messages: ReadonlyArray<MessageExt>) => Effect.Effect<ReadonlyArray<MessageExt>>) | undefined
   /** Shows the counters of the consumer as metrics for as long as the scope is open. */
   readonly watch: (sources: ConsumeMetrics.ConsumerSources) => Effect.Effect<void, never, Scope.Scope>
   /** A queue was taken: its lag is shown. */

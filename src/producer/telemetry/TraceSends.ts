@@ -7,8 +7,7 @@ import type { TopicPublishInfoTable } from "../queue/TopicPublishInfo.ts"
 import * as SendEngine from "../send/SendEngine.ts"
 
 /** The group in whose name traces are sent, of a producer's or a consumer's group. Source: RocketMQ `AsyncTraceDispatcher`. */
-export const traceGroup = (group: string, of: "PRODUCE" | "CONSUME"): string =>
-  `_INNER_TRACE_PRODUCER-${group}-${of}-0`
+export const traceGroup = (group: string, of: "PRODUCE" | "CONSUME"): string => `_INNER_TRACE_PRODUCER-${group}-${of}-0`
 
 /**
  * The dispatcher of a client's message traces and the sends that it has for itself: on the same instance and routes, but
