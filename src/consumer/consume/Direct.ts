@@ -1,7 +1,7 @@
 import { Cause, type Context, Effect, Exit, Fiber, FiberSet, Option, type Scope } from "effect"
 import * as ForeignText from "../../message/ForeignText.ts"
 import type { ConsumeMessageDirectlyResult } from "../../protocol/push/ConsumeMessageDirectly.ts"
-import type { ConsumeResult } from "../ConsumeResult.ts"
+import { type ConsumeResult, reconsumeLater, success } from "../ConsumeResult.ts"
 import type { MessageListener } from "../MessageListener.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
 import type { ConsumerObserver } from "../telemetry/ConsumerObserver.ts"
@@ -86,7 +86,14 @@ export const make = Effect.fnUntraced(function* <E, R>(
 
   const handled = (message: ReceivedMessage) => {
     const said = Effect.suspend(() => call(listener, message))
-    const scoped = Effect.scoped(observer.process === undefined ? said : observer.process([message], said))
+    // Hooks and message traces see it as any other: a handler has had the message.
+    const scoped = Effect.scoped(
+      observer.process === undefined
+        ? said
+        : observer.process([message], said, (exit) => [
+            Exit.isSuccess(exit) && exit.value.consumeResult === "CR_SUCCESS" ? success : reconsumeLater()
+          ])
+    )
     return Effect.timeoutOption(Effect.provideContext(scoped, context), millis).pipe(
       Effect.annotateLogs({
         group,
