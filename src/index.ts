@@ -162,6 +162,7 @@ export type { TraceState } from "./client/telemetry/TraceDispatcher.ts"
 export {
   AdminError,
   AdminReason,
+  ConsumerNotOnline,
   GroupAlreadyExists,
   InvalidMessageId,
   InvalidText,
@@ -217,6 +218,7 @@ export { type AnyError, explain } from "./explain/Explain.ts"
 export type { BrokerAddress, IfExists } from "./admin/AdminContext.ts"
 export type { ClientConnection, ConsumeProgress, ConsumerConnections, QueueProgress } from "./admin/Clients.ts"
 export type { CreatedGroup, CreateGroupOptions, DeleteGroupOptions, GroupInfo } from "./admin/Groups.ts"
+export type { ConsumeDirectlyOptions, DirectConsumption, MemberStatus } from "./admin/Members.ts"
 export type { PullResult } from "./admin/Messages.ts"
 export type { AdminConfig, AdminOptions, Overrides as AdminOverrides } from "./admin/AdminConfig.ts"
 export { MQAdmin, type MQAdminShape } from "./admin/MQAdmin.ts"

@@ -140,6 +140,16 @@ export class MessageNotFound extends Schema.TaggedError<MessageNotFound>()("Mess
   }
 }
 
+/** Nobody of a consumer group is online, so that nobody can be asked. */
+export class ConsumerNotOnline extends Schema.TaggedError<ConsumerNotOnline>()("ConsumerNotOnline", {
+  /** The group. */
+  group: Schema.String
+}) {
+  override get message() {
+    return `No member of group "${this.group}" is online. Start one.`
+  }
+}
+
 /** A text that was given to the call is no well-formed UTF-16, so that no server can be sent it. Nothing was asked. */
 export class InvalidText extends Schema.TaggedError<InvalidText>()("InvalidText", {
   /** Where it stands in what the call was given: `[0]` is the first argument, `[0].topic` a part of it. */
@@ -168,6 +178,7 @@ export const AdminReason = Schema.Union([
   TopicAlreadyExists,
   GroupAlreadyExists,
   MessageNotFound,
+  ConsumerNotOnline,
   ...ApiError.members
 ])
 

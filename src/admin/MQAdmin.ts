@@ -8,6 +8,7 @@ import * as Contexts from "./AdminContext.ts"
 import * as Brokers from "./Brokers.ts"
 import * as Clients from "./Clients.ts"
 import * as Groups from "./Groups.ts"
+import * as Members from "./Members.ts"
 import * as Messages from "./Messages.ts"
 import * as Offsets from "./Offsets.ts"
 import * as Queries from "./Queries.ts"
@@ -21,6 +22,7 @@ export interface MQAdminShape
     Topics.Topics,
     Groups.Groups,
     Clients.Clients,
+    Members.Members,
     Messages.Messages,
     Queries.Queries,
     Offsets.Offsets {}
@@ -96,14 +98,17 @@ const acquire = Effect.fnUntraced(function* (
   const topics = Topics.make(context)
   const messages = Messages.make(context)
   const offsets = Offsets.make(context, messages)
+  const clients = Clients.make(context)
+  const queries = Queries.make(context, messages, offsets)
   const calls = guarded({
     ...Brokers.make(context),
     ...topics,
     ...Groups.make(context, topics),
-    ...Clients.make(context),
+    ...clients,
     ...messages,
     ...offsets,
-    ...Queries.make(context, messages, offsets)
+    ...queries,
+    ...Members.make(context, clients, queries)
   })
   return MQAdmin.of({ ...calls, unpack: messages.unpack })
 })

@@ -132,6 +132,7 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | U
     case "BrokerRejected":
     case "TopicNotFound":
     case "MessageNotFound":
+    case "ConsumerNotOnline":
     case "AccessDenied":
     case "SendForbidden":
       return says(ExitCode.refused)

@@ -121,6 +121,13 @@ export const groupArgument: Argument.Argument<Option.Option<string>> = Argument.
   Argument.optional
 )
 
+/** One member of a group, by its client id. */
+export const client = Flag.String("client").pipe(
+  Flag.withDescription("The member, by its client id; group clients shows them"),
+  Flag.withSchema(Schema.NonEmptyString),
+  Flag.optional
+)
+
 /** `--cluster`. */
 export const cluster = Flag.String("cluster").pipe(
   Flag.withDescription("The cluster; may be left out where there is only one"),

@@ -1,5 +1,6 @@
 import type {
   AdminError,
+  ConsumerNotOnline,
   GroupAlreadyExists,
   InvalidMessageId,
   InvalidText,
@@ -30,6 +31,7 @@ export type AdminOnlyReason =
   | TopicAlreadyExists
   | GroupAlreadyExists
   | MessageNotFound
+  | ConsumerNotOnline
 
 /** How the errors of `admin/` are explained. */
 export const adminExplainers: Explainers<AdminOnlyReason> = {
@@ -100,6 +102,11 @@ export const adminExplainers: Explainers<AdminOnlyReason> = {
     evidence: [`topic: ${e.topic}`, `id: ${e.msgId}`, ...NameList.lines(e.brokers, (broker) => `asked: ${broker}`)],
     remedy:
       "Check topic and id; a message just sent is indexed within a second, and old ones are deleted by the brokers."
+  }),
+  ConsumerNotOnline: (e) => ({
+    cause: "nobody of the consumer group is online",
+    evidence: [`group: ${e.group}`],
+    remedy: "Start a consumer of the group, and check its name; a broker knows a member from its first heartbeat on."
   })
 }
 

@@ -2,12 +2,23 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
+import * as ConsumeMessageDirectly from "../../src/protocol/push/ConsumeMessageDirectly.ts"
+import * as GetConsumerStatusFromClient from "../../src/protocol/push/GetConsumerStatusFromClient.ts"
+import type { Response } from "../../src/protocol/RemotingCommand.ts"
 import * as UpdateConsumerOffset from "../../src/protocol/request/UpdateConsumerOffset.ts"
 import { brokerAddress, consumerHeartbeat, rawClient } from "../embedded/support.ts"
+import * as RemotingClient from "../support/remoting.ts"
 import { type Call, onCluster } from "./support.ts"
 
 const cluster = (options: Parameters<typeof EmbeddedCluster.layerMemory>[0] = { topics: { orders: {} } }) =>
   Effect.provide(EmbeddedCluster.layerMemory({ ...options, listen: { namesrvPort: 9_876, brokerPort: 10_911 } }))
+
+/** A member of the group `readers` that answers whatever it is asked. */
+const member = Effect.fnUntraced(function* (answer: Response) {
+  const client = yield* RemotingClient.make({})
+  yield* RemotingClient.handleAll(client, () => Effect.succeed(answer))
+  yield* client.invoke(yield* brokerAddress(), consumerHeartbeat("10.0.0.1@1#1", "readers", ["orders"]), 3_000)
+})
 
 const two = { brokers: 2, topics: { orders: { readQueueNums: 1, writeQueueNums: 1 } } }
 
@@ -227,6 +238,32 @@ describe("group", () => {
       assert.include(table.out, "subscribes orders TAG *")
     }).pipe(cluster())
   )
+
+  it.effect("positions: how far each member is, as it says itself", () =>
+    Effect.gen(function* () {
+      const words = ["group", "positions", "readers", "--topic", "orders"]
+      assert.deepStrictEqual(yield* onCluster(words), {
+        exitCode: 0,
+        out: [],
+        talk: ["nobody of group readers is online"]
+      })
+      const queue = { topic: "orders", brokerName: "broker-a", queueId: 0 }
+      yield* member(GetConsumerStatusFromClient.response({ messageQueueTable: [[queue, 7]] }))
+      assert.deepStrictEqual((yield* onCluster(words)).out, [
+        "CLIENT        BROKER    QUEUE  POSITION",
+        "10.0.0.1@1#1  broker-a      0         7"
+      ])
+      const answer = { group: "readers", topic: "orders" }
+      assert.deepStrictEqual(told(yield* onCluster([...words, "--json"])), {
+        ...answer,
+        members: [{ clientId: "10.0.0.1@1#1", queues: [{ brokerName: "broker-a", queueId: 0, offset: 7 }] }]
+      })
+      assert.deepStrictEqual(told(yield* onCluster([...words, "--client", "other", "--json"])), {
+        ...answer,
+        members: []
+      })
+    }).pipe(cluster())
+  )
 })
 
 describe("broker", () => {
@@ -252,6 +289,35 @@ const query = (...args: ReadonlyArray<string>) =>
   onCluster(["message", "query", "--topic", "orders", "--json", ...args])
 
 describe("message", () => {
+  it.effect("consume: a member processes one, and says what it made of it", () =>
+    Effect.gen(function* () {
+      const sent = yield* sendOne("hello")
+      const id = sent.out.find((line) => line.startsWith("offsetMsgId"))?.replace(/^\S+ +/, "") ?? assert.fail("no id")
+      const words = ["message", "consume", "--topic", "orders", "--group", "readers", id]
+      const nobody = yield* onCluster(words)
+      assert.strictEqual(nobody.exitCode, 4)
+      assert.match(nobody.talk.join(), /No member of group "readers" is online/)
+      const result = {
+        order: true,
+        autoCommit: false,
+        consumeResult: "CR_LATER",
+        remark: "no\u001b[31m",
+        spentTimeMills: 7
+      }
+      yield* member(ConsumeMessageDirectly.response(result))
+      assert.deepStrictEqual(told(yield* onCluster([...words, "--client", "10.0.0.1@1#1", "--json"])), {
+        group: "readers",
+        topic: "orders",
+        id,
+        clientId: "10.0.0.1@1#1",
+        ...result
+      })
+      const shown = yield* onCluster(words)
+      assert.include(shown.out, "consumeResult   CR_LATER")
+      assert.notInclude(shown.out.join(), "\u001b")
+    }).pipe(cluster())
+  )
+
   it.effect("get: by either id", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(NOON)

@@ -55,7 +55,7 @@ describe("the command line", () => {
   it.effect("names mqadmin's counterpart in every command's help", () =>
     Effect.gen(function* () {
       const topics = ["list", "route", "config", "stats", "offsets", "create", "update", "delete"]
-      const groups = ["list", "create", "delete", "progress", "clients", "reset"]
+      const groups = ["list", "create", "delete", "progress", "clients", "positions", "reset"]
       const commands = [
         "send",
         "consume",
@@ -67,6 +67,7 @@ describe("the command line", () => {
         "broker config",
         "message get",
         "message query",
+        "message consume",
         ...topics.map((name) => `topic ${name}`),
         ...groups.map((name) => `group ${name}`)
       ]

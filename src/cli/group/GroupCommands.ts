@@ -113,6 +113,22 @@ const clients = Command.make(
   )
 )
 
+const positions = Command.make(
+  "positions",
+  { ...Flags.connection, ...oneGroup, topic: Flags.topic, client: Flags.client, json: Flags.json },
+  ({ client, group: flag, name, ...input }) =>
+    Effect.flatMap(Flags.either("group", flag, name), (found) =>
+      load(
+        () => import("./groupPositions.ts"),
+        ({ run }) => run({ ...input, group: found, client: Option.getOrUndefined(client) })
+      )
+    )
+).pipe(
+  Command.withDescription(
+    "Show how far each member of a group is, as it says itself. mqadmin: consumerStatus -g <group> -i <client> shows it with all else"
+  )
+)
+
 const reset = Command.make(
   "reset",
   {
@@ -145,5 +161,5 @@ const reset = Command.make(
 /** `effect-rocketmq group`. */
 export const group = Command.make("group").pipe(
   Command.withDescription("List, create and delete consumer groups; show and set how far they have read"),
-  Command.withSubcommands([list, create, remove, progress, clients, reset])
+  Command.withSubcommands([list, create, remove, progress, clients, positions, reset])
 )

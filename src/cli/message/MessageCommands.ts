@@ -65,8 +65,32 @@ const query = Command.make(
   )
 )
 
+const consume = Command.make(
+  "consume",
+  {
+    ...Flags.connection,
+    topic: Flags.topic,
+    group: Flags.group,
+    client: Flags.client,
+    id: Argument.String("id").pipe(
+      Argument.withDescription("The sender's msgId, or an offsetMsgId"),
+      Argument.withSchema(Schema.NonEmptyString)
+    ),
+    json: Flags.json
+  },
+  ({ client, ...input }) =>
+    load(
+      () => import("./messageConsume.ts"),
+      ({ run }) => run({ ...input, client: Option.getOrUndefined(client) })
+    )
+).pipe(
+  Command.withDescription(
+    "Have a member of a group process one message now; what comes of it counts for nothing. mqadmin: queryMsgById -i <offsetMsgId> -g <group> -d <client>"
+  )
+)
+
 /** `effect-rocketmq message`. */
 export const message = Command.make("message").pipe(
-  Command.withDescription("Find single messages"),
-  Command.withSubcommands([get, query])
+  Command.withDescription("Find single messages, and have a consumer process one"),
+  Command.withSubcommands([get, query, consume])
 )
