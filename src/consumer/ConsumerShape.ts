@@ -30,7 +30,7 @@ export interface DefaultMQPushConsumerShape {
   /**
    * Ends the consumer: no pull and no handler begins, those that run have `drainTimeoutMillis`, the rest is interrupted, the
    * group's offsets are written and acknowledged, and the brokers are told. An interrupted handler's message comes again; it
-   * is not counted as a failure. In any state but RUNNING it does nothing.
+   * is not counted as a failure. One that cannot be interrupted is waited for no longer than a second. In any state but RUNNING it does nothing.
    */
   readonly shutdown: Effect.Effect<void>
   /** Everything there is to see of the consumer now. */

@@ -95,6 +95,8 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
   const ready = new ReadyList<Received>()
   /** The jobs whose handlers were interrupted because they took too long. */
   const timedOut = new Set<Job>()
+  /** The jobs that were given up with their queue, or at the end: how these end is nobody's failure. */
+  const abandoned = new Set<Job>()
   let suspended = false
   /** Until then a batch that is not full waits for more, by the monotonic clock. */
   let batchDueAt: number | undefined
@@ -212,10 +214,11 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
 
   const failed = (job: Job, cause: Cause.Cause<E>, since: number) => {
     const late = timedOut.delete(job)
+    const isAbandoned = abandoned.delete(job)
     const { received: all } = job
     const [first] = all
     if (first === undefined) return
-    if (first.queue.dropped) {
+    if (isAbandoned || first.queue.dropped) {
       counters.late += all.length
       return
     }
@@ -237,7 +240,10 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     concurrency: options.concurrency,
     next,
     handler,
-    done: (job, since) => settle(job, since, (index) => job.results?.[index]),
+    done: (job, since) => {
+      if (abandoned.size > 0) abandoned.delete(job)
+      settle(job, since, (index) => job.results?.[index])
+    },
     failed,
     annotations: ({ received }) => {
       const [first] = received
@@ -284,7 +290,12 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
       if (!value) workers.wake()
     },
     awaitIdle: (queue) => workers.awaitIdle((job) => queue === undefined || job.received[0]?.queue === queue),
-    interrupt: (queue) => workers.interrupt((job) => queue === undefined || job.received[0]?.queue === queue),
+    interrupt: (queue) =>
+      workers.interrupt((job) => {
+        const isHit = queue === undefined || job.received[0]?.queue === queue
+        if (isHit) abandoned.add(job)
+        return isHit
+      }),
     setConcurrency: workers.setConcurrency,
     concurrency: workers.concurrency,
     running: workers.running,

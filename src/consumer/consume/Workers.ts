@@ -45,6 +45,8 @@ interface Worker<A> {
   /** Whether the handler has ended, and what it acquired is being released. */
   releasing: boolean
   retired: boolean
+  /** Whether its handler was interrupted. */
+  interrupted: boolean
   /** The context of its fiber without a job. */
   base: Context.Context<never> | undefined
   /** For the first job that asks for a `Scope`. */
@@ -54,8 +56,11 @@ interface Worker<A> {
 /** Jobs begun in one go before sockets and timers get their turn. */
 const BUDGET = 1_024
 
+/** Milliseconds that handlers may take to end when the workers do; one that cannot be interrupted is left to itself then. */
+const LAST_MILLIS = 1_000
+
 /**
- * Starts the workers in the current scope; closing it interrupts them, and `failed` is not called for those.
+ * Starts the workers in the current scope; closing it interrupts them, within a bound, and `failed` is not called for those.
  *
  * What makes it cheap, without a fiber, a permit or a timer for a message:
  * - `resume` of a callback runs the waiting fiber on the caller's stack until it suspends. A handler that does not suspend
@@ -165,6 +170,7 @@ export const make = Effect.fnUntraced(function* <A, E, R>(options: WorkersOption
       since: 0,
       releasing: false,
       retired: false,
+      interrupted: false,
       base: undefined,
       scope: Scope.makeUnsafe()
     }
@@ -238,7 +244,12 @@ export const make = Effect.fnUntraced(function* <A, E, R>(options: WorkersOption
     Effect.suspend(() => {
       closed = true
       if (again !== undefined) clearImmediate(again)
-      return Fiber.interruptAll([...workers].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber])))
+      const fibers = [...workers].flatMap(({ fiber, interrupted, job }) => {
+        fiber?.interruptUnsafe()
+        // One whose handler was interrupted before has had its time.
+        return fiber === undefined || (interrupted && job !== undefined) ? [] : [fiber]
+      })
+      return Effect.timeoutOption(Fiber.awaitAll(fibers), LAST_MILLIS)
     })
   )
   for (let count = 0; count < target; count++) spawn()
@@ -269,7 +280,10 @@ export const make = Effect.fnUntraced(function* <A, E, R>(options: WorkersOption
     jobs,
     interrupt: (which) => {
       const hit = [...workers].filter(({ job, since }) => job !== undefined && which(job, since))
-      for (const { fiber } of hit) fiber?.interruptUnsafe()
+      for (const worker of hit) {
+        worker.interrupted = true
+        worker.fiber?.interruptUnsafe()
+      }
       return hit.length
     },
     awaitIdle: (which) =>

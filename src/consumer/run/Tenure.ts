@@ -20,8 +20,10 @@ const HANDOVER_MARGIN_MILLIS = 100
 /** The pause after a start offset that could not be read; it doubles up to the second one. */
 const LOCATE_PAUSE_MILLIS = 1_000
 const MAX_LOCATE_PAUSE_MILLIS = 30_000
-/** Milliseconds that the last writes of positions may take when the consumer closes. */
-const LAST_PERSIST_MILLIS = 5_000
+/** Milliseconds that all of the rest may take when the consumer closes and its handlers have had their time. */
+const LAST_MILLIS = 5_000
+/** Of these, what handlers that are interrupted may take to end: what they finish meanwhile counts. */
+const INTERRUPTED_MILLIS = 1_000
 
 /** What the tenure of queues works with. */
 export interface TenureContext {
@@ -198,14 +200,16 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
       discard: true
     })
     yield* Effect.timeoutOption(awaitSettled(), drainMillis)
-    const interrupted = consumption.running()
+    const since = now()
+    const interrupted = consumption.interrupt()
+    // One that cannot be interrupted, or does not end, holds up nobody.
+    if (interrupted > 0) yield* Effect.timeoutOption(awaitSettled(), INTERRUPTED_MILLIS)
     const written = yield* Effect.timeoutOption(
       Effect.andThen(FiberMap.awaitEmpty(revoking), positions.all(queues)),
-      LAST_PERSIST_MILLIS
+      LAST_MILLIS - (now() - since)
     )
     for (const queue of queues) forget(queue)
     table.clear()
-    consumption.interrupt()
     const missing =
       written._tag === "Some" ? written.value.filter((one) => !one.written).map((one) => one.queue) : queues
     const report: DrainReport = {
