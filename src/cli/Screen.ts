@@ -1,4 +1,5 @@
 import { Context, Effect, Schema } from "effect"
+import { stripVTControlCharacters } from "node:util"
 
 /** One of the two places that output goes to. */
 export interface Output {
@@ -102,7 +103,13 @@ export const palette = ({ color }: Output): Palette => ({
 const APPEARS_AFTER_MILLIS = 500
 const REDRAW_MILLIS = 100
 
-/** Shows a progress line on a terminal while an effect runs longer than half a second. */
+/** The line as far as it fits a terminal, without colours where it does not: of one that wraps, only the end is replaced. */
+export const fit = (line: string, columns: number): string => {
+  const plain = stripVTControlCharacters(line)
+  return plain.length < columns ? line : plain.slice(0, Math.max(0, columns - 1))
+}
+
+/** Shows a progress line on a terminal while an effect runs longer than half a second; a narrow one has its beginning. */
 export const withProgress = <A, E, R>(
   line: (palette: Palette, columns: number) => string,
   self: Effect.Effect<A, E, R>
@@ -111,7 +118,7 @@ export const withProgress = <A, E, R>(
     const screen = yield* Screen
     if (!screen.stderr.isTerminal) return yield* self
     const colors = palette(screen.stderr)
-    const draw = Effect.suspend(() => screen.status(line(colors, screen.columns)))
+    const draw = Effect.suspend(() => screen.status(fit(line(colors, screen.columns), screen.columns)))
     const drawing = Effect.sleep(APPEARS_AFTER_MILLIS).pipe(
       Effect.andThen(Effect.forever(Effect.andThen(draw, Effect.sleep(REDRAW_MILLIS)))),
       Effect.ensuring(screen.status(undefined))

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { palette, wantsColor } from "../../src/cli/Screen.ts"
+import { fit, palette, wantsColor } from "../../src/cli/Screen.ts"
 
 describe("colours", () => {
   it("appear on a terminal only, and not when NO_COLOR is set", () => {
@@ -25,5 +25,17 @@ describe("colours", () => {
     assert.strictEqual(on.bad("no"), "\u001b[31mno\u001b[0m")
     assert.strictEqual(on.bad(""), "")
     assert.strictEqual(off.bad("no"), "no")
+  })
+})
+
+describe("a line that the next one replaces", () => {
+  it("fits the terminal: as it is, or its beginning without colours", () => {
+    const { accent } = palette({ isTerminal: true, color: true })
+    const line = `12 consumed, ${accent("3")}/s, 4 behind`
+    assert.strictEqual(fit(line, 80), line)
+    assert.strictEqual(fit(line, 27), line)
+    assert.strictEqual(fit(line, 26), "12 consumed, 3/s, 4 behin")
+    assert.strictEqual(fit(line, 15), "12 consumed, 3")
+    assert.strictEqual(fit(line, 0), "")
   })
 })

@@ -20,9 +20,11 @@ export interface CallOptions {
   readonly env?: Readonly<Record<string, string>> | undefined
   readonly stdin?: string | undefined
   readonly color?: boolean | undefined
+  /** The talk is on a terminal, whose line that the next one replaces is kept; undefined where it was taken away. */
+  readonly terminal?: { readonly columns: number; readonly statuses: Array<string | undefined> } | undefined
 }
 
-const services = ({ color = false, env = {}, stdin = "" }: CallOptions) => {
+const services = ({ color = false, env = {}, stdin = "", terminal }: CallOptions) => {
   const plain = { isTerminal: false, color }
   return Layer.mergeAll(
     NodeServices.layer,
@@ -31,9 +33,9 @@ const services = ({ color = false, env = {}, stdin = "" }: CallOptions) => {
     ConfigProvider.layer(ConfigProvider.fromEnvRecord({ ...env })),
     Layer.succeed(Screen, {
       stdout: plain,
-      stderr: plain,
-      columns: 80,
-      status: () => Effect.void,
+      stderr: { ...plain, isTerminal: terminal !== undefined },
+      columns: terminal?.columns ?? 80,
+      status: (line) => Effect.sync(() => void terminal?.statuses.push(line)),
       line: (text) => Console.log(text)
     })
   )

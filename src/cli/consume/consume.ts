@@ -3,7 +3,7 @@ import { make as makeAdmin, type MQAdminShape } from "../../admin/MQAdmin.ts"
 import type { ClientOptions } from "../../client/ClientConfig.ts"
 import { MQClientManager } from "../../client/MQClientManager.ts"
 import * as ConsumeResult from "../../consumer/ConsumeResult.ts"
-import type { ConsumerProblem, ConsumerState } from "../../consumer/ConsumerState.ts"
+import type { ConsumerProblem } from "../../consumer/ConsumerState.ts"
 import { DefaultMQPushConsumer, type DefaultMQPushConsumerShape } from "../../consumer/DefaultMQPushConsumer.ts"
 import type { ConsumeFromWhere } from "../../consumer/offset/StartOffset.ts"
 import type { ReceivedMessage } from "../../consumer/ReceivedMessage.ts"
@@ -14,9 +14,10 @@ import { monotonicMillis } from "../../transport/Deadline.ts"
 import { clientOptions, type Connection } from "../Connection.ts"
 import { type CliFailure, CommandFailed, ExitCode, explain, type Explained, tell, UsageError } from "../Failure.ts"
 import { toJson, toLine } from "../MessageText.ts"
-import { type Palette, palette, Screen, withProgress } from "../Screen.ts"
+import { palette, Screen } from "../Screen.ts"
 import { count, duration, json, number, printable } from "../Text.ts"
 import * as Stats from "./ConsumeStats.ts"
+import { live } from "./LiveLine.ts"
 
 /** What `consume` is asked. */
 export interface ConsumeInput extends Connection {
@@ -46,8 +47,6 @@ const DRAIN_MILLIS = 10_000
 const SETTLE_MILLIS = 300
 /** How often it is looked whether a topic is there that is waited for, in milliseconds. */
 const TOPIC_POLL_MILLIS = 1_000
-/** How often the live line looks at the consumer, in milliseconds. */
-const LOOK_MILLIS = 250
 
 /** Why a run ended by itself: enough was consumed, nothing came any more, or nobody reads its output. */
 type End = "count" | "idle" | "closed"
@@ -196,48 +195,6 @@ const tellProblems = Effect.fnUntraced(function* (consumer: DefaultMQPushConsume
   })
 })
 
-const lagOf = ({ queues }: ConsumerState): number => queues.reduce((sum, { lag }) => sum + (lag ?? 0), 0)
-
-/** The live line of a terminal: how many, how fast, how far behind, and which share of the queues. */
-const liveLine =
-  (stats: Stats.ConsumeStats, rate: number, state: ConsumerState, target: number | undefined) => (colors: Palette) => {
-    const queues = state.queues.filter(({ queue }) => !isRetryTopic(queue.topic)).length
-    return [
-      `${number(stats.consumed)}${target === undefined ? "" : ` / ${number(target)}`} consumed`,
-      `${colors.accent(number(rate))}/s`,
-      `${number(lagOf(state))} behind`,
-      `${count(queues, "queue")}, ${count(state.members.length, "member")}`,
-      ...(stats.failed === 0 ? [] : [colors.warn(`${number(stats.failed)} given back`)])
-    ].join(", ")
-  }
-
-/** Shows the live line while an effect runs. */
-const live = Effect.fnUntraced(function* <A, E, R>(
-  input: ConsumeInput,
-  stats: Stats.ConsumeStats,
-  consumer: DefaultMQPushConsumerShape,
-  self: Effect.Effect<A, E, R>
-) {
-  if (!(yield* Screen).stderr.isTerminal) return yield* self
-  let state = yield* consumer.state
-  let rate = 0
-  let last = stats.consumed
-  const look = Effect.sleep(LOOK_MILLIS).pipe(
-    Effect.andThen(consumer.state),
-    Effect.map((now) => {
-      state = now
-      // Smoothed, so that it can be read.
-      rate = 0.7 * rate + (0.3 * (stats.consumed - last) * 1_000) / LOOK_MILLIS
-      last = stats.consumed
-    }),
-    Effect.forever
-  )
-  return yield* Effect.raceFirst(
-    withProgress((colors) => liveLine(stats, rate, state, input.count)(colors), self),
-    look
-  )
-})
-
 /** A message as `consume --json` prints it; the shape is frozen. */
 export const messageJson = (message: ReceivedMessage) => {
   const { body, encoding, ...shown } = toJson({ message, queue: message.queue })
@@ -350,9 +307,7 @@ export const run = Effect.fnUntraced(function* (input: ConsumeInput) {
         ).pipe(Stream.runHead, Effect.asVoid)
     yield* Effect.forkScoped(tellProblems(consumer), { startImmediately: true })
     return yield* live(
-      input,
-      stats,
-      consumer,
+      { stats, target: input.count, state: consumer.state },
       Effect.raceFirst(Deferred.await(ended), idle(input.idleTimeout, assigned, stats, now))
     )
   }, Effect.scoped)

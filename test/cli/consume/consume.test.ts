@@ -94,6 +94,20 @@ describe("consume", () => {
     }).pipe(cluster())
   )
 
+  it.live("shows on a terminal how far it is, and prints its lines on lines of their own", () =>
+    Effect.gen(function* () {
+      yield* send("--count", "3")
+      const args = "consume -t orders -g g --idle-timeout 1200ms".split(" ")
+      const statuses: Array<string | undefined> = []
+      const { exitCode, out } = yield* onCluster(args, { terminal: { columns: 100, statuses } })
+      assert.deepStrictEqual([exitCode, out.length], [0, 3])
+      // Taken away before each line that is printed.
+      assert.deepStrictEqual(statuses.slice(0, 3), [undefined, undefined, undefined])
+      assert.match(statuses.at(-2) ?? "", /^3 consumed, \d+\/s, 0 behind, \d+ queues, 1 member$/)
+      assert.isUndefined(statuses.at(-1))
+    }).pipe(cluster())
+  )
+
   it.live("gives each message back at its first deliveries, told by reconsumeTimes", () =>
     Effect.gen(function* () {
       yield* send("--count", "4")
