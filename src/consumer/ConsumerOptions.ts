@@ -68,6 +68,16 @@ export interface ConsumerOnlyOptions extends TraceOptions.TraceOptions {
   readonly pullBatchSizeInBytes?: number | undefined
   /** Time between two pulls of a queue; default 0 millis, at most 65,535 ms (Java `pullInterval`). */
   readonly pullInterval?: Duration.Input | undefined
+  /**
+   * The pause after a pull that failed; it doubles with each that follows, up to 30 seconds. Default 1 second (Java
+   * `pullTimeDelayMillsWhenException`, always the same there).
+   */
+  readonly pullTimeDelayMillsWhenException?: Duration.Input | undefined
+  /**
+   * Whether each pull carries its filter, so that brokers use it rather than the newest one of the group; default false (Java
+   * `postSubscriptionWhenPull`). For a group whose members change their filters one after the other.
+   */
+  readonly postSubscriptionWhenPull?: boolean | undefined
   /** Messages of one queue that are cached at most; default 1,000, 1 to 65,535 (Java `pullThresholdForQueue`). */
   readonly pullThresholdForQueue?: number | undefined
   /** MiB of one queue that are cached at most; default 100, 1 to 1,024 (Java `pullThresholdSizeForQueue`). */
@@ -171,6 +181,13 @@ export const ownTable = {
     most: 2_147_483_647
   }),
   pullInterval: Kinds.time({ name: "pull-interval", java: SAME, default: 0, least: 0, most: MAX_TIME }),
+  pullTimeDelayMillsWhenException: Kinds.time({
+    name: "pull-time-delay-mills-when-exception",
+    java: SAME,
+    default: 1_000,
+    least: 1
+  }),
+  postSubscriptionWhenPull: Kinds.boolean({ name: "post-subscription-when-pull", java: SAME, default: false }),
   pullThresholdForQueue: Kinds.whole({
     name: "pull-threshold-for-queue",
     java: SAME,

@@ -49,6 +49,8 @@ export const propertiesOf = (
     pullBatchSize: config.pullBatchSize,
     pullBatchSizeInBytes: config.pullBatchSizeInBytes,
     pullInterval: config.pullInterval,
+    pullTimeDelayMillsWhenException: config.pullTimeDelayMillsWhenException,
+    postSubscriptionWhenPull: config.postSubscriptionWhenPull,
     pullThresholdForQueue: config.pullThresholdForQueue,
     pullThresholdSizeForQueue: config.pullThresholdSizeForQueue,
     pullThresholdForAll: config.pullThresholdForAll,

@@ -136,6 +136,8 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     observer: options.observer,
     pullBatchSizeInBytes: config.pullBatchSizeInBytes,
     pullIntervalMillis: config.pullIntervalMillis,
+    failurePauseMillis: config.pullFailurePauseMillis,
+    postSubscription: config.postSubscriptionWhenPull,
     commitsOnPull: store.commitsOnPull,
     subscriptionOf: (topic) => options.subscriptions().get(topic),
     room: room.of,

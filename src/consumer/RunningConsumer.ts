@@ -186,6 +186,8 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
       pullBatchSize: config.pullBatchSize,
       pullBatchSizeInBytes: config.pullBatchSizeInBytes,
       pullIntervalMillis: config.pullInterval,
+      pullFailurePauseMillis: config.pullTimeDelayMillsWhenException,
+      postSubscriptionWhenPull: config.postSubscriptionWhenPull,
       pullThresholdForQueue: config.pullThresholdForQueue,
       pullThresholdBytesForQueue: config.pullThresholdSizeForQueue * MIB,
       pullThresholdForTopic: config.pullThresholdForTopic,

@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import type { AllocateStrategy } from "../../src/consumer/rebalance/AllocateStrategy.ts"
+import type { ReceivedMessage } from "../../src/consumer/ReceivedMessage.ts"
+import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
 import * as Message from "../../src/message/Message.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
@@ -305,3 +308,63 @@ describe("pulls", () => {
     }).pipe(Effect.scoped, Effect.provide(rig()))
   )
 })
+
+describe("Java's options of pulls", () => {
+  it.effect("pullTimeDelayMillsWhenException is the pause after a first failure, and doubles", () =>
+    Effect.gen(function* () {
+      const { faults, traffic } = yield* EmbeddedCluster
+      yield* faults.add({
+        match: { code: RequestCode.PULL_MESSAGE, topic: "orders" },
+        actions: [FaultScript.answer(1)]
+      })
+      yield* consume(() => Effect.void, { pullTimeDelayMillsWhenException: "4 seconds" })
+      yield* TestClock.adjust("40 seconds")
+      const times = (yield* traffic.matching({ code: RequestCode.PULL_MESSAGE, topic: "orders" }))
+        .filter(({ extFields }) => extFields?.["queueId"] === "0")
+        .map(({ time }) => time)
+      const pauses = times.slice(1).map((time, index) => time - (times[index] ?? 0))
+      // Up to a quarter more, by chance.
+      assert.isAtLeast(pauses.length, 3)
+      for (const [index, least] of [4_000, 8_000, 16_000].entries()) {
+        assert.isAtLeast(pauses[index] ?? 0, least)
+        assert.isAtMost(pauses[index] ?? 0, least * 1.25)
+      }
+    }).pipe(Effect.scoped, Effect.provide(rig()))
+  )
+
+  for (const postSubscriptionWhenPull of [false, true]) {
+    it.effect(`postSubscriptionWhenPull ${postSubscriptionWhenPull}: whose filter a pull has`, () =>
+      Effect.gen(function* () {
+        const { traffic } = yield* EmbeddedCluster
+        const seen: Array<string> = []
+        const handler = (message: ReceivedMessage) =>
+          Effect.sync(() => {
+            seen.push(message.tags ?? "")
+          })
+        const options = { postSubscriptionWhenPull, allocateMessageQueueStrategy: toFirst }
+        yield* consume(handler, { ...options, instanceName: "a", subscriptions: [Subscription.tags("orders", "paid")] })
+        yield* TestClock.adjust("3 seconds")
+        // The newer one, by which the broker filters for the whole group.
+        yield* consume(handler, { ...options, instanceName: "b", subscriptions: [Subscription.tags("orders", "open")] })
+        yield* TestClock.adjust("3 seconds")
+        yield* traffic.clear
+        const producer = yield* DefaultMQProducer
+        for (const tags of ["paid", "open"]) yield* producer.send(Message.make({ topic: "orders", body: "x", tags }))
+        yield* TestClock.adjust("30 seconds")
+        assert.deepStrictEqual(seen, postSubscriptionWhenPull ? ["paid"] : [])
+        const pulls = yield* traffic.matching({ code: RequestCode.PULL_MESSAGE, topic: "orders" })
+        assert.isAbove(pulls.length, 0)
+        for (const { extFields } of pulls) {
+          assert.strictEqual(extFields?.["subscription"], postSubscriptionWhenPull ? "paid" : undefined)
+          assert.strictEqual((Number(extFields?.["sysFlag"]) & 4) !== 0, postSubscriptionWhenPull)
+        }
+      }).pipe(Effect.scoped, Effect.provide(rig()))
+    )
+  }
+})
+
+/** All queues to the member with the lowest id. */
+const toFirst: AllocateStrategy = {
+  name: "FIRST",
+  allocate: ({ cidAll, currentCID, mqAll }) => (cidAll[0] === currentCID ? mqAll : [])
+}

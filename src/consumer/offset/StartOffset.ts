@@ -1,4 +1,4 @@
-import { DateTime, Effect } from "effect"
+import { type DateTime, Effect } from "effect"
 import type { ApiError } from "../../client/ClientError.ts"
 import { RouteUnavailable } from "../../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
@@ -92,7 +92,7 @@ export const resolve = Effect.fnUntraced(function* (
   store: OffsetStore,
   group: string,
   queue: MessageQueue,
-  from: ConsumeFromWhere
+  from: StartPlace
 ): Effect.fn.Return<StartOffset, OffsetStoreError | ApiError | RouteUnavailable> {
   const stored = yield* store.load(group, queue)
   if (stored !== undefined) {
@@ -109,7 +109,7 @@ export const resolve = Effect.fnUntraced(function* (
       SearchOffset.request({
         topic: queue.topic,
         queueId: queue.queueId,
-        timestamp: DateTime.toEpochMillis(DateTime.makeUnsafe(from.timestamp)),
+        timestamp: from.timestamp.epochMilliseconds,
         brokerName: queue.brokerName
       }),
       TIMEOUT_MILLIS,

@@ -17,8 +17,6 @@ import type { ReceivedMessage } from "../ReceivedMessage.ts"
 const SUSPEND_MILLIS = 15_000
 /** Milliseconds that a pull may take in all (`consumerTimeoutMillisWhenSuspend`). */
 const PULL_TIMEOUT_MILLIS = 30_000
-/** The pause after a pull that failed, in milliseconds (`pullTimeDelayMillsWhenException`). */
-const FAILURE_PAUSE_MILLIS = 1_000
 /** The pause after FLOW_CONTROL (`PULL_TIME_DELAY_MILLS_WHEN_BROKER_FLOW_CONTROL`). */
 const FLOW_CONTROL_PAUSE_MILLIS = 20
 /** What is hopeless as it is backs off up to this, in milliseconds. */
@@ -45,6 +43,10 @@ export interface PullContext {
   readonly pullBatchSizeInBytes: number
   /** Milliseconds between two pulls of a queue (Java `pullInterval`). */
   readonly pullIntervalMillis: number
+  /** The pause after a first pull that failed, in milliseconds (Java `pullTimeDelayMillsWhenException`). */
+  readonly failurePauseMillis: number
+  /** Whether a pull carries its filter, so that no other member's is used (Java `postSubscriptionWhenPull`). */
+  readonly postSubscription: boolean
   /** Whether a pull carries the position of its queue to the broker. */
   readonly commitsOnPull: boolean
   /** What of a topic is wanted; undefined when nothing of it is any more. */
@@ -77,15 +79,16 @@ export interface PullContext {
 }
 
 /** How long to wait after so many failures in a row, in milliseconds. */
-const pauseAfter = (error: ApiError | RouteUnavailable, failures: number, chance: number): number => {
+const pauseAfter = (error: ApiError | RouteUnavailable, failures: number, pause: number, chance: number): number => {
   if (error._tag === "BrokerRejected") {
     if (error.code === ResponseCode.FLOW_CONTROL) return FLOW_CONTROL_PAUSE_MILLIS * (1 + chance)
     if (error.code === ResponseCode.SUBSCRIPTION_NOT_EXIST || error.code === ResponseCode.SUBSCRIPTION_NOT_LATEST) {
       // The first time, the heartbeat that went before cures it at once.
-      return failures === 1 ? 0 : FAILURE_PAUSE_MILLIS * (1 + chance)
+      return failures === 1 ? 0 : pause * (1 + chance)
     }
   }
-  return Math.min(MAX_PAUSE_MILLIS, FAILURE_PAUSE_MILLIS * 2 ** Math.min(failures - 1, 5)) * (1 + chance / 4)
+  const longest = Math.max(MAX_PAUSE_MILLIS, pause)
+  return Math.min(longest, pause * 2 ** Math.min(failures - 1, 5)) * (1 + chance / 4)
 }
 
 /** How long to wait after so many answers in a row that led nowhere, in milliseconds. */
@@ -131,9 +134,13 @@ export const run = (
         queueId,
         queueOffset: queue.nextOffset,
         maxMsgNums,
-        sysFlag: (holds ? PullSysFlag.SUSPEND : 0) | (commits ? PullSysFlag.COMMIT_OFFSET : 0),
+        sysFlag:
+          (holds ? PullSysFlag.SUSPEND : 0) |
+          (commits ? PullSysFlag.COMMIT_OFFSET : 0) |
+          (context.postSubscription ? PullSysFlag.SUBSCRIPTION : 0),
         commitOffset: commits ? commitOffset : 0,
         suspendTimeoutMillis: SUSPEND_MILLIS,
+        subscription: context.postSubscription ? subscription.subString : undefined,
         subVersion: subscription.subVersion,
         expressionType: subscription.expressionType,
         maxMsgBytes: context.pullBatchSizeInBytes,
@@ -213,7 +220,7 @@ export const run = (
     ) {
       yield* context.introduce
     }
-    yield* Effect.sleep(pauseAfter(error, failures, context.chance()))
+    yield* Effect.sleep(pauseAfter(error, failures, context.failurePauseMillis, context.chance()))
   })
 
   return Effect.whileLoop({

@@ -7,7 +7,7 @@ import type { Consumption } from "../consume/Consumption.ts"
 import type { Received } from "../consume/Settle.ts"
 import type { ConsumerCounters } from "../ConsumerCounters.ts"
 import type { OffsetStore } from "../offset/OffsetStore.ts"
-import type { ConsumeFromWhere } from "../offset/StartOffset.ts"
+import type { StartPlace } from "../offset/StartOffset.ts"
 import type { ProcessQueue } from "../queue/ProcessQueue.ts"
 import type { AllocateStrategy } from "../rebalance/AllocateStrategy.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
@@ -20,10 +20,12 @@ export type OwnedQueue = ProcessQueue<ReceivedMessage>
 export interface RunConfig {
   readonly group: string
   readonly strategy: AllocateStrategy
-  readonly consumeFromWhere: ConsumeFromWhere
+  readonly consumeFromWhere: StartPlace
   readonly pullBatchSize: number
   readonly pullBatchSizeInBytes: number
   readonly pullIntervalMillis: number
+  readonly pullFailurePauseMillis: number
+  readonly postSubscriptionWhenPull: boolean
   readonly pullThresholdForQueue: number
   readonly pullThresholdBytesForQueue: number
   /** Below 0 there is no limit. */

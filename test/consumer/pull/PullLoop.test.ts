@@ -54,6 +54,8 @@ describe("a pull loop", () => {
           observer: { ...nobody, received: () => once("received") },
           pullBatchSizeInBytes: 262_144,
           pullIntervalMillis: 0,
+          failurePauseMillis: 1_000,
+          postSubscription: false,
           commitsOnPull: true,
           subscriptionOf: () => {
             once("subscriptionOf")
