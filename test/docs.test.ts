@@ -29,7 +29,19 @@ const blocks = pages.flatMap((page) =>
   }))
 )
 
+/** What Java's DefaultMQPushConsumer of 5.5.0 can be told and asked: its public methods, without set, get and is. */
+const pushConsumerWords =
+  "adjustThreadPoolNumsThreshold allocateMessageQueueStrategy awaitTerminationMillisWhenShutdown clientRebalance consumeConcurrentlyMaxSpan consumeFromWhere consumeMessageBatchMaxSize consumeOrderly consumeThreadMax consumeThreadMin consumeTimeout consumeTimestamp consumerGroup createTopic defaultMQPushConsumerImpl earliestMsgStoreTime fetchSubscribeMessageQueues maxOffset maxReconsumeTimes messageListener messageModel messageQueueListener minOffset offsetStore pause popBatchNums popInvisibleTime popThresholdForQueue postSubscriptionWhenPull pullBatchSize pullBatchSizeInBytes pullInterval pullThresholdForQueue pullThresholdForTopic pullThresholdSizeForQueue pullThresholdSizeForTopic queryMessage registerConsumeMessageHook registerMessageListener resume searchOffset sendMessageBack shutdown start subscribe subscription suspend suspendCurrentQueueTimeMillis traceDispatcher unitMode unsubscribe updateCorePoolSize useTLS viewMessage"
+
 describe("docs", () => {
+  it("java-names.md or configuration.md has every word of Java's DefaultMQPushConsumer", () => {
+    const text = ["java-names.md", "configuration.md"]
+      .map((page) => Fs.readFileSync(Path.join(docs, page), "utf8").toLowerCase())
+      .join()
+    const missing = pushConsumerWords.split(" ").filter((word) => !text.includes(word.toLowerCase()))
+    assert.deepStrictEqual(missing, [])
+  })
+
   it("every code block compiles", { timeout: 120_000 }, async () => {
     assert.isAbove(blocks.length, 1)
     const folder = Fs.mkdtempSync(Path.join(root, "node_modules", ".docs-"))
