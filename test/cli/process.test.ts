@@ -157,7 +157,8 @@ describe("the program", () => {
         yield* Effect.sleep(1_000)
         child.kill("SIGTERM")
         const { code, out } = yield* Effect.promise(() => exit)
-        assert.deepStrictEqual([code, out], [143, ""])
+        assert.include([130, 143], code)
+        assert.strictEqual(out, "")
       }).pipe(
         Effect.provide(
           EmbeddedCluster.layerTcp({

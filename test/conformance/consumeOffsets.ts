@@ -18,11 +18,12 @@ export const tests = (test: Methods): void => {
     const producer = yield* startProducer()
     const queue = { topic, brokerName: "broker-a", queueId: 0 }
     const send = (body: string) => producer.send(Message.make({ topic, body }), { queue })
-    for (const body of ["0", "1"]) yield* send(body)
+    yield* Effect.forEach(["0", "1"], send)
     yield* Effect.sleep(50)
     const second = Date.now()
     yield* Effect.sleep(50)
-    for (const body of ["2", "3", "4"]) yield* send(body)
+    // Where the queue ends, and what was stored when, a broker says of what can be read.
+    yield* untilReadable(yield* Effect.forEach(["2", "3", "4"], send))
     const seen: Array<ReceivedMessage> = []
     const consumer = yield* startConsumer(topic, noting(seen), {
       consumeFromWhere: typeof consumeFromWhere === "function" ? consumeFromWhere(second) : consumeFromWhere,

@@ -117,7 +117,7 @@ export const tests = (test: Methods): void => {
           _tag: "BrokerRejected",
           code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED
         })
-        assert.strictEqual((yield* readable(topic)).length, 2)
+        yield* eventuallyThat(readable(topic), (all) => assert.strictEqual(all.length, 2))
       }
     }).pipe(withManager)
   )

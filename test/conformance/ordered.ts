@@ -5,16 +5,17 @@ import * as Message from "../../src/message/Message.ts"
 import * as MessageQueue from "../../src/message/MessageQueue.ts"
 import * as KeyHash from "../../src/producer/queue/KeyHash.ts"
 import { Observer } from "./Observer.ts"
-import { assertTopicHolds, createTopic, type Methods, startProducer, withManager } from "./support.ts"
+import { assertTopicHolds, createTopic, eventuallyThat, type Methods, startProducer, withManager } from "./support.ts"
 
 const bodyOf = ({ body }: { readonly body: Uint8Array }): string => Buffer.from(body).toString()
 
-/** What each queue of a topic holds, in order, for the queues that hold something. */
-const bodiesOf = Effect.fnUntraced(function* (topic: string) {
+/** What each queue of a topic holds, in order, for the queues that hold something, once there are so many in all. */
+const bodiesOf = Effect.fnUntraced(function* (topic: string, count: number) {
   const observer = yield* Observer
-  return [...(yield* observer.readTopic(topic)).values()]
-    .map((list) => list.map(bodyOf))
-    .filter((list) => list.length > 0)
+  const queues = yield* eventuallyThat(observer.readTopic(topic), (all) =>
+    assert.isAtLeast([...all.values()].flat().length, count)
+  )
+  return [...queues.values()].map((list) => list.map(bodyOf)).filter((list) => list.length > 0)
 })
 
 /** Asserts that the numbers in every queue only grow. */
@@ -76,7 +77,7 @@ export const tests = (test: Methods): void => {
           producer.sendQueued(Message.make({ topic, body: `${n}` }), { orderingKey: n % 3 })
         )
         const results = yield* Effect.all(acknowledged, { concurrency: "unbounded" })
-        const queues = yield* bodiesOf(topic)
+        const queues = yield* bodiesOf(topic, 300)
         assert.strictEqual(queues.flat().length, 300)
         assertAscending(queues)
         const places = results.map(({ queue, queueOffset }) => `${MessageQueue.key(queue)}@${queueOffset}`)
@@ -93,9 +94,9 @@ export const tests = (test: Methods): void => {
         .sendAll(source, { concurrency: 32, options: (message) => ({ orderingKey: Number(bodyOf(message)) % 5 }) })
         .pipe(Stream.runCount)
       assert.strictEqual(count, 300)
-      assertAscending(yield* bodiesOf(topic))
+      assertAscending(yield* bodiesOf(topic, 300))
       assert.strictEqual(yield* Stream.run(source, producer.sink), 300)
-      assert.strictEqual((yield* bodiesOf(topic)).flat().length, 600)
+      assert.strictEqual((yield* bodiesOf(topic, 600)).flat().length, 600)
     }).pipe(withManager)
   )
 }

@@ -25,7 +25,15 @@ const servers: ReadonlyArray<RocketMQOptions> = (["4.9.7", "5.5.0"] as const).ma
 }))
 
 const options = (given: Partial<ProducerOptions>) =>
-  Effect.map(RocketMQ, ({ namesrvAddr }): ProducerOptions => ({ producerGroup: "acl-pg", namesrvAddr, ...given }))
+  Effect.map(RocketMQ, ({ namesrvAddr }): ProducerOptions => ({
+    producerGroup: "acl-pg",
+    namesrvAddr,
+    // A Java server that has just started may take seconds to check its first signatures.
+    mqClientApiTimeout: 20_000,
+    sendMsgTimeout: 20_000,
+    startTimeoutMillis: 60_000,
+    ...given
+  }))
 
 const makeProducer = (given: Partial<ProducerOptions>) => Effect.flatMap(options(given), DefaultMQProducer.make)
 
@@ -45,7 +53,7 @@ const administer = (request: Request) =>
     const { api } = yield* manager.getOrCreateMQClientInstance(
       yield* ClientConfig.check({ namesrvAddr, credentials: admin })
     )
-    yield* api.call(brokers[0]?.address ?? "", request, 5_000, (response) => response)
+    yield* api.call(brokers[0]?.address ?? "", request, 20_000, (response) => response)
   }).pipe(Effect.scoped)
 
 const json = (value: unknown) => Buffer.from(JSON.stringify(value))

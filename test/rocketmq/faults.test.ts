@@ -140,12 +140,13 @@ layer(twoBrokers, { excludeTestServices: true, timeout: "10 minutes" })("RocketM
         assert.isTrue(acknowledged.every(({ result }) => !result.borrowedRoute))
         audit(load.ledger, yield* readTopic(topic, 1, acknowledged.length))
         // The broker may keep an entry of a connection that was given up while it was too cold to answer.
-        const { instance } = yield* producer.state
-        const socket = instance?.sockets.find(({ address }) => address === broker.address)
-        assert.deepInclude(
-          (yield* observer.producers(broker.address, producer.producerGroup)).map((c) => [c.clientId, c.clientAddr]),
-          [instance?.clientId ?? "", socket?.localAddress ?? ""]
+        const known = Effect.map(observer.producers(broker.address, producer.producerGroup), (all) =>
+          all.map((one) => [one.clientId, one.clientAddr])
         )
+        yield* eventuallyThat(Effect.all([known, producer.state]), ([clients, { instance }]) => {
+          const socket = instance?.sockets.find(({ address }) => address === broker.address)
+          assert.deepInclude(clients, [instance?.clientId ?? "", socket?.localAddress ?? ""])
+        })
       }),
     TEST_TIMEOUT
   )

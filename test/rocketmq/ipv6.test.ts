@@ -58,7 +58,7 @@ layer(services, { excludeTestServices: true, timeout: "10 minutes" })("RocketMQ 
       const admin = yield* makeAdmin({ namesrvAddr })
       const stored = yield* admin.viewMessage(offsetMsgId)
       assert.strictEqual(Buffer.from(stored.body).toString(), "to IPv6")
-      assert.strictEqual((yield* admin.pull(queue, 0, 32)).messages.length, 1)
+      yield* eventuallyThat(admin.pull(queue, 0, 32), ({ messages }) => assert.strictEqual(messages.length, 1))
       assert.strictEqual((yield* admin.getBrokerConfig(yield* address)).get("brokerIP1"), "::1")
       assert.strictEqual((yield* admin.examineTopicStats(topic)).length, 4)
 

@@ -54,6 +54,14 @@ const createOrderTopic = Effect.fnUntraced(function* () {
   return topic
 })
 
+/** Waits until the name server has a broker's permission: the broker tells it, and waits for no answer. */
+const untilPermission = Effect.fnUntraced(function* (topic: string, broker: string, perm: number) {
+  const observer = yield* observe
+  yield* eventuallyThat(observer.route(topic), (route) =>
+    assert.strictEqual(route?.queueDatas.find(({ brokerName }) => brokerName === broker)?.perm, perm)
+  )
+})
+
 export const tests = (test: Methods): void => {
   test.effect(
     "B6: a broker whose permission is taken away: the retry goes to the other one, the route is read anew; both: typed",
@@ -70,11 +78,13 @@ export const tests = (test: Methods): void => {
           Effect.forEach([a, b], ({ address }) => Effect.orDie(setBrokerPermission(address, readWrite)))
         )
         yield* setBrokerPermission(a.address, PermName.READ)
+        yield* untilPermission(topic, A, PermName.READ)
         // One round over all the queues that were known: some are of broker-a.
         for (const _ of queues) assert.strictEqual((yield* send(producer, topic)).queue.brokerName, B)
         assert.strictEqual(counts.get(ResponseCode.NO_PERMISSION), 1, "the route was read anew after the first refusal")
 
         yield* setBrokerPermission(b.address, PermName.READ)
+        yield* untilPermission(topic, B, PermName.READ)
         const { outcome, reason, retryable } = yield* Effect.flip(send(producer, topic))
         assert.strictEqual(outcome, "rejected")
         assert.isTrue(retryable)

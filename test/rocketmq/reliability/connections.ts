@@ -38,8 +38,9 @@ export const tests = (test: Methods): void => {
         const [millis, error] = yield* paused(
           b,
           Effect.gen(function* () {
-            const sending = yield* Effect.forkChild(Effect.flip(send(producer, topic, { timeoutMillis })))
-            yield* untilInFlight(producer, b.address, 1)
+            const sending = yield* Effect.forkChild(Effect.flip(send(producer, topic, { timeoutMillis })), {
+              startImmediately: true
+            })
             const spent = yield* millisOf(load.acknowledged(50))
             const failure = yield* Fiber.join(sending)
             assert.strictEqual((yield* socketTo(producer, b.address))?.inFlight, 0, "the place is free again")
@@ -70,7 +71,11 @@ export const tests = (test: Methods): void => {
         const b = yield* brokerNamed(B)
         const alone = yield* createTopic("killed", [B])
         const both = yield* createTopic("killed", [A, B])
-        const producer = yield* startProducer({ pollNameServerInterval: NEVER_MILLIS })
+        // Heartbeats without an answer would end the connection before it is killed.
+        const producer = yield* startProducer({
+          pollNameServerInterval: NEVER_MILLIS,
+          heartbeatBrokerInterval: NEVER_MILLIS
+        })
         yield* warm(producer, alone)
         yield* warm(producer, both)
         const queue = { topic: both, brokerName: B, queueId: 0 }

@@ -107,7 +107,7 @@ export const tests = (test: Methods): void => {
           const ended = yield* child.end
           assert.strictEqual(ended.stderr, "")
           assert.deepStrictEqual([ended.code, ended.lines], [code, ["serving", "acknowledged 10 failed 0"]])
-          assert.deepStrictEqual(yield* observer.producers(a.address, "child-pg"), [])
+          yield* eventuallyThat(observer.producers(a.address, "child-pg"), (left) => assert.deepStrictEqual(left, []))
         }).pipe(Effect.scoped),
       TEST_TIMEOUT
     )
