@@ -184,7 +184,7 @@ export const make = Effect.fnUntraced(function* <C extends Consumption>(
     healthy: Effect.sync(() => life.running()?.problems().length === 0),
     caughtUp: Effect.suspend((): DefaultMQPushConsumerShape["caughtUp"] => {
       const refusal = life.refusal("wait until it has caught up")
-      return refusal === undefined ? (life.running()?.run.caughtUp ?? Effect.void) : Effect.fail(refusal)
+      return refusal === undefined ? (life.running()?.caughtUp ?? Effect.void) : Effect.fail(refusal)
     }),
     failed: Deferred.await(failed),
     lastDrain: Effect.sync(() => lastDrain)

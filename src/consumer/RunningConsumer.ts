@@ -23,6 +23,7 @@ import { consumeFromWhere, propertiesOf } from "./ConsumerProperties.ts"
 import * as Problems from "./ConsumerProblems.ts"
 import * as Runs from "./ConsumerRun.ts"
 import type { ConsumerProblem } from "./ConsumerState.ts"
+import * as Newcomers from "./offset/Newcomers.ts"
 import * as RemoteOffsetStore from "./offset/RemoteOffsetStore.ts"
 import { addressesOf } from "./rebalance/Members.ts"
 import * as AllocateStrategy from "./rebalance/AllocateStrategy.ts"
@@ -47,6 +48,8 @@ export interface Running<out C extends Consumption = Consumption> {
   readonly problems: () => ReadonlyArray<ConsumerProblem>
   /** Takes over what is wanted now: tells the brokers, and shares the queues out again. */
   readonly resubscribe: Effect.Effect<void>
+  /** Waits until the queues owned now have been processed up to where they end now, those of topics that came up included. */
+  readonly caughtUp: Runs.ConsumerRun["caughtUp"]
   /** How many messages are being given back. */
   readonly sendingBack: () => number
   /** Why the members' subscriptions are not compared; undefined when they are. */
@@ -105,6 +108,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     "copy the subscriptions, and add the group's retry topic",
     Effect.sync(() => Subscribed.make(() => [...wanted.values(), Subscription.all(retryTopic)], nowMillis))
   )
+  const newcomers = Newcomers.make(nowMillis)
   const instance = yield* step("5.4", "get or create MQClientInstance", manager.getOrCreateMQClientInstance(config))
 
   const counters = Counters.make()
@@ -202,6 +206,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     consumption,
     counters,
     observer,
+    cameUpSince: newcomers.since,
     taken: (queue) => {
       telemetry.taken(queue)
       consumption.taken?.(queue)
@@ -247,7 +252,9 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
       updateTopicSubscribeInfo: (route) => {
         const { borrowed, data, topic } = route
         telemetry.traces?.updateRoute(route)
-        const queues = borrowed ? "" : RouteQueues.readable(topic, data).map(MessageQueue.key).toSorted().join()
+        const readable = borrowed ? [] : RouteQueues.readable(topic, data)
+        newcomers.seen(topic, readable)
+        const queues = readable.map(MessageQueue.key).toSorted().join()
         const before = queuesOf.get(topic) ?? ""
         queuesOf.set(topic, queues)
         // Queues that came or went are shared out soon, not in the next of the rounds that come anyway.
@@ -310,7 +317,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
       level: config.readiness === "assigned" ? "nameServer" : config.readiness,
       topics,
       borrow: undefined
-    }).pipe(Effect.andThen(config.readiness === "lazy" ? Effect.void : lookUp(instance, topics)))
+    }).pipe(Effect.andThen(config.readiness === "lazy" ? Effect.void : lookUp(instance, newcomers, topics)))
   )
   yield* step("5.8", "heartbeat to all brokers", greet(instance, retryTopic))
   yield* Effect.forkScoped(outlivesStep(awaitRoute(instance, retryTopic)), { startImmediately: true })
@@ -327,9 +334,18 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     telemetry,
     now,
     problems: problems.all,
+    caughtUp: Effect.suspend(() => {
+      const without = [...wanted.keys()].filter((topic) => isWithoutRoute(instance, topic))
+      // What the first message has just made is read as well, and not only after the next poll.
+      const look =
+        without.length === 0
+          ? Effect.void
+          : Effect.andThen(lookUp(instance, newcomers, without), Effect.andThen(run.rebalance, run.awaitLocated))
+      return Effect.andThen(look, run.caughtUp)
+    }),
     resubscribe: Effect.suspend(() => {
       const { added, changed } = subscribed.update()
-      return lookUp(instance, added).pipe(
+      return lookUp(instance, newcomers, added).pipe(
         Effect.andThen(run.repull(changed, instance.heartbeat.sendHeartbeatToAllBroker)),
         Effect.andThen(run.rebalance),
         Effect.andThen(notify)
@@ -340,11 +356,25 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
   }
 })
 
+/** Whether no route is known of a topic but one that was lent to a producer. */
+const isWithoutRoute = ({ routes }: MQClientInstanceShape, topic: string): boolean =>
+  routes.topicRouteTable.get(topic)?.borrowed ?? true
+
 /** Looks the routes of topics up; one that is not there yet is owned as soon as it is. */
-const lookUp = (instance: MQClientInstanceShape, topics: ReadonlyArray<string>) =>
+const lookUp = (
+  instance: MQClientInstanceShape,
+  { absent }: Pick<Newcomers.Newcomers, "absent">,
+  topics: ReadonlyArray<string>
+) =>
   Effect.forEach(
     topics,
-    (topic) => Effect.ignore(instance.routes.updateTopicRouteInfoFromNameServer(topic, undefined)),
+    (topic) =>
+      Effect.match(instance.routes.updateTopicRouteInfoFromNameServer(topic, undefined), {
+        onSuccess: () => {},
+        onFailure: (error) => {
+          if (error._tag === "RouteUnavailable" && error.problem === "topic-absent") absent(topic)
+        }
+      }),
     { concurrency: 16, discard: true }
   )
 

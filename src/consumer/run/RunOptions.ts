@@ -57,6 +57,8 @@ export interface RunOptions {
   readonly consumption: Consumption
   readonly counters: ConsumerCounters
   readonly observer: Pick<ConsumerObserver, "received" | "notReceived" | "settle">
+  /** For a queue that came up while the consumer ran: from when on it is read where `last` is asked for. */
+  readonly cameUpSince: (queue: MessageQueue.MessageQueue) => number | undefined
   /** A queue was taken, or is no longer owned. */
   readonly taken: (queue: OwnedQueue) => void
   readonly left: (queue: OwnedQueue) => void

@@ -1,4 +1,4 @@
-import { Clock, Deferred, Effect, Fiber, FiberMap, type Scope } from "effect"
+import { Clock, DateTime, Deferred, Effect, Fiber, FiberMap, type Scope } from "effect"
 import * as ForeignText from "../../message/ForeignText.ts"
 import type * as MessageQueue from "../../message/MessageQueue.ts"
 import * as StartOffset from "../offset/StartOffset.ts"
@@ -29,7 +29,16 @@ const INTERRUPTED_MILLIS = 1_000
 export interface TenureContext {
   readonly options: Pick<
     RunOptions,
-    "changed" | "config" | "consumption" | "givenBack" | "instance" | "left" | "problem" | "store" | "taken"
+    | "cameUpSince"
+    | "changed"
+    | "config"
+    | "consumption"
+    | "givenBack"
+    | "instance"
+    | "left"
+    | "problem"
+    | "store"
+    | "taken"
   >
   /** The queues that are owned, by {@link keyOf}. */
   readonly table: Map<string, OwnedQueue>
@@ -82,13 +91,19 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
   let toldYoung = false
   let generation = 0
 
+  /** Where a queue begins for which the group has no offset: one that came up meanwhile has nothing that is to be passed over. */
+  const startOf = (queue: MessageQueue.MessageQueue): StartOffset.StartPlace => {
+    const since = config.consumeFromWhere === "last" ? options.cameUpSince(queue) : undefined
+    return since === undefined ? config.consumeFromWhere : { timestamp: DateTime.makeUnsafe(since) }
+  }
+
   /** Finds out where a queue begins, for as long as that takes, and writes it where it was decided now. */
   const locate = Effect.fnUntraced(function* (queue: OwnedQueue) {
     const key = keyOf(queue)
     const known = located.get(queue)
     for (let failures = 0; !queue.dropped; failures++) {
       const start = yield* Effect.result(
-        StartOffset.resolve(instance, store, group, queue.messageQueue, config.consumeFromWhere)
+        StartOffset.resolve(instance, store, group, queue.messageQueue, startOf(queue.messageQueue))
       )
       if (start._tag === "Success") {
         const { isNew, offset, young } = start.success

@@ -250,6 +250,58 @@ describe("where a group begins", () => {
     }).pipe(Effect.provide(rig(), { local: true }), Effect.repeat({ times: 9 }))
   )
 
+  it.effect(
+    "R27: what the first message makes is read from there on, with last too, and without turning the clock",
+    () =>
+      Effect.gen(function* () {
+        const producer = yield* DefaultMQProducer
+        const seen: Array<string> = []
+        const consumer = yield* consume((message) => Effect.sync(() => void seen.push(text(message))), {
+          subscriptions: [Subscription.all("orders"), Subscription.all("made-by-a-send")]
+        })
+        for (const body of ["a", "b"]) yield* producer.send(Message.make({ topic: "made-by-a-send", body }))
+        yield* consumer.caughtUp
+        assert.sameMembers(seen, ["a", "b"])
+      }).pipe(Effect.scoped, Effect.provide(rig()))
+  )
+
+  it.effect(
+    "C-15: what came into a new queue before its first round is read, with last too; what is older is not",
+    () =>
+      Effect.gen(function* () {
+        const { createTopic } = yield* EmbeddedCluster
+        yield* send(3)
+        yield* TestClock.adjust("1 hour")
+        const seen: Array<string> = []
+        const consumer = yield* consume((message) => Effect.sync(() => void seen.push(text(message))))
+        yield* createTopic("orders", { broker: "broker-a", readQueueNums: 8, writeQueueNums: 8 })
+        const producer = yield* DefaultMQProducer
+        yield* producer.send(Message.make({ topic: "orders", body: "new" }), { queue: { ...queue, queueId: 7 } })
+        yield* TestClock.adjust("61 seconds")
+        yield* consumer.caughtUp
+        assert.deepStrictEqual(seen, ["new"])
+      }).pipe(Effect.scoped, Effect.provide(rig()))
+  )
+
+  it.effect("a broker that was away and has messages of before is not read from its first one", () =>
+    Effect.gen(function* () {
+      const { startBroker, stopBroker } = yield* EmbeddedCluster
+      const producer = yield* DefaultMQProducer
+      const other = { topic: "orders", brokerName: "broker-b", queueId: 0 }
+      yield* send(3, other)
+      yield* TestClock.adjust("1 hour")
+      yield* stopBroker("broker-b")
+      const seen: Array<string> = []
+      const consumer = yield* consume((message) => Effect.sync(() => void seen.push(text(message))))
+      yield* startBroker("broker-b")
+      yield* TestClock.adjust("31 seconds")
+      yield* producer.send(Message.make({ topic: "orders", body: "new" }), { queue: other })
+      yield* TestClock.adjust("31 seconds")
+      yield* consumer.caughtUp
+      assert.deepStrictEqual(seen, ["new"])
+    }).pipe(Effect.scoped, Effect.provide(rig({ brokers: [{ name: "broker-a" }, { name: "broker-b" }] })))
+  )
+
   it.effect("R34: what the filter lets nobody have is finished", () =>
     Effect.gen(function* () {
       const consumer = yield* consume(() => Effect.die("nobody"), {
