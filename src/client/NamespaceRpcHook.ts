@@ -8,6 +8,7 @@ import * as MessageProperties from "../protocol/MessageProperties.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
 import type { ExtFields, RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
 import { RequestCode } from "../protocol/RequestCode.ts"
+import * as LockBatch from "../protocol/request/LockBatch.ts"
 
 /**
  * Namespaces at the edge of the wire. Inside the client every topic and group has the name that the user gave it; a
@@ -96,6 +97,19 @@ const wrapHeartbeat = (namespace: string, body: Uint8Array): Uint8Array => {
   })
 }
 
+const wrapLocks = (namespace: string, request: Request & { readonly body: Uint8Array }): Request => {
+  const data = LockBatch.decodeBody(request.code, request.body)
+  if (data instanceof DecodeError) return request
+  return LockBatch.request(
+    {
+      ...data,
+      consumerGroup: wrap(namespace, data.consumerGroup),
+      mqSet: data.mqSet.map((queue) => ({ ...queue, topic: wrap(namespace, queue.topic) }))
+    },
+    request.code === RequestCode.LOCK_BATCH_MQ ? "lock" : "unlock"
+  )
+}
+
 /**
  * A request as it leaves: topics and groups with the namespace; what has it already stays as it is. The template topic is
  * looked up as it is: a send that creates a topic names it without a namespace too.
@@ -105,6 +119,9 @@ export const wrapRequest = (namespace: string, request: Request, createTopicKey?
   if (code === RequestCode.GET_ROUTEINFO_BY_TOPIC && extFields?.["topic"] === createTopicKey) return request
   if (code === RequestCode.HEART_BEAT && body !== undefined) {
     return { ...request, body: wrapHeartbeat(namespace, body) }
+  }
+  if ((code === RequestCode.LOCK_BATCH_MQ || code === RequestCode.UNLOCK_BATCH_MQ) && body !== undefined) {
+    return wrapLocks(namespace, { ...request, body })
   }
   if (extFields === undefined) return request
   const names = shortNamed.has(code) ? SHORT_NAMES : NAMES

@@ -1,4 +1,4 @@
-import { Deferred, Effect, Equal, type Scope, Stream } from "effect"
+import { Clock, Deferred, Effect, Equal, type Scope, Stream } from "effect"
 import { ConfigProblem, InvalidConfig } from "../client/ClientError.ts"
 import { MQClientManager } from "../client/MQClientManager.ts"
 import type { Resolution } from "../client/options/OptionTable.ts"
@@ -22,6 +22,8 @@ export interface ConsumerKind<C extends Consumption> {
   readonly begin?: (parts: Running<C>) => void
   /** Messages that a handler gets at most, for those who ask for the consumer's properties. */
   readonly batchSize: number
+  /** Whether queues are consumed in order, under a broker's lock. */
+  readonly isOrderly?: boolean
   /** Makes what takes messages over, in the scope of a start. */
   readonly consumption: (tools: ConsumptionTools) => Effect.Effect<C, never, Scope.Scope>
   /** Makes what hands single messages to the listener; undefined for a kind without one. */
@@ -63,6 +65,7 @@ export const make = Effect.fnUntraced(function* <C extends Consumption>(
           failed,
           wanted,
           batchSize: kind.batchSize,
+          isOrderly: kind.isOrderly ?? false,
           consumption: kind.consumption,
           directly: kind.directly,
           isPaused: (queue) => paused.size > 0 && (paused.has(queue.topic) || paused.has(MessageQueue.key(queue))),
@@ -87,13 +90,14 @@ export const make = Effect.fnUntraced(function* <C extends Consumption>(
   const state = Effect.gen(function* () {
     const serviceState = life.serviceStateNow()
     const parts = life.parts()
+    const nowMillis = yield* Clock.currentTimeMillis
     const view: ConsumerState = {
       consumerGroup,
       serviceState,
       steps: life.steps(),
       members: parts?.run.members().map((member) => ForeignText.clean(member)) ?? [],
       lastRebalance: parts?.run.lastRebalance(),
-      queues: parts === undefined ? [] : viewsOf(parts.run.owned(), parts.consumption.jobs(), parts.now()),
+      queues: parts === undefined ? [] : viewsOf(parts.run.owned(), parts.consumption.jobs(), parts.now(), nowMillis),
       running: parts?.consumption.running() ?? 0,
       concurrency: parts?.consumption.concurrency() ?? config.consumeThreadMin,
       suspended,

@@ -55,8 +55,16 @@ export interface ConsumerOnlyOptions extends TraceOptions.TraceOptions {
   readonly adjustThreadPoolNumsThreshold?: number | undefined
   /** When a message that failed comes again; by default as the broker's table says (10 s, 30 s, 1 min, ... 2 h). */
   readonly reconsumePolicy?: ReconsumePolicy.ReconsumePolicy | undefined
-  /** Redeliveries until a message becomes a dead letter; default -1, the broker's own limit, which is 16 (Java `maxReconsumeTimes`). */
+  /**
+   * Redeliveries until a message becomes a dead letter; default -1, the broker's own limit, which is 16, and no limit for what is
+   * consumed in order (Java `maxReconsumeTimes`).
+   */
   readonly maxReconsumeTimes?: number | undefined
+  /**
+   * How long a queue that is consumed in order rests before a message of it is tried again; default 1 second, 10 ms to 30 s
+   * (Java `suspendCurrentQueueTimeMillis`).
+   */
+  readonly suspendCurrentQueueTimeMillis?: Duration.Input | undefined
   /**
    * How long a handler may take; then it is interrupted and its message comes again. Default 15 minutes (Java
    * `consumeTimeout`). Java counts minutes, so a bare number is refused in code; in a `Config` it is minutes.
@@ -171,6 +179,13 @@ export const ownTable = {
   }),
   reconsumePolicy: OwnKinds.reconsumePolicy,
   maxReconsumeTimes: Kinds.whole({ name: "max-reconsume-times", java: SAME, default: -1, least: -1, most: 1_000_000 }),
+  suspendCurrentQueueTimeMillis: Kinds.time({
+    name: "suspend-current-queue-time-millis",
+    java: SAME,
+    default: 1_000,
+    least: 10,
+    most: 30_000
+  }),
   consumeTimeout: OwnKinds.consumeTimeout,
   pullBatchSize: Kinds.whole({ name: "pull-batch-size", java: SAME, default: 32, least: 1, most: 1_024 }),
   pullBatchSizeInBytes: Kinds.whole({

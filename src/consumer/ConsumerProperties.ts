@@ -46,6 +46,7 @@ export const propertiesOf = (
     consumeMessageBatchMaxSize,
     consumeTimeout: config.consumeTimeout / MINUTE,
     maxReconsumeTimes: config.maxReconsumeTimes,
+    suspendCurrentQueueTimeMillis: config.suspendCurrentQueueTimeMillis,
     pullBatchSize: config.pullBatchSize,
     pullBatchSizeInBytes: config.pullBatchSizeInBytes,
     pullInterval: config.pullInterval,

@@ -6,6 +6,7 @@ import { isRetryTopic } from "../message/MixAll.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import * as PullLoop from "./pull/PullLoop.ts"
 import type { CacheTotals } from "./queue/ProcessQueue.ts"
+import * as QueueLocks from "./queue/QueueLocks.ts"
 import { TopicStats } from "./queue/TopicStats.ts"
 import * as CaughtUp from "./run/CaughtUp.ts"
 import * as Moves from "./run/Moves.ts"
@@ -104,16 +105,33 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     })
 
   const loop = (queue: OwnedQueue, first?: "hold" | "ask") => PullLoop.run(pullContext, queue, first)
-  const room = Rooms.make(options, table, totals)
-  const positions = yield* PositionWrites.make(options)
+  const room = Rooms.make(options, table, totals, now)
+  const positions = yield* PositionWrites.make(options, now)
   const share = Shares.make(options)
   const moves = Moves.make(options, now, (queue, offset) => ask((done) => ({ _tag: "Retake", queue, offset, done })))
   const caughtUp = CaughtUp.make(instance, table, (queue) =>
     instance.pullMessageService.start(loopKey(group, queue), loop(queue, "ask"))
   )
   const { check } = caughtUp
+  const locks = config.isOrderly
+    ? yield* QueueLocks.make({
+        instance,
+        group,
+        owned: () => table.values(),
+        gained: (queue: OwnedQueue) => {
+          consumption.unlocked?.(queue)
+          room.wake(queue)
+        },
+        lost: (queue) => {
+          Queue.offerUnsafe(commands, { _tag: "Retake", queue, offset: undefined, done: Deferred.makeUnsafe<void>() })
+        },
+        problem,
+        now
+      })
+    : undefined
   const tenure = yield* Tenures.make({
     options,
+    locks,
     table,
     totals,
     room,

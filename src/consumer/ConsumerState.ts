@@ -5,7 +5,7 @@ import type { TraceState } from "../client/telemetry/TraceDispatcher.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import type { ConsumerCounters } from "./ConsumerCounters.ts"
 import type { DrainReport, OwnedQueue } from "./run/RunOptions.ts"
-import type { QueuePhase } from "./queue/ProcessQueue.ts"
+import { LOCK_MAX_LIVE_MILLIS, type QueuePhase } from "./queue/ProcessQueue.ts"
 import type { ConsumeHookCounters } from "./telemetry/Hooks.ts"
 
 /** One queue that a consumer owns. */
@@ -36,6 +36,11 @@ export interface QueueState {
   readonly oldestAge: number | undefined
   /** Milliseconds since its last pull began; undefined before the first. */
   readonly lastPullAge: number | undefined
+  /**
+   * When its lock is not believed any more, in milliseconds since the epoch; it is renewed every 20 s. Undefined without a
+   * lock, and where queues are not consumed in order.
+   */
+  readonly lockedUntil: number | undefined
   /** What the last failed pull or look-up said; undefined when the last one worked. */
   readonly lastFailure: string | undefined
 }
@@ -86,7 +91,7 @@ export interface ConsumerState {
   readonly instance: InstanceState | undefined
 }
 
-const viewOf = (queue: OwnedQueue, running: number, now: number): QueueState => ({
+const viewOf = (queue: OwnedQueue, running: number, now: number, nowMillis: number): QueueState => ({
   queue: queue.messageQueue,
   generation: queue.generation,
   phase: queue.phase,
@@ -100,19 +105,22 @@ const viewOf = (queue: OwnedQueue, running: number, now: number): QueueState => 
   running,
   oldestAge: queue.oldestSince === undefined ? undefined : Math.round(now - queue.oldestSince),
   lastPullAge: queue.lastPullAt === undefined ? undefined : Math.round(now - queue.lastPullAt),
+  lockedUntil:
+    queue.lockedAt === undefined ? undefined : Math.round(nowMillis + queue.lockedAt + LOCK_MAX_LIVE_MILLIS - now),
   lastFailure: queue.lastFailure
 })
 
-/** Queues as the state shows them; `jobs` is what the handlers that run have in hand, `now` the monotonic clock. */
+/** Queues as the state shows them; `jobs` is what the handlers that run have in hand, `now` the monotonic clock, `nowMillis` the time since the epoch. */
 export const viewsOf = (
   queues: ReadonlyArray<OwnedQueue>,
   jobs: ReadonlyArray<{ readonly received: ReadonlyArray<{ readonly queue: unknown }> }>,
-  now: number
+  now: number,
+  nowMillis: number
 ): ReadonlyArray<QueueState> => {
   const running = new Map<unknown, number>()
   for (const { received } of jobs) {
     const queue = received[0]?.queue
     running.set(queue, (running.get(queue) ?? 0) + 1)
   }
-  return queues.map((queue) => viewOf(queue, running.get(queue) ?? 0, now))
+  return queues.map((queue) => viewOf(queue, running.get(queue) ?? 0, now, nowMillis))
 }

@@ -183,6 +183,7 @@ const kindOf = <E, R>(given: AnyListener<E, R>) =>
       const services = withoutSpan(context)
       return {
         batchSize: listener._tag === "Batch" ? listener.options.maxSize : 1,
+        isOrderly: listener._tag === "Orderly",
         consumption: (tools) => Consumption.make<E, R>({ ...tools, listener, context: services }),
         directly: (tools) => Direct.make<E, R>(listener, services, tools)
       }

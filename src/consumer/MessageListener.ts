@@ -54,10 +54,66 @@ export const BatchResult = {
   ackIndex: (index: number): BatchResult => ({ _tag: "AckIndex", index })
 } as const
 
-/** Options of every kind of listener. `M` is what a handler gets. */
-export interface ListenerOptions<E, M> {
+/**
+ * What became of a message that is consumed in order, as a handler says it. Made by {@link OrderlyResult}'s constructors; those
+ * of `ConsumeResult` mean the same here, and `reconsumeLater` means `suspend`: a message that came again behind others would be
+ * out of order.
+ *
+ * Source: RocketMQ `ConsumeOrderlyStatus`, `ConsumeOrderlyContext.setSuspendCurrentQueueTimeMillis`.
+ */
+export type OrderlyResult =
+  | ConsumeResult.ConsumeResult
+  | {
+      /** The queue rests, and then the message comes again before all others. */
+      readonly _tag: "Suspend"
+      /** For how long; undefined leaves it to the consumer's `suspendCurrentQueueTimeMillis`. */
+      readonly for: Duration.Input | undefined
+    }
+  | {
+      /** Consumed, with all that was before it. */
+      readonly _tag: "Commit"
+    }
+  | {
+      /** All that is not committed comes again. */
+      readonly _tag: "Rollback"
+    }
+
+/** The constructors of {@link OrderlyResult}. */
+export const OrderlyResult = {
+  /** The message is consumed (Java `SUCCESS`); with `autoCommit: false` it is not committed before a `commit` follows. */
+  success: ConsumeResult.success as OrderlyResult,
+  /**
+   * The message comes again before all others of its queue, after the given time or, without one, after the consumer's
+   * `suspendCurrentQueueTimeMillis` (Java `SUSPEND_CURRENT_QUEUE_A_MOMENT`). It is 10 ms to 30 s long.
+   */
+  suspend: (for_?: Duration.Input): OrderlyResult => ({ _tag: "Suspend", for: for_ }),
+  /** The message is consumed, and all of the queue that succeeded before it is committed with it (Java `COMMIT`). */
+  commit: { _tag: "Commit" } as OrderlyResult,
+  /**
+   * What succeeded since the last commit comes again with the message itself, after `suspendCurrentQueueTimeMillis` (Java
+   * `ROLLBACK`). With automatic commits that is the message alone; Java takes it for `SUCCESS` there.
+   */
+  rollback: { _tag: "Rollback" } as OrderlyResult,
+  /** The message is given up and goes to the group's dead-letter topic; then its successors follow. */
+  deadLetter: (reason?: string): OrderlyResult => ConsumeResult.deadLetter(reason)
+} as const
+
+/** Handles one message of a queue, when the one before has ended. */
+export type OrderlyHandler<E, R> = (message: ReceivedMessage) => Effect.Effect<OrderlyResult | void, E, R>
+
+/** Options of every kind of listener. `M` is what a handler gets, `A` what it says of it. */
+export interface ListenerOptions<E, M, A = ConsumeResult.ConsumeResult> {
   /** What a typed failure means; by default that the message comes again. If it throws, that is what it means. */
-  readonly onFailure?: ((error: E, message: M) => ConsumeResult.ConsumeResult) | undefined
+  readonly onFailure?: ((error: E, message: M) => A) | undefined
+}
+
+/** Options of {@link orderly}. */
+export interface OrderlyOptions<E> extends ListenerOptions<E, ReceivedMessage, OrderlyResult> {
+  /**
+   * Whether what succeeds is committed; default true. With false a message that succeeds counts only when a later one of its
+   * queue ends with `commit` (Java `ConsumeOrderlyContext.setAutoCommit`).
+   */
+  readonly autoCommit?: boolean | undefined
 }
 
 /** How many messages make a batch, and how long the first of them waits for more. */
@@ -69,8 +125,9 @@ export interface BatchOptions {
 }
 
 /**
- * How a consumer handles messages: one at a time in any order ({@link concurrently}; a bare function means the same), or
- * several of a queue together ({@link batch}). One for a consumer, as on the wire.
+ * How a consumer handles messages: one at a time in any order ({@link concurrently}; a bare function means the same), several
+ * of a queue together ({@link batch}), one after the other in each queue ({@link orderly}), or for each key ({@link keyed}).
+ * One for a consumer, as on the wire.
  */
 export type MessageListener<E, R> =
   | {
@@ -91,6 +148,26 @@ export type MessageListener<E, R> =
       /** What a typed failure means; undefined: all messages of the batch come again. */
       readonly onFailure: ((error: E, messages: Batch) => ConsumeResult.ConsumeResult) | undefined
     }
+  | {
+      /** One message of a queue after the other. */
+      readonly _tag: "Orderly"
+      /** The user's handler. */
+      readonly handler: OrderlyHandler<E, R>
+      /** Whether what succeeds is committed. */
+      readonly autoCommit: boolean
+      /** What a typed failure means; undefined: the queue is suspended and the message comes again. */
+      readonly onFailure: ((error: E, message: ReceivedMessage) => OrderlyResult) | undefined
+    }
+  | {
+      /** One message of a key after the other. */
+      readonly _tag: "Keyed"
+      /** The key of a message. */
+      readonly key: (message: ReceivedMessage) => string
+      /** The user's handler. */
+      readonly handler: Handler<E, R>
+      /** What a typed failure means; undefined: the message comes again. */
+      readonly onFailure: ((error: E, message: ReceivedMessage) => ConsumeResult.ConsumeResult) | undefined
+    }
 
 /** One message for each call of the handler, in any order (Java `MessageListenerConcurrently`). */
 export const concurrently = <E, R>(
@@ -103,6 +180,32 @@ export const batch = <E, R>(
   options: BatchOptions & ListenerOptions<E, Batch>,
   handler: BatchHandler<E, R>
 ): MessageListener<E, R> => ({ _tag: "Batch", options, handler, onFailure: options.onFailure })
+
+/**
+ * The messages of each queue one after the other, in the order in which they were stored, over all members of the group (Java
+ * `MessageListenerOrderly`): a broker's lock says who may handle a queue. A message that fails is not given back: its queue
+ * rests and tries it again, until it is a dead letter after `maxReconsumeTimes`, for which there is no limit by default.
+ */
+export const orderly = <E, R>(
+  handler: OrderlyHandler<E, R>,
+  options: OrderlyOptions<E> = {}
+): MessageListener<E, R> => ({
+  _tag: "Orderly",
+  handler,
+  autoCommit: options.autoCommit ?? true,
+  onFailure: options.onFailure
+})
+
+/**
+ * The messages of each key one after the other, of whichever queues, and those of different keys side by side. It asks for no
+ * lock: the order holds within this consumer, and while its queues are its own. A message that fails is given back as with
+ * {@link concurrently}, and its successors do not wait for it.
+ */
+export const keyed = <E, R>(
+  key: (message: ReceivedMessage) => string,
+  handler: Handler<E, R>,
+  options: ListenerOptions<E, ReceivedMessage> = {}
+): MessageListener<E, R> => ({ _tag: "Keyed", key, handler, onFailure: options.onFailure })
 
 /** The listener of a bare function, or the listener as it is. */
 export const of = <E, R>(listener: Handler<E, R> | MessageListener<E, R>): MessageListener<E, R> =>

@@ -38,6 +38,13 @@ export const asReceived = (
   }
 }
 
+/** The message as it is delivered once more by the consumer that has it: in order, it is not given back to its broker. */
+export const triedAgain = (message: ReceivedMessage): ReceivedMessage => ({
+  ...message,
+  reconsumeTimes: message.attempt,
+  attempt: message.attempt + 1
+})
+
 /** What {@link ReceivedMessage.make} takes: a message as it is sent, and what becomes known of it on the way. */
 export interface ReceivedMessageInput extends Pick<
   MessageInput,

@@ -66,6 +66,8 @@ export interface ConsumerParts<C extends Consumption> {
   readonly wanted: ReadonlyMap<string, Subscription.Subscription>
   /** Messages that a handler gets at most. */
   readonly batchSize: number
+  /** Whether queues are consumed in order, under a broker's lock. */
+  readonly isOrderly: boolean
   readonly consumption: (tools: ConsumptionTools) => Effect.Effect<C, never, Scope.Scope>
   /** What hands single messages to the listener; undefined where there is none. */
   readonly directly: ((tools: DirectTools) => Effect.Effect<Directly, never, Scope.Scope>) | undefined
@@ -145,6 +147,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     group,
     maxReconsumeTimes: config.maxReconsumeTimes,
     counters,
+    copies: parts.isOrderly,
     resend: yield* Resend.make(config, instance),
     tell: (error, { message }) =>
       problem("send back", `message ${ForeignText.clean(message.msgId)} could not be given back: ${error.message}`),
@@ -159,6 +162,8 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
       concurrency: config.consumeThreadMin,
       ratePerSecond: config.ratePerSecond,
       consumeTimeoutMillis: config.consumeTimeout,
+      maxReconsumeTimes: config.maxReconsumeTimes,
+      suspendMillis: config.suspendCurrentQueueTimeMillis,
       reconsumePolicy: config.reconsumePolicy ?? ReconsumePolicy.broker,
       counters,
       giveBack: sendBack.giveBack,
@@ -185,6 +190,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
   const run: Runs.ConsumerRun = yield* Runs.make({
     config: {
       group,
+      isOrderly: parts.isOrderly,
       strategy: config.allocateMessageQueueStrategy ?? AllocateStrategy.averagely,
       consumeFromWhere: config.consumeFromWhere ?? "last",
       pullBatchSize: config.pullBatchSize,
@@ -224,7 +230,8 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
         Effect.sync(() => {
           counters.failures++
           counters.reconsumeLater++
-          sendBack.giveBack(received, "broker")
+          // In order it would hold its queue up for good.
+          sendBack.giveBack(received, parts.isOrderly ? "dead-letter" : "broker")
         })
       ),
     givenBack: sendBack.awaitIdle,
@@ -296,6 +303,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
         RunningInfo.make(
           {
             properties: propertiesOf(config, parts.batchSize),
+            isOrderly: parts.isOrderly,
             startedAt,
             concurrency: consumption.concurrency(),
             subscriptions: subscribed.present().values(),

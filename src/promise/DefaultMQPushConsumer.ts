@@ -1,10 +1,11 @@
 import { Context, Effect, Layer, Stream } from "effect"
 import type { ServiceState } from "../client/ServiceState.ts"
-import type { ConsumeResult } from "../consumer/ConsumeResult.ts"
 import type { DrainReport } from "../consumer/run/RunOptions.ts"
 import type { ConsumerState } from "../consumer/ConsumerState.ts"
 import { DefaultMQPushConsumer as Service, type DefaultMQPushConsumerShape } from "../consumer/DefaultMQPushConsumer.ts"
+import { asUnordered } from "../consumer/consume/Settle.ts"
 import * as MessageListener from "../consumer/MessageListener.ts"
+import type { OrderlyResult } from "../consumer/MessageListener.ts"
 import type { ReceivedMessage } from "../consumer/ReceivedMessage.ts"
 import type { Subscription } from "../consumer/subscription/Subscription.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
@@ -14,13 +15,13 @@ import { build, type CallOptions, type Run, runWith } from "./Run.ts"
 
 /**
  * Handles one message. It is consumed when the promise is fulfilled without a value or with `ConsumeResult.success`; when it is
- * rejected, the message comes again. The signal is aborted when the handler takes longer than `consumeTimeout`, and when the
+ * rejected, the message comes again. Of `OrderlyResult` what `ConsumeResult` has not got is for `order: "queue"` only. The signal is aborted when the handler takes longer than `consumeTimeout`, and when the
  * consumer ends and does not wait any longer.
  */
 export type PlainHandler = (
   message: ReceivedMessage,
   signal: AbortSignal
-) => ConsumeResult | void | Promise<ConsumeResult | void>
+) => OrderlyResult | void | Promise<OrderlyResult | void>
 
 /** How a consumer is started. */
 export interface StartConsumerOptions extends CallOptions {
@@ -28,7 +29,15 @@ export interface StartConsumerOptions extends CallOptions {
    * What a handler's rejection means. Without it the message comes again, and the error is told in the log once a minute; with
    * it nothing is told. If it throws, the message comes again.
    */
-  readonly onFailure?: ((error: unknown, message: ReceivedMessage) => ConsumeResult) | undefined
+  readonly onFailure?: ((error: unknown, message: ReceivedMessage) => OrderlyResult) | undefined
+  /**
+   * In which order messages are handled; by default in any. `queue`: those of each queue one after the other, under a broker's
+   * lock, as by `MessageListener.orderly`. A function gives a message's key: those of each key one after the other within this
+   * consumer, as by `MessageListener.keyed`.
+   */
+  readonly order?: "queue" | ((message: ReceivedMessage) => string) | undefined
+  /** With `order: "queue"`: whether what succeeds is committed without an `OrderlyResult.commit`; default true. */
+  readonly autoCommit?: boolean | undefined
 }
 
 /** A started push consumer; `await using` shuts it down. */
@@ -83,15 +92,20 @@ class Thrown {
 }
 
 /** A handler as the other face has it: what nobody classifies is a defect there, and told in the log. */
-const listenerOf = (handler: PlainHandler, onFailure: StartConsumerOptions["onFailure"]) => {
+const listenerOf = (handler: PlainHandler, { autoCommit, onFailure, order }: StartConsumerOptions) => {
   const call = (message: ReceivedMessage) => async (signal: AbortSignal) => handler(message, signal)
-  if (onFailure === undefined) {
-    return MessageListener.concurrently<Thrown, never>((message) => Effect.promise(call(message)))
-  }
-  return MessageListener.concurrently<Thrown, never>(
-    (message) => Effect.tryPromise({ try: call(message), catch: (error) => new Thrown(error) }),
-    { onFailure: ({ error }, message) => onFailure(error, message) }
-  )
+  const handle = (message: ReceivedMessage): Effect.Effect<OrderlyResult | void, Thrown> =>
+    onFailure === undefined
+      ? Effect.promise(call(message))
+      : Effect.tryPromise({ try: call(message), catch: (error) => new Thrown(error) })
+  const meaning = ({ error }: Thrown, message: ReceivedMessage) =>
+    onFailure?.(error, message) ?? MessageListener.OrderlyResult.suspend()
+  if (order === "queue") return MessageListener.orderly(handle, { autoCommit, onFailure: meaning })
+  const unordered = (message: ReceivedMessage) => Effect.map(handle(message), asUnordered)
+  const options = { onFailure: (error: Thrown, message: ReceivedMessage) => asUnordered(meaning(error, message)) }
+  return order === undefined
+    ? MessageListener.concurrently(unordered, options)
+    : MessageListener.keyed(order, unordered, options)
 }
 
 const calls = (
@@ -151,24 +165,24 @@ export const DefaultMQPushConsumer = {
   start: (
     options: PlainConsumerOptions,
     handler: PlainHandler,
-    { onFailure, signal }: StartConsumerOptions = {}
+    call: StartConsumerOptions = {}
   ): Promise<DefaultMQPushConsumer> =>
     started(
-      Service.layer(plain(options), listenerOf(handler, onFailure)).pipe(Layer.provide(managerLayer(options.services))),
+      Service.layer(plain(options), listenerOf(handler, call)).pipe(Layer.provide(managerLayer(options.services))),
       options.services,
-      signal
+      call.signal
     ),
   /** A started consumer with what is not given read from the environment; the names are in docs/configuration.md. */
   startConfig: (
     handler: PlainHandler,
     options: Partial<PlainConsumerOptions> = {},
-    { onFailure, signal }: StartConsumerOptions = {}
+    call: StartConsumerOptions = {}
   ): Promise<DefaultMQPushConsumer> =>
     started(
-      Service.layerConfig(listenerOf(handler, onFailure), plain(options)).pipe(
+      Service.layerConfig(listenerOf(handler, call), plain(options)).pipe(
         Layer.provide(managerLayer(options.services))
       ),
       options.services,
-      signal
+      call.signal
     )
 }

@@ -13,6 +13,7 @@ import {
   LocalOffsetStore,
   messages,
   OffsetStoreError,
+  OrderlyResult,
   type PlainConsumerOptions,
   type PlainHandler,
   type PlainStreamOptions,
@@ -76,6 +77,39 @@ const rest = async (count: number) => {
 }
 
 describe("DefaultMQPushConsumer", () => {
+  it("handles the messages of a queue, or of a key, in order", async () => {
+    const seen: Array<string> = []
+    {
+      await using consumer = await start(
+        async (message) => {
+          seen.push(`${text(message)}/${message.attempt}`)
+          if (text(message) === "a" && message.attempt === 1) return OrderlyResult.suspend("10 millis")
+          return text(message) === "c" ? OrderlyResult.commit : OrderlyResult.success
+        },
+        {},
+        { order: "queue", autoCommit: false }
+      )
+      await send("a", "b", "c")
+      await consumer.caughtUp()
+    }
+    assert.deepStrictEqual(seen, ["a/1", "a/2", "b/1", "c/1"])
+    let running = 0
+    await using consumer = await start(
+      async (message) => {
+        assert.strictEqual(++running, 1)
+        await Promise.resolve()
+        running--
+        if (text(message) === "e" && message.attempt === 1) throw new Error("no")
+      },
+      { reconsumePolicy: { delay: () => "1 second" } },
+      { order: () => "key", onFailure: () => OrderlyResult.suspend() }
+    )
+    await send("d", "e", "f")
+    await consumer.caughtUp()
+    const { counters } = await consumer.state()
+    assert.deepStrictEqual([counters.succeeded, counters.failures, counters.reconsumeLater], [2, 1, 1])
+  })
+
   it("hands messages to an async function, and applies what it gives", async () => {
     const seen: Array<string> = []
     await using consumer = await start(async (message) => {

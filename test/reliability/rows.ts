@@ -596,6 +596,26 @@ export const rows: ReadonlyArray<Row> = [
   consuming("C-40", "a crash between the end of a handler and the write of its offset", "that message once more"),
   consuming("C-41", "a crash right after it was found where to begin", "nothing that came since is passed over"),
   consuming(
+    "C-43",
+    "the lock of a queue is refused, its answer is lost, or a dead member has it",
+    "it is asked for again after 500 ms; after 60 s it is free"
+  ),
+  consuming(
+    "C-44",
+    "a lock expires while a handler runs",
+    "its successors wait for a lock; what the handler did counts only when nobody else had it meanwhile"
+  ),
+  consuming(
+    "C-45",
+    "members that consume in order join, leave and die",
+    "no message of a queue begins before the one before it has ended; what is given up is written and then unlocked"
+  ),
+  consuming(
+    "C-46",
+    "a message that is consumed in order never succeeds",
+    "a dead letter after maxReconsumeTimes, and its successors follow"
+  ),
+  consuming(
     "C-47",
     "the scope closes: idle, with handlers, with stuck ones, without brokers, during the first round",
     "in bounded time; what ended counts, the rest comes once, no interruption is a failure"

@@ -59,7 +59,7 @@ export const consume = Command.make(
       Flag.optional
     ),
     from,
-    orderly: yes("orderly", "The messages of a queue one after the other; not there yet, refused"),
+    orderly: yes("orderly", "The messages of a queue one after the other, over all members of the group"),
     broadcast: yes("broadcast", "Every member gets every message; not there yet, refused"),
     concurrency: Flags.int("concurrency", 1, 1_000).pipe(
       Flag.withDescription("How many messages are handled at once; 1 keeps the order of a queue. Default 20"),
@@ -76,7 +76,9 @@ export const consume = Command.make(
     ),
     failFirst: Flags.int("fail-first", 0, 1_000_000).pipe(
       Flag.withMetavar("deliveries"),
-      Flag.withDescription("Give each message back at its first so many deliveries, so that it comes again; default 0"),
+      Flag.withDescription(
+        "Give each message back at its first so many deliveries, so that it comes again; with --orderly its queue waits for it. Default 0"
+      ),
       Flag.withDefault(0)
     ),
     wait: yes("wait", "Wait for a topic that is not there yet, instead of exit 4"),

@@ -6,6 +6,7 @@ import * as ConsumeResult from "../../consumer/ConsumeResult.ts"
 import type { ConsumerProblem } from "../../consumer/ConsumerState.ts"
 import { DefaultMQPushConsumer, type DefaultMQPushConsumerShape } from "../../consumer/DefaultMQPushConsumer.ts"
 import type { ConsumeFromWhere } from "../../consumer/offset/StartOffset.ts"
+import * as MessageListener from "../../consumer/MessageListener.ts"
 import type { ReceivedMessage } from "../../consumer/ReceivedMessage.ts"
 import * as Subscription from "../../consumer/subscription/Subscription.ts"
 import * as MessageQueue from "../../message/MessageQueue.ts"
@@ -52,14 +53,12 @@ const TOPIC_POLL_MILLIS = 1_000
 type End = "count" | "idle" | "closed"
 
 /** What is not there yet is said, and not taken for something else. */
-const unsupported = ({ broadcast, orderly, sql }: ConsumeInput): string | undefined =>
+const unsupported = ({ broadcast, sql }: ConsumeInput): string | undefined =>
   sql !== undefined
     ? "--sql: this release filters by tags only."
-    : orderly
-      ? "--orderly: this release has no orderly consumer."
-      : broadcast
-        ? "--broadcast: this release has no broadcasting consumer."
-        : undefined
+    : broadcast
+      ? "--broadcast: this release has no broadcasting consumer."
+      : undefined
 
 /**
  * Whether the topic is there to be read. Fails when it is not, unless it is to be waited for; when no queue of it may be read;
@@ -287,7 +286,7 @@ export const run = Effect.fnUntraced(function* (input: ConsumeInput) {
         concurrency: input.concurrency,
         drainTimeoutMillis: SETTLE_MILLIS
       },
-      handler
+      input.orderly ? MessageListener.orderly(handler) : handler
     ).pipe(Effect.provide(manager))
     yield* Scope.addFinalizer(scope, consumer.shutdown)
     // It may have acknowledged messages before its start has ended: a signal waits, so that their offsets are written.

@@ -1,11 +1,13 @@
 import { Cause, type Context, Duration, Effect, type Exit, type Scope } from "effect"
 import * as ForeignText from "../../message/ForeignText.ts"
 import * as ConsumeResult from "../ConsumeResult.ts"
-import type { Batch, BatchResult, MessageListener } from "../MessageListener.ts"
+import type { Batch, BatchResult, MessageListener, OrderlyResult } from "../MessageListener.ts"
 import type { ProcessQueue } from "../queue/ProcessQueue.ts"
 import { ReadyList } from "../queue/ReadyList.ts"
+import { SerialList } from "../queue/SerialList.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
 import type { ConsumerObserver } from "../telemetry/ConsumerObserver.ts"
+import * as ConsumeOrderly from "./ConsumeOrderly.ts"
 import * as RateLimit from "./RateLimit.ts"
 import * as Settle from "./Settle.ts"
 import type { Received } from "./Settle.ts"
@@ -15,9 +17,9 @@ import * as Workers from "./Workers.ts"
 interface Job {
   readonly received: ReadonlyArray<Received>
   /** What the handler said of each, where it said anything. */
-  results: ReadonlyArray<ConsumeResult.ConsumeResult> | undefined
+  results: ReadonlyArray<OrderlyResult> | undefined
   /** What its failure means, where somebody has asked that already. */
-  failureResult: ConsumeResult.ConsumeResult | undefined
+  failureResult: OrderlyResult | undefined
 }
 
 /** What hands messages out: all of it but for what is particular to a kind of consumer. */
@@ -27,6 +29,10 @@ export interface ConsumptionTools extends Settle.SettleOptions {
   readonly observer: Pick<ConsumerObserver, "process" | "delivery" | "handedOut" | "delivered" | "processed">
   /** How many handlers run at once. */
   readonly concurrency: number
+  /** Tries after the first until a message that is consumed in order becomes a dead letter; below 0 there is no limit. */
+  readonly maxReconsumeTimes: number
+  /** Milliseconds that a queue rests before a message of it is tried again that is consumed in order. */
+  readonly suspendMillis: number
   /** Milliseconds that a handler may take; then its message comes again. */
   readonly consumeTimeoutMillis: number
   /** Messages whose handlers begin in a second at most; undefined for no limit. */
@@ -51,6 +57,8 @@ export interface Consumption {
   readonly offer: (queue: ProcessQueue<ReceivedMessage>, messages: ReadonlyArray<Received>) => void
   /** Forgets what waits of a queue that is given up. Handlers that run go on. */
   readonly drop: (queue: ProcessQueue<ReceivedMessage>) => number
+  /** The queue is locked, or locked again: its messages may be handled. */
+  readonly unlocked?: (queue: ProcessQueue<ReceivedMessage>) => void
   /** Lets no handler begin, or lets them begin again. */
   readonly suspend: (suspended: boolean) => void
   /** Waits until no handler of the queue runs; of none when absent. */
@@ -92,7 +100,25 @@ const isBatch = (messages: ReadonlyArray<ReceivedMessage>): messages is Batch =>
 /** Makes the workers of a consumer in the current scope. Source: RocketMQ `ConsumeMessageConcurrentlyService`. */
 export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptions<E, R>) {
   const { consumeTimeoutMillis, counters, group, listener, now, observer, tell } = options
-  const ready = new ReadyList<Received>()
+  const batches = new ReadyList<Received>()
+  const orderly =
+    listener._tag === "Orderly"
+      ? yield* ConsumeOrderly.make({ ...options, autoCommit: listener.autoCommit, wake: () => workers.wake() })
+      : undefined
+  /** What the key of a message could not be found for. */
+  const keyless = new WeakMap<Received, unknown>()
+  const keyOf = (received: Received): unknown => {
+    if (listener._tag !== "Keyed") return received.queue.name
+    try {
+      return listener.key(received.message)
+    } catch (defect) {
+      keyless.set(received, defect)
+      return received
+    }
+  }
+  const serial =
+    orderly !== undefined || listener._tag === "Keyed" ? new SerialList<Received>(keyOf, orderly?.isOpen) : undefined
+  const ready = serial ?? batches
   /** The jobs whose handlers were interrupted because they took too long. */
   const timedOut = new Set<Job>()
   /** The jobs that were given up with their queue, or at the end: how these end is nobody's failure. */
@@ -127,12 +153,12 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
       const received = ready.take()
       return received === undefined ? undefined : jobOf([received])
     }
-    if (within > 0 && ready.waitingInTurn < limit) {
+    if (within > 0 && batches.waitingInTurn < limit) {
       batchDueAt ??= now() + within
       if (now() < batchDueAt) return undefined
     }
     batchDueAt = undefined
-    return jobOf(ready.takeMany(limit))
+    return jobOf(batches.takeMany(limit))
   }
 
   /** What the end of a handler means for each of its messages; kept, so that `onFailure` is asked once. */
@@ -140,7 +166,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     const failure = exit._tag === "Failure" ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined
     if (failure !== undefined) job.failureResult = failureResult(job, failure.error)
     const all = exit._tag === "Success" ? ConsumeResult.success : (job.failureResult ?? ConsumeResult.reconsumeLater())
-    return job.results ?? job.received.map(() => all)
+    return (job.results ?? job.received.map(() => all)).map((result) => Settle.asUnordered(result))
   }
 
   /** What observers see of a handler ends with its job's results. */
@@ -150,15 +176,17 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
       : observer.process(messages, Effect.suspend(handled), (exit) => said(job, exit))
 
   const handler = (job: Job): Effect.Effect<void, E, R> => {
-    if (listener._tag === "Concurrently") {
+    if (listener._tag !== "Batch") {
       const [received] = job.received
       if (received === undefined) return Effect.void
+      if (keyless.has(received)) return Effect.die(keyless.get(received))
       const { message } = received
-      return observed(job, [message], () =>
-        Effect.map(listener.handler(message), (result) => {
+      return observed(job, [message], () => {
+        const handled: Effect.Effect<OrderlyResult | void, E, R> = listener.handler(message)
+        return Effect.map(handled, (result) => {
           if (result !== undefined) job.results = [result]
         })
-      )
+      })
     }
     const messages = job.received.map(({ message }) => message)
     if (!isBatch(messages)) return Effect.void
@@ -169,13 +197,20 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     )
   }
 
-  const apply = Settle.make(options)
+  const settleOne = Settle.make(options)
+  const apply = (received: Received, result: OrderlyResult): boolean => {
+    if (serial === undefined) return settleOne(received, result)
+    if (orderly !== undefined) return orderly.apply(serial, received, result)
+    const isConsumed = settleOne(received, result)
+    serial.end(received)
+    return isConsumed
+  }
 
   /** Applies the results of a handler that has ended, or of none, and counts. */
   const settle = (
     { received: all }: Job,
     since: number,
-    resultAt: (index: number) => ConsumeResult.ConsumeResult | undefined,
+    resultAt: (index: number) => OrderlyResult | undefined,
     error?: string
   ) => {
     let succeeded = 0
@@ -197,10 +232,10 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     observer.processed?.(topic, at - since, succeeded, all.length - succeeded, reason ?? "_OTHER")
   }
 
-  const failureResult = ({ received }: Job, error: E): ConsumeResult.ConsumeResult => {
+  const failureResult = ({ received }: Job, error: E): OrderlyResult => {
     const messages = received.map(({ message }) => message)
     try {
-      if (listener._tag === "Concurrently") {
+      if (listener._tag !== "Batch") {
         const [message] = messages
         return (
           (message === undefined ? undefined : listener.onFailure?.(error, message)) ?? ConsumeResult.reconsumeLater()
@@ -220,6 +255,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     if (first === undefined) return
     if (isAbandoned || first.queue.dropped) {
       counters.late += all.length
+      serial?.end(first)
       return
     }
     const failure = cause.reasons.find((reason) => reason._tag === "Fail")
@@ -281,10 +317,18 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
 
   const self: Consumption = {
     offer: (queue, messages) => {
-      ready.offer(queue, messages)
+      if (serial === undefined) batches.offer(queue, messages)
+      else serial.offer(messages)
       workers.wake()
     },
-    drop: (queue) => ready.drop(queue),
+    drop: (queue) => {
+      orderly?.drop(queue)
+      return serial === undefined ? batches.drop(queue) : serial.drop((received) => received.queue === queue)
+    },
+    unlocked: ({ name }) => {
+      serial?.open(name)
+      workers.wake()
+    },
     suspend: (value) => {
       suspended = value
       if (!value) workers.wake()

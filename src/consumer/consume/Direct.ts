@@ -1,8 +1,8 @@
 import { Cause, type Context, Effect, Exit, Fiber, FiberSet, Option, type Scope } from "effect"
 import * as ForeignText from "../../message/ForeignText.ts"
 import type { ConsumeMessageDirectlyResult } from "../../protocol/push/ConsumeMessageDirectly.ts"
-import { type ConsumeResult, reconsumeLater, success } from "../ConsumeResult.ts"
-import type { MessageListener } from "../MessageListener.ts"
+import { reconsumeLater, success } from "../ConsumeResult.ts"
+import type { MessageListener, OrderlyResult } from "../MessageListener.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
 import type { ConsumerObserver } from "../telemetry/ConsumerObserver.ts"
 import { type ConsumptionTools, resultOf } from "./Consumption.ts"
@@ -23,9 +23,11 @@ const MAX_REMARK = 512
 /** What a listener said of the message. */
 type Said = Pick<ConsumeMessageDirectlyResult, "consumeResult" | "remark">
 
-const ofResult = (result: ConsumeResult | void): Said => {
+const ofResult = (result: OrderlyResult | void): Said => {
   if (result === undefined || result._tag === "Success") return { consumeResult: "CR_SUCCESS" }
-  if (result._tag === "ReconsumeLater") return { consumeResult: "CR_LATER" }
+  if (result._tag === "Commit") return { consumeResult: "CR_COMMIT" }
+  if (result._tag === "Rollback") return { consumeResult: "CR_ROLLBACK" }
+  if (result._tag !== "DeadLetter") return { consumeResult: "CR_LATER" }
   const reason = ForeignText.clean(result.reason, MAX_REMARK)
   return { consumeResult: "CR_LATER", remark: reason === "" ? "a dead letter" : `a dead letter: ${reason}` }
 }
@@ -33,19 +35,22 @@ const ofResult = (result: ConsumeResult | void): Said => {
 const thrown = (remark: string): Said => ({ consumeResult: "CR_THROW_EXCEPTION", remark })
 
 /** Calls the listener once. */
-const call = <E, R>(listener: MessageListener<E, R>, message: ReceivedMessage): Effect.Effect<Said, E, R> =>
-  listener._tag === "Concurrently"
-    ? Effect.map(listener.handler(message), ofResult)
-    : Effect.map(listener.handler([message]), (outcome) =>
-        ofResult(outcome === undefined ? undefined : resultOf(outcome, 0))
-      )
+const call = <E, R>(listener: MessageListener<E, R>, message: ReceivedMessage): Effect.Effect<Said, E, R> => {
+  if (listener._tag === "Batch") {
+    return Effect.map(listener.handler([message]), (outcome) =>
+      ofResult(outcome === undefined ? undefined : resultOf(outcome, 0))
+    )
+  }
+  const handled: Effect.Effect<OrderlyResult | void, E, R> = listener.handler(message)
+  return Effect.map(handled, ofResult)
+}
 
 /** What a failure that the handler's type names means to the listener. */
 const ofFailure = <E, R>(listener: MessageListener<E, R>, error: E, message: ReceivedMessage): Said => {
   const remark = ForeignText.ofThrownWithName(error, MAX_REMARK)
   try {
     const meant =
-      listener._tag === "Concurrently" ? listener.onFailure?.(error, message) : listener.onFailure?.(error, [message])
+      listener._tag !== "Batch" ? listener.onFailure?.(error, message) : listener.onFailure?.(error, [message])
     return meant === undefined ? thrown(remark) : { remark, ...ofResult(meant) }
   } catch {
     return thrown(remark)
@@ -91,7 +96,11 @@ export const make = Effect.fnUntraced(function* <E, R>(
       observer.process === undefined
         ? said
         : observer.process([message], said, (exit) => [
-            Exit.isSuccess(exit) && exit.value.consumeResult === "CR_SUCCESS" ? success : reconsumeLater()
+            Exit.isSuccess(exit) &&
+            exit.value.consumeResult !== "CR_LATER" &&
+            exit.value.consumeResult !== "CR_ROLLBACK"
+              ? success
+              : reconsumeLater()
           ])
     )
     return Effect.timeoutOption(Effect.provideContext(scoped, context), millis).pipe(
@@ -109,8 +118,8 @@ export const make = Effect.fnUntraced(function* <E, R>(
     const fiber = run(handled(message))
     const exit = yield* Effect.onInterrupt(Fiber.await(fiber), () => Fiber.interrupt(fiber))
     const result: ConsumeMessageDirectlyResult = {
-      order: false,
-      autoCommit: true,
+      order: listener._tag === "Orderly",
+      autoCommit: listener._tag !== "Orderly" || listener.autoCommit,
       ...ofExit(listener, message, exit, millis),
       spentTimeMills: Math.round(now() - since)
     }

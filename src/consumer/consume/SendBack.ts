@@ -26,6 +26,11 @@ export interface SendBackOptions {
   readonly maxReconsumeTimes: number
   readonly counters: ConsumerCounters
   readonly observer: Pick<ConsumerObserver, "settle">
+  /**
+   * Whether a copy is sent without asking the message's broker first, which knows nothing of how often a message was tried
+   * that is consumed in order.
+   */
+  readonly copies: boolean
   /** Sends a copy to the group's retry topic, for when the broker cannot take the message back. */
   readonly resend: (received: Received, to: GiveBack) => Effect.Effect<void, Error>
   /** Tells of a send-back that failed; it is tried again. */
@@ -44,8 +49,8 @@ export interface SendBackOptions {
 
 /** Gives messages back. */
 export interface SendBack {
-  /** Begins to give a message back, and waits for nothing. */
-  readonly giveBack: (received: Received, to: GiveBack, reason?: string) => void
+  /** Begins to give a message back, and waits for nothing; `over` is called when nothing more is done about it. */
+  readonly giveBack: (received: Received, to: GiveBack, reason?: string, over?: () => void) => void
   /** How many messages are being given back, those that wait for the next try included. */
   readonly underWay: () => number
   /** Waits until no message of the queue is being given back; none at all when absent. */
@@ -105,23 +110,36 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
       return api.call(address, request, TIMEOUT_MILLIS, () => undefined)
     })
 
-  const once = (received: Received, to: GiveBack) =>
-    permits.withPermits(1)(
-      observer.settle("send back", received.message.queue, ask(received, to)).pipe(
+  const failed = (received: Received, error: Error) => {
+    failing.add(received)
+    return tell(error, received)
+  }
+
+  const countFailure = Effect.sync(() => {
+    counters.sendBackFailures++
+  })
+
+  const once = (received: Received, to: GiveBack): Effect.Effect<void, Error> => {
+    const { queue } = received.message
+    if (options.copies) {
+      return permits.withPermits(1)(
+        Effect.tapError(observer.settle("send back", queue, resend(received, to)), (error) =>
+          Effect.andThen(countFailure, failed(received, error))
+        )
+      )
+    }
+    return permits.withPermits(1)(
+      observer.settle("send back", queue, ask(received, to)).pipe(
         Effect.catch((refusal) =>
           Effect.andThen(
-            Effect.sync(() => {
-              counters.sendBackFailures++
-            }),
+            countFailure,
             // A copy instead; where that fails too, both are told.
-            Effect.tapError(resend(received, to), () => {
-              failing.add(received)
-              return tell(refusal, received)
-            })
+            Effect.tapError(resend(received, to), () => failed(received, refusal))
           )
         )
       )
     )
+  }
 
   /** What is to be told once a broker has taken the message: by its rule it lies with the dead letters then, or it does not. */
   const mourn = ({ message }: Received, to: GiveBack, reason: string | undefined) => {
@@ -130,7 +148,7 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
     return message.reconsumeTimes >= most ? deadLettered(message, "max-reconsume-times", undefined) : Effect.void
   }
 
-  const until = (received: Received, to: GiveBack, reason: string | undefined) =>
+  const until = (received: Received, to: GiveBack, reason: string | undefined, over: (() => void) | undefined) =>
     once(received, to).pipe(
       Effect.retry({
         schedule: Schedule.exponential(RETRY_PAUSE_MILLIS).pipe(
@@ -155,15 +173,16 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
         Effect.sync(() => {
           failing.delete(received)
           underWay.delete(received)
+          over?.()
           if (waiters.size > 0) for (const check of waiters) check()
         })
       )
     )
 
   const self: SendBack = {
-    giveBack: (received, to, reason) => {
+    giveBack: (received, to, reason, over) => {
       underWay.add(received)
-      run(until(received, to, reason))
+      run(until(received, to, reason, over))
     },
     underWay: () => underWay.size,
     awaitIdle: (queue) =>

@@ -1,6 +1,7 @@
 import { Duration } from "effect"
-import type { ConsumeResult } from "../ConsumeResult.ts"
+import { type ConsumeResult, reconsumeLater, success } from "../ConsumeResult.ts"
 import type { ConsumerCounters } from "../ConsumerCounters.ts"
+import type { OrderlyResult } from "../MessageListener.ts"
 import type { ReconsumePolicy } from "../ReconsumePolicy.ts"
 import type { Slot } from "../queue/ProcessQueue.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
@@ -15,15 +16,30 @@ export type GiveBack = Duration.Duration | "broker" | "dead-letter"
 export interface SettleOptions {
   readonly reconsumePolicy: ReconsumePolicy
   readonly counters: ConsumerCounters
-  /** Gives a message back, for a reason or none, and finishes it when that is done. It waits for nothing. */
-  readonly giveBack: (received: Received, to: GiveBack, reason?: string) => void
+  /** Gives a message back, for a reason or none, finishes it when that is done, and says then that it is over. It waits for nothing. */
+  readonly giveBack: (received: Received, to: GiveBack, reason?: string, over?: () => void) => void
 }
 
 /** Why a message is not consumed, in one word of a small set, by what was said of it. */
-export const reasonOf = (result: ConsumeResult): string =>
-  result._tag === "DeadLetter" ? "dead_letter" : "reconsume_later"
+export const reasonOf = ({ _tag }: OrderlyResult): string =>
+  _tag === "DeadLetter"
+    ? "dead_letter"
+    : _tag === "Suspend"
+      ? "suspended"
+      : _tag === "Rollback"
+        ? "rolled_back"
+        : "reconsume_later"
 
-/** Makes what applies a result to a message, and gives whether it is consumed. */
+/** What a result means where there is no order: what only order knows means that the message comes again. */
+export function asUnordered(result: OrderlyResult): ConsumeResult
+export function asUnordered(result: OrderlyResult | void): ConsumeResult | void
+export function asUnordered(result: OrderlyResult | void): ConsumeResult | void {
+  if (result === undefined) return undefined
+  if (result._tag === "Commit") return success
+  return result._tag === "Suspend" || result._tag === "Rollback" ? reconsumeLater() : result
+}
+
+/** Makes what applies a result to a message, and gives whether it is consumed. What only order knows means that it comes again. */
 export const make = ({ counters, giveBack, reconsumePolicy }: SettleOptions) => {
   const policyFor = (received: Received): GiveBack => {
     try {
@@ -35,7 +51,7 @@ export const make = ({ counters, giveBack, reconsumePolicy }: SettleOptions) => 
     }
   }
 
-  return (received: Received, result: ConsumeResult): boolean => {
+  return (received: Received, result: OrderlyResult): boolean => {
     if (received.queue.dropped) {
       counters.late++
       return false
@@ -48,7 +64,7 @@ export const make = ({ counters, giveBack, reconsumePolicy }: SettleOptions) => 
     const to =
       result._tag === "DeadLetter"
         ? "dead-letter"
-        : result.after === undefined
+        : result._tag !== "ReconsumeLater" || result.after === undefined
           ? policyFor(received)
           : result.after === "broker"
             ? "broker"

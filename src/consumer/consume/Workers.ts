@@ -203,7 +203,7 @@ export const make = Effect.fnUntraced(function* <A, E, R>(options: WorkersOption
         } else {
           finish(worker)
         }
-        if (workers.size > target) retire(worker)
+        retireSurplus(worker)
       }
     })
     workers.add(worker)
@@ -216,7 +216,7 @@ export const make = Effect.fnUntraced(function* <A, E, R>(options: WorkersOption
               Effect.map(isUsed(worker) ? release(worker, Exit.failCause(cause)) : Effect.void, () => {
                 worker.releasing = false
                 settle(worker, cause)
-                if (workers.size > target) retire(worker)
+                retireSurplus(worker)
               })
             ),
           step: () => undefined
@@ -238,6 +238,13 @@ export const make = Effect.fnUntraced(function* <A, E, R>(options: WorkersOption
   const retire = (worker: Worker<A>) => {
     worker.retired = true
     workers.delete(worker)
+  }
+
+  /** Lets a worker end that is one too many; what the end of its job made ready is another's. */
+  const retireSurplus = (worker: Worker<A>) => {
+    if (workers.size <= target) return
+    retire(worker)
+    wake()
   }
 
   yield* Effect.addFinalizer(() =>

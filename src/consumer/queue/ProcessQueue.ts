@@ -7,6 +7,8 @@ import type { TopicStats } from "./TopicStats.ts"
 export type QueuePhase =
   /** Its start offset is being looked up. */
   | "locating"
+  /** It is consumed in order, and the broker's lock is being asked for. */
+  | "locking"
   /** A pull is under way. */
   | "pulling"
   /** The next pull waits: `pullInterval`, or the pause after a failure. */
@@ -20,10 +22,13 @@ export type QueuePhase =
   /** It is being given up. */
   | "revoking"
 
+/** A lock that was not renewed for so long is not believed any more (Java `rocketmq.client.rebalance.lockMaxLiveTime`). */
+export const LOCK_MAX_LIVE_MILLIS = 30_000
+
 /** A message that was taken over, and what belongs to it. */
 export interface Slot<M> {
-  /** The message. */
-  readonly message: M
+  /** The message; tried again in this process, it says how often. */
+  message: M
   /** The queue that it was read from. */
   readonly queue: ProcessQueue<M>
   /** Its place in the queue's {@link Position}. */
@@ -88,6 +93,12 @@ export class ProcessQueue<M> {
   lastConsumeAt: number | undefined = undefined
   /** What the last failed pull or look-up said; undefined after one that worked. */
   lastFailure: string | undefined = undefined
+  /** Whether its messages may be handled only while the broker's lock is held: it is consumed in order. */
+  needsLock = false
+  /** Whether the lock was ever asked for: it may be held then, whatever was answered. */
+  lockAsked = false
+  /** When the lock was last asked for that was granted, in milliseconds of the monotonic clock; undefined without a lock. */
+  lockedAt: number | undefined = undefined
   /** The broker that the last answer suggested to pull from; 0 is the master. */
   suggestedBrokerId = 0
 
@@ -110,6 +121,11 @@ export class ProcessQueue<M> {
     this.stats = stats
     this.totals = totals
     this.onFinished = onFinished
+  }
+
+  /** Whether its messages may be handled and its position written, as far as locks go. */
+  holdsLock(now: number): boolean {
+    return !this.needsLock || (this.lockedAt !== undefined && now - this.lockedAt < LOCK_MAX_LIVE_MILLIS)
   }
 
   /** Ends the generation: nothing of it counts any more, and its position stays where it is. */

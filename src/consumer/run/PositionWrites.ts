@@ -8,7 +8,8 @@ const PERSISTS_AT_ONCE = 16
 export interface PositionWrites {
   /**
    * Writes a position, acknowledged, after what is being written of the queue: offsets of a queue reach the broker in their
-   * order, and none of a generation that is over. Gives whether it was written.
+   * order, none of a generation that is over, and none without the lock that a queue needs: another member may have it.
+   * Gives whether it was written.
    */
   readonly one: (queue: OwnedQueue) => Effect.Effect<boolean>
   /** Writes positions side by side, broker by broker: one that does not answer holds up no other. */
@@ -21,7 +22,8 @@ export interface PositionWrites {
 
 /** Makes {@link PositionWrites}; what {@link PositionWrites.begin} began ends with the scope. */
 export const make = Effect.fnUntraced(function* (
-  options: Pick<RunOptions, "config" | "counters" | "observer" | "problem" | "store">
+  options: Pick<RunOptions, "config" | "counters" | "observer" | "problem" | "store">,
+  now: () => number
 ): Effect.fn.Return<PositionWrites, never, Scope.Scope> {
   const { problem, store } = options
   const { group } = options.config
@@ -38,6 +40,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.suspend(() => {
         const offset = queue.consumeOffset
         if (offset === undefined || queue.dropped || queue.storedOffset === offset) return Effect.succeed(true)
+        if (!queue.holdsLock(now())) return Effect.succeed(false)
         queue.writing = true
         const write = store.persist(group, { queue: queue.messageQueue, offset }).pipe(
           Effect.ensuring(

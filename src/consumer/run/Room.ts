@@ -4,7 +4,7 @@ import type { OwnedQueue, RunOptions } from "./RunOptions.ts"
 
 /** Who may pull how much: limits by queue, by topic and over all, and the loops that wait for room. */
 export interface Room {
-  /** How many messages a queue may ask for now; 0 while it is full, paused, suspended or given up, with its phase set. */
+  /** How many messages a queue may ask for now; 0 while it is full, paused, suspended, not locked or given up, with its phase set. */
   readonly of: (queue: OwnedQueue) => number
   /** Waits until there may be room again. */
   readonly await: (queue: OwnedQueue) => Effect.Effect<void>
@@ -20,7 +20,8 @@ export interface Room {
 export const make = (
   { config, consumption, isPaused }: Pick<RunOptions, "config" | "consumption" | "isPaused">,
   table: ReadonlyMap<string, OwnedQueue>,
-  totals: Readonly<CacheTotals>
+  totals: Readonly<CacheTotals>,
+  now: () => number
 ): Room => {
   const parked = new Map<OwnedQueue, Set<() => void>>()
   let suspended = false
@@ -43,6 +44,10 @@ export const make = (
   const room = (queue: OwnedQueue): number => {
     if (suspended || queue.revoking || isPaused(queue.messageQueue)) {
       queue.phase = queue.revoking ? "revoking" : "suspended"
+      return 0
+    }
+    if (!queue.holdsLock(now())) {
+      queue.phase = "locking"
       return 0
     }
     const left = Math.min(

@@ -19,6 +19,8 @@ export type OwnedQueue = ProcessQueue<ReceivedMessage>
 /** What of a consumer's configuration the run works with; times are milliseconds, sizes bytes. */
 export interface RunConfig {
   readonly group: string
+  /** Whether queues are consumed in order, each under its broker's lock. */
+  readonly isOrderly: boolean
   readonly strategy: AllocateStrategy
   readonly consumeFromWhere: StartPlace
   readonly pullBatchSize: number

@@ -2,8 +2,10 @@ import { Clock, DateTime, Deferred, Effect, Fiber, FiberMap, type Scope } from "
 import * as ForeignText from "../../message/ForeignText.ts"
 import type * as MessageQueue from "../../message/MessageQueue.ts"
 import * as StartOffset from "../offset/StartOffset.ts"
-import { type CacheTotals, ProcessQueue } from "../queue/ProcessQueue.ts"
+import { type CacheTotals, LOCK_MAX_LIVE_MILLIS, ProcessQueue } from "../queue/ProcessQueue.ts"
+import type { QueueLocks } from "../queue/QueueLocks.ts"
 import type { TopicStats } from "../queue/TopicStats.ts"
+import type { ReceivedMessage } from "../ReceivedMessage.ts"
 import type * as Moves from "./Moves.ts"
 import type { PositionWrites } from "./PositionWrites.ts"
 import type { Room } from "./Room.ts"
@@ -44,6 +46,8 @@ export interface TenureContext {
   readonly table: Map<string, OwnedQueue>
   readonly totals: CacheTotals
   readonly room: Room
+  /** The locks of queues that are consumed in order; undefined where they are not. */
+  readonly locks: QueueLocks<ReceivedMessage> | undefined
   readonly positions: PositionWrites
   readonly moves: Pick<ReturnType<typeof Moves.make>, "forget">
   /** How fast a topic is pulled and consumed. */
@@ -60,12 +64,13 @@ export interface TenureContext {
 export interface Tenure {
   /**
    * Takes a queue: a new generation, its place in the table, and its loop. With `handover` it waits first until its old owner
-   * has given it up; with an offset it begins there.
+   * has given it up, and with locks in any case until it has the queue's; with an offset it begins there.
    */
   readonly take: (messageQueue: MessageQueue.MessageQueue, handover: boolean, at?: number) => Effect.Effect<void>
   /**
    * Gives a queue up: no pull and no handler begins from now on, its position is written at once for who takes it, what runs
-   * may end for a moment, and then the position is written for the last time.
+   * may end for a moment, in order for as long as the lock is held, and then the position is written for the last time and
+   * the lock given back.
    */
   readonly revoke: (queue: OwnedQueue) => Effect.Effect<void>
   /** Takes a queue that is owned anew, at an offset or at where it stands in the store; what runs counts for nothing. */
@@ -78,7 +83,7 @@ export interface Tenure {
 
 /** Makes {@link Tenure}; hand-overs under way end with the scope. */
 export const make = Effect.fnUntraced(function* (context: TenureContext): Effect.fn.Return<Tenure, never, Scope.Scope> {
-  const { check, finished, loop, moves, options, positions, room, stats, table, totals } = context
+  const { check, finished, locks, loop, moves, options, positions, room, stats, table, totals } = context
   const { changed, config, consumption, instance, problem, store } = options
   const { group } = config
   const clock = yield* Clock.Clock
@@ -144,6 +149,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
         finished
       )
       const key = keyOf(queue)
+      queue.needsLock = locks !== undefined
       table.set(key, queue)
       options.taken(queue)
       const known = Deferred.makeUnsafe<void>()
@@ -153,7 +159,10 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
         yield* FiberMap.get(revoking, key).pipe(
           Effect.flatMap((fiber) => (fiber._tag === "Some" ? Effect.asVoid(Fiber.await(fiber.value)) : Effect.void))
         )
-        if (handover) yield* Effect.sleep(handoverMillis)
+        // A lock is granted when its old owner has given it back, and has written where the queue stands.
+        if (locks !== undefined)
+          yield* locks.acquire(queue, Effect.andThen(Deferred.succeed(known, undefined), changed))
+        else if (handover) yield* Effect.sleep(handoverMillis)
         if (at === undefined) yield* locate(queue)
         else {
           queue.locate(at)
@@ -178,6 +187,26 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     check()
   }
 
+  /** How long what runs of a queue may go on that is given up. */
+  const drainOf = ({ lockedAt }: OwnedQueue): number =>
+    lockedAt === undefined
+      ? config.revokeDrainMillis
+      : Math.max(config.revokeDrainMillis, lockedAt + LOCK_MAX_LIVE_MILLIS - now())
+
+  /** Gives the locks of queues back whose positions are written and of which no handler runs; the others expire. */
+  const unlock = (queues: ReadonlyArray<OwnedQueue>) => {
+    if (locks === undefined) return Effect.void
+    const written = queues.filter(({ consumeOffset, storedOffset }) => storedOffset === consumeOffset)
+    return Effect.forEach(
+      written,
+      (queue) =>
+        Effect.map(Effect.timeoutOption(consumption.awaitIdle(queue), INTERRUPTED_MILLIS), (idle) =>
+          idle._tag === "Some" ? [queue] : []
+        ),
+      { concurrency: "unbounded" }
+    ).pipe(Effect.flatMap((idle) => locks.release(idle.flat())))
+  }
+
   const revoke = (queue: OwnedQueue) =>
     Effect.suspend(() => {
       const key = keyOf(queue)
@@ -187,12 +216,13 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
       consumption.drop(queue)
       const leave = Effect.gen(function* () {
         yield* positions.one(queue)
-        yield* Effect.timeoutOption(awaitSettled(queue), config.revokeDrainMillis)
+        yield* Effect.timeoutOption(awaitSettled(queue), drainOf(queue))
         yield* positions.one(queue)
         forget(queue)
         consumption.interrupt(queue)
+        yield* unlock([queue])
         moves.forget(queue)
-        for (const problemKey of ["persist", "locate", "pull", "moved"])
+        for (const problemKey of ["persist", "lock", "locate", "pull", "moved"])
           yield* problem(`${problemKey} ${key}`, undefined)
       })
       return Effect.andThen(
@@ -220,13 +250,14 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     // One that cannot be interrupted, or does not end, holds up nobody.
     if (interrupted > 0) yield* Effect.timeoutOption(awaitSettled(), INTERRUPTED_MILLIS)
     const written = yield* Effect.timeoutOption(
-      Effect.andThen(FiberMap.awaitEmpty(revoking), positions.all(queues)),
+      Effect.all([positions.all(queues), FiberMap.awaitEmpty(revoking)], { concurrency: "unbounded" }),
       LAST_MILLIS - (now() - since)
     )
     for (const queue of queues) forget(queue)
     table.clear()
+    yield* unlock(queues)
     const missing =
-      written._tag === "Some" ? written.value.filter((one) => !one.written).map((one) => one.queue) : queues
+      written._tag === "Some" ? written.value[0].filter((one) => !one.written).map((one) => one.queue) : queues
     const report: DrainReport = {
       finished: Math.max(0, begun - interrupted),
       interrupted,

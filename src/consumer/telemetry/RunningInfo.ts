@@ -19,6 +19,8 @@ export interface RunningInfoSources {
   /** Milliseconds since the epoch at which the consumer was started. */
   readonly startedAt: number
   readonly concurrency: number
+  /** Whether queues are consumed in order. */
+  readonly isOrderly: boolean
   readonly subscriptions: Iterable<SubscriptionData>
   readonly queues: ReadonlyArray<ProcessQueue<ReceivedMessage>>
   readonly status: (topic: string) => ConsumeStatus
@@ -34,7 +36,8 @@ const MAX_HANDLERS = 100
 
 const queueInfo = (
   queue: ProcessQueue<ReceivedMessage>,
-  timeOf: (at: number | undefined) => number
+  timeOf: (at: number | undefined) => number,
+  now: number
 ): ProcessQueueInfo => {
   const { cachedBytes, cachedCount, consumeOffset, lastConsumeAt, lastPullAt, newestOffset, oldestOffset } = queue
   return {
@@ -46,9 +49,10 @@ const queueInfo = (
     transactionMsgMinOffset: 0,
     transactionMsgMaxOffset: 0,
     transactionMsgCount: 0,
-    locked: false,
+    locked: queue.needsLock && queue.holdsLock(now),
+    // A queue that is given up is not among those that are owned, however long its unlock takes.
     tryUnlockTimes: 0,
-    lastLockTimestamp: timeOf(queue.takenAt),
+    lastLockTimestamp: timeOf(queue.lockedAt ?? queue.takenAt),
     droped: queue.dropped || queue.revoking,
     lastPullTimestamp: timeOf(lastPullAt ?? queue.takenAt),
     lastConsumeTimestamp: timeOf(lastConsumeAt ?? queue.takenAt)
@@ -93,12 +97,12 @@ export const make = (sources: RunningInfoSources, jstack: boolean): ConsumerRunn
   return {
     properties: new Map([
       ...properties,
-      ["PROP_CONSUMEORDERLY", "false"],
+      ["PROP_CONSUMEORDERLY", String(sources.isOrderly)],
       ["PROP_THREADPOOL_CORE_SIZE", String(sources.concurrency)],
       ["PROP_CONSUMER_START_TIMESTAMP", String(sources.startedAt)]
     ]),
     subscriptionSet,
-    mqTable: sources.queues.map((queue) => [queue.messageQueue, queueInfo(queue, timeOf)]),
+    mqTable: sources.queues.map((queue) => [queue.messageQueue, queueInfo(queue, timeOf, now)]),
     mqPopTable: [],
     statusTable: new Map(subscriptionSet.map(({ topic }) => [topic, sources.status(topic)])),
     userConsumerInfo: new Map(),

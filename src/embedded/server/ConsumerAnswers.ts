@@ -1,5 +1,7 @@
+import type { MessageQueue } from "../../message/MessageQueue.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import * as GetConsumerListByGroup from "../../protocol/request/GetConsumerListByGroup.ts"
+import * as LockBatch from "../../protocol/request/LockBatch.ts"
 import * as PullMessage from "../../protocol/request/PullMessage.ts"
 import * as QueryConsumerOffset from "../../protocol/request/QueryConsumerOffset.ts"
 import * as UpdateConsumerOffset from "../../protocol/request/UpdateConsumerOffset.ts"
@@ -150,6 +152,18 @@ export const sendBack = {
   /** 1: the message is not in the log any more. */
   messageNotFound: (commitLogOffset: number): FaultAction =>
     refuse(ResponseCode.SYSTEM_ERROR, `look message by offset failed, ${commitLogOffset}`)
+} as const
+
+/** Every answer of a broker that is asked for locks of queues (41) or given them back (42). Source: RocketMQ `AdminBrokerProcessor`. */
+export const lock = {
+  ...overloaded,
+  /** 41, 0: these queues are locked, whoever has them; none of them makes it the answer when others have all. */
+  granted: (...queues: ReadonlyArray<MessageQueue>): FaultAction => ({
+    _tag: "Answer",
+    response: LockBatch.response({ lockOKMQSet: queues })
+  }),
+  /** 42, 0: given back, but it is not: the lock stays until it expires. */
+  lost: { _tag: "Answer", response: LockBatch.response() } satisfies FaultAction
 } as const
 
 /** The members of a group (38), whoever is there; none makes it the answer for a group without members. */

@@ -1,7 +1,7 @@
 import type { Duration } from "effect"
 import * as Millis from "../../message/Millis.ts"
 import type { FaultAction } from "./FaultAction.ts"
-export { members, offset, pull, type ScriptedPosition, sendBack } from "./ConsumerAnswers.ts"
+export { lock, members, offset, pull, type ScriptedPosition, sendBack } from "./ConsumerAnswers.ts"
 
 /** Which requests (or new connections) a rule is for. What is left out matches everything. */
 export interface FaultMatch {

@@ -55,8 +55,11 @@ export const request = (value: LockBatchHeader, operation: LockBatchOperation): 
 })
 
 /** What a broker reads, for both codes. */
-export const decodeRequest = (cmd: RemotingCommand): LockBatchHeader | DecodeError =>
-  Body.decode(body, cmd.code, cmd.body)
+export const decodeRequest = (cmd: RemotingCommand): LockBatchHeader | DecodeError => decodeBody(cmd.code, cmd.body)
+
+/** The body of a request of either code. */
+export const decodeBody = (code: number, bytes: Uint8Array): LockBatchHeader | DecodeError =>
+  Body.decode(body, code, bytes)
 
 /** What a broker answers: to a lock the queues that are held, to an unlock nothing. */
 export const response = (value?: LockBatchAnswer): Response =>

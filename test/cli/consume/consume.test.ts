@@ -192,6 +192,22 @@ describe("consume", () => {
     }).pipe(cluster({ autoCreateTopicEnable: false }))
   )
 
+  it.live("--orderly tries a message again before its successors", () =>
+    Effect.gen(function* () {
+      for (const body of ["a", "b", "c"]) yield* send("--body", body)
+      const call = yield* consume(..."--orderly --fail-first 1 --count 3 --idle-timeout 20s --json".split(" "))
+      assert.strictEqual(call.exitCode, 0, call.talk.join("\n"))
+      assert.deepStrictEqual(
+        messages(call).map(({ body, reconsumeTimes }) => [body, reconsumeTimes]),
+        [
+          ["a", 1],
+          ["b", 1],
+          ["c", 1]
+        ]
+      )
+    }).pipe(cluster({ topics: { orders: { readQueueNums: 1, writeQueueNums: 1 } } }))
+  )
+
   it.live("refuses a topic that may not be read, and says how to open it", () =>
     Effect.gen(function* () {
       const { setPermission } = yield* EmbeddedCluster
@@ -210,7 +226,6 @@ describe("consume", () => {
         ["--idle-timeout 10", /idle-timeout/],
         ["--count 0", /count/],
         ["--concurrency 0", /concurrency/],
-        ["--orderly", /--orderly: this release has no orderly consumer/],
         ["--broadcast", /--broadcast: this release/],
         ["--sql 1=1", /--sql: this release filters by tags only/]
       ] as const) {

@@ -135,6 +135,29 @@ describe("a message that a tool sends to one member (309)", () => {
       "is a batch that comes again",
       Listener.batch<unknown, never>({ maxSize: 32 }, () => Effect.succeed(Listener.BatchResult.ackIndex(-1))),
       { consumeResult: "CR_LATER" }
+    ],
+    [
+      "is of a key",
+      Listener.keyed<unknown, never>(
+        () => "key",
+        () => Effect.void
+      ),
+      { consumeResult: "CR_SUCCESS" }
+    ],
+    [
+      "in order, a suspension",
+      Listener.orderly<unknown, never>(() => Effect.succeed(Listener.OrderlyResult.suspend())),
+      { order: true, consumeResult: "CR_LATER" }
+    ],
+    [
+      "in order, a commit",
+      Listener.orderly<unknown, never>(() => Effect.succeed(Listener.OrderlyResult.commit), { autoCommit: false }),
+      { order: true, autoCommit: false, consumeResult: "CR_COMMIT" }
+    ],
+    [
+      "in order, a rollback",
+      Listener.orderly<unknown, never>(() => Effect.succeed(Listener.OrderlyResult.rollback)),
+      { order: true, consumeResult: "CR_ROLLBACK" }
     ]
   ] satisfies ReadonlyArray<
     readonly [
