@@ -224,6 +224,7 @@ export type { AdminConfig, AdminOptions, Overrides as AdminOverrides } from "./a
 export { MQAdmin, type MQAdminShape } from "./admin/MQAdmin.ts"
 export type { ResetOffsetOptions, ResetQueue } from "./admin/Offsets.ts"
 export type { FoundMessage, QueryOptions } from "./admin/Queries.ts"
+export type { TraceEntry, TraceQueryOptions, TraceStatus } from "./admin/Traces.ts"
 export type {
   BrokerTopicConfig,
   CreatedTopic,

@@ -14,6 +14,7 @@ import * as Offsets from "./Offsets.ts"
 import * as Queries from "./Queries.ts"
 import { guarded } from "./TextGuard.ts"
 import * as Topics from "./Topics.ts"
+import * as Traces from "./Traces.ts"
 
 /** What an administrator of a cluster can ask for. */
 export interface MQAdminShape
@@ -25,6 +26,7 @@ export interface MQAdminShape
     Members.Members,
     Messages.Messages,
     Queries.Queries,
+    Traces.Traces,
     Offsets.Offsets {}
 
 /**
@@ -108,7 +110,8 @@ const acquire = Effect.fnUntraced(function* (
     ...messages,
     ...offsets,
     ...queries,
-    ...Members.make(context, clients, queries)
+    ...Members.make(context, clients, queries),
+    ...Traces.make(queries)
   })
   return MQAdmin.of({ ...calls, unpack: messages.unpack })
 })

@@ -79,7 +79,7 @@ export interface ConsumerState {
   readonly counters: Readonly<ConsumerCounters>
   /** What became of the runs of hooks. */
   readonly hooks: ConsumeHookCounters
-  /** What became of the message traces; undefined unless `enableTrace` is set and it is running. */
+  /** What became of the message traces; undefined unless `enableTrace` is set, and before the start. */
   readonly trace: TraceState | undefined
   /** What is wrong now; empty when all is well. */
   readonly problems: ReadonlyArray<ConsumerProblem>

@@ -353,6 +353,35 @@ describe("message", () => {
     }).pipe(cluster({ topics: { orders: { readQueueNums: 1, writeQueueNums: 1 } } }))
   )
 
+  it.effect("trace: both halves in one table, made printable", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(NOON)
+      const records = [
+        `Pub\x01${NOON}\x01DefaultRegion\x01pg\x01orders\x01ID1\x01null\x01null\x01127.0.0.1:10911\x016\x0119\x010\x01OFF\x01true\x02`,
+        `SubBefore\x01${NOON + 5}\x01DefaultRegion\x01c\x1bg\x01R1\x01ID1\x010\x01null\x02`,
+        `SubAfter\x01R1\x01ID1\x013\x01true\x01null\x010\x01${NOON + 8}\x01c\x1bg\x02`
+      ]
+      for (const record of records) yield* sendOne(record, "--key", "ID1")
+      const args = ["message", "trace", "ID1", "--trace-topic", "orders"]
+      const shown = yield* onCluster(args)
+      assert.deepStrictEqual([shown.exitCode, shown.talk], [0, []])
+      assert.match(shown.out[0] ?? "", /^WHAT +GROUP +CLIENT +TIME +TOOK +STATUS +ATTEMPT +TOPIC +BROKER$/)
+      assert.match(
+        shown.out[1] ?? "",
+        /^send +pg +127\.0\.0\.1:\d+ +2026-08-01T12:00:00\.000Z +19 ms +success +- +orders +127\.0\.0\.1:10911$/
+      )
+      assert.match(
+        shown.out[2] ?? "",
+        /^consume +c.g +127\.0\.0\.1:\d+ +2026-08-01T12:00:00\.005Z +3\.0 ms +success +1 +- +-$/
+      )
+      assert.notInclude(shown.out.join(), "\x1b")
+      assert.deepInclude(told(yield* onCluster([...args, "--json"])), { msgId: "ID1" })
+      const none = yield* onCluster(["message", "trace", "ID2", "--trace-topic", "orders"])
+      assert.strictEqual(none.exitCode, 0)
+      assert.match(none.talk.join(), /enableTrace/)
+    }).pipe(cluster({ topics: { orders: { readQueueNums: 1, writeQueueNums: 1 } } }))
+  )
+
   it.effect("query: by key, and by time", () =>
     Effect.gen(function* () {
       for (let i = 0; i < 3; i++) {

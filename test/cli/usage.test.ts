@@ -68,6 +68,7 @@ describe("the command line", () => {
         "message get",
         "message query",
         "message consume",
+        "message trace",
         ...topics.map((name) => `topic ${name}`),
         ...groups.map((name) => `group ${name}`)
       ]

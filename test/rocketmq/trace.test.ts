@@ -1,7 +1,11 @@
 /** Message traces of this client on RocketMQ 5.5.0, read by mqadmin, and its send context, read by the Java client. */
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, References, Tracer } from "effect"
+import { MQAdmin } from "../../src/admin/MQAdmin.ts"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
+import * as ConsumeResult from "../../src/consumer/ConsumeResult.ts"
+import { DefaultMQPushConsumer } from "../../src/consumer/DefaultMQPushConsumer.ts"
+import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
 import * as Message from "../../src/message/Message.ts"
 import { RMQ_SYS_TRACE_TOPIC } from "../../src/message/MixAll.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
@@ -75,6 +79,64 @@ layer(services, { excludeTestServices: true, timeout: "10 minutes" })("RocketMQ 
       })
       assert.isAtMost(stored.length, 25)
       assert.isTrue(stored.some(({ keys }) => keys?.split(" ").includes(msgId)))
+    })
+  )
+
+  test.effect("mqadmin, and the administrator here, show what a consumer tells beside what the sender told", () =>
+    Effect.gen(function* () {
+      const { namesrvAddr } = yield* RocketMQ
+      const topic = uniqueName("consumed")
+      const drainTimeoutMillis = 30_000
+      const producer = yield* DefaultMQProducer.make({
+        ...(yield* options),
+        producerGroup: "told-producer",
+        enableTrace: true,
+        drainTimeoutMillis
+      })
+      yield* producer.start
+      const { msgId, queue } = yield* producer.send(Message.make({ topic, body: "7", keys: ["k"] }))
+      const other = yield* producer.send(Message.make({ topic, body: "8" }), { queue })
+      yield* producer.shutdown
+      const consumer = yield* DefaultMQPushConsumer.make(
+        {
+          consumerGroup: uniqueName("told-group"),
+          subscriptions: [Subscription.all(topic)],
+          consumeFromWhere: "first",
+          namesrvAddr,
+          startTimeoutMillis: 60_000,
+          enableTrace: true,
+          drainTimeoutMillis
+        },
+        (message) =>
+          Effect.succeed(message.msgId === msgId ? ConsumeResult.success : ConsumeResult.reconsumeLater("1 hours"))
+      )
+      yield* consumer.start
+      yield* eventuallyThat(consumer.state, ({ counters, trace }) => {
+        assert.strictEqual(counters.succeeded + counters.reconsumeLater, 2)
+        assert.isDefined(trace)
+      })
+      yield* consumer.shutdown
+      assert.deepInclude((yield* consumer.state).trace, { sent: 4, buffered: 0, dropped: 0, failed: 0 })
+
+      const { stdout } = yield* eventuallyThat(
+        JavaClient.mqadmin({ namesrvAddr }, ["queryMsgTraceById", "-i", msgId]),
+        (found) => assert.include(found.stdout, consumer.consumerGroup)
+      )
+      assert.match(stdout, /Pub +told-producer +\S+ +\S+ \S+ +\d+ms +success/)
+      assert.match(stdout, new RegExp(`Sub +${consumer.consumerGroup} +\\S+ +\\S+ \\S+ +\\d+ms +success`))
+      const failed = yield* JavaClient.mqadmin({ namesrvAddr }, ["queryMsgTraceById", "-i", other.msgId])
+      assert.match(failed.stdout, new RegExp(`Sub +${consumer.consumerGroup} .* failed`))
+
+      const told = yield* Effect.flatMap(MQAdmin, (admin) => admin.queryMessageTrace(msgId)).pipe(
+        Effect.provide(MQAdmin.layer({ namesrvAddr }))
+      )
+      assert.deepStrictEqual(
+        told.map(({ attempt, group, kind, status }) => [kind, group, status, attempt]),
+        [
+          ["send", "told-producer", "success", undefined],
+          ["consume", consumer.consumerGroup, "success", 1]
+        ]
+      )
     })
   )
 

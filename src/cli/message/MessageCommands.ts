@@ -65,6 +65,32 @@ const query = Command.make(
   )
 )
 
+const trace = Command.make(
+  "trace",
+  {
+    ...Flags.connection,
+    id: Argument.String("id").pipe(
+      Argument.withDescription("The sender's msgId"),
+      Argument.withSchema(Schema.NonEmptyString)
+    ),
+    traceTopic: Flag.String("trace-topic").pipe(
+      Flag.withDescription("The topic that traces go to; default RMQ_SYS_TRACE_TOPIC"),
+      Flag.withSchema(Schema.NonEmptyString),
+      Flag.optional
+    ),
+    json: Flags.json
+  },
+  ({ traceTopic, ...input }) =>
+    load(
+      () => import("./messageTrace.ts"),
+      ({ trace: run }) => run({ ...input, traceTopic: Option.getOrUndefined(traceTopic) })
+    )
+).pipe(
+  Command.withDescription(
+    "Show what became of a message, as producers and consumers with enableTrace tell it. mqadmin: queryMsgTraceById -i <id>"
+  )
+)
+
 const consume = Command.make(
   "consume",
   {
@@ -92,5 +118,5 @@ const consume = Command.make(
 /** `effect-rocketmq message`. */
 export const message = Command.make("message").pipe(
   Command.withDescription("Find single messages, and have a consumer process one"),
-  Command.withSubcommands([get, query, consume])
+  Command.withSubcommands([get, query, trace, consume])
 )

@@ -1,0 +1,62 @@
+import { Console, Effect } from "effect"
+import { MQAdmin } from "../../admin/MQAdmin.ts"
+import { RMQ_SYS_TRACE_TOPIC } from "../../message/MixAll.ts"
+import { adminLayer, type Connection } from "../Connection.ts"
+import { reporting } from "../Failure.ts"
+import { duration, json, moment, table } from "../Text.ts"
+
+/** What `message trace` is asked. */
+export interface MessageTraceInput extends Connection {
+  /** The sender's id. */
+  readonly id: string
+  readonly traceTopic: string | undefined
+  readonly json: boolean
+}
+
+const HEAD = ["WHAT", "GROUP", "CLIENT", "TIME", "TOOK", "STATUS", "ATTEMPT", "TOPIC", "BROKER"]
+
+/** `effect-rocketmq message trace`: what producers and consumers tell of a message, in one table, oldest first. */
+export const trace = (input: MessageTraceInput) =>
+  Effect.gen(function* () {
+    const { id: msgId, traceTopic = RMQ_SYS_TRACE_TOPIC } = input
+    const admin = yield* MQAdmin
+    const entries = yield* admin.queryMessageTrace(msgId, { traceTopic })
+    if (input.json) {
+      yield* Console.log(
+        json({
+          msgId,
+          entries: entries.map((entry) => ({
+            kind: entry.kind,
+            group: entry.group,
+            clientHost: entry.clientHost,
+            time: entry.time ?? null,
+            costTime: entry.costTime ?? null,
+            status: entry.status,
+            attempt: entry.attempt ?? null,
+            topic: entry.topic ?? null,
+            storeHost: entry.storeHost ?? null
+          }))
+        })
+      )
+    } else if (entries.length > 0) {
+      const rows = entries.map((entry) => [
+        entry.kind,
+        entry.group,
+        entry.clientHost,
+        entry.time === undefined ? "-" : moment(entry.time),
+        entry.costTime === undefined ? "-" : duration(entry.costTime),
+        entry.status,
+        String(entry.attempt ?? "-"),
+        entry.topic ?? "-",
+        entry.storeHost ?? "-"
+      ])
+      for (const line of table([HEAD, ...rows], [4, 6])) yield* Console.log(line)
+    }
+    if (entries.length > 0) return
+    yield* Console.error(
+      `nothing in topic ${traceTopic} tells of this message: clients tell of it with enableTrace only, up to five seconds late`
+    )
+  }).pipe(
+    Effect.provide(adminLayer(input)),
+    reporting({ namesrv: input.namesrv, topic: input.traceTopic ?? RMQ_SYS_TRACE_TOPIC })
+  )
