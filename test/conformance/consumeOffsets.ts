@@ -5,7 +5,15 @@ import type { ReceivedMessage } from "../../src/consumer/ReceivedMessage.ts"
 import type { ConsumeFromWhere } from "../../src/consumer/offset/StartOffset.ts"
 import * as Message from "../../src/message/Message.ts"
 import { committedOf, noting, sendMany, startConsumer, textOf } from "./consumers.ts"
-import { createTopic, eventuallyThat, type Methods, startProducer, untilReadable, withManager } from "./support.ts"
+import {
+  createTopic,
+  eventuallyThat,
+  type Methods,
+  startProducer,
+  uniqueName,
+  untilReadable,
+  withManager
+} from "./support.ts"
 import { Target } from "./Target.ts"
 
 export const tests = (test: Methods): void => {
@@ -57,6 +65,21 @@ export const tests = (test: Methods): void => {
     Effect.gen(function* () {
       const { seen } = yield* beginningAt("last", false)
       assert.deepStrictEqual(seen, ["0", "1", "2", "3", "4", "5", "6"])
+    }).pipe(withManager)
+  )
+
+  test.effect("a topic that a message makes while the consumer runs is read from that message on, with last too", () =>
+    Effect.gen(function* () {
+      const topic = uniqueName("made-by-a-send")
+      const producer = yield* startProducer()
+      const seen: Array<ReceivedMessage> = []
+      const consumer = yield* startConsumer(topic, noting(seen), { consumeFromWhere: "last" })
+      assert.deepStrictEqual(yield* consumer.assignment, [])
+      yield* Effect.forEach(["first", "second"], (body) => producer.send(Message.make({ topic, body })))
+      yield* eventuallyThat(
+        Effect.sync(() => seen.map(textOf).toSorted()),
+        (texts) => assert.deepStrictEqual(texts, ["first", "second"])
+      )
     }).pipe(withManager)
   )
 
