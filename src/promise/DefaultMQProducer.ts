@@ -1,4 +1,4 @@
-import { Context, type Duration, type Effect, Layer, Stream } from "effect"
+import { type Duration, type Effect, Stream } from "effect"
 import type { ServiceState } from "../client/ServiceState.ts"
 import * as Message from "../message/Message.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
@@ -14,8 +14,9 @@ import type { SendOptions } from "../producer/send/SendOptions.ts"
 import type { SendAllOptions } from "../producer/bulk/SendStream.ts"
 import type { SendError } from "../producer/send/SendError.ts"
 import type { SendAllToOptions, TypedSendOptions } from "../producer/TypedSends.ts"
-import { managerLayer, type PlainOptions, redact } from "./Options.ts"
-import { build, type CallOptions, type Run, runWith } from "./Run.ts"
+import { type PlainOptions, redact } from "./Options.ts"
+import type { CallOptions, Run } from "./Run.ts"
+import { lifeCalls, start, type Started } from "./Start.ts"
 
 /** A message that has its place in the order of its queue. */
 export interface Queued {
@@ -151,47 +152,32 @@ const queued = async (
 }
 
 /** The calls of a producer as promises. */
-export const calls = (
-  producer: DefaultMQProducerShape,
-  context: Context.Context<never>,
-  run: Run,
-  shutdown: () => Promise<void>
-): DefaultMQProducer => ({
-  producerGroup: producer.producerGroup,
-  send: (message, options) => run(producer.send(Message.make(message), options), options?.signal),
-  sendBatch: (messages, options) => run(producer.sendBatch(messages.map(Message.make), options), options?.signal),
-  recallMessage: (topic, recallHandle, options) =>
-    run(producer.recallMessage(topic, recallHandle, options), options?.signal),
-  sendQueued: (message, options) => queued(run, producer.sendQueued(Message.make(message), options), options),
-  sendAll: (messages, options) =>
-    Stream.toAsyncIterableWith(producer.sendAll(Stream.map(streamOf(messages), Message.make), options), context),
-  sendTo: (topic, value, options) => run(producer.sendTo(topic, value, options), options?.signal),
-  sendOnewayTo: (topic, value, options) => run(producer.sendOnewayTo(topic, value, options), options?.signal),
-  sendBatchTo: (topic, values, options) => run(producer.sendBatchTo(topic, values, options), options?.signal),
-  sendQueuedTo: (topic, value, options) => queued(run, producer.sendQueuedTo(topic, value, options), options),
-  sendAllTo: (topic, values, options) =>
-    Stream.toAsyncIterableWith(producer.sendAllTo(topic, streamOf(values), options), context),
-  requestTo: (topic, value, timeout, options) =>
-    run(producer.requestTo(topic, value, timeout, options), options?.signal),
-  sendOneway: (message, options) => run(producer.sendOneway(Message.make(message), options), options?.signal),
-  request: (message, timeout, options) =>
-    run(producer.request(Message.make(message), timeout, options), options?.signal),
-  reply: (request, reply, options) => run(producer.reply(request, reply, options), options?.signal),
-  fetchPublishMessageQueues: (topic, options) => run(producer.fetchPublishMessageQueues(topic), options?.signal),
-  serviceState: () => run(producer.serviceState, undefined),
-  state: () => run(producer.state, undefined),
-  stateChanges: () => Stream.toAsyncIterableWith(producer.stateChanges, context),
-  shutdown,
-  [Symbol.asyncDispose]: shutdown
-})
-
-const started = async <E>(
-  layer: Layer.Layer<Service, E>,
-  services: PlainOptions["services"],
-  signal: AbortSignal | undefined
-): Promise<DefaultMQProducer> => {
-  const { close, context } = await build(services === undefined ? layer : Layer.provideMerge(layer, services), signal)
-  return calls(Context.get(context, Service), context, runWith(context), close)
+export const calls = (started: Started<DefaultMQProducerShape>): DefaultMQProducer => {
+  const { context, run, service: producer } = started
+  return {
+    producerGroup: producer.producerGroup,
+    send: (message, options) => run(producer.send(Message.make(message), options), options?.signal),
+    sendBatch: (messages, options) => run(producer.sendBatch(messages.map(Message.make), options), options?.signal),
+    recallMessage: (topic, recallHandle, options) =>
+      run(producer.recallMessage(topic, recallHandle, options), options?.signal),
+    sendQueued: (message, options) => queued(run, producer.sendQueued(Message.make(message), options), options),
+    sendAll: (messages, options) =>
+      Stream.toAsyncIterableWith(producer.sendAll(Stream.map(streamOf(messages), Message.make), options), context),
+    sendTo: (topic, value, options) => run(producer.sendTo(topic, value, options), options?.signal),
+    sendOnewayTo: (topic, value, options) => run(producer.sendOnewayTo(topic, value, options), options?.signal),
+    sendBatchTo: (topic, values, options) => run(producer.sendBatchTo(topic, values, options), options?.signal),
+    sendQueuedTo: (topic, value, options) => queued(run, producer.sendQueuedTo(topic, value, options), options),
+    sendAllTo: (topic, values, options) =>
+      Stream.toAsyncIterableWith(producer.sendAllTo(topic, streamOf(values), options), context),
+    requestTo: (topic, value, timeout, options) =>
+      run(producer.requestTo(topic, value, timeout, options), options?.signal),
+    sendOneway: (message, options) => run(producer.sendOneway(Message.make(message), options), options?.signal),
+    request: (message, timeout, options) =>
+      run(producer.request(Message.make(message), timeout, options), options?.signal),
+    reply: (request, reply, options) => run(producer.reply(request, reply, options), options?.signal),
+    fetchPublishMessageQueues: (topic, options) => run(producer.fetchPublishMessageQueues(topic), options?.signal),
+    ...lifeCalls(started)
+  }
 }
 
 /**
@@ -208,17 +194,9 @@ const started = async <E>(
  */
 export const DefaultMQProducer = {
   /** A started producer. Rejected with a `StartError` when it cannot start, and has released everything then. */
-  start: (options: PlainOptions, { signal }: CallOptions = {}): Promise<DefaultMQProducer> =>
-    started(
-      Service.layer(redact(options)).pipe(Layer.provide(managerLayer(options.services))),
-      options.services,
-      signal
-    ),
+  start: async (options: PlainOptions, { signal }: CallOptions = {}): Promise<DefaultMQProducer> =>
+    calls(await start(Service, Service.layer(redact(options)), options.services, signal)),
   /** A started producer with what is not given read from the environment; the names are in docs/configuration.md. */
-  startConfig: (options: Partial<PlainOptions> = {}, { signal }: CallOptions = {}): Promise<DefaultMQProducer> =>
-    started(
-      Service.layerConfig(redact(options)).pipe(Layer.provide(managerLayer(options.services))),
-      options.services,
-      signal
-    )
+  startConfig: async (options: Partial<PlainOptions> = {}, { signal }: CallOptions = {}): Promise<DefaultMQProducer> =>
+    calls(await start(Service, Service.layerConfig(redact(options)), options.services, signal))
 }

@@ -1,4 +1,4 @@
-import { Context, Effect, Layer, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import type { ServiceState } from "../client/ServiceState.ts"
 import type { DrainReport } from "../consumer/run/RunOptions.ts"
 import type { ConsumerState } from "../consumer/ConsumerState.ts"
@@ -10,8 +10,8 @@ import type { ReceivedMessage } from "../consumer/ReceivedMessage.ts"
 import type { Subscription } from "../consumer/subscription/Subscription.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import { type PlainConsumerOptions, plain } from "./ConsumerOptions.ts"
-import { managerLayer } from "./Options.ts"
-import { build, type CallOptions, type Run, runWith } from "./Run.ts"
+import type { CallOptions } from "./Run.ts"
+import { lifeCalls, start, type Started } from "./Start.ts"
 
 /**
  * Handles one message. It is consumed when the promise is fulfilled without a value or with `ConsumeResult.success`; when it is
@@ -108,40 +108,25 @@ const listenerOf = (handler: PlainHandler, { autoCommit, onFailure, order }: Sta
     : MessageListener.keyed(order, unordered, options)
 }
 
-const calls = (
-  consumer: DefaultMQPushConsumerShape,
-  context: Context.Context<never>,
-  run: Run,
-  shutdown: () => Promise<void>
-): DefaultMQPushConsumer => ({
-  consumerGroup: consumer.consumerGroup,
-  serviceState: () => run(consumer.serviceState, undefined),
-  state: () => run(consumer.state, undefined),
-  stateChanges: () => Stream.toAsyncIterableWith(consumer.stateChanges, context),
-  assignment: () => run(consumer.assignment, undefined),
-  assignments: () => Stream.toAsyncIterableWith(consumer.assignments, context),
-  subscribe: (subscription, options) => run(consumer.subscribe(subscription), options?.signal),
-  unsubscribe: (topic, options) => run(consumer.unsubscribe(topic), options?.signal),
-  suspend: () => run(consumer.suspend, undefined),
-  resume: () => run(consumer.resume, undefined),
-  pause: (...which) => run(consumer.pause(...which), undefined),
-  unpause: (...which) => run(consumer.unpause(...which), undefined),
-  setConcurrency: (concurrency) => run(consumer.setConcurrency(concurrency), undefined),
-  healthy: () => run(consumer.healthy, undefined),
-  caughtUp: (options) => run(consumer.caughtUp, options?.signal),
-  failed: (options) => run(consumer.failed, options?.signal),
-  lastDrain: () => run(consumer.lastDrain, undefined),
-  shutdown,
-  [Symbol.asyncDispose]: shutdown
-})
-
-const started = async <E>(
-  layer: Layer.Layer<Service, E>,
-  services: PlainConsumerOptions["services"],
-  signal: AbortSignal | undefined
-): Promise<DefaultMQPushConsumer> => {
-  const { close, context } = await build(services === undefined ? layer : Layer.provideMerge(layer, services), signal)
-  return calls(Context.get(context, Service), context, runWith(context), close)
+const calls = (started: Started<DefaultMQPushConsumerShape>): DefaultMQPushConsumer => {
+  const { context, run, service: consumer } = started
+  return {
+    ...lifeCalls(started),
+    consumerGroup: consumer.consumerGroup,
+    assignment: () => run(consumer.assignment, undefined),
+    assignments: () => Stream.toAsyncIterableWith(consumer.assignments, context),
+    subscribe: (subscription, options) => run(consumer.subscribe(subscription), options?.signal),
+    unsubscribe: (topic, options) => run(consumer.unsubscribe(topic), options?.signal),
+    suspend: () => run(consumer.suspend, undefined),
+    resume: () => run(consumer.resume, undefined),
+    pause: (...which) => run(consumer.pause(...which), undefined),
+    unpause: (...which) => run(consumer.unpause(...which), undefined),
+    setConcurrency: (concurrency) => run(consumer.setConcurrency(concurrency), undefined),
+    healthy: () => run(consumer.healthy, undefined),
+    caughtUp: (options) => run(consumer.caughtUp, options?.signal),
+    failed: (options) => run(consumer.failed, options?.signal),
+    lastDrain: () => run(consumer.lastDrain, undefined)
+  }
 }
 
 /**
@@ -162,27 +147,26 @@ const started = async <E>(
  */
 export const DefaultMQPushConsumer = {
   /** A started consumer. Rejected with a `StartError` when it cannot start, and has released everything then. */
-  start: (
+  start: async (
     options: PlainConsumerOptions,
     handler: PlainHandler,
     call: StartConsumerOptions = {}
   ): Promise<DefaultMQPushConsumer> =>
-    started(
-      Service.layer(plain(options), listenerOf(handler, call)).pipe(Layer.provide(managerLayer(options.services))),
-      options.services,
-      call.signal
+    calls(
+      await start(Service, Service.layer(plain(options), listenerOf(handler, call)), options.services, call.signal)
     ),
   /** A started consumer with what is not given read from the environment; the names are in docs/configuration.md. */
-  startConfig: (
+  startConfig: async (
     handler: PlainHandler,
     options: Partial<PlainConsumerOptions> = {},
     call: StartConsumerOptions = {}
   ): Promise<DefaultMQPushConsumer> =>
-    started(
-      Service.layerConfig(listenerOf(handler, call), plain(options)).pipe(
-        Layer.provide(managerLayer(options.services))
-      ),
-      options.services,
-      call.signal
+    calls(
+      await start(
+        Service,
+        Service.layerConfig(listenerOf(handler, call), plain(options)),
+        options.services,
+        call.signal
+      )
     )
 }

@@ -1,4 +1,4 @@
-import { Context, Effect, type Exit, Layer } from "effect"
+import { Effect, type Exit } from "effect"
 import * as Message from "../message/Message.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
 import type { SendResult } from "../message/SendResult.ts"
@@ -14,8 +14,9 @@ import {
 } from "../producer/TransactionMQProducer.ts"
 import type { TransactionSettings } from "../producer/TransactionSettings.ts"
 import { calls, type DefaultMQProducer } from "./DefaultMQProducer.ts"
-import { managerLayer, type PlainOptions, redact } from "./Options.ts"
-import { build, type CallOptions, type Run, runWith } from "./Run.ts"
+import { type PlainOptions, redact } from "./Options.ts"
+import type { CallOptions, Run } from "./Run.ts"
+import { start } from "./Start.ts"
 
 /** The options of a transactional producer for code without Effect. */
 export interface PlainTransactionOptions extends PlainOptions, TransactionSettings {
@@ -113,13 +114,11 @@ export const TransactionMQProducer = {
           try: (aborted) => checkLocalTransaction(message, aborted),
           catch: (error) => error
         })
-    }).pipe(Layer.provide(managerLayer(options.services)))
-    const { services } = options
-    const { close, context } = await build(services === undefined ? layer : Layer.provideMerge(layer, services), signal)
-    const producer = Context.get(context, Service)
-    const run = runWith(context)
+    })
+    const started = await start(Service, layer, options.services, signal)
+    const { run, service: producer } = started
     return {
-      ...calls(producer, context, run, close),
+      ...calls(started),
       ...transactions(producer, run, stateOf),
       transactions: () => run(producer.transactions, undefined)
     }

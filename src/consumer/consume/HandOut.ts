@@ -8,6 +8,7 @@ import type { Received } from "./Settle.ts"
 import { ReadyList } from "../queue/ReadyList.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
 import type { DeliverySpan } from "../telemetry/ConsumerObserver.ts"
+import * as Waiters from "../queue/Waiters.ts"
 
 /**
  * What a settlement came to:
@@ -66,7 +67,7 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
   const apply = Settle.make(tools)
   const ready = new ReadyList<Received>()
   const open = new Set<Open>()
-  const idle = new Set<() => void>()
+  const idle = Waiters.make()
   /** Queues that were taken and that {@link HandOut.takeQueue} has not given. */
   const fresh = new Set<Received["queue"]>()
   /** Who waits: for a message of one queue, of any, or for a queue. */
@@ -82,7 +83,7 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
     one.outcome = outcome
     open.delete(one)
     one.span?.end(error)
-    if (idle.size > 0) for (const check of idle) check()
+    idle.ask()
   }
 
   /** Ends a delivery that is nobody's here any more. */
@@ -220,19 +221,7 @@ export const make = Effect.fnUntraced(function* <E>(prefetch: number, tools: Con
       suspended = value
       if (!value) wake()
     },
-    awaitIdle: (queue) =>
-      Effect.callback<void>((resume) => {
-        const check = () => {
-          if ([...open].some(isOf(queue))) return
-          idle.delete(check)
-          resume(Exit.void)
-        }
-        idle.add(check)
-        check()
-        return Effect.sync(() => {
-          idle.delete(check)
-        })
-      }),
+    awaitIdle: (queue) => idle.until(() => ![...open].some(isOf(queue))),
     interrupt: (queue) => {
       const hit = [...open].filter(isOf(queue))
       for (const one of hit) revoke(one)

@@ -9,6 +9,7 @@ import { levelOf } from "../ReconsumePolicy.ts"
 import type { ProcessQueue } from "../queue/ProcessQueue.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
 import type { GiveBack, Received } from "./Settle.ts"
+import * as Waiters from "../queue/Waiters.ts"
 
 /** Milliseconds that a broker may take to take a message back, as in Java. */
 const TIMEOUT_MILLIS = 5_000
@@ -89,7 +90,7 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
   const underWay = new Set<Received>()
   /** Those of them that failed at least once. */
   const failing = new Set<Received>()
-  const waiters = new Set<() => void>()
+  const waiters = Waiters.make()
 
   /** Asks the master of the message's broker, by the route as it is now: the address in the message may be of yesterday. */
   const ask = ({ message }: Received, to: GiveBack) =>
@@ -174,7 +175,7 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
           failing.delete(received)
           underWay.delete(received)
           over?.()
-          if (waiters.size > 0) for (const check of waiters) check()
+          waiters.ask()
         })
       )
     )
@@ -186,17 +187,9 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
     },
     underWay: () => underWay.size,
     awaitIdle: (queue) =>
-      Effect.callback<void>((resume) => {
-        const check = () => {
-          for (const one of underWay) if (queue === undefined || one.queue === queue) return
-          waiters.delete(check)
-          resume(Effect.void)
-        }
-        waiters.add(check)
-        check()
-        return Effect.sync(() => {
-          waiters.delete(check)
-        })
+      waiters.until(() => {
+        for (const one of underWay) if (queue === undefined || one.queue === queue) return false
+        return true
       })
   }
   return self

@@ -1,4 +1,5 @@
 import { type Cause, Context, Effect, Exit, Fiber, References, Scope } from "effect"
+import * as Waiters from "../queue/Waiters.ts"
 
 /** What the workers do. `A` is a job: a message, or several of one queue. */
 export interface WorkersOptions<A, E, R> {
@@ -76,7 +77,7 @@ export const make = Effect.fnUntraced(function* <A, E, R>(options: WorkersOption
   const shared = Context.get(context, References.CurrentLogAnnotations)
   const isPlain = Object.keys(shared).length === 0
   const workers = new Set<Worker<A>>()
-  const waiters = new Set<() => void>()
+  const waiters = Waiters.make()
   let target = options.concurrency
   let parked: Array<{ readonly worker: Worker<A>; readonly resume: (effect: Effect.Effect<void>) => void }> = []
   let begun = 0
@@ -110,11 +111,6 @@ export const make = Effect.fnUntraced(function* <A, E, R>(options: WorkersOption
     }
   }
 
-  /** Whoever waits for idle handlers goes on at once, and has to find what the last of them did. */
-  const tellIdle = () => {
-    if (waiters.size > 0) for (const check of waiters) check()
-  }
-
   const handled = (job: A): Effect.Effect<unknown, E, R | Exclude<R, Scope.Scope>> => {
     try {
       return scoped ? Effect.scoped(handler(job)) : handler(job)
@@ -145,7 +141,8 @@ export const make = Effect.fnUntraced(function* <A, E, R>(options: WorkersOption
     if (job === undefined) return
     worker.job = undefined
     done(job, worker.since)
-    tellIdle()
+    // Whoever waits for idle handlers goes on at once, and has to find what the last of them did.
+    waiters.ask()
   }
 
   const settle = (worker: Worker<A>, cause: Cause.Cause<E>) => {
@@ -153,7 +150,7 @@ export const make = Effect.fnUntraced(function* <A, E, R>(options: WorkersOption
     if (job === undefined) return
     worker.job = undefined
     failed(job, cause, worker.since)
-    tellIdle()
+    waiters.ask()
   }
 
   const isUsed = ({ scope }: Worker<A>) => scope.state._tag === "Open"
@@ -293,19 +290,7 @@ export const make = Effect.fnUntraced(function* <A, E, R>(options: WorkersOption
       }
       return hit.length
     },
-    awaitIdle: (which) =>
-      Effect.callback<void>((resume) => {
-        const check = () => {
-          if (jobs().some(({ job }) => which(job))) return
-          waiters.delete(check)
-          resume(Effect.void)
-        }
-        waiters.add(check)
-        check()
-        return Effect.sync(() => {
-          waiters.delete(check)
-        })
-      })
+    awaitIdle: (which) => waiters.until(() => !jobs().some(({ job }) => which(job)))
   }
   return self
 })

@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import * as StartOffset from "../offset/StartOffset.ts"
 import type { OwnedQueue } from "./RunOptions.ts"
+import * as Waiters from "../queue/Waiters.ts"
 
 /** How many queues are asked at once where they end. */
 const ASKED_AT_ONCE = 16
@@ -12,7 +13,7 @@ export const make = (
   table: ReadonlyMap<string, OwnedQueue>,
   askNow: (queue: OwnedQueue) => Effect.Effect<void>
 ) => {
-  const waiters = new Set<() => void>()
+  const waiters = Waiters.make()
 
   const wait = Effect.gen(function* () {
     const ends = yield* Effect.forEach(
@@ -25,25 +26,16 @@ export const make = (
     const context = yield* Effect.context()
     /** By queue, the offset from which it was asked at once. */
     const asked = new Map<OwnedQueue, number>()
-    yield* Effect.callback<void>((resume) => {
-      const waiter = () => {
-        if (isDone()) {
-          waiters.delete(waiter)
-          return resume(Effect.void)
-        }
-        for (const { end, queue } of ends) {
-          // A broker holds a pull for as long as nothing comes that the filter lets pass: it is asked once more, and answers.
-          if (queue.dropped || queue.phase !== "pulling" || queue.cachedCount > 0 || queue.nextOffset >= end) continue
-          if (asked.get(queue) === queue.nextOffset) continue
-          asked.set(queue, queue.nextOffset)
-          Effect.runForkWith(context)(askNow(queue))
-        }
+    yield* waiters.until(() => {
+      if (isDone()) return true
+      for (const { end, queue } of ends) {
+        // A broker holds a pull for as long as nothing comes that the filter lets pass: it is asked once more, and answers.
+        if (queue.dropped || queue.phase !== "pulling" || queue.cachedCount > 0 || queue.nextOffset >= end) continue
+        if (asked.get(queue) === queue.nextOffset) continue
+        asked.set(queue, queue.nextOffset)
+        Effect.runForkWith(context)(askNow(queue))
       }
-      waiters.add(waiter)
-      waiter()
-      return Effect.sync(() => {
-        waiters.delete(waiter)
-      })
+      return false
     })
   })
 
@@ -51,8 +43,6 @@ export const make = (
     /** Waits for the queues owned at the call, up to where they end then. */
     wait,
     /** A position has moved, or a queue has changed hands. */
-    check: () => {
-      if (waiters.size > 0) for (const waiter of waiters) waiter()
-    }
+    check: waiters.ask
   }
 }
