@@ -10,10 +10,12 @@ export interface ConsumerCounters {
   redelivered: number
   /** Messages whose handlers consumed them. */
   succeeded: number
-  /** Messages that are to come again, whyever. */
+  /** Messages that were not consumed and are to come again, whyever. */
   reconsumeLater: number
-  /** Messages that went to the dead-letter topic because the handler or the policy said so. */
+  /** Messages of which the handler or the policy said that they are dead letters. */
   deadLettered: number
+  /** Of the two before, those of a group that broadcasts, where no message comes again: they are finished. */
+  abandoned: number
   /** Deliveries that ended with a typed failure. */
   failures: number
   /** Deliveries that ended with a defect, or were interrupted from inside the handler. */
@@ -45,6 +47,7 @@ export const make = (): ConsumerCounters => ({
   succeeded: 0,
   reconsumeLater: 0,
   deadLettered: 0,
+  abandoned: 0,
   failures: 0,
   defects: 0,
   timeouts: 0,

@@ -29,8 +29,12 @@ export interface ConsumerOnlyOptions extends TraceOptions.TraceOptions {
   readonly consumerGroup: string
   /** What is read: at least one topic, each with its filter; required. All members of a group must subscribe to the same. */
   readonly subscriptions: OwnKinds.Subscriptions
-  /** How the members of the group share; default `CLUSTERING`, each message goes to one of them. `BROADCASTING` is not there yet. */
-  readonly messageModel?: "CLUSTERING" | undefined
+  /**
+   * Who gets a message; default `CLUSTERING`: one member of the group. With `BROADCASTING` every member gets it, one that was
+   * not consumed does not come again, and each member keeps offsets of its own (`offsetStore`). All members of a group must
+   * have the same (Java `messageModel`).
+   */
+  readonly messageModel?: "CLUSTERING" | "BROADCASTING" | undefined
   /**
    * What the start waits for; default `assigned`: that the first round of rebalance is done, so that what is sent afterwards
    * is received. The others are what a producer can wait for.
@@ -102,7 +106,10 @@ export interface ConsumerOnlyOptions extends TraceOptions.TraceOptions {
   readonly consumeConcurrentlyMaxSpan?: number | undefined
   /** How queues are shared out; by default as many neighbouring ones for each as possible (Java `AllocateMessageQueueAveragely`). */
   readonly allocateMessageQueueStrategy?: AllocateStrategy.AllocateStrategy | undefined
-  /** Where the group's offsets are kept; by default on the brokers (Java `offsetStore`). */
+  /**
+   * Where offsets are kept; by default on the brokers, and with `BROADCASTING` in memory: then each start begins where
+   * `consumeFromWhere` says. `LocalOffsetStore.file` keeps them over restarts (Java `offsetStore`).
+   */
   readonly offsetStore?: OffsetStore | undefined
   /**
    * Handlers that begin in a second at most, messages of a batch each by itself; by default there is no limit. They begin
@@ -148,7 +155,7 @@ export const ownTable = {
   messageModel: Kinds.literal({
     name: "message-model",
     java: SAME,
-    values: ["CLUSTERING"],
+    values: ["CLUSTERING", "BROADCASTING"],
     default: "CLUSTERING"
   }),
   readiness: Kinds.literal({
@@ -249,7 +256,12 @@ export const ownTable = {
     most: MAX_TIME
   }),
   allocateMessageQueueStrategy: OwnKinds.allocateMessageQueueStrategy,
-  offsetStore: Kinds.code<OffsetStore>({ java: SAME, absent: "on the brokers", what: "an OffsetStore", is: isStore }),
+  offsetStore: Kinds.code<OffsetStore>({
+    java: SAME,
+    absent: "on the brokers; in memory with `BROADCASTING`",
+    what: "an OffsetStore",
+    is: isStore
+  }),
   ratePerSecond: Kinds.whole({
     name: "rate-per-second",
     java: "none",

@@ -35,7 +35,7 @@ export const propertiesOf = (
   const { consumeFromWhere: from, namesrvAddr } = config
   return {
     consumerGroup: config.consumerGroup,
-    messageModel: "CLUSTERING",
+    messageModel: config.messageModel,
     consumeFromWhere: consumeFromWhere(from),
     consumeTimestamp: typeof from === "object" ? timeText(from.timestamp.epochMilliseconds) : undefined,
     allocateMessageQueueStrategy: (config.allocateMessageQueueStrategy ?? AllocateStrategy.averagely).name,

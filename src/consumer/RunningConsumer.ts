@@ -23,6 +23,7 @@ import { consumeFromWhere, propertiesOf } from "./ConsumerProperties.ts"
 import * as Problems from "./ConsumerProblems.ts"
 import * as Runs from "./ConsumerRun.ts"
 import type { ConsumerProblem } from "./ConsumerState.ts"
+import * as LocalOffsetStore from "./offset/LocalOffsetStore.ts"
 import * as Newcomers from "./offset/Newcomers.ts"
 import * as RemoteOffsetStore from "./offset/RemoteOffsetStore.ts"
 import { addressesOf } from "./rebalance/Members.ts"
@@ -104,11 +105,15 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
   const nowMillis = () => clock.currentTimeMillisUnsafe()
   const startedAt = nowMillis()
   const retryTopic = RETRY_GROUP_TOPIC_PREFIX + group
+  const broadcasts = config.messageModel === "BROADCASTING"
 
   const subscribed = yield* step(
     "5.3",
-    "copy the subscriptions, and add the group's retry topic",
-    Effect.sync(() => Subscribed.make(() => [...wanted.values(), Subscription.all(retryTopic)], nowMillis))
+    broadcasts ? "copy the subscriptions" : "copy the subscriptions, and add the group's retry topic",
+    Effect.sync(() => {
+      const own = broadcasts ? [] : [Subscription.all(retryTopic)]
+      return Subscribed.make(() => [...wanted.values(), ...own], nowMillis)
+    })
   )
   const newcomers = Newcomers.make(nowMillis)
   const instance = yield* step("5.4", "get or create MQClientInstance", manager.getOrCreateMQClientInstance(config))
@@ -130,7 +135,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     log(
       Effect.annotateLogs(
         Effect.logWarning(
-          `a handler of group ${group} ended with a ${kind}; message ${ForeignText.clean(message.msgId)} of topic ${message.topic} comes again`,
+          `a handler of group ${group} ended with a ${kind}; message ${ForeignText.clean(message.msgId)} of topic ${message.topic} ${broadcasts ? "does not come" : "comes"} again`,
           cause
         ),
         { group, topic: message.topic }
@@ -151,7 +156,8 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     resend: yield* Resend.make(config, instance),
     tell: (error, { message }) =>
       problem("send back", `message ${ForeignText.clean(message.msgId)} could not be given back: ${error.message}`),
-    well: problem("send back", undefined)
+    well: problem("send back", undefined),
+    broadcasts
   })
   const consumption = yield* step(
     "5.5",
@@ -190,7 +196,9 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
   const run: Runs.ConsumerRun = yield* Runs.make({
     config: {
       group,
-      isOrderly: parts.isOrderly,
+      // Nobody else reads this member's queues.
+      isOrderly: parts.isOrderly && !broadcasts,
+      broadcasts,
       strategy: config.allocateMessageQueueStrategy ?? AllocateStrategy.averagely,
       consumeFromWhere: config.consumeFromWhere ?? "last",
       pullBatchSize: config.pullBatchSize,
@@ -208,7 +216,9 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
       revokeDrainMillis: config.revokeDrain
     },
     instance,
-    store: config.offsetStore ?? RemoteOffsetStore.make(instance, !config.strictLast),
+    store:
+      config.offsetStore ??
+      (broadcasts ? LocalOffsetStore.memory() : RemoteOffsetStore.make(instance, !config.strictLast)),
     consumption,
     counters,
     observer,
@@ -270,7 +280,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
       heartbeatData: () => ({
         groupName: group,
         consumeType: "CONSUME_PASSIVELY",
-        messageModel: "CLUSTERING",
+        messageModel: config.messageModel,
         consumeFromWhere: consumeFromWhere(config.consumeFromWhere),
         unitMode: config.unitMode,
         subscriptionDataSet: [...subscribed.present().values()]
@@ -327,8 +337,17 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
       borrow: undefined
     }).pipe(Effect.andThen(config.readiness === "lazy" ? Effect.void : lookUp(instance, newcomers, topics)))
   )
-  yield* step("5.8", "heartbeat to all brokers", greet(instance, retryTopic))
-  yield* Effect.forkScoped(outlivesStep(awaitRoute(instance, retryTopic)), { startImmediately: true })
+  if (broadcasts) {
+    yield* step("5.8", "heartbeat to all brokers", instance.heartbeat.sendHeartbeatToAllBroker)
+    if (config.offsetStore === undefined) {
+      yield* Effect.logInfo(
+        `group ${group} broadcasts and keeps its offsets in memory: after a restart it begins where consumeFromWhere says. LocalOffsetStore.file keeps them`
+      )
+    }
+  } else {
+    yield* step("5.8", "heartbeat to all brokers", greet(instance, retryTopic))
+    yield* Effect.forkScoped(outlivesStep(awaitRoute(instance, retryTopic)), { startImmediately: true })
+  }
   yield* step(
     "5.9",
     config.readiness === "assigned" ? "the first round of rebalance" : "ask for a round of rebalance",

@@ -71,7 +71,7 @@ describe("a consumer's options from Config", () => {
         ROCKETMQ_CONSUMER_TOPIC: "orders, refunds",
         ROCKETMQ_CONSUMER_SELECTOR_TYPE: "tag",
         ROCKETMQ_CONSUMER_SELECTOR_EXPRESSION: "paid || shipped",
-        ROCKETMQ_CONSUMER_MESSAGE_MODEL: "clustering",
+        ROCKETMQ_CONSUMER_MESSAGE_MODEL: "broadcasting",
         ROCKETMQ_CONSUMER_PULL_BATCH_SIZE: "10",
         ROCKETMQ_CONSUMER_CONSUME_THREAD_NUMBER: "7",
         ROCKETMQ_CONSUMER_CONSUME_TIMEOUT: "30",
@@ -90,7 +90,7 @@ describe("a consumer's options from Config", () => {
             topic: ["orders", "refunds"],
             "selector-type": "TAG",
             selectorExpression: "paid || shipped",
-            messageModel: "CLUSTERING",
+            messageModel: "BROADCASTING",
             "pull-batch-size": "10",
             consumeThreadNumber: "7",
             consumeTimeout: "30 minutes",
@@ -112,7 +112,7 @@ describe("a consumer's options from Config", () => {
         ])
         assert.deepInclude(config, {
           consumerGroup: "billing",
-          messageModel: "CLUSTERING",
+          messageModel: "BROADCASTING",
           pullBatchSize: 10,
           consumeThreadMin: 7,
           consumeThreadMax: 7,
@@ -164,7 +164,7 @@ describe("a consumer's options from Config", () => {
         fromEnvironment({
           ROCKETMQ_CONSUMER_GROUP: "no group!",
           ROCKETMQ_CONSUMER_SELECTOR_TYPE: "SQL92",
-          ROCKETMQ_CONSUMER_MESSAGE_MODEL: "BROADCASTING",
+          ROCKETMQ_CONSUMER_MESSAGE_MODEL: "EVERYBODY",
           ROCKETMQ_CONSUMER_PULL_BATCH_SIZE: "0",
           ROCKETMQ_CONSUMER_CONSUME_FROM_WHERE: "somewhere",
           ROCKETMQ_CONSUMER_DELAY_LEVEL_WHEN_NEXT_CONSUME: "19",

@@ -642,6 +642,11 @@ export const rows: ReadonlyArray<Row> = [
     "`already`, `revoked` or `late`; nothing is committed"
   ),
   consuming(
+    "C-53",
+    "a member of a broadcasting group cannot write its offsets, finds them damaged, or loses a broker for an hour",
+    "a problem in the state while it goes on in memory; nothing is read from where nobody knows; it goes on where it was"
+  ),
+  consuming(
     "C-54",
     "two tags with one hash, and no tag",
     "only what was asked for is delivered, all of it counts as read"

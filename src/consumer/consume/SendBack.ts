@@ -1,6 +1,8 @@
 import { Duration, Effect, FiberSet, Schedule, Semaphore } from "effect"
 import { type ApiError, RouteUnavailable } from "../../client/ClientError.ts"
+import * as LogLimit from "../../client/LogLimit.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
+import * as ForeignText from "../../message/ForeignText.ts"
 import { MASTER_ID } from "../../message/MixAll.ts"
 import * as ConsumerSendMsgBack from "../../protocol/request/ConsumerSendMsgBack.ts"
 import type { ConsumerObserver } from "../telemetry/ConsumerObserver.ts"
@@ -46,6 +48,8 @@ export interface SendBackOptions {
     | undefined
   /** Tells that none of those that failed is left. */
   readonly well: Effect.Effect<void>
+  /** Whether the group broadcasts: no message comes again there, and one that was not consumed is finished at once. */
+  readonly broadcasts: boolean
 }
 
 /** Gives messages back. */
@@ -74,6 +78,28 @@ const levelFor = (to: GiveBack, { reconsumeTimes }: ReceivedMessage): number => 
   return reconsumeTimes < 0 ? FIRST_LEVEL : 0
 }
 
+/** Finishes every message that is to be given back, and tells and counts it. */
+const abandoning = ({ counters, group }: SendBackOptions) =>
+  Effect.map(Effect.context(), (context): SendBack => {
+    const run = Effect.runForkWith(context)
+    const lines = LogLimit.make()
+    return {
+      giveBack: (received, _to, _reason, over) => {
+        const { msgId, topic } = received.message
+        counters.abandoned++
+        received.queue.finish(received)
+        over?.()
+        run(
+          lines.warn(
+            `message ${ForeignText.clean(msgId)} of topic ${topic} was not consumed; group ${group} broadcasts, so it does not come again`
+          )
+        )
+      },
+      underWay: () => 0,
+      awaitIdle: () => Effect.void
+    }
+  })
+
 /**
  * Gives messages back to their brokers, so that they come again or become dead letters. A message counts as finished only
  * when a broker has acknowledged it: the send-back (36), or a copy sent to the retry topic instead. Anything else keeps the
@@ -82,6 +108,7 @@ const levelFor = (to: GiveBack, { reconsumeTimes }: ReceivedMessage): number => 
  * Source: RocketMQ `DefaultMQPushConsumerImpl.sendMessageBack`.
  */
 export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
+  if (options.broadcasts) return yield* abandoning(options)
   const { counters, deadLettered, group, instance, maxReconsumeTimes, observer, resend, tell } = options
   const { api, routes } = instance
   const most = maxReconsumeTimes < 0 ? DEFAULT_MAX_RECONSUME_TIMES : maxReconsumeTimes

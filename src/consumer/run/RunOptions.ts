@@ -21,6 +21,8 @@ export interface RunConfig {
   readonly group: string
   /** Whether queues are consumed in order, each under its broker's lock. */
   readonly isOrderly: boolean
+  /** Whether every member reads all queues. */
+  readonly broadcasts: boolean
   readonly strategy: AllocateStrategy
   readonly consumeFromWhere: StartPlace
   readonly pullBatchSize: number

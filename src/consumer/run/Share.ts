@@ -8,7 +8,10 @@ import type { RunOptions } from "./RunOptions.ts"
 /** What to do about a group that does not exist where brokers create none by themselves. */
 export const createGroup = (group: string): string => `Create it: effect-rocketmq group create ${group}`
 
-/** Which queues of a topic are this member's, by the members of the group and the strategy. */
+const byKey = (queues: ReadonlyArray<MessageQueue.MessageQueue>) =>
+  new Map(queues.map((queue) => [MessageQueue.key(queue), queue]))
+
+/** Which queues of a topic are this member's: by the members of the group and the strategy, or all where it broadcasts. */
 export const make = (options: Pick<RunOptions, "config" | "instance" | "membersChanged" | "problem">) => {
   const { config, instance, problem } = options
   const { group } = config
@@ -22,6 +25,7 @@ export const make = (options: Pick<RunOptions, "config" | "instance" | "membersC
    */
   const of = Effect.fnUntraced(function* (topic: string, route: PublishedRoute) {
     const queues = RouteQueues.readable(route.topic, route.data).toSorted(MessageQueue.compare)
+    if (config.broadcasts) return { alone: true, queues: byKey(queues) }
     const ask = membersOf(instance, group, route.data)
     const named = queues.length === 0 ? undefined : yield* ask
     // A broker that was started again knows those that have called on it since.
@@ -67,7 +71,7 @@ export const make = (options: Pick<RunOptions, "config" | "instance" | "membersC
       return undefined
     }
     yield* problem(key, undefined)
-    return { alone, queues: new Map(share.success.map((queue) => [MessageQueue.key(queue), queue])) }
+    return { alone, queues: byKey(share.success) }
   })
 
   return {

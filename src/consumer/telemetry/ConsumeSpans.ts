@@ -16,6 +16,8 @@ import type { ReceivedMessage } from "../ReceivedMessage.ts"
 export interface SpanSource {
   readonly clientId: string
   readonly consumerGroup: string
+  /** Whether every member of the group gets every message. */
+  readonly broadcasts: boolean
   /** The namespace of the topics; the empty text when there is none. */
   readonly namespace: string
   readonly tracer: Tracer.Tracer
@@ -34,7 +36,7 @@ const attributesOf = (source: SpanSource, name: string, queue: MessageQueue, top
   "messaging.destination.name": topic,
   "messaging.destination.partition.id": String(queue.queueId),
   "messaging.rocketmq.namespace": source.namespace,
-  "messaging.rocketmq.consumption_model": "clustering",
+  "messaging.rocketmq.consumption_model": source.broadcasts ? "broadcasting" : "clustering",
   "messaging.consumer.group.name": source.consumerGroup,
   "messaging.client.id": source.clientId
 })

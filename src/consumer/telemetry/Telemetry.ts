@@ -51,6 +51,7 @@ const errorType = (error: Error): string => {
 export const make = Effect.fnUntraced(function* (
   config: {
     readonly consumerGroup: string
+    readonly messageModel: "CLUSTERING" | "BROADCASTING"
     readonly consumeTimeout: number
     readonly enableTrace: boolean
     readonly metrics: boolean
@@ -71,6 +72,7 @@ export const make = Effect.fnUntraced(function* (
       : {
           clientId: instance.clientId,
           consumerGroup,
+          broadcasts: config.messageModel === "BROADCASTING",
           namespace: config.namespace ?? config.namespaceV2 ?? "",
           tracer,
           clock,
