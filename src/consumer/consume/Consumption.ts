@@ -179,7 +179,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     if (listener._tag !== "Batch") {
       const [received] = job.received
       if (received === undefined) return Effect.void
-      if (keyless.has(received)) return Effect.die(keyless.get(received))
+      if (listener._tag === "Keyed" && keyless.has(received)) return Effect.die(keyless.get(received))
       const { message } = received
       return observed(job, [message], () => {
         const handled: Effect.Effect<OrderlyResult | void, E, R> = listener.handler(message)
