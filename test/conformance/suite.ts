@@ -9,6 +9,7 @@ import * as Compression from "./compression.ts"
 import * as Consume from "./consume.ts"
 import * as ConsumeGroup from "./consumeGroup.ts"
 import * as ConsumeOffsets from "./consumeOffsets.ts"
+import * as ConsumeOrder from "./consumeOrder.ts"
 import * as ConsumeRetry from "./consumeRetry.ts"
 import * as ConsumeStream from "./consumeStream.ts"
 import * as Delay from "./delay.ts"
@@ -44,6 +45,7 @@ export const conformance = <E>(name: string, target: Layer.Layer<Target | Wire, 
       describe("request and reply", () => RequestReply.tests(test))
       describe("consume: messages", () => Consume.tests(test))
       describe("consume: offsets", () => ConsumeOffsets.tests(test))
+      describe("consume: order", () => ConsumeOrder.tests(test))
       describe("consume: redeliveries", () => ConsumeRetry.tests(test))
       describe("consume: streams", () => ConsumeStream.tests(test))
       describe("consume: groups", () => ConsumeGroup.tests(test))

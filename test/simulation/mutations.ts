@@ -120,12 +120,12 @@ export const mutations: ReadonlyArray<Mutation> = [
         file: "consumer/run/Tenure.ts",
         find: `        forget(queue)
         consumption.interrupt(queue)
-        moves.forget(queue)`,
+        yield* unlock([queue])`,
         replace: `        const late = { queue: queue.messageQueue, offset: queue.consumeOffset ?? 0 }
         yield* Effect.forkDetach(Effect.ignore(Effect.delay(store.persist(group, late), 3_000)))
         forget(queue)
         consumption.interrupt(queue)
-        moves.forget(queue)`
+        yield* unlock([queue])`
       }
     ],
     foundBy: ["revoked", "position"]
