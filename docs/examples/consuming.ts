@@ -26,7 +26,7 @@ const program = Effect.gen(function* () {
   ] as const) {
     yield* producer.send(Message.make({ topic: "orders", body, tags }))
   }
-  yield* consumer.caughtUp
+  yield* consumer.caughtUp()
   const { counters } = yield* consumer.state
   yield* Console.log(`${counters.succeeded} consumed`)
 })

@@ -129,7 +129,7 @@ const program = Effect.gen(function* () {
     }
     const consumed = yield* Effect.gen(function* () {
       const consumer = yield* DefaultMQPushConsumer
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       return (yield* consumer.state).counters.succeeded
     }).pipe(Effect.provide(billing(db, namesrvAddr)))
     yield* Console.log(`${start} start: ${consumed} consumed`)

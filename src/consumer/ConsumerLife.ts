@@ -186,10 +186,11 @@ export const make = Effect.fnUntraced(function* <C extends Consumption>(
         return life.notify
       }),
     healthy: Effect.sync(() => life.running()?.problems().length === 0),
-    caughtUp: Effect.suspend((): DefaultMQPushConsumerShape["caughtUp"] => {
-      const refusal = life.refusal("wait until it has caught up")
-      return refusal === undefined ? (life.running()?.caughtUp ?? Effect.void) : Effect.fail(refusal)
-    }),
+    caughtUp: (options) =>
+      Effect.suspend((): ReturnType<DefaultMQPushConsumerShape["caughtUp"]> => {
+        const refusal = life.refusal("wait until it has caught up")
+        return refusal === undefined ? (life.running()?.caughtUp(options) ?? Effect.void) : Effect.fail(refusal)
+      }),
     failed: Deferred.await(failed),
     lastDrain: Effect.sync(() => lastDrain)
   }

@@ -67,7 +67,7 @@ export interface ConsumerRun {
   /** Lets no pull and no handler begin, or lets them begin again. */
   readonly suspend: (suspended: boolean) => void
   /** Waits until the owned queues have been processed up to where they end now. */
-  readonly caughtUp: Effect.Effect<void, ApiError | RouteUnavailable>
+  readonly caughtUp: (options?: CaughtUp.CaughtUpOptions) => Effect.Effect<void, ApiError | RouteUnavailable>
 }
 
 /**
@@ -109,7 +109,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   const positions = yield* PositionWrites.make(options, now)
   const share = Shares.make(options)
   const moves = Moves.make(options, now, (queue, offset) => ask((done) => ({ _tag: "Retake", queue, offset, done })))
-  const caughtUp = CaughtUp.make(instance, table, (queue) =>
+  const caughtUp = CaughtUp.make(instance, table, options, share.members, (queue) =>
     instance.pullMessageService.start(loopKey(group, queue), loop(queue, "ask"))
   )
   const { check } = caughtUp

@@ -9,6 +9,7 @@ import type {
 import type { ServiceState } from "../client/ServiceState.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import type { ConsumerFailed } from "./ConsumerFailed.ts"
+import type { CaughtUpOptions } from "./run/CaughtUp.ts"
 import type { DrainReport } from "./run/RunOptions.ts"
 import type { ConsumerState } from "./ConsumerState.ts"
 import type { Subscription } from "./subscription/Subscription.ts"
@@ -65,10 +66,13 @@ export interface DefaultMQPushConsumerShape {
   /** Whether it runs and nothing is wrong with it. */
   readonly healthy: Effect.Effect<boolean>
   /**
-   * Waits until all that lies in its queues at the call is finished, the retry queue included: for tests. Messages that
-   * are still to come again are not waited for. While it is suspended, it waits.
+   * Waits until all that lies in its queues at the call is finished, the retry queue included: for tests. With
+   * `{ redeliveries: true }` also for the messages that it has given back, until they have come again and are finished. While
+   * it is suspended, it waits.
    */
-  readonly caughtUp: Effect.Effect<void, ApiError | RouteUnavailable | IllegalServiceState>
+  readonly caughtUp: (
+    options?: CaughtUpOptions
+  ) => Effect.Effect<void, ApiError | RouteUnavailable | IllegalServiceState>
   /**
    * Never ends, but fails when the option `onProblem` says `fail` of a problem: for a program that is to end with its
    * consumer. The consumer itself goes on until it is shut down.

@@ -14,6 +14,7 @@ import { RESERVED_CONSUMER_GROUPS, RETRY_GROUP_TOPIC_PREFIX } from "../message/M
 import type { Consumption, ConsumptionTools } from "./consume/Consumption.ts"
 import type { Directly, DirectTools } from "./consume/Direct.ts"
 import type { Received } from "./consume/Settle.ts"
+import { Redeliveries } from "./consume/Redeliveries.ts"
 import * as Resend from "./consume/Resend.ts"
 import * as SendBacks from "./consume/SendBack.ts"
 import * as Counters from "./ConsumerCounters.ts"
@@ -145,6 +146,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
 
   const telemetry = yield* Telemetry.make(config, instance)
   const { observer } = telemetry
+  const redeliveries = new Redeliveries()
   const sendBack = yield* SendBacks.make({
     observer,
     deadLettered: telemetry.deadLettered,
@@ -156,6 +158,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     resend: yield* Resend.make(config, instance),
     tell: (error, { message }) =>
       problem("send back", `message ${ForeignText.clean(message.msgId)} could not be given back: ${error.message}`),
+    taken: (message, brokerName) => redeliveries.add(message, brokerName),
     well: problem("send back", undefined),
     broadcasts
   })
@@ -244,6 +247,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
           sendBack.giveBack(received, parts.isOrderly ? "dead-letter" : "broker")
         })
       ),
+    redeliveries,
     givenBack: sendBack.awaitIdle,
     problem,
     membersChanged: comparison.membersChanged,
@@ -361,15 +365,16 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     telemetry,
     now,
     problems: problems.all,
-    caughtUp: Effect.suspend(() => {
-      const without = [...wanted.keys()].filter((topic) => isWithoutRoute(instance, topic))
-      // What the first message has just made is read as well, and not only after the next poll.
-      const look =
-        without.length === 0
-          ? Effect.void
-          : Effect.andThen(lookUp(instance, newcomers, without), Effect.andThen(run.rebalance, run.awaitLocated))
-      return Effect.andThen(look, run.caughtUp)
-    }),
+    caughtUp: (options) =>
+      Effect.suspend(() => {
+        const without = [...wanted.keys()].filter((topic) => isWithoutRoute(instance, topic))
+        // What the first message has just made is read as well, and not only after the next poll.
+        const look =
+          without.length === 0
+            ? Effect.void
+            : Effect.andThen(lookUp(instance, newcomers, without), Effect.andThen(run.rebalance, run.awaitLocated))
+        return Effect.andThen(look, run.caughtUp(options))
+      }),
     resubscribe: Effect.suspend(() => {
       const { added, changed } = subscribed.update()
       return lookUp(instance, newcomers, added).pipe(

@@ -1,5 +1,6 @@
 import { Effect, Stream } from "effect"
 import type { ServiceState } from "../client/ServiceState.ts"
+import type { CaughtUpOptions } from "../consumer/run/CaughtUp.ts"
 import type { DrainReport } from "../consumer/run/RunOptions.ts"
 import type { ConsumerState } from "../consumer/ConsumerState.ts"
 import { DefaultMQPushConsumer as Service, type DefaultMQPushConsumerShape } from "../consumer/DefaultMQPushConsumer.ts"
@@ -70,8 +71,11 @@ export interface DefaultMQPushConsumer extends AsyncDisposable {
   readonly setConcurrency: (concurrency: number) => Promise<void>
   /** Whether it runs and nothing is wrong with it. */
   readonly healthy: () => Promise<boolean>
-  /** Waits until all that lies in its queues at the call is finished: for tests. */
-  readonly caughtUp: (options?: CallOptions) => Promise<void>
+  /**
+   * Waits until all that lies in its queues at the call is finished: for tests. With `redeliveries` also for the messages that
+   * it has given back, until they have come again and are finished.
+   */
+  readonly caughtUp: (options?: CallOptions & CaughtUpOptions) => Promise<void>
   /** Never fulfilled; rejected with `ConsumerFailed` when `onProblem` says `fail` of a problem. */
   readonly failed: (options?: CallOptions) => Promise<never>
   /** What the last shutdown left; undefined before. */
@@ -123,7 +127,7 @@ const calls = (started: Started<DefaultMQPushConsumerShape>): DefaultMQPushConsu
     unpause: (...which) => run(consumer.unpause(...which), undefined),
     setConcurrency: (concurrency) => run(consumer.setConcurrency(concurrency), undefined),
     healthy: () => run(consumer.healthy, undefined),
-    caughtUp: (options) => run(consumer.caughtUp, options?.signal),
+    caughtUp: (options) => run(consumer.caughtUp(options), options?.signal),
     failed: (options) => run(consumer.failed, options?.signal),
     lastDrain: () => run(consumer.lastDrain, undefined)
   }

@@ -70,7 +70,7 @@ for (const version of [MQVersion.V5_5_0, MQVersion.V4_9_7]) {
         assert.deepStrictEqual(yield* admin.getConsumeStatus("orders", "billing"), [])
         const consumer = yield* consume(() => Effect.void)
         for (let n = 0; n < 3; n++) yield* producer.send(Message.make({ topic: "orders", body: "x" }))
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         const clientId = (yield* consumer.state).instance?.clientId ?? ""
         const queue = { topic: "orders", brokerName: "broker-a", queueId: 0 }
         const status = [{ clientId, queues: [{ queue, offset: 3 }] }]

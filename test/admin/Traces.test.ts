@@ -48,7 +48,7 @@ describe("the trace of a message", () => {
         enableTrace: true
       })
       yield* consumer.start
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* settle
       yield* sender.shutdown
       yield* consumer.shutdown

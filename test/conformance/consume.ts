@@ -38,7 +38,7 @@ export const tests = (test: Methods): void => {
         return Effect.map(producer.send(message), (result) => ({ message, result }))
       })
       yield* untilReadable(sent.map(({ result }) => result))
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.strictEqual(seen.length, sent.length)
       for (const { message, result } of sent) {
         const got = seen.find(({ msgId }) => msgId === result.msgId)
@@ -147,14 +147,14 @@ export const tests = (test: Methods): void => {
       const consumer = yield* startConsumer(topic, noting(seen), {
         subscriptions: [Subscription.tags(topic, "Aa", "Dd")]
       })
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.sameMembers(
         seen.map(({ tags }) => tags),
         ["Aa", "Aa", "Dd"]
       )
       // What comes while pulls are held, and does not pass, counts as read as well.
       yield* untilReadable(yield* Effect.forEach(["BB", "Cc", undefined, "BB"], send))
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* consumer.shutdown
       assert.strictEqual(seen.length, 3)
       assert.strictEqual(yield* committedOf(consumer.consumerGroup, topic, 1), 12)
@@ -174,7 +174,7 @@ export const tests = (test: Methods): void => {
         yield* Effect.forEach(bodies, (body) => producer.send(Message.make({ topic, body }), { queue }))
       )
       const consumer = yield* startConsumer(topic, noting(seen), { concurrency: 1 })
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.isTrue(bodies.every((body, index) => body === textOf(seen[index] ?? { body: new Uint8Array() })))
       assert.strictEqual(seen.length, bodies.length)
       assert.isTrue(seen.every(({ sysFlag }) => sysFlag === 0))

@@ -71,7 +71,7 @@ export const tests = (test: Methods): void => {
       running = false
       yield* Fiber.join(load)
       yield* untilReadable(sent)
-      yield* first.caughtUp
+      yield* first.caughtUp()
       assert.strictEqual(new Set(seen).size, sent.length, "nothing is lost")
       // Nobody was interrupted: a handler of 5 ms ends before its queue goes to another.
       assert.strictEqual(seen.length, sent.length, "nothing came twice")
@@ -87,7 +87,7 @@ export const tests = (test: Methods): void => {
       const seen: ReadonlyArray<Array<ReceivedMessage>> = [[], []]
       const consumers = yield* Effect.forEach(seen, (own) => startConsumer(topic, noting(own)))
       yield* sendMany(producer, topic, 10)
-      for (const consumer of consumers) yield* consumer.caughtUp
+      for (const consumer of consumers) yield* consumer.caughtUp()
       for (const own of seen) assert.strictEqual(new Set(own.map(textOf)).size, 10)
       assert.strictEqual(seen.flat().length, 20)
     }).pipe(withManager)
@@ -124,7 +124,7 @@ export const tests = (test: Methods): void => {
       assert.strictEqual(yield* committedOf(consumer.consumerGroup, topic, 1), 2)
       const next: Array<ReceivedMessage> = []
       const other = yield* startConsumer(topic, noting(next), { consumerGroup: consumer.consumerGroup })
-      yield* other.caughtUp
+      yield* other.caughtUp()
       assert.sameMembers([...seen, ...next.map(textOf)], ["0", "1", "2", "3", "4", "5"])
     }).pipe(withManager)
   )
@@ -141,7 +141,7 @@ export const tests = (test: Methods): void => {
       assert.deepInclude(yield* consumer.lastDrain, { finished: 0, interrupted: 1 })
       const seen: Array<ReceivedMessage> = []
       const next = yield* startConsumer(topic, noting(seen), { consumerGroup })
-      yield* next.caughtUp
+      yield* next.caughtUp()
       assert.deepStrictEqual(
         seen.map(({ attempt, reconsumeTimes }) => [attempt, reconsumeTimes]),
         [[1, 0]]

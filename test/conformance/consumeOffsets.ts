@@ -40,7 +40,7 @@ export const tests = (test: Methods): void => {
     const before = yield* committedOf(consumer.consumerGroup, topic, 1)
     const later = yield* Effect.forEach(["5", "6"], send)
     yield* untilReadable(later)
-    yield* consumer.caughtUp
+    yield* consumer.caughtUp()
     return { seen: seen.map(textOf).toSorted(), before }
   })
 
@@ -102,12 +102,12 @@ export const tests = (test: Methods): void => {
       const first = yield* startConsumer(topic, noting(seen))
       const { consumerGroup } = first
       yield* sendMany(producer, topic, 20, "first")
-      yield* first.caughtUp
+      yield* first.caughtUp()
       yield* first.shutdown
       assert.strictEqual(yield* committedOf(consumerGroup, topic, 2), 20)
       yield* sendMany(producer, topic, 20, "second")
       const second = yield* startConsumer(topic, noting(seen), { consumerGroup, consumeFromWhere: "last" })
-      yield* second.caughtUp
+      yield* second.caughtUp()
       assert.strictEqual(seen.length, 40)
       assert.strictEqual(new Set(seen.map(textOf)).size, 40)
     }).pipe(withManager)
@@ -120,7 +120,7 @@ export const tests = (test: Methods): void => {
       const seen: Array<ReceivedMessage> = []
       const consumer = yield* startConsumer(topic, noting(seen), { persistConsumerOffsetInterval: 500 })
       yield* sendMany(producer, topic, 6)
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* eventuallyThat(committedOf(consumer.consumerGroup, topic, 1), (committed) =>
         assert.strictEqual(committed, 6)
       )

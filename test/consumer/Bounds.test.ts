@@ -66,7 +66,7 @@ describe("a close", () => {
         const second = yield* consume((message) => Effect.sync(() => void seen.push(text(message))), {
           instanceName: "second"
         })
-        yield* second.caughtUp
+        yield* second.caughtUp()
         assert.sameMembers(
           seen,
           Array.from({ length: 20 }, (_, n) => `1:${n}`)
@@ -90,7 +90,7 @@ describe("a close", () => {
       const gate = yield* make(() => Effect.void, { drainTimeoutMillis: 1_000, instanceName: "second" })
       yield* gate.start
       yield* send(2)
-      yield* gate.caughtUp
+      yield* gate.caughtUp()
       yield* faults.add({
         match: { broker: "broker-a", code: RequestCode.UPDATE_CONSUMER_OFFSET },
         actions: [FaultScript.dropRequest]
@@ -124,7 +124,7 @@ describe("handlers that take long", () => {
           ["1:1", 1]
         ])
         yield* TestClock.adjust("12 seconds")
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         assert.deepStrictEqual(seen.slice(2), [["1:0", 2]])
         assert.deepInclude((yield* consumer.state).counters, {
           timeouts: 1,
@@ -303,7 +303,7 @@ describe("pulls", () => {
         group: "billing",
         originTopic: "orders"
       })
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.deepStrictEqual(seen, [1, 2])
     }).pipe(Effect.scoped, Effect.provide(rig()))
   )

@@ -62,13 +62,13 @@ describe("a group that broadcasts", () => {
       const { traffic } = yield* EmbeddedCluster
       yield* send(...bodies(0, 8))
       const first = yield* member("first")
-      yield* first.caughtUp
+      yield* first.caughtUp()
       // The second waits for nobody: all queues are its own as well.
       const second = yield* member("second")
-      yield* second.caughtUp
+      yield* second.caughtUp()
       yield* send(...bodies(8, 16))
-      yield* first.caughtUp
-      yield* second.caughtUp
+      yield* first.caughtUp()
+      yield* second.caughtUp()
       for (const { seen } of [first, second]) assert.deepStrictEqual(sorted(seen), bodies(0, 16))
       assert.deepStrictEqual(
         (yield* first.assignment).map(({ queueId }) => queueId),
@@ -131,7 +131,7 @@ describe("a group that broadcasts", () => {
         { ...broadcasting, consumeTimeout: "1 minute" }
       )
       yield* TestClock.adjust("2 minutes")
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* TestClock.adjust("1 hour")
       const { counters, problems, queues } = yield* consumer.state
       assert.deepStrictEqual(sorted(seen), bodies(0, 8))
@@ -177,7 +177,7 @@ describe("a group that broadcasts", () => {
         const seen = yield* Effect.scoped(
           Effect.gen(function* () {
             const consumer = yield* member("one", { consumeFromWhere: from })
-            yield* consumer.caughtUp
+            yield* consumer.caughtUp()
             return consumer.seen
           })
         )
@@ -199,18 +199,18 @@ describe("a group that broadcasts", () => {
       const located = state.writes
       assert.strictEqual(located, 4)
       yield* send(...bodies(0, 4))
-      yield* first.caughtUp
+      yield* first.caughtUp()
       assert.strictEqual(state.writes, located)
       yield* TestClock.adjust("15 seconds")
       assert.strictEqual(state.writes, located + 4)
       assert.strictEqual(yield* store.load("billing", MessageQueue.make("orders", "broker-a", 1)), 1)
       yield* send(...bodies(4, 8))
-      yield* first.caughtUp
+      yield* first.caughtUp()
       yield* Scope.close(scope, Exit.void)
       assert.strictEqual(state.writes, located + 8)
       yield* send(...bodies(8, 12))
       const second = yield* member("one", { offsetStore: store, consumeFromWhere: "last" })
-      yield* second.caughtUp
+      yield* second.caughtUp()
       assert.deepStrictEqual(sorted(second.seen), bodies(8, 12))
     }).pipe(Effect.scoped, Effect.provide(rig()))
   )
@@ -221,7 +221,7 @@ describe("a group that broadcasts", () => {
       const consumer = yield* member("one", { offsetStore: store })
       state.broken = true
       yield* send(...bodies(0, 8))
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* TestClock.adjust("10 minutes")
       const { counters, problems, queues } = yield* consumer.state
       assert.deepStrictEqual(
@@ -236,7 +236,7 @@ describe("a group that broadcasts", () => {
         [2, 2, 2, 2]
       )
       yield* send(...bodies(8, 12))
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.strictEqual(consumer.seen.length, 12)
       state.broken = false
       yield* TestClock.adjust("10 seconds")
@@ -252,7 +252,7 @@ describe("a group that broadcasts", () => {
         const { store } = breakable()
         const consumer = yield* member("one", kind === "memory" ? {} : { offsetStore: store })
         yield* send(...bodies(0, 16))
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         yield* stopBroker("broker-b")
         yield* TestClock.adjust("1 hour")
         assert.deepStrictEqual(
@@ -260,12 +260,12 @@ describe("a group that broadcasts", () => {
           new Set(["broker-a"])
         )
         yield* send(...bodies(16, 20))
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         yield* startBroker("broker-b")
         yield* TestClock.adjust("2 minutes")
         assert.strictEqual((yield* consumer.assignment).length, 8)
         yield* send(...bodies(20, 36))
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         assert.deepStrictEqual(sorted(consumer.seen), bodies(0, 36))
         assert.deepStrictEqual((yield* consumer.state).problems, [])
       }).pipe(Effect.scoped, Effect.provide(rig({ brokers: [{ name: "broker-a" }, { name: "broker-b" }] })))
@@ -313,7 +313,7 @@ describe("a group that broadcasts", () => {
       yield* TestClock.adjust("2 minutes")
       assert.strictEqual((yield* consumer.assignment).length, 6)
       yield* send(...bodies(0, 12))
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.deepStrictEqual(sorted(consumer.seen), bodies(0, 12))
     }).pipe(Effect.scoped, Effect.provide(rig()))
   )

@@ -87,7 +87,7 @@ describe("the close of a consumer", () => {
       const next = yield* consume(({ attempt }) => Effect.sync(() => void seen.push(attempt)), {
         consumeFromWhere: "first"
       })
-      yield* next.caughtUp
+      yield* next.caughtUp()
       assert.deepStrictEqual(seen, [1])
       // Its end is for nobody any more.
       yield* TestClock.adjust("1 hour")

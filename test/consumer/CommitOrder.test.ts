@@ -33,7 +33,7 @@ describe("positions reach the broker in their order", () => {
       /** Consumes one more message, and gives the position that the pull after it carries. */
       const position = Effect.gen(function* () {
         yield* send(Message.make({ topic: "orders", body: "x" }))
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         yield* settle
         const pulls = (yield* traffic.all).filter(
           ({ code, topic }) => code === RequestCode.PULL_MESSAGE && topic === "orders"

@@ -234,7 +234,7 @@ describe("DefaultMQPushConsumer.layerConfig", () => {
         assert.strictEqual((yield* consumer.state).concurrency, 3)
         yield* producer.send(Message.make({ topic: "orders", body: "7", tags: "paid" }))
         yield* producer.send(Message.make({ topic: "orders", body: "8", tags: "new" }))
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         assert.deepStrictEqual(seen, ["paid"])
       }).pipe(
         Effect.provide(
@@ -305,7 +305,7 @@ describe("limits over the queues of a topic", () => {
       }
       stopped = false
       yield* gate.open
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.strictEqual((yield* consumer.state).counters.succeeded, 200)
     }).pipe(Effect.scoped, onMemory({ topics: { orders: {}, other: {} } }))
   )

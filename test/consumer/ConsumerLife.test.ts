@@ -104,7 +104,7 @@ describe("several consumers of one program", () => {
         })
       yield* Effect.gen(function* () {
         yield* send("orders", "1")
-        for (const consumer of [yield* Billing, yield* Search, yield* DefaultMQPushConsumer]) yield* consumer.caughtUp
+        for (const consumer of [yield* Billing, yield* Search, yield* DefaultMQPushConsumer]) yield* consumer.caughtUp()
         assert.deepStrictEqual(
           seen.toSorted((a, b) => a.localeCompare(b)),
           ["billing", "default", "search"]
@@ -158,7 +158,7 @@ describe("subscriptions at run time", () => {
       )
       yield* send("refunds", "a", "b")
       yield* send("orders", "c")
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.deepStrictEqual(seen.toSorted(byText), ["b", "c"])
       yield* consumer.unsubscribe("orders")
       yield* until(
@@ -166,7 +166,7 @@ describe("subscriptions at run time", () => {
         Effect.map(topics(), (known) => !known.includes("orders"))
       )
       yield* send("orders", "d")
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.notInclude(seen, "d")
       // It goes on where it was.
       yield* consumer.subscribe(Subscription.all("orders"))
@@ -178,7 +178,7 @@ describe("subscriptions at run time", () => {
         "they are pulled",
         Effect.map(consumer.state, ({ queues }) => queues.every(({ phase }) => phase === "pulling"))
       )
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.include(seen, "d")
     }).pipe(Effect.scoped, cluster)
   )
@@ -190,7 +190,7 @@ describe("subscriptions at run time", () => {
       yield* consumer.subscribe(Subscription.tags("orders", "b"))
       yield* settle
       yield* send("orders", "a", "b")
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.deepStrictEqual(seen, ["b"])
     }).pipe(Effect.scoped, cluster)
   )
@@ -228,7 +228,7 @@ describe("what can be changed while it runs", () => {
       const { queues } = yield* consumer.state
       assert.isTrue(queues.every(({ phase, queue }) => queue.topic !== "orders" || phase === "suspended"))
       yield* consumer.unpause("orders")
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.deepStrictEqual(seen, ["1"])
     }).pipe(Effect.scoped, cluster)
   )
@@ -251,7 +251,7 @@ describe("what can be changed while it runs", () => {
       yield* settle
       assert.deepStrictEqual(seen, ["second"])
       yield* consumer.unpause(first)
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.deepStrictEqual(seen, ["second", "first"])
     }).pipe(Effect.scoped, cluster)
   )
@@ -265,7 +265,7 @@ describe("what can be changed while it runs", () => {
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(seen, [])
       yield* consumer.resume
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.deepStrictEqual(seen, ["1"])
     }).pipe(Effect.scoped, cluster)
   )
@@ -283,7 +283,7 @@ describe("what can be changed while it runs", () => {
       assert.strictEqual(seen.length, 7)
       assert.strictEqual((yield* consumer.state).concurrency, 7)
       yield* gate.open
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
     }).pipe(Effect.scoped, cluster)
   )
 
@@ -323,7 +323,7 @@ describe("ratePerSecond", () => {
         assert.isAtMost(seen.length, second * 10 + 2)
       }
       yield* TestClock.adjust("1 second")
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.strictEqual(seen.length, 50)
     }).pipe(Effect.scoped, cluster)
   )

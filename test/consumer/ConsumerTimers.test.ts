@@ -26,11 +26,11 @@ describe("timer 4", () => {
       const updates = Effect.map(commits(), (all) => all.filter(({ by }) => by === "update"))
       assert.deepStrictEqual(yield* updates, [], "nothing has moved")
       yield* send(2, 1)
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* TestClock.adjust("6 seconds")
       yield* send(1, 1)
       yield* send(1, 3)
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(
         (yield* updates).map(({ offset, queue }) => [queue, offset]),
@@ -63,7 +63,7 @@ describe("timer 5", () => {
       assert.deepStrictEqual(yield* concurrency, [4, 4])
       slow = false
       yield* TestClock.adjust("5 minutes")
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* TestClock.adjust("3 minutes")
       assert.deepStrictEqual(yield* concurrency, [2, 0])
     }).pipe(Effect.scoped, Effect.provide(rig()))

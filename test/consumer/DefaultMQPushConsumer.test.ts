@@ -31,7 +31,7 @@ describe("DefaultMQPushConsumer", () => {
         const consumer = yield* DefaultMQPushConsumer
         assert.strictEqual((yield* consumer.assignment).length, 5)
         for (const body of ["1", "2", "3"]) yield* send(Message.make({ topic: "orders", body }))
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         assert.deepStrictEqual(seen.toSorted(), ["1", "2", "3"])
         const { counters, problems, queues } = yield* consumer.state
         assert.deepInclude(counters, { received: 3, succeeded: 3, failures: 0 })
@@ -58,7 +58,7 @@ describe("DefaultMQPushConsumer", () => {
       yield* Effect.gen(function* () {
         const consumer = yield* DefaultMQPushConsumer
         for (const body of ["good", "poison"]) yield* send(Message.make({ topic: "orders", body }))
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         const { counters } = yield* consumer.state
         assert.deepInclude(counters, { succeeded: 1, deadLettered: 1 })
         assert.strictEqual((yield* messages("%DLQ%billing")).length, 1)
@@ -118,14 +118,14 @@ describe("a group", () => {
         [2, 2]
       )
       for (let n = 0; n < 40; n++) yield* send(Message.make({ topic: "orders", body: `${n}` }))
-      for (const member of members) yield* member.caughtUp
+      for (const member of members) yield* member.caughtUp()
       assert.strictEqual(new Set(seen).size, 40)
       assert.strictEqual(seen.length, 40)
       yield* Scope.close(scope, Exit.void)
       yield* TestClock.adjust("3 seconds")
       yield* ownedOnce([first])
       yield* send(Message.make({ topic: "orders", body: "last" }))
-      yield* first.caughtUp
+      yield* first.caughtUp()
       assert.include(seen, "last")
       assert.strictEqual(seen.length, 41)
     }).pipe(Effect.scoped, Effect.provide(rig))
@@ -144,13 +144,13 @@ describe("a group", () => {
           Effect.gen(function* () {
             const consumer = yield* consume(handler)
             yield* send(Message.make({ topic: "orders", body }))
-            yield* consumer.caughtUp
+            yield* consumer.caughtUp()
           })
         )
         yield* send(Message.make({ topic: "orders", body: `${body} meanwhile` }))
       }
       const last = yield* consume(handler)
-      yield* last.caughtUp
+      yield* last.caughtUp()
       assert.deepStrictEqual(seen.toSorted(), ["1", "1 meanwhile", "2", "2 meanwhile", "3", "3 meanwhile"])
     }).pipe(Effect.scoped, Effect.provide(rig))
   )
@@ -166,11 +166,11 @@ describe("a group", () => {
         })
       )
       const { msgId } = yield* send(Message.make({ topic: "orders", body: "stubborn" }))
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* TestClock.adjust("11 seconds")
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* TestClock.adjust("31 seconds")
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.deepStrictEqual(seen, [
         ["orders", 1, "stubborn"],
         ["orders", 2, "stubborn"],
@@ -211,7 +211,7 @@ describe("a group", () => {
           attempts.push(message.attempt)
         })
       )
-      yield* last.caughtUp
+      yield* last.caughtUp()
       assert.deepStrictEqual(attempts, [1])
     }).pipe(Effect.scoped, Effect.provide(rig))
   )
@@ -265,7 +265,7 @@ describe("a group", () => {
         { subscriptions: [Subscription.tags("orders", "Aa")] }
       )
       for (const tags of ["Aa", "BB", "Cc", undefined]) yield* send(Message.make({ topic: "orders", body: "x", tags }))
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.deepStrictEqual(seen, ["Aa"])
     }).pipe(Effect.scoped, Effect.provide(rig))
   )
@@ -291,7 +291,7 @@ describe("a group", () => {
       )
       for (let n = 0; n < 6; n++) yield* send(Message.make({ topic: "orders", body: `${n}` }), { queue })
       yield* Effect.acquireRelease(consumer.start, () => consumer.shutdown)
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.deepStrictEqual(sizes, [4, 2])
       assert.deepInclude((yield* consumer.state).counters, { succeeded: 2, reconsumeLater: 4 })
     }).pipe(Effect.scoped, Effect.provide(rig))

@@ -43,9 +43,9 @@ describe("a message that its broker does not take back", () => {
       })
       const consumer = yield* consume(attempts)
       yield* (yield* DefaultMQProducer).send(Message.make({ topic: "orders", body: "x", keys: "k" }))
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* TestClock.adjust("11 seconds")
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.deepStrictEqual(attempts, [1, 2])
       assert.deepInclude((yield* consumer.state).counters, { failures: 1, sendBackFailures: 1, succeeded: 1 })
     }).pipe(Effect.scoped, Effect.provide(rig))
@@ -76,7 +76,7 @@ describe("a message that its broker does not take back", () => {
       assert.isNotEmpty((yield* consumer.state).problems)
       yield* faults.clear
       yield* advance(120_000, 500)
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.deepStrictEqual(attempts, [1, 2])
     }).pipe(Effect.scoped, Effect.provide(rig))
   )
@@ -95,7 +95,7 @@ describe("a message that its broker does not take back", () => {
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual((yield* messages("%RETRY%billing")).length, 1)
       const next = yield* consume(attempts)
-      yield* next.caughtUp
+      yield* next.caughtUp()
       assert.deepStrictEqual(attempts, [1, 2])
     }).pipe(Effect.scoped, Effect.provide(rig))
   )

@@ -43,7 +43,7 @@ const canReceive = (consumer: DefaultMQPushConsumerShape) =>
     const before = (yield* consumer.state).counters.succeeded
     const producer = yield* startProducer({ instanceName: "sender" })
     yield* producer.send(Message.make({ topic: "orders", body: "hello" }))
-    yield* consumer.caughtUp
+    yield* consumer.caughtUp()
     return (yield* consumer.state).counters.succeeded === before + 1
   }).pipe(Effect.scoped)
 

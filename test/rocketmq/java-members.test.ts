@@ -67,7 +67,7 @@ const tests = (version: RocketMQVersion) =>
             const send = (texts: ReadonlyArray<string>) =>
               Effect.forEach(texts, (body) => producer.send(Message.make({ topic, body })), { discard: true })
             yield* send(numbers(20))
-            yield* ours.caughtUp
+            yield* ours.caughtUp()
 
             const java = yield* Effect.forkChild(
               JavaClient.runProgram<Line>(

@@ -76,10 +76,10 @@ describe("Finishes", () => {
       yield* store(3)
       yield* Effect.gen(function* () {
         const consumer = yield* DefaultMQPushConsumer
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         assert.deepStrictEqual(yield* finishes.unfinished, [])
         yield* TestClock.adjust("11 seconds")
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
       }).pipe(
         Effect.provide(
           DefaultMQPushConsumer.layer(

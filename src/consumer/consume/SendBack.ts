@@ -46,6 +46,8 @@ export interface SendBackOptions {
         reason: string | undefined
       ) => Effect.Effect<void>)
     | undefined
+  /** Remembers a message that a broker has taken, and that will come again; from which broker, where that is known. */
+  readonly taken: (message: ReceivedMessage, brokerName: string | undefined) => void
   /** Tells that none of those that failed is left. */
   readonly well: Effect.Effect<void>
   /** Whether the group broadcasts: no message comes again there, and one that was not consumed is finished at once. */
@@ -147,22 +149,24 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
     counters.sendBackFailures++
   })
 
-  const once = (received: Received, to: GiveBack): Effect.Effect<void, Error> => {
+  /** Gives the broker from whose retry topic it comes again; undefined where that may be any. */
+  const once = (received: Received, to: GiveBack): Effect.Effect<string | undefined, Error> => {
     const { queue } = received.message
     if (options.copies) {
       return permits.withPermits(1)(
-        Effect.tapError(observer.settle("send back", queue, resend(received, to)), (error) =>
+        Effect.tapError(observer.settle("send back", queue, Effect.as(resend(received, to), undefined)), (error) =>
           Effect.andThen(countFailure, failed(received, error))
         )
       )
     }
     return permits.withPermits(1)(
       observer.settle("send back", queue, ask(received, to)).pipe(
+        Effect.as<string | undefined>(received.message.brokerName),
         Effect.catch((refusal) =>
           Effect.andThen(
             countFailure,
             // A copy instead; where that fails too, both are told.
-            Effect.tapError(resend(received, to), () => failed(received, refusal))
+            Effect.tapError(Effect.as(resend(received, to), undefined), () => failed(received, refusal))
           )
         )
       )
@@ -188,11 +192,15 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
         // What is of a generation that is over comes again by itself.
         while: () => !received.queue.dropped
       }),
-      Effect.match({ onFailure: () => false, onSuccess: () => true }),
+      Effect.match({ onFailure: () => undefined, onSuccess: (brokerName) => ({ brokerName }) }),
       Effect.flatMap((taken) => {
+        const { message } = received
+        if (taken !== undefined && to !== "dead-letter" && message.reconsumeTimes < most) {
+          options.taken(message, taken.brokerName)
+        }
         if (received.queue.dropped) counters.late++
         else received.queue.finish(received)
-        return taken ? mourn(received, to, reason) : Effect.void
+        return taken === undefined ? Effect.void : mourn(received, to, reason)
       }),
       Effect.andThen(
         Effect.suspend(() => (failing.delete(received) && failing.size === 0 ? options.well : Effect.void))

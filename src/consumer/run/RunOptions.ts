@@ -4,6 +4,7 @@ import type { MessageExt } from "../../message/MessageExt.ts"
 import * as MessageQueue from "../../message/MessageQueue.ts"
 import type { SubscriptionData } from "../../protocol/HeartbeatData.ts"
 import type { Consumption } from "../consume/Consumption.ts"
+import type { Redeliveries } from "../consume/Redeliveries.ts"
 import type { Received } from "../consume/Settle.ts"
 import type { ConsumerCounters } from "../ConsumerCounters.ts"
 import type { OffsetStore } from "../offset/OffsetStore.ts"
@@ -79,6 +80,8 @@ export interface RunOptions {
     | undefined
   /** Gives a message back that cannot be handed to a handler: its body cannot be unpacked. */
   readonly unreadable: (received: Received, error: Error) => Effect.Effect<void>
+  /** The messages that were given back and have not come again. */
+  readonly redeliveries: Pick<Redeliveries, "arrived" | "some">
   /** Waits until no message of the queue is being given back; none at all when absent. */
   readonly givenBack: (queue?: OwnedQueue) => Effect.Effect<void>
   /** Notes that something is wrong, under a key, or that it is not any more. */

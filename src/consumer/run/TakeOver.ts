@@ -13,7 +13,10 @@ const UNPACKED_AT_ONCE = 4
 
 /** Takes what a pull found over into its queue, and offers it to the handlers; `reached` is called when a position moved. */
 export const make = (
-  options: Pick<RunOptions, "config" | "consumption" | "counters" | "filter" | "instance" | "unreadable">,
+  options: Pick<
+    RunOptions,
+    "config" | "consumption" | "counters" | "filter" | "instance" | "redeliveries" | "unreadable"
+  >,
   room: Room,
   now: () => number,
   reached: () => void
@@ -29,6 +32,7 @@ export const make = (
       message.body.length,
       now()
     )
+    if (queue.messageQueue.topic === retryTopic) options.redeliveries.arrived(message)
     return slot === undefined ? [] : [slot]
   }
 
@@ -73,6 +77,7 @@ export const make = (
     let messages = pulled
     if (options.filter !== undefined) {
       messages = yield* options.filter(queue.messageQueue, pulled)
+      for (const one of pulled) if (!messages.includes(one)) options.redeliveries.arrived(one)
       options.counters.filtered += pulled.length - messages.length
       // Hooks take their time.
       if (queue.dropped || queue.revoking) return

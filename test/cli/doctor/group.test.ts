@@ -130,7 +130,7 @@ describe("doctor --group", () => {
           while ((yield* consumer.state).queues.some(({ cached, lag }) => cached > 0 || (lag ?? 0) > 0)) {
             yield* Effect.sleep(20)
           }
-          yield* consumer.caughtUp
+          yield* consumer.caughtUp()
         })
       )
       yield* send("2")

@@ -74,7 +74,7 @@ describe("messages in order", () => {
         )
       }
       assert.strictEqual(most, 4)
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       const { queues } = yield* consumer.state
       const now = yield* Clock.currentTimeMillis
       for (const { lockedUntil, queue } of queues) {
@@ -101,7 +101,7 @@ describe("messages in order", () => {
       assert.strictEqual(plain(seen), "a/1 a/2 a/3 b/1")
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(plain(seen), "a/1 a/2 a/3 b/1 b/2 b/3")
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       const { counters } = yield* consumer.state
       assert.strictEqual(counters.succeeded, 2)
       assert.strictEqual(counters.reconsumeLater, 4)
@@ -192,7 +192,7 @@ describe("messages in order", () => {
         for (let n = 0; n < 4; n++) yield* TestClock.adjust(1_000)
         yield* settle
         assert.strictEqual(plain(seen), "a/1 poison/1 poison/2 poison/3 poison/4 b/1")
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         assert.strictEqual((yield* consumer.state).counters.deadLettered, 1)
         const dead = yield* messages("%DLQ%billing")
         assert.deepStrictEqual(

@@ -52,7 +52,7 @@ describe("what is committed", () => {
         for (let second = 0; second < 120; second++) yield* TestClock.adjust("1 second")
         yield* faults.clear
         for (let second = 0; second < 120; second++) yield* TestClock.adjust("1 second")
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         // What was given back is finished when a broker has acknowledged that.
         const given = yield* traffic.matching({
           code: RequestCode.CONSUMER_SEND_MSG_BACK,
@@ -134,7 +134,7 @@ describe("what is committed", () => {
         const consumer = yield* consume((message) => Effect.sync(() => void seen.push(text(message))), {
           consumeFromWhere: "first"
         })
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         yield* faults.add({
           match: { code: RequestCode.PULL_MESSAGE, topic: "orders" },
           times: 1,
@@ -161,13 +161,13 @@ describe("what is committed", () => {
         actions: [FaultScript.answer(2, "busy")]
       })
       yield* send(4)
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* TestClock.adjust("10 seconds")
       const before = yield* consumer.state
       assert.isAbove(before.counters.commitFailures, 0)
       assert.include(before.problems.map(({ key }) => key).join(), "persist orders@broker-a@1")
       yield* send(3)
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* faults.clear
       yield* TestClock.adjust("6 seconds")
       assert.isTrue(yield* consumer.healthy)
@@ -188,7 +188,7 @@ describe("where a group begins", () => {
         yield* Effect.gen(function* () {
           yield* send(5)
           const consumer = yield* consume(() => Effect.void)
-          yield* consumer.caughtUp
+          yield* consumer.caughtUp()
           assert.strictEqual((yield* consumer.state).counters.received, read)
           const said = lines.filter((line) => line.includes("although consumeFromWhere is last"))
           assert.strictEqual(said.length, read === 0 ? 0 : 1)
@@ -229,7 +229,7 @@ describe("where a group begins", () => {
       const second = yield* consume((message) => Effect.sync(() => void seen.push(text(message))), {
         instanceName: "second"
       })
-      yield* second.caughtUp
+      yield* second.caughtUp()
       assert.deepStrictEqual(seen, ["0", "1", "2"])
     }).pipe(Effect.scoped, Effect.provide(rig()))
   )
@@ -241,7 +241,7 @@ describe("where a group begins", () => {
           Effect.gen(function* () {
             const consumer = yield* consume(() => Effect.void, { consumerGroup: `group-${round}` })
             yield* send(1)
-            yield* consumer.caughtUp
+            yield* consumer.caughtUp()
             assert.strictEqual((yield* consumer.state).counters.succeeded, 1, `round ${round}`)
           })
         )
@@ -260,7 +260,7 @@ describe("where a group begins", () => {
           subscriptions: [Subscription.all("orders"), Subscription.all("made-by-a-send")]
         })
         for (const body of ["a", "b"]) yield* producer.send(Message.make({ topic: "made-by-a-send", body }))
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         assert.sameMembers(seen, ["a", "b"])
       }).pipe(Effect.scoped, Effect.provide(rig()))
   )
@@ -278,7 +278,7 @@ describe("where a group begins", () => {
         const producer = yield* DefaultMQProducer
         yield* producer.send(Message.make({ topic: "orders", body: "new" }), { queue: { ...queue, queueId: 7 } })
         yield* TestClock.adjust("61 seconds")
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         assert.deepStrictEqual(seen, ["new"])
       }).pipe(Effect.scoped, Effect.provide(rig()))
   )
@@ -297,7 +297,7 @@ describe("where a group begins", () => {
       yield* TestClock.adjust("31 seconds")
       yield* producer.send(Message.make({ topic: "orders", body: "new" }), { queue: other })
       yield* TestClock.adjust("31 seconds")
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.deepStrictEqual(seen, ["new"])
     }).pipe(Effect.scoped, Effect.provide(rig({ brokers: [{ name: "broker-a" }, { name: "broker-b" }] })))
   )
@@ -311,7 +311,7 @@ describe("where a group begins", () => {
       // BB has the hash of Aa: the broker sends it, and it is left out here.
       for (let n = 0; n < 100; n++)
         yield* producer.send(Message.make({ topic: "orders", body: "x", tags: "BB" }), { queue })
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       const { counters, queues } = yield* consumer.state
       assert.deepInclude(counters, { received: 0, succeeded: 0 })
       assert.deepInclude(

@@ -55,8 +55,8 @@ describe("a queue that changes hands", () => {
         const joinedAt = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
         const second = yield* joining(member("second"))
         for (let step = 0; step < 300; step++) yield* TestClock.adjust(50)
-        yield* first.caughtUp
-        yield* second.caughtUp
+        yield* first.caughtUp()
+        yield* second.caughtUp()
         const bodies = seen.map(({ body }) => body)
         assert.strictEqual(new Set(bodies).size, 240, "nothing is lost")
         assert.isAtMost(bodies.length - 240, most, "only what ran when the old owner noticed comes twice")
@@ -138,7 +138,7 @@ describe("a queue that changes hands", () => {
       yield* Scope.close(scope, Exit.void)
       for (const queueId of [0, 1, 2, 3]) yield* send(1, queueId)
       yield* TestClock.adjust("2 seconds")
-      yield* first.caughtUp
+      yield* first.caughtUp()
       assert.strictEqual((yield* first.assignment).length, 5)
       assert.strictEqual(seen.length, 24)
       // Those of the sixth send have the text of the first.

@@ -38,7 +38,7 @@ const consumed = <E>(
 ) =>
   Effect.gen(function* () {
     const consumer = yield* consume(handler, { consumeFromWhere: "first", ...options })
-    yield* consumer.caughtUp
+    yield* consumer.caughtUp()
     yield* settle
     return yield* consumer.state
   }).pipe(Effect.provideService(ConsumeMessageHooks, hooks))
@@ -155,7 +155,7 @@ describe("hooks around a handler", () => {
       yield* TestClock.adjust("999 millis")
       assert.isFalse(yield* Deferred.isDone(handled))
       yield* TestClock.adjust("1 millis")
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.isTrue(yield* Deferred.isDone(handled))
       assert.deepStrictEqual((yield* consumer.state).hooks, { failures: 1 })
     }).pipe(Effect.scoped, Effect.provide(rig()))
@@ -225,7 +225,7 @@ describe("filters", () => {
       const consumer = yield* consume((message) => Effect.sync(() => void got.push(text(message))), {
         consumeFromWhere: "first"
       }).pipe(Effect.provideService(FilterMessageHooks, [odd, large]))
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.deepStrictEqual(got, ["3", "5"])
       const state = yield* consumer.state
       assert.deepInclude(state.counters, { received: 6, filtered: 4, succeeded: 2 })
@@ -245,7 +245,7 @@ describe("filters", () => {
       const consumer = yield* consume((message) => Effect.sync(() => void got.push(text(message))), {
         consumeFromWhere: "first"
       }).pipe(Effect.provideService(FilterMessageHooks, [broken, forger, odd]))
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.deepStrictEqual(got, ["1", "3"])
       assert.isAbove((yield* consumer.state).hooks.failures, 0)
     }).pipe(Effect.scoped, Effect.provide(rig()))
@@ -269,7 +269,7 @@ describe("dead letters", () => {
           Effect.succeed(text(message) === "7" ? ConsumeResult.deadLetter("declined") : ConsumeResult.success),
         { consumeFromWhere: "first" }
       ).pipe(mourning(found))
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* settle
       assert.deepStrictEqual(
         found.map(({ because, deadLetterTopic, message, reason }) => [text(message), because, reason, deadLetterTopic]),
@@ -288,7 +288,7 @@ describe("dead letters", () => {
         consumeFromWhere: "first",
         maxReconsumeTimes: 1
       }).pipe(mourning(found))
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* settle
       assert.deepStrictEqual(found, [])
       for (const code of [RequestCode.CONSUMER_SEND_MSG_BACK, RequestCode.SEND_MESSAGE_V2]) {

@@ -38,7 +38,7 @@ const traced = <E>(
     const sent = yield* Effect.replicateEffect(send(order, { queue }), count)
     const consumer = yield* make(handler, { enableTrace: true, consumeFromWhere: "first", ...options })
     yield* consumer.start
-    yield* consumer.caughtUp
+    yield* consumer.caughtUp()
     yield* settle
     yield* consumer.shutdown
     const state = yield* consumer.state
@@ -54,7 +54,7 @@ describe("message traces of a consumer", () => {
       yield* consumer.start
       yield* settle
       yield* TestClock.adjust(30)
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* consumer.shutdown
       const messages = yield* stored()
       const [before, after] = recordsOf(messages)
@@ -148,7 +148,7 @@ describe("message traces of a consumer", () => {
       yield* consumer.start
       yield* TestClock.adjust("3 seconds")
       yield* TestClock.adjust("11 seconds")
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* settle
       yield* consumer.shutdown
       const records = recordsOf(yield* stored())
@@ -215,7 +215,7 @@ describe("message traces of a consumer", () => {
         drainTimeoutMillis: 1_000
       })
       yield* consumer.start
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       assert.strictEqual(handled, sent.length)
       assert.strictEqual((yield* consumer.state).trace?.buffered, 80)
       const closing = yield* Effect.forkChild(consumer.shutdown, { startImmediately: true })

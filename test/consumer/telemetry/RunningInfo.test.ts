@@ -105,7 +105,7 @@ describe("what a consumer says of itself", () => {
       )
       assert.strictEqual(lines.length, 4)
       yield* gate.open
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       const later = orThrow(
         GetConsumerRunningInfo.decodeResponse(
           yield* ask(RequestCode.GET_CONSUMER_RUNNING_INFO, { consumerGroup: "billing", clientId })

@@ -46,7 +46,7 @@ describe("consumer spans", () => {
         recorded.provide
       )
       const { msgId } = yield* send(shop, { queue }).pipe(recorded.provide)
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       const [sent] = recorded.named("send orders")
       const [process] = recorded.named("process orders")
       const [inner] = recorded.named("inner")
@@ -100,7 +100,7 @@ describe("consumer spans", () => {
       const { send } = yield* DefaultMQProducer
       const single = yield* consume(() => Effect.void).pipe(Effect.withSpan("the program"), recorded.provide)
       yield* send(shop, { queue })
-      yield* single.caughtUp
+      yield* single.caughtUp()
       assert.isUndefined(parentOf(recorded.named("process orders")[0]))
 
       const both = Effect.all([
@@ -114,7 +114,7 @@ describe("consumer spans", () => {
         Effect.tap((consumer) => Effect.acquireRelease(consumer.start, () => consumer.shutdown)),
         recorded.provide
       )
-      yield* batch.caughtUp
+      yield* batch.caughtUp()
       const process = recorded.named("process orders").at(-1)
       assert.isUndefined(parentOf(process))
       assert.strictEqual(attributes(process)["messaging.batch.message_count"], 2)
@@ -136,7 +136,7 @@ describe("consumer spans", () => {
       })
       const consumer = yield* consume(() => Effect.die("no")).pipe(recorded.provide)
       yield* send(shop, { queue })
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* TestClock.adjust("5 seconds")
       const [process] = recorded.named("process orders")
       assert.strictEqual(attributes(process)["error.type"], "defect")
@@ -169,7 +169,7 @@ describe("consumer spans", () => {
           )
         const runs = Effect.gen(function* () {
           yield* send(shop)
-          yield* (yield* DefaultMQPushConsumer).caughtUp
+          yield* (yield* DefaultMQPushConsumer).caughtUp()
         }).pipe(Effect.provide(Layer.fresh(DefaultMQPushConsumer.layer(options, handler))))
         yield* runs.pipe(Effect.withSpan("the program"))
         yield* runs.pipe(Effect.withSpan("the program"), Effect.withTracerEnabled(false), recorded.provide)
@@ -225,7 +225,7 @@ describe("consumer metrics", () => {
       const [delivery] = yield* withAttributes("rocketmq.consumer.delivery.duration")
       assert.deepInclude(delivery?.state, { count: 5 })
       yield* TestClock.adjust("11 seconds")
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
 
       const value = Effect.fnUntraced(function* (id: string) {
         const [one] = yield* withAttributes(`rocketmq.consumer.${id}`)
@@ -305,7 +305,7 @@ describe("consumer metrics", () => {
       const { send } = yield* DefaultMQProducer
       const consumer = yield* consume(() => Effect.void, { metrics: false })
       yield* send(shop)
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       const ids = (yield* Metric.snapshot).map(({ id }) => id)
       assert.deepStrictEqual(
         ids.filter((id) => id.startsWith("rocketmq.consumer.") || id === "messaging.client.consumed.messages"),
@@ -342,9 +342,9 @@ describe("log lines of a handler", () => {
           const forged = sendRequest({ topic: "orders", queueId: 2, properties: "UNIQ_KEY\u0001a\u001b[31mb\nc\u0002" })
           const { code } = yield* (yield* rawClient()).call(yield* brokerAddress(), forged)
           assert.strictEqual(code, 0)
-          yield* consumer.caughtUp
+          yield* consumer.caughtUp()
           yield* TestClock.adjust("11 seconds")
-          yield* consumer.caughtUp
+          yield* consumer.caughtUp()
           const shown = ForeignText.clean("a\u001b[31mb\nc")
           assert.isTrue(ForeignText.isClean(shown))
           assert.deepStrictEqual(

@@ -67,7 +67,7 @@ describe("brokers that fail a consumer", () => {
             }
           )
           yield* rig.send(numbers(8))
-          yield* first.consumer.caughtUp
+          yield* first.consumer.caughtUp()
           yield* uncounted(Effect.orDie(stopBroker("broker-a")))
           yield* advance(3_000)
           assert.isNotEmpty(yield* problemsOf(first))

@@ -300,7 +300,7 @@ describe("handlers and what they give back", () => {
               Message.make({ topic: "orders", body: "x", tags: n % 10 === 0 ? undefined : "BB" })
             )
           }
-          yield* first.consumer.caughtUp
+          yield* first.consumer.caughtUp()
           yield* advance(6_000)
           assert.strictEqual(rig.delivered.length, 0)
           assert.strictEqual((yield* commitsOf(0)).at(-1)?.offset, 100)

@@ -262,7 +262,7 @@ describe("the life of a consumer", () => {
         const { traffic } = yield* EmbeddedCluster
         const first = yield* rig.join("first")
         yield* rig.send(numbers(8))
-        yield* first.consumer.caughtUp
+        yield* first.consumer.caughtUp()
         yield* traffic.clear
         yield* first.leave
         const order = (yield* traffic.all).flatMap(({ code, extFields }) =>
@@ -341,7 +341,7 @@ describe("the life of a consumer", () => {
         for (let n = 0; n < 100; n++) {
           const member = yield* joining(rig, `member ${n}`)
           yield* rig.send(numbers(4, n * 4))
-          yield* member.consumer.caughtUp
+          yield* member.consumer.caughtUp()
           yield* member.leave
         }
         assert.strictEqual(rig.delivered.length, 400)

@@ -260,7 +260,7 @@ describe("members that come and go", () => {
           const { createTopic } = yield* EmbeddedCluster
           const first = yield* rig.join("first")
           yield* rig.send(numbers(8))
-          yield* first.consumer.caughtUp
+          yield* first.consumer.caughtUp()
           yield* createTopic("orders", { broker: "broker-a", readQueueNums: 8, writeQueueNums: 8 })
           yield* rig.waitFor("more queues", shared([first], 8), 35_000)
           yield* rig.send(numbers(16, 8))
@@ -337,7 +337,7 @@ describe("members that come and go", () => {
       Effect.gen(function* () {
         const first = yield* rig.join("first", () => Effect.void, { persistConsumerOffsetInterval: 5_000 })
         yield* rig.send(numbers(4), 0)
-        yield* first.consumer.caughtUp
+        yield* first.consumer.caughtUp()
         yield* advance(5_500)
         yield* rig.send(numbers(3, 4), 0)
         yield* rig.waitFor("delivered", () => rig.delivered.length === 7)

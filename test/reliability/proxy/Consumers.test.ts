@@ -382,7 +382,7 @@ describe("consumers behind a proxy", () => {
             Effect.gen(function* () {
               const consumer = yield* join(`member-${n}`, seen, undefined, { mqClientApiTimeout: 5_000 })
               yield* send(producer, numbers(2, n * 2))
-              yield* consumer.caughtUp
+              yield* consumer.caughtUp()
             })
           )
         }
