@@ -37,11 +37,30 @@ const ended = (child: ChildProcessWithoutNullStreams) =>
     child.on("close", (code) => resolve({ code, out, talk }))
   })
 
-/** Runs the program with standard input and waits for its end. */
-const rmq = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}, stdin = "") => {
-  const child = start([bin, ...args], env)
+/** Runs something with standard input and waits for its end. */
+const runs = (...[args, env, command, stdin = ""]: [...Parameters<typeof start>, stdin?: string]) => {
+  const child = start(args, env, command)
   child.stdin.end(stdin)
   return ended(child)
+}
+
+/** {@link runs} of the program. */
+const rmq = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}, stdin = "") =>
+  runs([bin, ...args], env, undefined, stdin)
+
+/** Runs the program with a reader that goes away after the first that it prints, and waits for its end. */
+const rmqUnread = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>) => {
+  const child = start([bin, ...args], env)
+  child.stdin.end()
+  child.stdout.once("data", () => child.stdout.destroy())
+  return ended(child)
+}
+
+/** Two signals that the system cannot take for one. Not at once: of two that wait, either may be the first. */
+const signalTwice = async (child: ChildProcessWithoutNullStreams) => {
+  child.kill("SIGINT")
+  await new Promise((resolve) => setTimeout(resolve, 1_000))
+  child.kill("SIGTERM")
 }
 
 /** Starts `dev` on free ports and waits until it has told its addresses. */
@@ -108,12 +127,7 @@ describe("the program", () => {
     "ends quietly when the reader goes away",
     async () => {
       await rmq(["send", "--topic", "pipe", "--count", "3000", "--size", "400"], dev.env)
-      const child = start([bin, "peek", "--topic", "pipe", "--count", "3000", "--json"], dev.env)
-      child.stdin.end()
-      let talk = ""
-      child.stderr.on("data", (text: Buffer) => (talk += text.toString()))
-      child.stdout.once("data", () => child.stdout.destroy())
-      const code = await new Promise((resolve) => child.on("close", resolve))
+      const { code, talk } = await rmqUnread("peek --topic pipe --count 3000 --json".split(" "), dev.env)
       assert.deepStrictEqual({ code, talk }, { code: 0, talk: "" })
     },
     LIMIT
@@ -150,12 +164,8 @@ describe("the program", () => {
         const child = start([bin, ...args])
         const exit = ended(child)
         while ((yield* traffic.ofCode(RequestCode.SEND_MESSAGE_V2)).length === 0) yield* Effect.sleep(10)
-        // Two signals that the system cannot take for one. The first would wait for the send, which nobody answers, and
-        // then give its summary and end with 130.
-        child.kill("SIGINT")
-        // Not at once: of two signals that wait, either may be the first.
-        yield* Effect.sleep(1_000)
-        child.kill("SIGTERM")
+        // The first would wait for the send, which nobody answers, and then give its summary and end with 130.
+        yield* Effect.promise(() => signalTwice(child))
         const { code, out } = yield* Effect.promise(() => exit)
         assert.include([130, 143], code)
         assert.strictEqual(out, "")
@@ -196,12 +206,7 @@ describe("the program", () => {
     "consume acknowledges nothing more once nobody reads it, and ends",
     async () => {
       await rmq(["send", "--topic", "closed", "--count", "2000", "--size", "900"], dev.env)
-      const child = start([bin, "consume", "--topic", "closed", "--group", "closers", "--json"], dev.env)
-      child.stdin.end()
-      let talk = ""
-      child.stderr.on("data", (text: Buffer) => (talk += text.toString()))
-      child.stdout.once("data", () => child.stdout.destroy())
-      const code = await new Promise((resolve) => child.on("close", resolve))
+      const { code, talk } = await rmqUnread("consume --topic closed --group closers --json".split(" "), dev.env)
       assert.strictEqual(code, 0, talk)
       const { consumed } = JSON.parse(talk.trimEnd().split("\n").at(-1) ?? "")
       assert.isBelow(consumed, 2_000)
@@ -224,10 +229,7 @@ describe("the program", () => {
       const exit = new Promise((resolve) => child.on("exit", resolve))
       // It has begun to print, and nobody reads: far more is left than a pipe holds.
       await new Promise((resolve) => child.stdout.once("readable", resolve))
-      child.kill("SIGINT")
-      // Not at once: of two signals that wait, either may be the first.
-      await new Promise((resolve) => setTimeout(resolve, 1_000))
-      child.kill("SIGTERM")
+      await signalTwice(child)
       assert.strictEqual(await exit, 143)
       child.stdout.destroy()
     },
@@ -264,9 +266,7 @@ describe("the program", () => {
   it(
     "works as npm run --silent cli from the checkout",
     async () => {
-      const child = start(["run", "--silent", "cli", "--", "--version"], {}, "npm")
-      child.stdin.end()
-      const { code, out } = await ended(child)
+      const { code, out } = await runs(["run", "--silent", "cli", "--", "--version"], {}, "npm")
       assert.deepStrictEqual({ code, out }, { code: 0, out: `effect-rocketmq ${VERSION}\n` })
     },
     LIMIT
@@ -275,9 +275,8 @@ describe("the program", () => {
   it(
     "npm start ends with 0, having sent, consumed, compared and released everything",
     async () => {
-      const child = start([Path.join(root, "src", "cli", "demo", "demo.ts")])
-      child.stdin.end()
-      const { code, out, talk } = await ended(child)
+      const demo = [Path.join(root, "src", "cli", "demo", "demo.ts")]
+      const { code, out, talk } = await runs(demo)
       assert.strictEqual(code, 0, out + talk)
       assert.strictEqual(talk, "")
       assert.match(out, /10,000 of 10,000 equal in body, ids and offset/)
@@ -285,9 +284,7 @@ describe("the program", () => {
         out.trimEnd().split("\n").at(-1) ?? "",
         /^ok 10,000 messages sent, consumed and equal; nothing is left/
       )
-      const cannot = await ended(
-        start([Path.join(root, "src", "cli", "demo", "demo.ts")], { NAMESRV_ADDR: "127.0.0.1:1" })
-      )
+      const cannot = await runs(demo, { NAMESRV_ADDR: "127.0.0.1:1" })
       assert.strictEqual(cannot.code, 3)
       assert.match(cannot.talk, /^error: Could not create topic demo-/)
     },
