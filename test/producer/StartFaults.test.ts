@@ -1,14 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Latch } from "effect"
-import { TestClock } from "effect/testing"
 import { NameServerResolver } from "../../src/client/NameServerResolver.ts"
 import type { StartStep } from "../../src/client/StartStep.ts"
 import { EmbeddedCluster, LeakCheck } from "../../src/testing/index.ts"
+import type { DefaultMQProducerShape } from "../../src/producer/DefaultMQProducer.ts"
 import type { ProducerOptions } from "../../src/producer/ProducerConfig.ts"
 import {
   canSend,
-  countFibers,
-  failureOf,
   held,
   knownGroups,
   makeProducer,
@@ -18,7 +16,16 @@ import {
   settle,
   startProducer
 } from "../support/rig.ts"
-import { injecting, injectingGate, keyOf, recording, type StepFault } from "../support/startFaults.ts"
+import {
+  everyFault,
+  faultCluster,
+  injecting,
+  injectingGate,
+  keyOf,
+  observed,
+  recording,
+  type Subject
+} from "../support/startFaults.ts"
 
 /** A start that runs every step there is: addresses are asked for, routes are resolved, brokers are registered with. */
 const everything: Partial<ProducerOptions> = {
@@ -27,8 +34,6 @@ const everything: Partial<ProducerOptions> = {
   readiness: "registered",
   topics: ["orders"]
 }
-
-const cluster = { topics: { orders: {} }, brokers: 2 }
 
 const withResolver = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
@@ -39,79 +44,32 @@ const withResolver = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     })
   })
 
-/** The steps of a start that succeeds, in order. */
-const observed = Effect.gen(function* () {
-  const steps: Array<StartStep> = []
-  const producer = yield* makeProducer(everything)
-  yield* producer.start.pipe(withResolver, recording(steps))
-  yield* settle
-  yield* producer.shutdown
-  return steps.map(keyOf)
-})
-
 /** The heartbeat comes when the producer runs already: it cannot fail the start. */
 const AFTER_RUNNING = "2.7 heartbeat to all brokers"
 
-/** A start with the fault, and then a check that nothing is left and that the same identity starts and sends. */
-const tryFault = (
-  fault: StepFault,
-  act: (start: Effect.Effect<Exit.Exit<void, unknown>>, reached: Latch.Latch) => Effect.Effect<Exit.Exit<void, unknown>>
-) =>
-  Effect.gen(function* () {
-    const fibers = countFibers()
-    const about = JSON.stringify(fault)
-    yield* Effect.gen(function* () {
-      const before = fibers.live()
-      const reached = Latch.makeUnsafe()
-      const producer = yield* makeProducer(everything)
-      const start = Effect.exit(producer.start.pipe(withResolver, injecting(fault, reached)))
-      const exit = yield* act(
-        Effect.provideContext(start, yield* Effect.context<Effect.Services<typeof start>>()),
-        reached
-      )
-      if (fault.step === AFTER_RUNNING) yield* settle
-      assert.isTrue(reached.isOpen(), `the step was reached: ${about}`)
-      if (fault.step === AFTER_RUNNING) {
-        assert.isTrue(Exit.isSuccess(exit), about)
-        assert.strictEqual(yield* producer.serviceState, "RUNNING")
-        assert.isTrue(yield* canSend(producer), about)
-        yield* producer.shutdown
-        assert.strictEqual(yield* producer.serviceState, "SHUTDOWN_ALREADY")
-      } else {
-        assert.isTrue(Exit.isFailure(exit), about)
-        assert.include(["START_FAILED", "CREATE_JUST"], yield* producer.serviceState, about)
-        const view = yield* producer.state
-        assert.deepStrictEqual([view.topics, view.inFlight, view.instance], [[], 0, undefined], about)
-        // Nothing to do, and nothing done.
-        yield* producer.shutdown
-        assert.include(["START_FAILED", "CREATE_JUST"], yield* producer.serviceState, about)
-      }
-      yield* settle
-      assert.deepStrictEqual(yield* held, nothing, about)
-      assert.strictEqual(fibers.live(), before, `fibers: ${about}`)
-      const next = yield* makeProducer(everything)
-      yield* withResolver(next.start)
-      assert.isTrue(yield* canSend(next), about)
-      assert.deepStrictEqual((yield* next.state).instance?.producerGroups, ["CLIENT_INNER_PRODUCER", "pg"], about)
-      yield* next.shutdown
-      yield* settle
-      assert.deepStrictEqual(yield* held, nothing, about)
-      assert.strictEqual(fibers.live(), before, `fibers: ${about}`)
-    }).pipe(Effect.forkChild({ startImmediately: true }), Effect.flatMap(Fiber.join), fibers.provide)
-  }).pipe(onMemory(cluster))
-
-const forEveryStep = (run: (step: string) => Effect.Effect<void, unknown>) =>
-  Effect.gen(function* () {
-    const steps = yield* observed.pipe(onMemory(cluster))
-    assert.isAtLeast(steps.length, 15)
-    for (const step of steps) yield* run(step)
-  })
+const subject: Subject<DefaultMQProducerShape> = {
+  make: makeProducer(everything),
+  start: (producer) => withResolver(producer.start),
+  holdsNothing: (producer, about) =>
+    Effect.map(producer.state, ({ inFlight, instance, topics }) =>
+      assert.deepStrictEqual([topics, inFlight, instance], [[], 0, undefined], about)
+    ),
+  works: (producer) =>
+    Effect.gen(function* () {
+      const { instance } = yield* producer.state
+      assert.deepStrictEqual(instance?.producerGroups, ["CLIENT_INNER_PRODUCER", "pg"])
+      return yield* canSend(producer)
+    }),
+  afterRunning: AFTER_RUNNING,
+  instanceStep: "2.3 get or create MQClientInstance",
+  leastSteps: 15
+}
 
 describe("a start-up runs", () => {
   it.effect("the flow's steps, in the flow's order", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(
-        (yield* observed).map((step) => step.split(" ")[0]),
+        (yield* observed(subject)).map((step) => step.split(" ")[0]),
         [
           "2.1",
           "2.2",
@@ -131,7 +89,7 @@ describe("a start-up runs", () => {
           "2.7"
         ]
       )
-    }).pipe(onMemory(cluster))
+    }).pipe(onMemory(faultCluster))
   )
 
   it.effect("and the journal has each with its time and outcome", () =>
@@ -145,62 +103,15 @@ describe("a start-up runs", () => {
         ids.map((id) => [id, "done"])
       )
       assert.isTrue(state.steps.every((s) => s.millis >= 0))
-    }).pipe(onMemory(cluster))
+    }).pipe(onMemory(faultCluster))
   )
 })
 
-for (const when of ["before", "after"] as const) {
-  describe(`a fault ${when} each step leaves nothing behind`, () => {
-    for (const [row, kind] of [
-      ["L7", "fail"],
-      ["L7", "die"],
-      ["L6", "interrupt"]
-    ] as const) {
-      it.effect(`${row}: ${kind} ${when} each step`, () =>
-        forEveryStep((step) => tryFault({ step, when, kind }, (start) => start))
-      )
-    }
-
-    it.effect(`L6: hang ${when} each step, then interruption`, () =>
-      forEveryStep((step) =>
-        tryFault({ step, when, kind: "hang" }, (start, reached) =>
-          Effect.gen(function* () {
-            const fiber = yield* Effect.forkChild(start, { startImmediately: true })
-            yield* reached.await
-            // The start of the last step's fiber has ended already; that one is interrupted by the shutdown.
-            if (step !== AFTER_RUNNING) yield* Fiber.interrupt(fiber)
-            const exit = yield* Fiber.await(fiber)
-            return Exit.isSuccess(exit) ? exit.value : exit
-          })
-        )
-      )
-    )
-
-    it.effect(`L7: hang ${when} each step until the start's deadline`, () =>
-      forEveryStep((step) =>
-        tryFault({ step, when, kind: "hang" }, (start, reached) =>
-          Effect.gen(function* () {
-            const fiber = yield* Effect.forkChild(start, { startImmediately: true })
-            yield* reached.await
-            yield* settle
-            yield* TestClock.adjust(9_999)
-            if (step !== AFTER_RUNNING) assert.strictEqual(fiber.pollUnsafe(), undefined, step)
-            yield* TestClock.adjust(1)
-            const exit = yield* Fiber.join(fiber)
-            if (step !== AFTER_RUNNING) {
-              const error = failureOf(exit)
-              assert.include(String(error), "10000 ms", step)
-              // The name of the step that hung, or of the producer's step that waits for the instance's.
-              const own = step.startsWith("3.") ? "2.3 get or create MQClientInstance" : step
-              assert.include(String(error), `"${own.slice(own.indexOf(" ") + 1)}"`)
-            }
-            return exit
-          })
-        )
-      )
-    )
-  })
-}
+everyFault(
+  subject,
+  (when) => `a fault ${when} each step leaves nothing behind`,
+  (kind) => (kind === "interrupt" || kind === "hang" ? "L6: " : "L7: ")
+)
 
 describe("two producers of one instance", () => {
   it.effect("L6, L7, L9: when the second one's start fails at any step of its own, the first is undisturbed", () =>
@@ -230,7 +141,7 @@ describe("two producers of one instance", () => {
           assert.isTrue(yield* canSend(first))
         }
       }
-    }).pipe(onMemory(cluster))
+    }).pipe(onMemory(faultCluster))
   )
 
   it.effect("L6: when the one that builds the instance is interrupted, the one that waits for it goes on", () =>
@@ -259,7 +170,7 @@ describe("two producers of one instance", () => {
       yield* waiter.shutdown
       yield* settle
       assert.deepStrictEqual(yield* held, nothing)
-    }).pipe(onMemory(cluster))
+    }).pipe(onMemory(faultCluster))
   )
 })
 
@@ -286,7 +197,7 @@ describe("on sockets", () => {
             yield* withResolver(next.start)
             assert.isTrue(yield* canSend(next))
             yield* next.shutdown
-          }).pipe(onTcp(cluster))
+          }).pipe(onTcp(faultCluster))
         )
       )
     }
@@ -297,7 +208,7 @@ describe("on sockets", () => {
       Effect.gen(function* () {
         const producer = yield* startProducer({ readiness: "registered", topics: ["orders"] })
         assert.isTrue(yield* canSend(producer))
-      }).pipe(Effect.scoped, onTcp(cluster))
+      }).pipe(Effect.scoped, onTcp(faultCluster))
     )
   )
 })
