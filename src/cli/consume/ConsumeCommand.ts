@@ -60,7 +60,10 @@ export const consume = Command.make(
     ),
     from,
     orderly: yes("orderly", "The messages of a queue one after the other, over all members of the group"),
-    broadcast: yes("broadcast", "Every member gets every message; not there yet, refused"),
+    broadcast: yes(
+      "broadcast",
+      "Every member of the group gets every message. No offset is kept: each run begins at --from"
+    ),
     concurrency: Flags.int("concurrency", 1, 1_000).pipe(
       Flag.withDescription("How many messages are handled at once; 1 keeps the order of a queue. Default 20"),
       Flag.withDefault(20)

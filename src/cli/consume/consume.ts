@@ -53,11 +53,11 @@ const TOPIC_POLL_MILLIS = 1_000
 type End = "count" | "idle" | "closed"
 
 /** What is not there yet is said, and not taken for something else. */
-const unsupported = ({ broadcast, sql }: ConsumeInput): string | undefined =>
+const unsupported = ({ broadcast, failFirst, orderly, sql }: ConsumeInput): string | undefined =>
   sql !== undefined
     ? "--sql: this release filters by tags only."
-    : broadcast
-      ? "--broadcast: this release has no broadcasting consumer."
+    : broadcast && failFirst > 0 && !orderly
+      ? "--fail-first: where a group broadcasts, a message that was given back does not come again."
       : undefined
 
 /**
@@ -282,6 +282,7 @@ export const run = Effect.fnUntraced(function* (input: ConsumeInput) {
         ...options,
         consumerGroup: input.group,
         subscriptions: [Subscription.expression(input.topic, input.expression ?? "*")],
+        messageModel: input.broadcast ? "BROADCASTING" : "CLUSTERING",
         consumeFromWhere: input.from,
         concurrency: input.concurrency,
         drainTimeoutMillis: SETTLE_MILLIS

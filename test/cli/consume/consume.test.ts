@@ -208,6 +208,34 @@ describe("consume", () => {
     }).pipe(cluster({ topics: { orders: { readQueueNums: 1, writeQueueNums: 1 } } }))
   )
 
+  it.live("--broadcast gives every message to each member, and each run begins at --from", () =>
+    Effect.gen(function* () {
+      for (const body of ["a", "b", "c"]) yield* send("--body", body)
+      const args = "--broadcast --count 3 --idle-timeout 20s --json".split(" ")
+      const calls = yield* Effect.all([consume(...args), consume(...args)], { concurrency: 2 })
+      calls.push(yield* consume(...args))
+      for (const call of calls) {
+        assert.strictEqual(call.exitCode, 0, call.talk.join("\n"))
+        assert.sameMembers(
+          messages(call).map(({ body }) => body),
+          ["a", "b", "c"]
+        )
+      }
+      const last = yield* consume(..."--broadcast --from last --idle-timeout 1s --json".split(" "))
+      assert.deepStrictEqual(messages(last), [])
+      const failing = yield* consume(..."--broadcast --orderly --fail-first 1 --count 3 --json".split(" "))
+      assert.strictEqual(failing.exitCode, 0, failing.talk.join("\n"))
+      assert.deepStrictEqual(
+        messages(failing).map(({ body, reconsumeTimes }) => [body, reconsumeTimes]),
+        [
+          ["a", 1],
+          ["b", 1],
+          ["c", 1]
+        ]
+      )
+    }).pipe(cluster({ topics: { orders: { readQueueNums: 1, writeQueueNums: 1 } } }))
+  )
+
   it.live("refuses a topic that may not be read, and says how to open it", () =>
     Effect.gen(function* () {
       const { setPermission } = yield* EmbeddedCluster
@@ -226,7 +254,7 @@ describe("consume", () => {
         ["--idle-timeout 10", /idle-timeout/],
         ["--count 0", /count/],
         ["--concurrency 0", /concurrency/],
-        ["--broadcast", /--broadcast: this release/],
+        ["--broadcast --fail-first 1", /--fail-first: where a group broadcasts/],
         ["--sql 1=1", /--sql: this release filters by tags only/]
       ] as const) {
         const call = yield* consume(...args.split(" "))
