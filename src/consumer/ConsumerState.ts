@@ -45,7 +45,11 @@ export interface QueueState {
   readonly lastFailure: string | undefined
 }
 
-/** Something that keeps a consumer from doing all it should; it goes when it is over. */
+/**
+ * Something that keeps a consumer from doing all it should; it goes when it is over. What has happened rather than lasts is shown
+ * for ten minutes after the last time: `unreadable topic@broker-a@0`, a message whose body cannot be unpacked and was given
+ * back, and `moved topic@broker-a@0`, a broker that has lost messages. What is about a queue goes when the queue changes hands.
+ */
 export interface ConsumerProblem {
   /** What it is about: `pull topic@broker-a@0`, `topic orders`, `persist topic@broker-a@0`. */
   readonly key: string

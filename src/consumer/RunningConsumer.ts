@@ -124,7 +124,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
   /** By topic, the queues that its last route had. */
   const queuesOf = new Map<string, string>()
   const { onProblem } = config
-  const problems = Problems.make({ group, nowMillis, changed: notify, onProblem, failed: parts.failed })
+  const problems = yield* Problems.make({ group, nowMillis, changed: notify, onProblem, failed: parts.failed })
   const problem = problems.note
 
   const services = yield* Effect.context()
@@ -236,8 +236,8 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     isPaused: parts.isPaused,
     unreadable: (received, error) =>
       Effect.andThen(
-        problem(
-          "unreadable",
+        problems.happened(
+          `unreadable ${received.queue.name}`,
           `message ${ForeignText.clean(received.message.msgId)} cannot be unpacked: ${error.message}`
         ),
         Effect.sync(() => {
@@ -247,6 +247,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
           sendBack.giveBack(received, parts.isOrderly ? "dead-letter" : "broker")
         })
       ),
+    happened: problems.happened,
     redeliveries,
     givenBack: sendBack.awaitIdle,
     problem,

@@ -10,12 +10,12 @@ const MAX_MOVE_PAUSE_MILLIS = 30_000
 
 /** What is done when a broker does not have the offset that was asked for, and names another. */
 export const make = (
-  options: Pick<RunOptions, "config" | "counters" | "problem">,
+  options: Pick<RunOptions, "config" | "counters" | "happened">,
   now: () => number,
   retake: (queue: OwnedQueue, offset: number) => Effect.Effect<void>
 ) => {
   const { group } = options.config
-  const { problem } = options
+  const { happened } = options
   /** By queue, how often in a row its broker had another offset, and when it last had. */
   const moves = new Map<string, { readonly count: number; readonly at: number }>()
   const moveLog = LogLimit.make()
@@ -38,7 +38,7 @@ export const make = (
         return moveLog
           .warn(text)
           .pipe(
-            Effect.andThen(to < from ? problem(`moved ${key}`, `${text}: the broker has lost messages`) : Effect.void),
+            Effect.andThen(to < from ? happened(`moved ${key}`, `${text}: the broker has lost messages`) : Effect.void),
             Effect.andThen(Effect.sleep(pause)),
             Effect.andThen(retake(queue, to))
           )

@@ -86,6 +86,8 @@ export interface RunOptions {
   readonly givenBack: (queue?: OwnedQueue) => Effect.Effect<void>
   /** Notes that something is wrong, under a key, or that it is not any more. */
   readonly problem: (key: string, text: string | undefined) => Effect.Effect<void>
+  /** Notes something that has happened, and whose end nothing tells. */
+  readonly happened: (key: string, text: string) => Effect.Effect<void>
   /** The members of the group are others than before. */
   readonly membersChanged: () => void
   /** Something that is seen from outside has changed. */

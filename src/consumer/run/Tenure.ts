@@ -222,7 +222,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
         consumption.interrupt(queue)
         yield* unlock([queue])
         moves.forget(queue)
-        for (const problemKey of ["persist", "lock", "locate", "pull", "moved"])
+        for (const problemKey of ["persist", "lock", "locate", "pull", "moved", "unreadable"])
           yield* problem(`${problemKey} ${key}`, undefined)
       })
       return Effect.andThen(

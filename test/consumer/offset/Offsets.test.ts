@@ -148,6 +148,12 @@ describe("what is committed", () => {
         assert.include(said, "has lost messages")
         assert.isTrue(lines.some((line) => line.includes("reads on at 2")))
         assert.deepStrictEqual(seen, ["0", "1", "2", "3", "4", "2", "3", "4"])
+        // Nothing tells that it is over: it is shown for ten minutes.
+        const isShown = Effect.map(consumer.healthy, (healthy) => !healthy)
+        yield* TestClock.adjust("570 seconds")
+        assert.isTrue(yield* isShown)
+        yield* TestClock.adjust("30 seconds")
+        assert.isFalse(yield* isShown)
       }).pipe(Effect.provide(Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])))
     }).pipe(Effect.scoped, Effect.provide(rig()))
   )
