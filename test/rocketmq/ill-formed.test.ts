@@ -1,4 +1,4 @@
-/** Text that is no well-formed UTF-16: what real brokers keep of it, and embedded ones. */
+/** Where real brokers and embedded ones are compared: text that is no well-formed UTF-16, and pulls after a restart. */
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { MQVersion } from "../../src/protocol/MQVersion.ts"
@@ -9,6 +9,7 @@ import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { sendHeader } from "../embedded/support.ts"
 import { eventually } from "../conformance/support.ts"
 import * as RawRemoting from "./RawRemoting.ts"
+import { tests as restartPulls } from "./restartPulls.ts"
 import { RocketMQ } from "./RocketMQServer.ts"
 
 const TOPIC = "TBW102-made"
@@ -110,5 +111,6 @@ describe.each(["5.5.0", "4.9.7"] as const)("RocketMQ %s and the embedded cluster
         assert.deepStrictEqual(embedded, real)
       })
     )
+    restartPulls(test)
   })
 })

@@ -9,12 +9,14 @@ import * as Checks from "./consumerChecks.ts"
 import * as Members from "./members.ts"
 import * as Workload from "./workload.ts"
 
-/** A group, of handlers of one message or of several, whose members come and go while faults do. */
+/** A group, of handlers of one message or of several, of streams, or of both, whose members come and go while faults do. */
 
 const config = { messageDelayLevel: "1s 2s 3s 4s 5s 6s" }
 const kinds: ReadonlyArray<Members.Group> = [
   { name: "workers", kind: "concurrently" },
-  { name: "batchers", kind: "batch" }
+  { name: "batchers", kind: "batch" },
+  { name: "streamers", kind: "stream" },
+  { name: "both", kind: "mixed" }
 ]
 
 /** So many sends, one after the other, within a time. */
@@ -43,7 +45,7 @@ export const scenario: Scenario<StartError> = {
   program: (world) =>
     Effect.gen(function* () {
       const { namesrvAddr } = yield* EmbeddedCluster
-      const members: Members.Members = new Set()
+      const members = new Members.Members()
       const producer = yield* Workload.producer(namesrvAddr, { producerGroup: "work-pg" })
       yield* Effect.forkScoped(Checks.bounded(world, members))
 
@@ -81,7 +83,7 @@ export const scenario: Scenario<StartError> = {
           [sends(world, producer, "late", 20, 2_500), Checks.handedOver(world, members, namesrvAddr, group)],
           { concurrency: "unbounded", discard: true }
         )
-        yield* Checks.exhausted(world)
+        yield* Checks.exhausted(world, members)
         yield* Checks.owned(world, members, group)
         yield* Deferred.succeed(over, "stop")
       })

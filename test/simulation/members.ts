@@ -1,9 +1,11 @@
-import { Cause, Clock, Effect, Exit, Layer, Random, Scope } from "effect"
+import { Cause, Clock, Effect, Exit, Layer, Random, Scope, Stream } from "effect"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import * as ConsumeResult from "../../src/consumer/ConsumeResult.ts"
 import { DefaultMQPushConsumer, type DefaultMQPushConsumerShape } from "../../src/consumer/DefaultMQPushConsumer.ts"
 import * as MessageListener from "../../src/consumer/MessageListener.ts"
+import * as StreamMember from "../../src/consumer/StreamMember.ts"
 import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
+import * as MessageQueue from "../../src/message/MessageQueue.ts"
 import { Wire, WireError } from "../../src/transport/Wire.ts"
 import type { World } from "../../src/testing/Simulation.ts"
 import { INTERVAL } from "./workload.ts"
@@ -25,20 +27,30 @@ export const CONCURRENCY = 3
 /** Milliseconds for which handlers may go on when a queue is revoked. */
 export const REVOKE_DRAIN = 400
 
-/** A group, and how its members handle what they get. */
+/** Milliseconds after which a delivery that nobody settles is given back. */
+const CONSUME_TIMEOUT = 6_000
+
+/** How a member handles what it gets. */
+type Kind = "concurrently" | "batch" | "stream"
+
+/** A group, and how its members handle what they get: all alike, or some one by one and some as a stream. */
 export interface Group {
   readonly name: string
-  readonly kind: "concurrently" | "batch"
+  readonly kind: Kind | "mixed"
 }
 
 /** A member that runs. */
 export interface Member {
   readonly group: Group
+  readonly kind: Kind
   readonly consumer: DefaultMQPushConsumerShape
 }
 
 /** The members that run now, those that crashed or are being stopped left out. */
-export type Members = Set<Member>
+export class Members extends Set<Member> {
+  /** Queues with deliveries that outlast a hand-over: what is acknowledged behind them comes again with them. */
+  readonly holes = new Set<string>()
+}
 
 /** A random pause, in milliseconds; often none. */
 const pause = (most: number) =>
@@ -65,6 +77,38 @@ const several = (messages: MessageListener.Batch) =>
     if (kind === 1) return MessageListener.BatchResult.each(yield* Effect.forEach(messages, () => ending))
     return MessageListener.BatchResult.all(yield* ending)
   })
+
+/**
+ * Settles a delivery in one of the ways there are, or leaves it to its time; only an ack that counts is a success. What is
+ * said when the queue has been another's for a second must not count, where nothing is slow.
+ */
+const settled = Effect.fnUntraced(function* (
+  world: World,
+  members: Members,
+  isHealthy: boolean,
+  consumer: DefaultMQPushConsumerShape,
+  delivery: StreamMember.Delivery
+) {
+  const key = MessageQueue.key(delivery.message.queue)
+  const chance = yield* Random.nextIntBetween(0, 100)
+  const isLong = (yield* Random.nextIntBetween(0, 4)) === 0
+  if (isLong || chance < 4) members.holes.add(key)
+  yield* pause(isLong ? 8 * REVOKE_DRAIN : REVOKE_DRAIN)
+  const isOwned = (yield* consumer.assignment).some((queue) => MessageQueue.key(queue) === key)
+  if (isLong) yield* Effect.sleep(1_000)
+  if (chance >= 4 && chance < 10) yield* delivery.nack()
+  if (chance >= 10 && chance < 13) yield* delivery.deadLetter("never")
+  if (chance >= 13 && chance < 16) yield* delivery.nack(1_000)
+  if (chance < 16) return ConsumeResult.reconsumeLater()
+  const outcome = yield* delivery.ack
+  if (outcome === "settled" && isLong && isHealthy && !isOwned) {
+    yield* world.violation("settled", `an ack of ${key} counted, which had been another's for a second`)
+  }
+  if (chance < 24 && (yield* delivery.ack) === "settled") {
+    yield* world.violation("settled", `a delivery of ${key} was settled twice, first it was ${outcome}`)
+  }
+  return outcome === "settled" ? ConsumeResult.success : ConsumeResult.reconsumeLater()
+})
 
 /** A wire whose process can die: its connections end, and it gets no others. */
 const mortalWire = Effect.gen(function* () {
@@ -96,62 +140,85 @@ const DRAIN = 500
 /** Milliseconds that a member may take to close: handlers, the last positions (5 s), and the farewell, whoever answers. */
 const CLOSES_WITHIN = DRAIN + 5_000 + 3_000
 
-/** A shutdown, which ends in time. */
-const closed = (world: World, { name }: Group, shutdown: Effect.Effect<void>) =>
-  Effect.gen(function* () {
-    const begin = yield* Clock.currentTimeMillis
-    yield* shutdown
-    const took = (yield* Clock.currentTimeMillis) - begin
-    if (took > CLOSES_WITHIN) yield* world.violation("closing", `a member of ${name} took ${took} ms to close`)
-  })
+/** The end of a member, from when it is asked for, which is in time. */
+const closed = Effect.fnUntraced(function* (world: World, { name }: Group, begin: number) {
+  const took = (yield* Clock.currentTimeMillis) - begin
+  if (took > CLOSES_WITHIN) yield* world.violation("closing", `a member of ${name} took ${took} ms to close`)
+})
 
 /** How the life of a member ends. */
 export type End = "stop" | "crash"
 
 /**
  * A member from its start to its end, as a process that is started again until it comes up. What it handles counts until
- * it crashes.
+ * it crashes. `isHealthy`: nothing fails in its time.
  */
 export const life = (
   world: World,
   members: Members,
   namesrvAddr: string,
   group: Group,
-  stays: Effect.Effect<End>
+  stays: Effect.Effect<End>,
+  isHealthy = true
 ): Effect.Effect<void, never, Wire> =>
   Effect.gen(function* () {
     const { die, mortal } = yield* mortalWire
     let alive = true
     const watched = { group: group.name, topics: [TOPIC], alive: () => alive }
-    const listener =
-      group.kind === "batch"
-        ? MessageListener.batch({ maxSize: 3 }, world.finishes.watchBatch(watched, several))
-        : MessageListener.concurrently(world.finishes.watch(watched, one))
+    const kind =
+      group.kind === "mixed" ? yield* Effect.orDie(Random.choice(["concurrently", "stream"] as const)) : group.kind
     const lazy = yield* Random.nextBoolean
-    yield* Effect.gen(function* () {
-      const consumer = yield* DefaultMQPushConsumer.make(
-        {
-          consumerGroup: group.name,
-          subscriptions: [Subscription.all(TOPIC)],
-          namesrvAddr,
-          readiness: lazy ? "lazy" : "assigned",
-          consumeFromWhere: "first",
-          concurrency: CONCURRENCY,
-          pullBatchSize: BATCH,
-          pullThresholdForQueue: QUEUE_CAP,
-          pullThresholdForAll: ALL_CAP,
-          maxReconsumeTimes: 2,
-          revokeDrain: REVOKE_DRAIN,
-          drainTimeoutMillis: DRAIN,
-          pollNameServerInterval: INTERVAL,
-          heartbeatBrokerInterval: INTERVAL
-        },
-        listener
-      )
-      yield* Effect.acquireRelease(consumer.start, () => closed(world, group, consumer.shutdown), {
-        interruptible: true
+    const options = {
+      consumerGroup: group.name,
+      subscriptions: [Subscription.all(TOPIC)],
+      namesrvAddr,
+      readiness: lazy ? "lazy" : "assigned",
+      consumeFromWhere: "first",
+      pullBatchSize: BATCH,
+      pullThresholdForQueue: QUEUE_CAP,
+      pullThresholdForAll: ALL_CAP,
+      maxReconsumeTimes: 2,
+      revokeDrain: REVOKE_DRAIN,
+      drainTimeoutMillis: DRAIN,
+      pollNameServerInterval: INTERVAL,
+      heartbeatBrokerInterval: INTERVAL
+    } as const
+
+    const pushed = Effect.gen(function* () {
+      const listener =
+        kind === "batch"
+          ? MessageListener.batch({ maxSize: 3 }, world.finishes.watchBatch(watched, several))
+          : MessageListener.concurrently(world.finishes.watch(watched, one))
+      const consumer = yield* DefaultMQPushConsumer.make({ ...options, concurrency: CONCURRENCY }, listener)
+      yield* Effect.acquireRelease(consumer.start, () => consumer.shutdown, { interruptible: true })
+      return consumer
+    })
+
+    const streamed = Effect.gen(function* () {
+      const member = yield* StreamMember.open({
+        ...options,
+        prefetch: lazy ? 0 : BATCH,
+        consumeTimeout: `${CONSUME_TIMEOUT} millis`
       })
-      const member: Member = { group, consumer }
+      if (member === undefined) return yield* Effect.fail("it ended while it started")
+      yield* StreamMember.deliveries(member.handOut.take).pipe(
+        Stream.mapEffect(
+          (delivery) =>
+            world.finishes.watch(watched, () => settled(world, members, isHealthy, member.consumer, delivery))(
+              delivery.message
+            ),
+          { concurrency: CONCURRENCY, unordered: true }
+        ),
+        Stream.runDrain,
+        Effect.forkScoped
+      )
+      return member.consumer
+    })
+
+    let ended: number | undefined
+    yield* Effect.gen(function* () {
+      const consumer = yield* kind === "stream" ? streamed : pushed
+      const member: Member = { group, kind, consumer }
       members.add(member)
       const end = yield* stays
       members.delete(member)
@@ -160,10 +227,12 @@ export const life = (
         yield* die
         alive = false
       }
+      ended = yield* Clock.currentTimeMillis
     }).pipe(
       Effect.scoped,
       Effect.retry({ times: 60, while: () => Effect.as(Effect.sleep(500), true) }),
       Effect.provide(Layer.fresh(MQClientManager.layer).pipe(Layer.provide(Layer.succeed(Wire, mortal)))),
+      Effect.andThen(Effect.suspend(() => (ended === undefined ? Effect.void : closed(world, group, ended)))),
       Effect.catchCause((cause) =>
         world.violation("member", `a member of ${group.name} did not come up: ${Cause.pretty(cause)}`)
       )
@@ -185,7 +254,14 @@ export const slot = (
         yield* pause(4_000)
         const crashes = yield* Random.nextBoolean
         const millis = yield* Random.nextIntBetween(500, 12_000)
-        yield* life(world, members, namesrvAddr, group, Effect.as(Effect.sleep(millis), crashes ? "crash" : "stop"))
+        yield* life(
+          world,
+          members,
+          namesrvAddr,
+          group,
+          Effect.as(Effect.sleep(millis), crashes ? "crash" : "stop"),
+          false
+        )
       }),
     step: () => {}
   })

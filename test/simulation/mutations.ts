@@ -158,6 +158,26 @@ export const mutations: ReadonlyArray<Mutation> = [
     foundBy: ["twice"]
   },
   {
+    name: "late-ack-counts",
+    what: "an ack of a generation that is over counts",
+    scenario: "consumers",
+    edits: [
+      {
+        file: "consumer/consume/HandOut.ts",
+        find: `    if (queue.dropped) {
+      counters.late++`,
+        replace: `    if (queue.dropped && queue.generation < 0) {
+      counters.late++`
+      },
+      {
+        file: "consumer/consume/HandOut.ts",
+        find: "for (const one of hit) revoke(one)",
+        replace: "for (const one of hit) open.delete(one)"
+      }
+    ],
+    foundBy: ["settled"]
+  },
+  {
     name: "pull-not-woken",
     what: "a pull loop that waits for room is not woken when there is some",
     scenario: "consumers",
