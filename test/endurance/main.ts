@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util"
 import * as Cycles from "./cycles.ts"
 import * as Embedded from "./embedded.ts"
+import * as Members from "./members.ts"
 import { type Outcome, say } from "./Report.ts"
 import * as RocketMQ from "./rocketmq.ts"
 import * as Shutdown from "./shutdown.ts"
@@ -19,7 +20,7 @@ const { positionals, values } = parseArgs({
     events: { type: "string" },
     kills: { type: "string", default: "50" },
     count: { type: "string", default: "1000" },
-    minutes: { type: "string", default: "30" },
+    minutes: { type: "string" },
     rate: { type: "string", default: "500" },
     every: { type: "string", default: "30" },
     rounds: { type: "string", default: "5" }
@@ -30,6 +31,7 @@ const usage = `usage: npm run endurance -- <what> [options]
   embedded --messages 1000000 [--seed 1] [--wire tcp|memory] [--events 200]
   rocketmq --messages 200000 --kills 50 [--seed 1]
   cycles   --count 1000
+  members  --minutes 5
   soak     --minutes 30 [--rate 500 messages a second] [--every 30 seconds]
   shutdown [--rounds 5]`
 
@@ -54,9 +56,10 @@ const runs: Readonly<Record<string, () => Promise<Outcome>>> = {
       seed: whole("seed", values.seed)
     }),
   cycles: () => Cycles.run({ count: whole("count", values.count) }),
+  members: () => Members.run({ minutes: whole("minutes", values.minutes ?? "5") }),
   soak: () =>
     Soak.run({
-      minutes: whole("minutes", values.minutes),
+      minutes: whole("minutes", values.minutes ?? "30"),
       rate: whole("rate", values.rate),
       every: whole("every", values.every)
     }),

@@ -12,10 +12,11 @@ import * as MessageQueue from "../../../src/message/MessageQueue.ts"
 import { PermName } from "../../../src/message/MixAll.ts"
 import type { DefaultMQProducerShape } from "../../../src/producer/DefaultMQProducer.ts"
 import { eventually, eventuallyThat, uniqueName } from "../../conformance/support.ts"
+import { flapping } from "../../support/flapping.ts"
 import { memberProcess } from "../../support/memberProcess.ts"
 import { standStill } from "../../support/standStill.ts"
 import { RocketMQ } from "../RocketMQServer.ts"
-import { createTopic, observe, services, startProducer, TEST_TIMEOUT } from "../support.ts"
+import { annotate, createTopic, observe, services, startProducer, TEST_TIMEOUT } from "../support.ts"
 import { A, B, brokerNamed, killed, paused, setBrokerConfig } from "./shared.ts"
 
 const textOf = ({ body }: ReceivedMessage) => new TextDecoder().decode(body)
@@ -253,6 +254,22 @@ layer(cluster, { excludeTestServices: true, timeout: "10 minutes" })("RocketMQ 5
         const twice = seen.filter((text) => other.seen.includes(text))
         assert.isAtMost(twice.length, other.seen.length)
         assert.strictEqual(new Set(seen).size, seen.length)
+      }).pipe(Effect.scoped),
+    TEST_TIMEOUT
+  )
+
+  test.effect(
+    "C-12: processes come, leave and are killed all the time: nothing is lost, no offset falls, the last one owns everything",
+    (context) =>
+      Effect.gen(function* () {
+        const { namesrvAddr } = yield* RocketMQ
+        const topic = yield* createTopic("flapping", [A, B], { queues: 2 })
+        const queues = [A, B].flatMap((name) => [0, 1].map((id) => MessageQueue.make(topic, name, id)))
+        const group = uniqueName("flapping")
+        const found = yield* flapping({ namesrvAddr, topic, queues, group, millis: 8_000 })
+        yield* annotate(context, JSON.stringify(found))
+        assert.deepStrictEqual(found.violations, [])
+        assert.isAbove(found.ends.SIGKILL + found.ends.SIGTERM, 2)
       }).pipe(Effect.scoped),
     TEST_TIMEOUT
   )
