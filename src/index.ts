@@ -66,6 +66,7 @@ export {
   BrokerRejected,
   ConfigProblem,
   DuplicateConsumerGroup,
+  FilterRefused,
   DuplicateProducerGroup,
   IllegalServiceState,
   InvalidConfig,

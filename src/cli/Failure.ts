@@ -135,6 +135,7 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | U
     case "ConsumerNotOnline":
     case "AccessDenied":
     case "SendForbidden":
+    case "FilterRefused":
       return says(ExitCode.refused)
     case "TopicAlreadyExists":
       return says(

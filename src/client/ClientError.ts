@@ -232,6 +232,43 @@ export class DuplicateConsumerGroup extends Schema.TaggedError<DuplicateConsumer
   }
 }
 
+const filterRemedy: { readonly [K in "unsupported" | "unreadable" | "other"]: string } = {
+  unsupported:
+    "Set enablePropertyFilter=true in the configuration of all brokers of the topic (mqadmin updateBrokerConfig -k enablePropertyFilter -v true), or filter by tags.",
+  unreadable: "Correct the filter; docs/consuming.md has what it may hold.",
+  other: "See the broker's log."
+}
+
+/**
+ * A broker of the topic was asked whether it can serve the filter of a subscription, and refused it. Nothing was subscribed.
+ *
+ * Source: RocketMQ `MQClientAPIImpl.checkClientInBroker`.
+ */
+export class FilterRefused extends Schema.TaggedError<FilterRefused>()("FilterRefused", {
+  /** The topic. */
+  topic: Schema.String,
+  /** The filter, shortened. */
+  expression: Schema.String,
+  /** `host:port` of the broker. */
+  address: Schema.String,
+  /** `unsupported`: it filters by tags only. `unreadable`: it cannot read this filter. */
+  problem: Schema.Literals(["unsupported", "unreadable", "other"]),
+  /** The response code. */
+  code: Schema.Int,
+  /** Its name in RocketMQ, `SUBSCRIPTION_PARSE_FAILED` for instance. */
+  codeName: Schema.String,
+  /** The broker's own words, shortened, and without characters that a terminal acts on or an eye is deceived by. */
+  remark: Schema.String
+}) {
+  override get message() {
+    return `Broker ${this.address} refused the filter "${this.expression}" of topic "${this.topic}" with ${this.codeName} (${this.code})${this.remark === "" ? "" : `: ${this.remark.replace(/\.$/, "")}`}. ${this.remedy}`
+  }
+  /** What to do about it. */
+  get remedy() {
+    return filterRemedy[this.problem]
+  }
+}
+
 /** A broker that did not acknowledge the heartbeat that the readiness `registered` waits for. */
 export class BrokerNotRegistered extends Schema.TaggedError<BrokerNotRegistered>()("BrokerNotRegistered", {
   /** The broker's name. */
@@ -310,6 +347,7 @@ export const StartReason = Schema.Union([
   DuplicateConsumerGroup,
   RouteUnavailable,
   AccessDenied,
+  FilterRefused,
   BrokerNotRegistered,
   StartTimeout,
   StartInterrupted

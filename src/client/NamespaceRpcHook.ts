@@ -7,6 +7,7 @@ import * as MessageCodec from "../protocol/MessageCodec.ts"
 import * as MessageProperties from "../protocol/MessageProperties.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
 import type { ExtFields, RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
+import * as CheckClientConfig from "../protocol/request/CheckClientConfig.ts"
 import { RequestCode } from "../protocol/RequestCode.ts"
 import * as LockBatch from "../protocol/request/LockBatch.ts"
 
@@ -110,6 +111,20 @@ const wrapLocks = (namespace: string, request: Request & { readonly body: Uint8A
   )
 }
 
+const wrapCheck = (namespace: string, body: Uint8Array): Uint8Array => {
+  const asked = CheckClientConfig.decodeBody(body)
+  if (asked instanceof DecodeError) return body
+  const { group, subscriptionData } = asked
+  return CheckClientConfig.encodeBody({
+    ...asked,
+    group: group === undefined ? undefined : wrap(namespace, group),
+    subscriptionData:
+      subscriptionData === undefined
+        ? undefined
+        : { ...subscriptionData, topic: wrap(namespace, subscriptionData.topic) }
+  })
+}
+
 /**
  * A request as it leaves: topics and groups with the namespace; what has it already stays as it is. The template topic is
  * looked up as it is: a send that creates a topic names it without a namespace too.
@@ -122,6 +137,9 @@ export const wrapRequest = (namespace: string, request: Request, createTopicKey?
   }
   if ((code === RequestCode.LOCK_BATCH_MQ || code === RequestCode.UNLOCK_BATCH_MQ) && body !== undefined) {
     return wrapLocks(namespace, { ...request, body })
+  }
+  if (code === RequestCode.CHECK_CLIENT_CONFIG && body !== undefined) {
+    return { ...request, body: wrapCheck(namespace, body) }
   }
   if (extFields === undefined) return request
   const names = shortNamed.has(code) ? SHORT_NAMES : NAMES

@@ -1,5 +1,5 @@
 import { Clock, Deferred, Effect, Equal, type Scope, Stream } from "effect"
-import { ConfigProblem, InvalidConfig } from "../client/ClientError.ts"
+import { type AccessDenied, ConfigProblem, type FilterRefused, InvalidConfig } from "../client/ClientError.ts"
 import { MQClientManager } from "../client/MQClientManager.ts"
 import type { Resolution } from "../client/options/OptionTable.ts"
 import * as ServiceLife from "../client/ServiceLife.ts"
@@ -159,13 +159,17 @@ export const make = Effect.fnUntraced(function* <C extends Consumption>(
       const one = { ...subscription, topic: Namespace.unwrap(namespace, subscription.topic) }
       return change(
         "subscribe",
-        Effect.suspend(() => {
+        Effect.suspend((): Effect.Effect<void, InvalidConfig | FilterRefused | AccessDenied> => {
           const problem = ConsumerOptions.problemOf(one)
           if (problem !== undefined) {
-            return new InvalidConfig({ problems: [new ConfigProblem({ path: "subscriptions", problem })] })
+            return Effect.fail(new InvalidConfig({ problems: [new ConfigProblem({ path: "subscriptions", problem })] }))
           }
-          wanted.set(one.topic, one)
-          return Effect.void
+          return Effect.andThen(
+            life.running()?.checkFilter(one) ?? Effect.void,
+            Effect.sync(() => {
+              wanted.set(one.topic, one)
+            })
+          )
         })
       )
     },

@@ -16,10 +16,10 @@ export type Subscriptions = readonly [Subscription.Subscription, ...ReadonlyArra
 export interface SubscriptionWords {
   /** The topics, with commas between. */
   readonly topics: ReadonlyArray<string>
-  /** The tags that pass, `||` between them; default `*`, all messages. */
+  /** The tags that pass, `||` between them, or SQL92; default `*`, all messages. */
   readonly selectorExpression: string
-  /** How the expression is to be read; default `TAG`, the only one so far. */
-  readonly selectorType: "TAG"
+  /** How the expression is to be read; default `TAG`. */
+  readonly selectorType: Subscription.Subscription["type"]
 }
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -28,8 +28,13 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 const isSubscriptions = (value: unknown): value is Subscriptions =>
   Array.isArray(value) && value.length > 0 && value.every((one) => isRecord(one) && typeof one["topic"] === "string")
 
-const toSubscriptions = (topics: ReadonlyArray<string>, expression: string | undefined): Subscriptions | undefined => {
-  const [first, ...others] = topics.map((topic) => Subscription.expression(topic, expression ?? "*"))
+const toSubscriptions = (
+  topics: ReadonlyArray<string>,
+  expression = "*",
+  type: SubscriptionWords["selectorType"] = "TAG"
+): Subscriptions | undefined => {
+  const by = type === "SQL92" ? Subscription.sql : Subscription.expression
+  const [first, ...others] = topics.map((topic) => by(topic, expression))
   return first === undefined ? undefined : [first, ...others]
 }
 
@@ -44,7 +49,7 @@ export const subscriptions: Definition<Subscriptions | undefined, Subscriptions>
   isRequired: true,
   check: (given, report) => {
     if (isSubscriptions(given)) return given
-    report(must("a list of at least one subscription (Subscription.all, .tags, .expression)", given))
+    report(must("a list of at least one subscription (Subscription.all, .tags, .expression, .sql)", given))
     return undefined
   },
   ...Kinds.group(
@@ -61,15 +66,16 @@ export const subscriptions: Definition<Subscriptions | undefined, Subscriptions>
         { at: ".selectorExpression", printed: "*" }
       ),
       selectorType: Kinds.entry<SubscriptionWords["selectorType"]>(
-        { name: "selector-type", java: "`MessageSelector`; `SQL92` is not there yet" },
-        ({ text }) =>
-          Effect.succeed(
-            text.toUpperCase() === "TAG" ? "TAG" : new Problem(must("TAG; others are not there yet", text))
-          ),
+        { name: "selector-type", java: "`MessageSelector.byTag`, `.bySql`" },
+        ({ text }) => {
+          const type = text.trim().toUpperCase()
+          return Effect.succeed(type === "TAG" || type === "SQL92" ? type : new Problem(must("TAG or SQL92", text)))
+        },
         { at: ".selectorType", printed: "TAG" }
       )
     },
-    ({ selectorExpression, topics }) => (topics === undefined ? undefined : toSubscriptions(topics, selectorExpression))
+    ({ selectorExpression, selectorType, topics }) =>
+      topics === undefined ? undefined : toSubscriptions(topics, selectorExpression, selectorType)
   )
 }
 

@@ -1,6 +1,8 @@
 import type { Effect, Stream } from "effect"
 import type {
+  AccessDenied,
   ApiError,
+  FilterRefused,
   IllegalServiceState,
   InvalidConfig,
   RouteUnavailable,
@@ -45,9 +47,12 @@ export interface DefaultMQPushConsumerShape {
   /**
    * Subscribes to one more topic, or to a topic with another filter, from now on: the brokers are told, and its queues are
    * shared out. What is cached already is still handled. Before the start it counts from the start on. Fails with
-   * `InvalidConfig` when the subscription cannot be used (Java `subscribe`).
+   * `InvalidConfig` when the subscription cannot be used, and with `FilterRefused` when a broker of the topic cannot serve its
+   * filter; nothing has changed then (Java `subscribe`).
    */
-  readonly subscribe: (subscription: Subscription) => Effect.Effect<void, InvalidConfig | IllegalServiceState>
+  readonly subscribe: (
+    subscription: Subscription
+  ) => Effect.Effect<void, InvalidConfig | IllegalServiceState | FilterRefused | AccessDenied>
   /** Ends the subscription to a topic; its queues are given up as at a rebalance. One that there is not is no error (Java `unsubscribe`). */
   readonly unsubscribe: (topic: string) => Effect.Effect<void, IllegalServiceState>
   /** Lets no pull and no handler begin; what runs goes on (Java `suspend`). */

@@ -25,6 +25,8 @@ export interface QueueStream {
 export interface TypedStreamOptions extends Omit<StreamOptions, "subscriptions"> {
   /** The tags that pass; all messages by default. */
   readonly tags?: readonly [string, ...ReadonlyArray<string>] | undefined
+  /** A filter by properties in place of tags; see `Subscription.sql`. With both the stream fails with `InvalidConfig`. */
+  readonly sql?: string | undefined
   /** What a message means whose body the topic's schema cannot read; by default a dead letter: it will not get better. */
   readonly onDecodeError?:
     ((error: TopicDecodeError, message: ReceivedMessage) => ConsumeResult.ConsumeResult) | undefined
@@ -104,9 +106,11 @@ export const byQueue = (
 /** {@link make} of a typed topic: each delivery's value is what the topic's schema reads. */
 export const typed = <A, RD, RE>(
   topic: Topic<A, RD, RE>,
-  { onDecodeError, tags, ...options }: TypedStreamOptions
+  { onDecodeError, sql, tags, ...options }: TypedStreamOptions
 ): Stream.Stream<Delivery<A>, StartError | ConsumerFailed, MQClientManager | RD> => {
-  const subscription = tags === undefined ? Subscription.all(topic) : Subscription.tags(topic, ...tags)
+  const byTags = tags === undefined ? [] : [Subscription.tags(topic, ...tags)]
+  const bySql = sql === undefined ? [] : [Subscription.sql(topic, sql)]
+  const [first = Subscription.all(topic), ...others] = [...byTags, ...bySql]
   const read = (delivery: Delivery): Effect.Effect<ReadonlyArray<Delivery<A>>, never, RD> =>
     Effect.matchEffect(topic.decode(delivery.message), {
       onSuccess: (value) => Effect.succeed([{ ...delivery, value }]),
@@ -118,7 +122,7 @@ export const typed = <A, RD, RE>(
           []
         )
     })
-  return make({ ...options, subscriptions: [subscription] }).pipe(
+  return make({ ...options, subscriptions: [first, ...others] }).pipe(
     Stream.mapEffect(read),
     Stream.flatMap((some) => Stream.fromIterable(some))
   )

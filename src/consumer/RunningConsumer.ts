@@ -1,5 +1,5 @@
 import { type Cause, Clock, type Deferred, Effect, Schedule, type Scope } from "effect"
-import type { StartError, StartReason } from "../client/ClientError.ts"
+import type { AccessDenied, FilterRefused, StartError, StartReason } from "../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import type { MQClientManager } from "../client/MQClientManager.ts"
 import { checkGroup } from "../client/Names.ts"
@@ -31,6 +31,7 @@ import { addressesOf } from "./rebalance/Members.ts"
 import * as AllocateStrategy from "./rebalance/AllocateStrategy.ts"
 import { asReceived } from "./ReceivedMessage.ts"
 import * as ReconsumePolicy from "./ReconsumePolicy.ts"
+import * as FilterCheck from "./subscription/FilterCheck.ts"
 import * as Subscribed from "./subscription/Subscribed.ts"
 import * as Subscription from "./subscription/Subscription.ts"
 import * as SubscriptionCheck from "./subscription/SubscriptionCheck.ts"
@@ -48,6 +49,8 @@ export interface Running<out C extends Consumption = Consumption> {
   readonly now: () => number
   /** What is wrong now. */
   readonly problems: () => ReadonlyArray<ConsumerProblem>
+  /** Asks a broker of the topic whether it can serve the filter; see `FilterCheck`. */
+  readonly checkFilter: (subscription: Subscription.Subscription) => Effect.Effect<void, FilterRefused | AccessDenied>
   /** Takes over what is wanted now: tells the brokers, and shares the queues out again. */
   readonly resubscribe: Effect.Effect<void>
   /** Waits until the queues owned now have been processed up to where they end now, those of topics that came up included. */
@@ -93,7 +96,7 @@ const check = (resolution: Resolution<PushConsumerConfig>) =>
     return group === undefined ? accept(resolution) : Effect.fail(group)
   })
 
-/** Steps 5.2 to 5.7 of docs/startup.md; what they acquire is held by the scope. */
+/** Steps 5.2 to 5.10 of docs/startup.md; what they acquire is held by the scope. */
 export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
   parts: ConsumerParts<C>,
   { notify, step }: LifeContext
@@ -342,19 +345,31 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
       borrow: undefined
     }).pipe(Effect.andThen(config.readiness === "lazy" ? Effect.void : lookUp(instance, newcomers, topics)))
   )
+  const brokersOf = (topic: string) => {
+    const route = instance.routes.topicRouteTable.get(topic)
+    return route === undefined ? [] : addressesOf(instance, route.data)
+  }
+  yield* step(
+    "5.8",
+    "ask a broker of each topic about its filter",
+    // A lazy start needs no server.
+    config.readiness === "lazy"
+      ? Effect.void
+      : FilterCheck.check(instance, group, subscribed.present().values(), brokersOf)
+  )
   if (broadcasts) {
-    yield* step("5.8", "heartbeat to all brokers", instance.heartbeat.sendHeartbeatToAllBroker)
+    yield* step("5.9", "heartbeat to all brokers", instance.heartbeat.sendHeartbeatToAllBroker)
     if (config.offsetStore === undefined) {
       yield* Effect.logInfo(
         `group ${group} broadcasts and keeps its offsets in memory: after a restart it begins where consumeFromWhere says. LocalOffsetStore.file keeps them`
       )
     }
   } else {
-    yield* step("5.8", "heartbeat to all brokers", greet(instance, retryTopic))
+    yield* step("5.9", "heartbeat to all brokers", greet(instance, retryTopic))
     yield* Effect.forkScoped(outlivesStep(awaitRoute(instance, retryTopic)), { startImmediately: true })
   }
   yield* step(
-    "5.9",
+    "5.10",
     config.readiness === "assigned" ? "the first round of rebalance" : "ask for a round of rebalance",
     config.readiness === "assigned" ? Effect.andThen(run.rebalance, run.awaitLocated) : instance.rebalanceService.wakeup
   )
@@ -376,6 +391,13 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
             : Effect.andThen(lookUp(instance, newcomers, without), Effect.andThen(run.rebalance, run.awaitLocated))
         return Effect.andThen(look, run.caughtUp(options))
       }),
+    checkFilter: (subscription) =>
+      subscription.type === "TAG"
+        ? Effect.void
+        : Effect.andThen(
+            lookUp(instance, newcomers, [subscription.topic]),
+            FilterCheck.check(instance, group, [Subscription.dataOf(subscription, nowMillis())], brokersOf)
+          ),
     resubscribe: Effect.suspend(() => {
       const { added, changed } = subscribed.update()
       return lookUp(instance, newcomers, added).pipe(

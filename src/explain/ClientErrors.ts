@@ -72,6 +72,9 @@ const ofCode = (code: number, request: string): readonly [cause: string, remedy:
         "the broker or the topic does not allow it",
         "Check the topic's and the broker's permission, and that the topic is no reserved one."
       ]
+    case ResponseCode.SUBSCRIPTION_PARSE_FAILED:
+    case ResponseCode.FILTER_DATA_NOT_EXIST:
+      return ["the broker cannot read the subscription's filter", "Correct the filter."]
     case ResponseCode.TOPIC_NOT_EXIST:
       return [
         "the broker does not have the topic",
@@ -180,6 +183,22 @@ export const clientExplainers: Explainers<ClientReason> = {
     cause: "the consumer group is registered in the same client instance already",
     evidence: [`group: ${e.group}`, `client: ${e.clientId}`],
     remedy: "Use that consumer, another group, or another instanceName."
+  }),
+  FilterRefused: (e) => ({
+    cause:
+      e.problem === "unsupported"
+        ? "the broker filters by tags only"
+        : e.problem === "unreadable"
+          ? "the broker cannot read the filter"
+          : "the broker refused the filter",
+    evidence: [
+      `topic: ${e.topic}`,
+      `filter: ${e.expression}`,
+      `address: ${e.address}`,
+      `code: ${e.codeName} (${e.code})`,
+      ...(e.remark === "" ? [] : [`the broker says: ${e.remark}`])
+    ],
+    remedy: e.remedy
   }),
   RouteUnavailable: (e) => ({
     cause: routeCause[e.problem],

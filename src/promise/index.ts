@@ -12,6 +12,7 @@ export {
   BrokerRejected,
   ConfigProblem,
   DuplicateConsumerGroup,
+  FilterRefused,
   DuplicateProducerGroup,
   IllegalServiceState,
   InvalidConfig,

@@ -158,12 +158,32 @@ describe("a consumer's options from Config", () => {
     })
   )
 
+  it.effect("a filter may be in SQL92", () =>
+    Effect.gen(function* () {
+      const options = yield* fromEnvironment({
+        ...group,
+        ROCKETMQ_CONSUMER_TOPIC: "orders,refunds",
+        ROCKETMQ_CONSUMER_SELECTOR_TYPE: "sql92",
+        ROCKETMQ_CONSUMER_SELECTOR_EXPRESSION: "price > 100"
+      })
+      assert.deepStrictEqual(options.subscriptions, [
+        Subscription.sql("orders", "price > 100"),
+        Subscription.sql("refunds", "price > 100")
+      ])
+      const { problems } = resolve({ ...inCodeGroup, subscriptions: [Subscription.sql("orders", " ")] })
+      assert.deepStrictEqual(
+        problems.map(({ problem }) => problem),
+        ["the SQL92 filter of topic orders is empty"]
+      )
+    })
+  )
+
   it.effect("that cannot be used are told all at once, each under the name at which it was found", () =>
     Effect.gen(function* () {
       const problems = yield* problemsOf(
         fromEnvironment({
           ROCKETMQ_CONSUMER_GROUP: "no group!",
-          ROCKETMQ_CONSUMER_SELECTOR_TYPE: "SQL92",
+          ROCKETMQ_CONSUMER_SELECTOR_TYPE: "XPATH",
           ROCKETMQ_CONSUMER_MESSAGE_MODEL: "EVERYBODY",
           ROCKETMQ_CONSUMER_PULL_BATCH_SIZE: "0",
           ROCKETMQ_CONSUMER_CONSUME_FROM_WHERE: "somewhere",

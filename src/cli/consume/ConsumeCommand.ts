@@ -55,7 +55,7 @@ export const consume = Command.make(
     ),
     sql: Flag.String("sql").pipe(
       Flag.withMetavar("a > 1"),
-      Flag.withDescription("Only messages whose properties pass; not there yet, refused"),
+      Flag.withDescription("Only messages whose properties pass this filter in SQL92, which the brokers have to allow"),
       Flag.optional
     ),
     from,

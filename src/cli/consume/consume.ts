@@ -53,12 +53,14 @@ const TOPIC_POLL_MILLIS = 1_000
 type End = "count" | "idle" | "closed"
 
 /** What is not there yet is said, and not taken for something else. */
-const unsupported = ({ broadcast, failFirst, orderly, sql }: ConsumeInput): string | undefined =>
-  sql !== undefined
-    ? "--sql: this release filters by tags only."
-    : broadcast && failFirst > 0 && !orderly
-      ? "--fail-first: where a group broadcasts, a message that was given back does not come again."
-      : undefined
+const unsupported = ({ broadcast, failFirst, orderly }: ConsumeInput): string | undefined =>
+  broadcast && failFirst > 0 && !orderly
+    ? "--fail-first: where a group broadcasts, a message that was given back does not come again."
+    : undefined
+
+/** What is asked for of the topic. */
+const subscriptionOf = ({ expression, sql, topic }: ConsumeInput): Subscription.Subscription =>
+  sql === undefined ? Subscription.expression(topic, expression ?? "*") : Subscription.sql(topic, sql)
 
 /**
  * Whether the topic is there to be read. Fails when it is not, unless it is to be waited for; when no queue of it may be read;
@@ -269,6 +271,12 @@ export const run = Effect.fnUntraced(function* (input: ConsumeInput) {
     if (problem !== undefined) {
       return yield* new UsageError({ problem, remedy: "Leave the flag out, or take another client for it." })
     }
+    if (input.sql !== undefined && input.expression !== undefined) {
+      return yield* new UsageError({
+        problem: "--sql and --expression: a topic has one filter.",
+        remedy: "Leave one of them out; in SQL a tag is the property TAGS."
+      })
+    }
     const options: ClientOptions = {
       ...(yield* clientOptions(input)),
       // For all clients of the instance, which is made by the first of them.
@@ -281,7 +289,7 @@ export const run = Effect.fnUntraced(function* (input: ConsumeInput) {
       {
         ...options,
         consumerGroup: input.group,
-        subscriptions: [Subscription.expression(input.topic, input.expression ?? "*")],
+        subscriptions: [subscriptionOf(input)],
         messageModel: input.broadcast ? "BROADCASTING" : "CLUSTERING",
         consumeFromWhere: input.from,
         concurrency: input.concurrency,

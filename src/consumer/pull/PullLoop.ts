@@ -78,11 +78,17 @@ export interface PullContext {
   readonly chance: () => number
 }
 
+/** Whether a broker does not know the group, its subscription, or the latest of it: a heartbeat tells it. */
+const isUnknown = (code: number): boolean =>
+  code === ResponseCode.SUBSCRIPTION_NOT_EXIST ||
+  code === ResponseCode.SUBSCRIPTION_NOT_LATEST ||
+  code === ResponseCode.FILTER_DATA_NOT_LATEST
+
 /** How long to wait after so many failures in a row, in milliseconds. */
 const pauseAfter = (error: ApiError | RouteUnavailable, failures: number, pause: number, chance: number): number => {
   if (error._tag === "BrokerRejected") {
     if (error.code === ResponseCode.FLOW_CONTROL) return FLOW_CONTROL_PAUSE_MILLIS * (1 + chance)
-    if (error.code === ResponseCode.SUBSCRIPTION_NOT_EXIST || error.code === ResponseCode.SUBSCRIPTION_NOT_LATEST) {
+    if (isUnknown(error.code)) {
       // The first time, the heartbeat that went before cures it at once.
       return failures === 1 ? 0 : pause * (1 + chance)
     }
@@ -214,12 +220,7 @@ export const run = (
     queue.phase = "failing"
     // A slave that does not answer is left for the master.
     queue.suggestedBrokerId = MASTER_ID
-    if (
-      error._tag === "BrokerRejected" &&
-      (error.code === ResponseCode.SUBSCRIPTION_NOT_EXIST || error.code === ResponseCode.SUBSCRIPTION_NOT_LATEST)
-    ) {
-      yield* context.introduce
-    }
+    if (error._tag === "BrokerRejected" && isUnknown(error.code)) yield* context.introduce
     yield* Effect.sleep(pauseAfter(error, failures, context.failurePauseMillis, context.chance()))
   })
 

@@ -1,15 +1,16 @@
 import type { SubscriptionData } from "../../protocol/HeartbeatData.ts"
+import { ILL_FORMED } from "../../message/WellFormed.ts"
 import { javaHashCode } from "../../protocol/MessageCodec.ts"
 
-/** One topic that a consumer reads, and which of its messages. Made by {@link all}, {@link tags}, {@link expression}. */
+/** One topic that a consumer reads, and which of its messages. Made by {@link all}, {@link tags}, {@link expression}, {@link sql}. */
 export interface Subscription {
   /** The topic's name, without the namespace. */
   readonly topic: string
-  /** How {@link Subscription.expression} is to be read; only `TAG` so far. */
-  readonly type: "TAG"
-  /** The filter as it goes to the brokers: `*`, or tags separated by `||`. */
+  /** How {@link Subscription.expression} is to be read. */
+  readonly type: "TAG" | "SQL92"
+  /** The filter as it goes to the brokers: `*`, tags separated by `||`, or SQL92. */
   readonly expression: string
-  /** The tags that pass, exactly as they stand in messages; empty for all messages, those without a tag too. */
+  /** The tags that pass, exactly as they stand in messages; empty for all messages, those without a tag too, and for SQL92. */
   readonly tags: ReadonlyArray<string>
 }
 
@@ -51,8 +52,30 @@ export const expression = (topic: TopicName, text: string): Subscription => {
   return { topic: nameOf(topic), type: "TAG", expression: text, tags: [...new Set(found)] }
 }
 
+/**
+ * The messages whose properties pass a filter in SQL92: `price > 100 AND region IN ('eu', 'us')`. The brokers filter, which
+ * their configuration has to allow (`enablePropertyFilter`, by default it does not); one is asked at the start, and its refusal
+ * is a `FilterRefused`. Properties are text, and a number in the filter asks for one in the property.
+ *
+ * Source: RocketMQ `MessageSelector.bySql`.
+ */
+export const sql = (topic: TopicName, text: string): Subscription => ({
+  topic: nameOf(topic),
+  type: "SQL92",
+  expression: text,
+  tags: []
+})
+
+/** Characters of a filter, which every heartbeat carries to every broker. */
+const MAX_LENGTH = 65_536
+
 /** What is wrong with a subscription; undefined when it can be used. */
 export const problemOf = (subscription: Subscription): string | undefined => {
+  const { expression: text, topic, type } = subscription
+  if (text.length > MAX_LENGTH)
+    return `the filter of topic ${topic} has ${text.length} characters, more than ${MAX_LENGTH}`
+  if (!text.isWellFormed()) return `the filter of topic ${topic} ${ILL_FORMED}`
+  if (type === "SQL92") return text.trim() === "" ? `the SQL92 filter of topic ${topic} is empty` : undefined
   if (subscription.expression !== "*" && subscription.tags.length === 0) {
     return `the filter "${subscription.expression}" of topic ${subscription.topic} names no tag`
   }

@@ -33,16 +33,22 @@ const body: Body.RequiredBody<CheckClientConfigHeader> = Body.struct({
   subscriptionData: Body.optional(subscriptionData)
 })
 
+/** The body of a request. */
+export const encodeBody = (value: CheckClientConfigHeader): Uint8Array => Body.encode(body, value)
+
+/** Reads the body of a request. */
+export const decodeBody = (bytes: Uint8Array): CheckClientConfigHeader | DecodeError =>
+  Body.decode(body, RequestCode.CHECK_CLIENT_CONFIG, bytes)
+
 /** What a client sends. */
 export const request = (value: CheckClientConfigHeader): Request => ({
   code: RequestCode.CHECK_CLIENT_CONFIG,
   extFields: undefined,
-  body: Body.encode(body, value)
+  body: encodeBody(value)
 })
 
 /** What a broker reads. */
-export const decodeRequest = (cmd: RemotingCommand): CheckClientConfigHeader | DecodeError =>
-  Body.decode(body, cmd.code, cmd.body)
+export const decodeRequest = (cmd: RemotingCommand): CheckClientConfigHeader | DecodeError => decodeBody(cmd.body)
 
 /** What a broker answers. */
 export const response = (): Response => ({ code: ResponseCode.SUCCESS })

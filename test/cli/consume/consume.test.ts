@@ -172,6 +172,31 @@ describe("consume", () => {
     }).pipe(cluster())
   )
 
+  it.live("filters by SQL92 where the brokers may, and says 4 where a broker refuses the filter", () =>
+    Effect.gen(function* () {
+      yield* send("--body", "a", "--property", "price=50")
+      yield* send("--body", "b", "--property", "price=150")
+      const call = yield* consume("--sql", "price > 100", "--idle-timeout", "300ms")
+      assert.strictEqual(call.exitCode, 0, call.talk.join("\n"))
+      assert.deepStrictEqual(
+        call.out.map((line) => line.split("  ").at(-1)),
+        ["b"]
+      )
+      const wrong = yield* consume("--sql", "price > 'x'")
+      assert.strictEqual(wrong.exitCode, 4)
+      assert.match(wrong.talk.join("\n"), /Value ''x'' cannot be compared[^]*Correct the filter/)
+    }).pipe(cluster({ brokers: [{ name: "broker-a", config: { enablePropertyFilter: true } }] }))
+  )
+
+  it.live("says 4 where the brokers filter by tags only, and how to allow it", () =>
+    Effect.gen(function* () {
+      const call = yield* consume("--sql", "price > 100")
+      assert.strictEqual(call.exitCode, 4)
+      assert.deepStrictEqual(call.out, [])
+      assert.match(call.talk.join("\n"), /does not support consumer to filter[^]*enablePropertyFilter=true/)
+    }).pipe(cluster())
+  )
+
   it.live("says 4 for an unknown topic, waits for it with --wait, and takes any group", () =>
     Effect.gen(function* () {
       const absent = yield* onCluster(["consume", "-t", "nope", "-g", "g"])
@@ -255,7 +280,7 @@ describe("consume", () => {
         ["--count 0", /count/],
         ["--concurrency 0", /concurrency/],
         ["--broadcast --fail-first 1", /--fail-first: where a group broadcasts/],
-        ["--sql 1=1", /--sql: this release filters by tags only/]
+        ["--sql a=1 --expression a", /--sql and --expression: a topic has one filter/]
       ] as const) {
         const call = yield* consume(...args.split(" "))
         assert.strictEqual(call.exitCode, 2, args)

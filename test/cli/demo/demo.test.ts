@@ -63,7 +63,8 @@ const STEPS = [
   "5.6",
   "5.7",
   "5.8",
-  "5.9"
+  "5.9",
+  "5.10"
 ]
 
 /** The queues of the topic that each member owns, by the rows that say so. */
@@ -83,7 +84,7 @@ describe("the demo", () => {
       assert.strictEqual(exitCode, 0, out.join("\n"))
       assert.deepStrictEqual(talk, [])
       assert.deepStrictEqual(
-        out.flatMap((line) => (/^ +\d\.\d(\.\d)? /.test(line) ? [line.trim().split(" ")[0]] : [])),
+        out.flatMap((line) => (/^ +\d\.\d+(\.\d)? /.test(line) ? [line.trim().split(" ")[0]] : [])),
         STEPS
       )
       assert.isTrue(out.every((line) => !/^ +\d\.\d/.test(line) || / done {2}/.test(line)))
