@@ -7,6 +7,7 @@ import { Target } from "./Target.ts"
 import * as Batch from "./batch.ts"
 import * as Compression from "./compression.ts"
 import * as Consume from "./consume.ts"
+import * as ConsumeBroadcast from "./consumeBroadcast.ts"
 import * as ConsumeGroup from "./consumeGroup.ts"
 import * as ConsumeOffsets from "./consumeOffsets.ts"
 import * as ConsumeOrder from "./consumeOrder.ts"
@@ -46,6 +47,7 @@ export const conformance = <E>(name: string, target: Layer.Layer<Target | Wire, 
       describe("consume: messages", () => Consume.tests(test))
       describe("consume: offsets", () => ConsumeOffsets.tests(test))
       describe("consume: order", () => ConsumeOrder.tests(test))
+      describe("consume: broadcasting", () => ConsumeBroadcast.tests(test))
       describe("consume: redeliveries", () => ConsumeRetry.tests(test))
       describe("consume: streams", () => ConsumeStream.tests(test))
       describe("consume: groups", () => ConsumeGroup.tests(test))
