@@ -188,6 +188,7 @@ export {
 export * as MessageListener from "./consumer/MessageListener.ts"
 export * as MessageStream from "./consumer/MessageStream.ts"
 export * as ReconsumePolicy from "./consumer/ReconsumePolicy.ts"
+export * as Replier from "./consumer/reply/Replier.ts"
 export * as Subscription from "./consumer/subscription/Subscription.ts"
 export * as ConsumerConfig from "./consumer/ConsumerConfig.ts"
 export type { SubscriptionWords } from "./consumer/ConsumerOptionKinds.ts"

@@ -77,7 +77,20 @@ const subRooms: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ["consumer/ConsumeResult.ts", below()],
   ["consumer/ConsumerCounters.ts", below()],
   ["consumer/ReconsumePolicy.ts", below()],
-  ["consumer/MessageListener.ts", below("consumer/ConsumeResult.ts", "consumer/ReceivedMessage.ts")],
+  ["consumer/MessageListener.ts", below("consumer/ConsumeResult.ts", "consumer/ReceivedMessage.ts", "consumer/reply")],
+  ["consumer/reply", below("consumer/ConsumeResult.ts", "consumer/ReceivedMessage.ts")],
+  // A consumer of its own.
+  [
+    "consumer/reply/Replier.ts",
+    below(
+      "*",
+      "consumer/reply",
+      "consumer/MessageListener.ts",
+      "consumer/ConsumeResult.ts",
+      "consumer/ReceivedMessage.ts",
+      "consumer/subscription"
+    )
+  ],
   [
     "consumer/pull",
     below("consumer/ReceivedMessage.ts", "consumer/ConsumerCounters.ts", "consumer/telemetry", "consumer/queue")

@@ -1,7 +1,14 @@
-// A request that waits for its reply, and what replies to it, on an embedded cluster over TCP. With a cluster of your own
-// only the address changes, and a consumer, in whichever language, hands you the requests.
-import { Console, Effect, Layer, Schedule } from "effect"
-import { DefaultMQProducer, Message, MQClientManager } from "effect-rocketmq"
+// A request that waits for its reply, and a consumer whose handler's value is that reply, on an embedded cluster over TCP. With
+// a cluster of your own only the address changes; the answering side is usually another program.
+import { Console, Effect, Layer } from "effect"
+import {
+  DefaultMQProducer,
+  DefaultMQPushConsumer,
+  Message,
+  MessageListener,
+  MQClientManager,
+  Subscription
+} from "effect-rocketmq"
 import { EmbeddedCluster } from "effect-rocketmq/testing"
 
 const Producer = Layer.unwrap(
@@ -15,20 +22,18 @@ const priceOf = Effect.fn("priceOf")(function* (item: string) {
   return new TextDecoder().decode(reply.body)
 })
 
-// The side that answers: reads the first request of the topic, and replies to it.
-const answerOne = Effect.gen(function* () {
-  const { messages } = yield* EmbeddedCluster
-  const producer = yield* DefaultMQProducer
-  const request = yield* messages("prices").pipe(
-    Effect.flatMap(([first]) => Effect.fromNullishOr(first)),
-    Effect.retry(Schedule.spaced("20 millis"))
+// The side that answers: the handler's value is the reply, which the producer sends.
+const Prices = Layer.unwrap(
+  Effect.map(EmbeddedCluster, ({ namesrvAddr }) =>
+    DefaultMQPushConsumer.layer(
+      { consumerGroup: "prices", subscriptions: [Subscription.all("prices")], namesrvAddr },
+      MessageListener.replying((request) => Effect.succeed(`${new TextDecoder().decode(request.body)}: 3.20`))
+    )
   )
-  yield* producer.reply(request, `${new TextDecoder().decode(request.body)}: 3.20`)
-})
+)
 
 const program = Effect.gen(function* () {
-  const [price] = yield* Effect.all([priceOf("coffee"), answerOne], { concurrency: "unbounded" })
-  yield* Console.log(price)
+  yield* priceOf("coffee").pipe(Effect.flatMap(Console.log), Effect.provide(Prices))
 
   // Nobody answers any more.
   yield* priceOf("tea").pipe(
@@ -39,5 +44,5 @@ const program = Effect.gen(function* () {
 const Cluster = EmbeddedCluster.layerTcp({ topics: { prices: {} } })
 
 await Effect.runPromise(
-  program.pipe(Effect.provide(Producer.pipe(Layer.provide(MQClientManager.layerTcp), Layer.provideMerge(Cluster))))
+  program.pipe(Effect.provide(Producer.pipe(Layer.provideMerge(MQClientManager.layerTcp), Layer.provideMerge(Cluster))))
 )

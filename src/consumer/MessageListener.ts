@@ -211,6 +211,8 @@ export const keyed = <E, R>(
 export const of = <E, R>(listener: Handler<E, R> | MessageListener<E, R>): MessageListener<E, R> =>
   typeof listener === "function" ? concurrently(listener) : listener
 
+export { replying, type ReplyingOptions } from "./reply/Replying.ts"
+
 /** Options of {@link decoded}. */
 export interface DecodedOptions {
   /** What a message means whose body the topic's schema cannot read; by default a dead letter: it will not get better. */

@@ -94,5 +94,6 @@ export { DefaultMQPushConsumer, type PlainHandler, type StartConsumerOptions } f
 export { LocalOffsetStore } from "./LocalOffsetStore.ts"
 export { messages, type Messages, type PlainDelivery } from "./Messages.ts"
 export type { PlainCredentials, PlainOptions, PlainParts, PlainTlsOptions, Secret } from "./Options.ts"
+export * as Replier from "./Replier.ts"
 export type { CallOptions } from "./Run.ts"
 export { type PlainTransactionOptions, TransactionMQProducer } from "./TransactionMQProducer.ts"

@@ -47,9 +47,26 @@ const MAX_CLUSTERS = 16
 /** Replies go to topics of RocketMQ itself. */
 const noReserved = { has: () => false, action: "replying" }
 
+/** What a message says of itself that asks for a reply. */
+const ASKED = [MessageConst.CLUSTER, MessageConst.CORRELATION_ID, MessageConst.MESSAGE_REPLY_TO_CLIENT] as const
+
+/** What a message lacks to be a request: names of properties; none when it is one. */
+const missingOf = ({ properties }: MessageExt): ReadonlyArray<string> => {
+  const cluster = properties[MessageConst.CLUSTER]
+  const missing = ASKED.filter((name) => properties[name] === undefined)
+  if (cluster === undefined || missing.length > 0) return missing
+  return checkTopic(replyTopic(cluster), noReserved) === undefined ? [] : [MessageConst.CLUSTER]
+}
+
 /** The message may come from anybody, and with it what it says of itself. */
 const notARequest = ({ msgId, topic }: MessageExt, missing: ReadonlyArray<string>) =>
-  Effect.fail(new NotARequest({ topic: ForeignText.clean(topic), msgId: ForeignText.clean(msgId), missing }))
+  new NotARequest({ topic: ForeignText.clean(topic), msgId: ForeignText.clean(msgId), missing })
+
+/** Why a message cannot be replied to; undefined when it can. */
+export const problemOf = (message: MessageExt): NotARequest | undefined => {
+  const missing = missingOf(message)
+  return missing.length === 0 ? undefined : notARequest(message, missing)
+}
 
 const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, "0")
 
@@ -174,16 +191,14 @@ export const make = Effect.fnUntraced(function* (
 
   const reply: ReplyExchange["reply"] = (to, input, options) =>
     Effect.suspend((): Effect.Effect<SendResult, SendError | NotARequest> => {
-      const names = [MessageConst.CLUSTER, MessageConst.CORRELATION_ID, MessageConst.MESSAGE_REPLY_TO_CLIENT] as const
       const { properties, storeHost } = to
       const cluster = properties[MessageConst.CLUSTER]
-      const missing = names.filter((name) => properties[name] === undefined)
-      if (cluster === undefined || missing.length > 0) return notARequest(to, missing)
-      if (checkTopic(replyTopic(cluster), noReserved) !== undefined) return notARequest(to, [MessageConst.CLUSTER])
+      const missing = missingOf(to)
+      if (cluster === undefined || missing.length > 0) return Effect.fail(notARequest(to, missing))
       const parts = typeof input === "string" || input instanceof Uint8Array ? { body: input } : input
       const message = Message.make({ ...parts, topic: replyTopic(cluster) })
       const marks: Record<string, string> = { [MessageConst.MESSAGE_TYPE]: "reply" }
-      for (const name of [...names.slice(1), MessageConst.MESSAGE_TTL]) {
+      for (const name of [...ASKED.slice(1), MessageConst.MESSAGE_TTL]) {
         const value = properties[name]
         if (value !== undefined) marks[name] = value
       }
