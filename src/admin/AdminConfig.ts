@@ -1,10 +1,10 @@
 import type { Duration } from "effect"
 import * as ClientConfig from "../client/ClientConfig.ts"
-import { COMMON_PREFIX, type ConfigName, configNames } from "../client/options/ConfigNames.ts"
+import * as ClientReader from "../client/ClientReader.ts"
 import type { Resolved, TableOf } from "../client/options/Option.ts"
 import * as Kinds from "../client/options/OptionKinds.ts"
 import * as OptionTable from "../client/options/OptionTable.ts"
-import { type OverridesOrConfig, read, type ReadableKind } from "../client/options/ReadOptions.ts"
+import type { OverridesOrConfig } from "../client/options/ReadOptions.ts"
 
 /** The options of an administrator beside those of the client instance under it. */
 export interface AdminOnlyOptions {
@@ -41,26 +41,6 @@ export const defaults: AdminConfig = OptionTable.defaultsOf<AdminConfig>(table)
 export const resolve = (options: AdminOptions): OptionTable.Resolution<AdminConfig> =>
   OptionTable.resolve<AdminConfig>(table, options)
 
-const PREFIX = `${COMMON_PREFIX}.admin`
-
-const ownPrefixes = [PREFIX]
-const sharedPrefixes = [PREFIX, COMMON_PREFIX]
-
-/** Every option of an administrator that can come from `Config`; the tables of docs/configuration.md. */
-export const names = (): ReadonlyArray<ConfigName> => [
-  ...configNames(ownTable, ownPrefixes),
-  ...configNames(ClientConfig.table, sharedPrefixes)
-]
-
-const kind: ReadableKind<AdminOptions, AdminConfig> = {
-  prefix: PREFIX,
-  parts: [
-    { table: ownTable, prefixes: ownPrefixes },
-    { table: ClientConfig.table, prefixes: sharedPrefixes }
-  ],
-  resolve
-}
-
 /** Options of which each may be a `Config` of its own, or one `Config` of any of them. */
 export type Overrides = OverridesOrConfig<AdminOptions>
 
@@ -68,4 +48,10 @@ export type Overrides = OverridesOrConfig<AdminOptions>
  * Reads and checks an administrator's options out of the current `ConfigProvider`, below `rocketmq.admin` and, for what
  * belongs to the client instance, below `rocketmq`. The problems have the names under which options were found.
  */
-export const readConfig = (given: Overrides = {}) => read(kind, given)
+export const reader = ClientReader.make<AdminOptions, AdminConfig>({
+  word: "admin",
+  own: ownTable,
+  shared: ClientConfig.table,
+  required: [],
+  resolve
+})

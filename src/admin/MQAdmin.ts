@@ -3,7 +3,7 @@ import { StartError } from "../client/ClientError.ts"
 import { MQClientManager } from "../client/MQClientManager.ts"
 import { accept, type Resolution } from "../client/options/OptionTable.ts"
 import * as ServiceLife from "../client/ServiceLife.ts"
-import { type AdminConfig, type AdminOptions, type Overrides, readConfig, resolve } from "./AdminConfig.ts"
+import { type AdminConfig, type AdminOptions, type Overrides, reader, resolve } from "./AdminConfig.ts"
 import * as Contexts from "./AdminContext.ts"
 import * as Brokers from "./Brokers.ts"
 import * as Clients from "./Clients.ts"
@@ -60,7 +60,9 @@ export class MQAdmin extends Context.Service<MQAdmin, MQAdminShape>()("effect-ro
   static readonly layerConfig = (options?: Overrides): Layer.Layer<MQAdmin, StartError, MQClientManager> =>
     Layer.effect(
       MQAdmin,
-      Effect.flatMap(readConfig(options), (resolution) => Effect.andThen(acceptRead(resolution), start(resolution)))
+      Effect.flatMap(reader.readConfig(options), (resolution) =>
+        Effect.andThen(acceptRead(resolution), start(resolution))
+      )
     )
 }
 

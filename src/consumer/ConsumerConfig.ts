@@ -1,11 +1,9 @@
-import { Effect } from "effect"
-import * as ClientConfig from "../client/ClientConfig.ts"
-import { InvalidConfig } from "../client/ClientError.ts"
-import { type ConfigName, configNames } from "../client/options/ConfigNames.ts"
+import type { Effect } from "effect"
+import type { InvalidConfig } from "../client/ClientError.ts"
+import type { ConfigName } from "../client/options/ConfigNames.ts"
 import type { OverridesOrConfig } from "../client/options/ReadOptions.ts"
-import * as Options from "./ConsumerOptions.ts"
 import type { PushConsumerOptions } from "./ConsumerOptions.ts"
-import { ownPrefixes, readConfig, sharedPrefixes } from "./ReadConsumerConfig.ts"
+import { reader } from "./ReadConsumerConfig.ts"
 
 /**
  * A push consumer's options and their names in a `Config`: those of rocketmq-spring where it has the option, else Java's or
@@ -19,10 +17,7 @@ export type { PushConsumerConfig, PushConsumerOptions } from "./ConsumerOptions.
 export type { ConfigName } from "../client/options/ConfigNames.ts"
 
 /** Every option of a push consumer that can come from `Config`; the tables of docs/configuration.md. */
-export const names: ReadonlyArray<ConfigName> = [
-  ...configNames(Options.ownTable, ownPrefixes),
-  ...configNames(ClientConfig.table, sharedPrefixes)
-]
+export const names: ReadonlyArray<ConfigName> = reader.names()
 
 /** Options of which each may be a `Config` of its own, or one `Config` of any of them. */
 export type Overrides = OverridesOrConfig<PushConsumerOptions>
@@ -32,13 +27,5 @@ export type Overrides = OverridesOrConfig<PushConsumerOptions>
  * `InvalidConfig`, which lists everything that cannot be used at once, each under the name at which it was found. Names below
  * `rocketmq` that nobody reads are warned of.
  */
-export const fromConfig = Effect.fnUntraced(function* (
-  given: Overrides = {}
-): Effect.fn.Return<PushConsumerOptions, InvalidConfig> {
-  const { options, problems } = yield* readConfig(given)
-  const { consumerGroup, subscriptions } = options
-  if (problems.length > 0 || consumerGroup === undefined || subscriptions === undefined) {
-    return yield* new InvalidConfig({ problems })
-  }
-  return { ...options, consumerGroup, subscriptions }
-})
+export const fromConfig = (given: Overrides = {}): Effect.Effect<PushConsumerOptions, InvalidConfig> =>
+  reader.fromConfig(given)

@@ -10,7 +10,7 @@ import * as ConsumerLife from "./ConsumerLife.ts"
 import * as ConsumerOptions from "./ConsumerOptions.ts"
 import type { DefaultMQPushConsumerShape } from "./ConsumerShape.ts"
 import * as Listener from "./MessageListener.ts"
-import { readConfig } from "./ReadConsumerConfig.ts"
+import { reader } from "./ReadConsumerConfig.ts"
 
 export type { DefaultMQPushConsumerShape } from "./ConsumerShape.ts"
 
@@ -159,7 +159,7 @@ const startedFromConfig = Effect.fnUntraced(function* <E, R>(
   listener: AnyListener<E, R>,
   overrides: ConsumerConfig.Overrides | undefined
 ) {
-  const resolution = yield* readConfig(overrides)
+  const resolution = yield* reader.readConfig(overrides)
   yield* acceptRead(resolution)
   return yield* started(resolution, listener)
 })

@@ -6,7 +6,7 @@ import * as ServiceLife from "../client/ServiceLife.ts"
 import type { ServiceState } from "../client/ServiceState.ts"
 import type * as ProducerConfig from "./ProducerConfig.ts"
 import { inEndpointNamespace, resolve } from "./ProducerOptions.ts"
-import { readConfig } from "./ReadProducerConfig.ts"
+import { reader } from "./ReadProducerConfig.ts"
 import * as ProducerSends from "./ProducerSends.ts"
 import { type ProducerState, viewOf } from "./ProducerState.ts"
 import * as TopicPublishInfo from "./queue/TopicPublishInfo.ts"
@@ -95,7 +95,9 @@ export class DefaultMQProducer extends Context.Service<DefaultMQProducer, Defaul
   ): Layer.Layer<DefaultMQProducer, StartError, MQClientManager> =>
     Layer.effect(
       DefaultMQProducer,
-      Effect.flatMap(readConfig(options), (resolution) => Effect.andThen(acceptRead(resolution), started(resolution)))
+      Effect.flatMap(reader.readConfig(options), (resolution) =>
+        Effect.andThen(acceptRead(resolution), started(resolution))
+      )
     )
 }
 

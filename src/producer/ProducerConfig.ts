@@ -1,12 +1,9 @@
-import { Effect } from "effect"
-import * as ClientConfig from "../client/ClientConfig.ts"
-import { InvalidConfig } from "../client/ClientError.ts"
-import { type ConfigName, configNames } from "../client/options/ConfigNames.ts"
+import type { Effect } from "effect"
+import type { InvalidConfig } from "../client/ClientError.ts"
+import type { ConfigName } from "../client/options/ConfigNames.ts"
 import type { OverridesOrConfig } from "../client/options/ReadOptions.ts"
-import * as Options from "./ProducerOptions.ts"
 import type { ProducerOptions } from "./ProducerOptions.ts"
-import { ownPrefixes, readConfig, sharedPrefixes } from "./ReadProducerConfig.ts"
-import * as TransactionSettings from "./TransactionSettings.ts"
+import { reader } from "./ReadProducerConfig.ts"
 
 /**
  * A producer's options and their names in a `Config`: those of rocketmq-spring where it has the option, else Java's or our
@@ -21,11 +18,7 @@ export type { ProducerConfig, ProducerOptions, RetryDecision } from "./ProducerO
 export type { ConfigName } from "../client/options/ConfigNames.ts"
 
 /** Every option of a producer, and of a transactional one, that can come from `Config`; the tables of docs/configuration.md. */
-export const names: ReadonlyArray<ConfigName> = [
-  ...configNames(Options.ownTable, ownPrefixes),
-  ...configNames(ClientConfig.table, sharedPrefixes),
-  ...configNames(TransactionSettings.table, ownPrefixes)
-]
+export const names: ReadonlyArray<ConfigName> = reader.names()
 
 /** Options of which each may be a `Config` of its own, or one `Config` of any of them. */
 export type Overrides = OverridesOrConfig<ProducerOptions>
@@ -35,11 +28,5 @@ export type Overrides = OverridesOrConfig<ProducerOptions>
  * `InvalidConfig`, which lists everything that cannot be used at once, each under the name at which it was found; secrets
  * are `Redacted` and appear in no problem. Names below `rocketmq` that nobody reads are warned of.
  */
-export const fromConfig = Effect.fnUntraced(function* (
-  given: Overrides = {}
-): Effect.fn.Return<ProducerOptions, InvalidConfig> {
-  const { options, problems } = yield* readConfig(given)
-  const { producerGroup } = options
-  if (problems.length > 0 || producerGroup === undefined) return yield* new InvalidConfig({ problems })
-  return { ...options, producerGroup }
-})
+export const fromConfig = (given: Overrides = {}): Effect.Effect<ProducerOptions, InvalidConfig> =>
+  reader.fromConfig(given)

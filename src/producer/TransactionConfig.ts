@@ -1,10 +1,11 @@
-import { Effect } from "effect"
+import type { Effect } from "effect"
 import * as ClientConfig from "../client/ClientConfig.ts"
-import { InvalidConfig } from "../client/ClientError.ts"
+import type { InvalidConfig } from "../client/ClientError.ts"
+import * as ClientReader from "../client/ClientReader.ts"
 import * as OptionTable from "../client/options/OptionTable.ts"
-import { type OverridesOrConfig, read, type ReadableKind } from "../client/options/ReadOptions.ts"
+import type { OverridesOrConfig } from "../client/options/ReadOptions.ts"
+import { RESERVED_PRODUCER_GROUPS } from "../message/MixAll.ts"
 import * as Options from "./ProducerOptions.ts"
-import * as Reading from "./ReadProducerConfig.ts"
 import * as Settings from "./TransactionSettings.ts"
 
 /** The options of a transactional producer that can come from a `Config`: those of a producer, and its own. */
@@ -27,24 +28,15 @@ export const resolve = (options: Partial<TransactionConfigOptions>): OptionTable
   return Options.complete({ ...single, config: { ...config, readiness } })
 }
 
-const kind: ReadableKind<TransactionConfigOptions, TransactionConfig> = {
-  prefix: Reading.PREFIX,
-  parts: [
-    { table: { ...Options.ownTable, ...Settings.table }, prefixes: Reading.ownPrefixes },
-    { table: ClientConfig.table, prefixes: Reading.sharedPrefixes }
-  ],
-  resolve: Reading.withGroup(resolve)
-}
-
-/** Reads and checks the options of a transactional producer, as `readConfig` of ReadProducerConfig.ts does. */
-export const readConfig = (given: Overrides = {}) => read(kind, given)
+/** Reads and checks the options of a transactional producer. */
+export const reader = ClientReader.make<TransactionConfigOptions, TransactionConfig>({
+  word: "producer",
+  own: { ...Options.ownTable, ...Settings.table },
+  shared: ClientConfig.table,
+  required: ["producerGroup"],
+  resolve: ClientReader.withGroup("producerGroup", RESERVED_PRODUCER_GROUPS, resolve)
+})
 
 /** `ProducerConfig.fromConfig` for a transactional producer. */
-export const fromConfig = Effect.fnUntraced(function* (
-  given: Overrides = {}
-): Effect.fn.Return<TransactionConfigOptions, InvalidConfig> {
-  const { options, problems } = yield* readConfig(given)
-  const { producerGroup } = options
-  if (problems.length > 0 || producerGroup === undefined) return yield* new InvalidConfig({ problems })
-  return { ...options, producerGroup }
-})
+export const fromConfig = (given: Overrides = {}): Effect.Effect<TransactionConfigOptions, InvalidConfig> =>
+  reader.fromConfig(given)

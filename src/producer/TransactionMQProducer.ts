@@ -191,7 +191,7 @@ const startedConfig = <R>(
   checkLocalTransaction: TransactionProducerOptions<R>["checkLocalTransaction"],
   options: TransactionConfig.Overrides | undefined
 ) =>
-  Effect.flatMap(TransactionConfig.readConfig(options), (resolution) =>
+  Effect.flatMap(TransactionConfig.reader.readConfig(options), (resolution) =>
     Effect.andThen(acceptRead(resolution), startedFrom(resolution, checkLocalTransaction))
   )
 

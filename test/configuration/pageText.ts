@@ -8,7 +8,7 @@ import type { Entry } from "../../src/client/options/Option.ts"
 import * as ConsumerOptions from "../../src/consumer/ConsumerOptions.ts"
 import * as ReadConsumerConfig from "../../src/consumer/ReadConsumerConfig.ts"
 import * as ProducerOptions from "../../src/producer/ProducerOptions.ts"
-import { ownPrefixes, sharedPrefixes } from "../../src/producer/ReadProducerConfig.ts"
+import * as ReadProducerConfig from "../../src/producer/ReadProducerConfig.ts"
 import * as TransactionSettings from "../../src/producer/TransactionSettings.ts"
 
 /** The tables of docs/configuration.md, made from the tables of options and from what their members say. */
@@ -74,6 +74,8 @@ const instanceDocs = new Map([
   ...docsOf("client/ClientSecurity.ts", "SecurityOptions")
 ])
 
+const { ownPrefixes, sharedPrefixes } = ReadProducerConfig.reader
+
 /** The rows of each table of the page. */
 export const sections: Readonly<Record<string, ReadonlyArray<Row>>> = {
   producer: rowsOf(
@@ -88,7 +90,7 @@ export const sections: Readonly<Record<string, ReadonlyArray<Row>>> = {
   ),
   consumer: rowsOf(
     ConsumerOptions.ownTable,
-    ReadConsumerConfig.ownPrefixes,
+    ReadConsumerConfig.reader.ownPrefixes,
     new Map([...docsOf("consumer/ConsumerOptions.ts", "ConsumerOnlyOptions"), ...traceDocs])
   ),
   client: rowsOf(ClientConfig.table, sharedPrefixes, instanceDocs),

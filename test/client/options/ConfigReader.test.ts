@@ -245,7 +245,9 @@ describe("names that nobody reads", () => {
       ])
       assert.deepStrictEqual((yield* warned(reading(provider))).warnings, [])
       // Another kind of client judges its own names, once more none of the common ones.
-      const asAdmin = AdminConfig.readConfig().pipe(Effect.provideService(ConfigProvider.ConfigProvider, provider))
+      const asAdmin = AdminConfig.reader
+        .readConfig()
+        .pipe(Effect.provideService(ConfigProvider.ConfigProvider, provider))
       assert.deepStrictEqual((yield* warned(asAdmin)).warnings, [])
     })
   )
