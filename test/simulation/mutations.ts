@@ -184,8 +184,8 @@ export const mutations: ReadonlyArray<Mutation> = [
     edits: [
       {
         file: "consumer/ConsumerRun.ts",
-        find: "      room.wake(queue)",
-        replace: ""
+        find: "      room.wake(queue)\n      check()",
+        replace: "      check()"
       }
     ],
     foundBy: ["exhaustion"]
