@@ -200,7 +200,7 @@ export type { ConsumerProblem, ConsumerState, QueueState } from "./consumer/Cons
 export * as LocalOffsetStore from "./consumer/offset/LocalOffsetStore.ts"
 export { type OffsetEntry, type OffsetStore, OffsetStoreError } from "./consumer/offset/OffsetStore.ts"
 export type { ConsumeFromWhere, FromTimestamp } from "./consumer/offset/StartOffset.ts"
-export type { QueuePhase } from "./consumer/queue/ProcessQueue.ts"
+export type { QueueMove, QueuePhase } from "./consumer/queue/ProcessQueue.ts"
 export { ReceivedMessage, type ReceivedMessageInput } from "./consumer/ReceivedMessage.ts"
 export {
   type ConsumeHookCounters,

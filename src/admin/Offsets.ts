@@ -97,7 +97,8 @@ export const make = (
             : searchOffset(queue, to)
         const current = yield* offsetOf(group, queue)
         const offset = !force && current !== undefined && current < target ? current : target
-        if (offset !== current) yield* offsets.update(group, queue, offset)
+        // Also where it stands there: these brokers say 0 for a group that has committed nothing.
+        yield* offsets.update(group, queue, offset)
         return { queue, offset } satisfies ResetQueue
       })
     )
@@ -117,24 +118,25 @@ export const make = (
     const done: Array<string> = []
     const result: Array<ResetQueue> = []
     for (const broker of yield* mastersOf(topic).pipe(failing(operation))) {
-      const answer: Effect.Effect<ReadonlyArray<ResetQueue>, AdminReason | AdminError> = api
+      const asked = api
         .call(broker.address, request, timeoutMillis, ResetOffset.decodeResponse)
-        .pipe(
-          absentOn(ResponseCode.CONSUMER_NOT_ONLINE),
-          // Before 5.0 a group that has not committed an offset of every queue is refused before anybody asks who is online.
-          Effect.catchIf(
-            (error) =>
-              error._tag === "BrokerRejected" &&
-              error.code === ResponseCode.SYSTEM_ERROR &&
-              error.remark.startsWith("THe consumer group <"),
-            () => Effect.succeed(undefined)
-          ),
-          Effect.flatMap((found) =>
-            found === undefined
-              ? resetOffline(options, broker)
-              : Effect.succeed(found.offsetTable.map(([queue, offset]) => ({ queue: unwrapQueue(queue), offset })))
-          )
+        .pipe(absentOn(ResponseCode.CONSUMER_NOT_ONLINE))
+      const answer: Effect.Effect<ReadonlyArray<ResetQueue>, AdminReason | AdminError> = asked.pipe(
+        // Before 5.0 a group that has not committed an offset of every queue is refused before anybody asks who is online:
+        // once it has, those who are online can be told.
+        Effect.catchIf(
+          (error) =>
+            error._tag === "BrokerRejected" &&
+            error.code === ResponseCode.SYSTEM_ERROR &&
+            error.remark.startsWith("THe consumer group <"),
+          () => Effect.andThen(resetOffline(options, broker), asked)
+        ),
+        Effect.flatMap((found) =>
+          found === undefined
+            ? resetOffline(options, broker)
+            : Effect.succeed(found.offsetTable.map(([queue, offset]) => ({ queue: unwrapQueue(queue), offset })))
         )
+      )
       const queues = yield* answer.pipe(
         Effect.catchTag("AdminError", ({ reason }) => Effect.fail(reason)),
         failing(operation, done)
@@ -165,7 +167,7 @@ export const make = (
     updateConsumeOffset: (group, queue, offset) =>
       offsets
         .update(group, queue, offset)
-        .pipe(failing(`set the offset of group ${group} in ${MessageQueues.key(queue)}`)),
+        .pipe(Effect.asVoid, failing(`set the offset of group ${group} in ${MessageQueues.key(queue)}`)),
     resetOffsetByTimestamp: reset
   }
 }

@@ -62,6 +62,11 @@ export interface MQConsumerInner {
   readonly consumerRunningInfo: (jstack: boolean) => ConsumerRunningInfo
   /** How far the queues of a topic that it has are processed. */
   readonly consumerStatus: (topic: string) => ReadonlyArray<readonly [queue: MessageQueue, offset: number]>
+  /** Takes queues of a topic up where somebody wants the group to read them on; those that it has. */
+  readonly resetOffset: (
+    topic: string,
+    offsets: ReadonlyArray<readonly [queue: MessageQueue, offset: number]>
+  ) => Effect.Effect<void>
   /**
    * Hands one message to the listener, whatever comes of it: no offset moves, and nothing is given back. Interrupted, or
    * when the consumer is shut down, so is the handler. Undefined for a consumer without a listener.

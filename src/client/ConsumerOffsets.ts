@@ -43,8 +43,15 @@ export interface ConsumerOffsets {
     queue: MessageQueue,
     setZeroIfNotFound: boolean
   ) => Effect.Effect<Long | undefined, QueueError>
-  /** Sets where a group reads a queue on (15), acknowledged. A broker takes any offset. */
-  readonly update: (group: string, queue: MessageQueue, offset: Long) => Effect.Effect<void, QueueError>
+  /**
+   * Sets where a group reads a queue on (15), acknowledged. A broker takes any offset, but none while a reset waits for the
+   * queue's next pull: then it says so.
+   */
+  readonly update: (
+    group: string,
+    queue: MessageQueue,
+    offset: Long
+  ) => Effect.Effect<UpdateConsumerOffset.UpdateConsumerOffsetAnswer, QueueError>
 }
 
 /** Makes the requests about offsets. Source: RocketMQ `RemoteBrokerOffsetStore`. */
@@ -83,5 +90,5 @@ export const make = (
         timeoutMillis,
         UpdateConsumerOffset.decodeResponse
       )
-    ).pipe(Effect.asVoid)
+    )
 })

@@ -24,6 +24,7 @@ import * as ConsumeDirectlyPush from "./push/ConsumeDirectlyPush.ts"
 import * as ConsumerStatusPush from "./push/ConsumerStatusPush.ts"
 import * as ReplyPush from "./push/ReplyPush.ts"
 import * as Replies from "./push/ReplyTable.ts"
+import * as ResetOffsetPush from "./push/ResetOffsetPush.ts"
 import * as TransactionCheckPush from "./push/TransactionCheckPush.ts"
 import { complete } from "./ResolveConfig.ts"
 import * as ServiceLife from "./ServiceLife.ts"
@@ -208,6 +209,7 @@ const acquire = Effect.fnUntraced(function* (
     nameServers: nameServer.addresses,
     namespace: config.namespace
   })
+  yield* ResetOffsetPush.register(remoting, { consumers: members.consumerTable, namespace: config.namespace })
   const api = Api.make(remoting, nameServer)
   const pulled = PulledMessages.make(api, inflater, config.namespace)
   yield* ConsumeDirectlyPush.register(remoting, {

@@ -22,7 +22,7 @@ export interface PullPosition {
  *
  * Source: RocketMQ `PullStatus`, `PullResultExt`.
  */
-export type PullOutcome<A> = (PullFound & A) | PullNothing
+export type PullOutcome<A> = (PullFound & A) | PullNothing | PullMoved
 
 /** An answer with messages. */
 export interface PullFound extends PullPosition {
@@ -33,7 +33,15 @@ export interface PullFound extends PullPosition {
 /** An answer without messages. */
 export interface PullNothing extends PullPosition {
   /** Why there are none, see {@link PullOutcome}. */
-  readonly _tag: "NoNewMessage" | "NoMatchedMessage" | "OffsetIllegal"
+  readonly _tag: "NoNewMessage" | "NoMatchedMessage"
+}
+
+/** An answer that sends the group elsewhere. */
+export interface PullMoved extends PullPosition {
+  /** Why there are no messages, see {@link PullOutcome}. */
+  readonly _tag: "OffsetIllegal"
+  /** Whether somebody has reset where the group reads on; else the queue does not have the offset. */
+  readonly reset: boolean
 }
 
 /** What was found as it lies on the broker. */
@@ -56,6 +64,6 @@ export const ofAnswer = (answer: PullMessageAnswer): PullOutcome<StoredMessages>
     case "NO_MATCHED_MSG":
       return { _tag: "NoMatchedMessage", ...position }
     default:
-      return { _tag: "OffsetIllegal", ...position }
+      return { _tag: "OffsetIllegal", ...position, reset: answer.reset === true }
   }
 }

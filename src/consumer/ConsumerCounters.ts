@@ -30,6 +30,8 @@ export interface ConsumerCounters {
   sendBackFailures: number
   /** How often a broker did not have the offset that was asked for, and named another to go on from. */
   offsetsMoved: number
+  /** How often a queue that was read was reset: the group reads it on where somebody said. */
+  resets: number
   /** Rounds of rebalance in which queues were taken or given up. */
   rebalances: number
   /** Positions that were written and acknowledged; those that pulls carry are not counted. */
@@ -55,6 +57,7 @@ export const make = (): ConsumerCounters => ({
   late: 0,
   sendBackFailures: 0,
   offsetsMoved: 0,
+  resets: 0,
   rebalances: 0,
   commits: 0,
   commitFailures: 0

@@ -5,7 +5,7 @@ import * as MessageQueue from "../message/MessageQueue.ts"
 import { isRetryTopic } from "../message/MixAll.ts"
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import * as PullLoop from "./pull/PullLoop.ts"
-import type { CacheTotals } from "./queue/ProcessQueue.ts"
+import type { CacheTotals, QueueMove } from "./queue/ProcessQueue.ts"
 import * as QueueLocks from "./queue/QueueLocks.ts"
 import { TopicStats } from "./queue/TopicStats.ts"
 import * as CaughtUp from "./run/CaughtUp.ts"
@@ -30,9 +30,10 @@ type Command =
   | {
       readonly _tag: "Retake"
       readonly queue: OwnedQueue
-      readonly offset: number | undefined
+      readonly move: QueueMove | undefined
       readonly done: Deferred.Deferred<void>
     }
+  | { readonly _tag: "Reset"; readonly done: Deferred.Deferred<void> }
 
 /** A pull that is older than this does not come any more: the queue is given up and taken again, as in Java. */
 const PULL_MAX_IDLE_MILLIS = 120_000
@@ -46,6 +47,14 @@ export interface ConsumerRun {
    * to a pull that asked by the old one would be filtered by it here, and passed over for good.
    */
   readonly repull: (topics: ReadonlySet<string>, meanwhile: Effect.Effect<void>) => Effect.Effect<void>
+  /**
+   * Has the group read queues of a topic on elsewhere, those of them that are owned: what is cached of them is dropped, and
+   * what runs counts for nothing. Ends when that has begun.
+   */
+  readonly reset: (
+    topic: string,
+    offsets: ReadonlyArray<readonly [queue: MessageQueue.MessageQueue, offset: number]>
+  ) => Effect.Effect<void>
   /** Waits until it is known of every owned queue where it begins, or that this cannot be read now. */
   readonly awaitLocated: Effect.Effect<void>
   /** Begins to write the positions that have moved since they were last written, broker by broker, and waits for none. */
@@ -87,6 +96,8 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   const totals: CacheTotals = { count: 0, bytes: 0 }
   const commands = yield* Queue.unbounded<Command>()
   const topicStats = new Map<string, TopicStats>()
+  /** By queue, where it is to be read on. */
+  const resets = new Map<string, number>()
   let lastRebalance: number | undefined
   let closed = false
 
@@ -106,9 +117,14 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
 
   const loop = (queue: OwnedQueue, first?: "hold" | "ask") => PullLoop.run(pullContext, queue, first)
   const room = Rooms.make(options, table, totals, now)
-  const positions = yield* PositionWrites.make(options, now)
+  const positions = yield* PositionWrites.make(options, now, (queue, refused) => moves.elsewhere(queue, refused))
   const share = Shares.make(options)
-  const moves = Moves.make(options, now, (queue, offset) => ask((done) => ({ _tag: "Retake", queue, offset, done })))
+  const moves: Moves.Moves = yield* Moves.make(
+    options,
+    table,
+    { now, nowMillis: () => clock.currentTimeMillisUnsafe() },
+    (queue, move) => ask((done) => ({ _tag: "Retake", queue, move, done }))
+  )
   const caughtUp = CaughtUp.make(instance, table, options, share.members, (queue) =>
     instance.pullMessageService.start(loopKey(group, queue), loop(queue, "ask"))
   )
@@ -123,7 +139,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
           room.wake(queue)
         },
         lost: (queue) => {
-          Queue.offerUnsafe(commands, { _tag: "Retake", queue, offset: undefined, done: Deferred.makeUnsafe<void>() })
+          Queue.offerUnsafe(commands, { _tag: "Retake", queue, move: undefined, done: Deferred.makeUnsafe<void>() })
         },
         problem,
         now
@@ -165,6 +181,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       queue.reach(offset)
       check()
     },
+    outlive: moves.outlive,
     moved: moves.moved,
     introduce: instance.heartbeat.sendHeartbeatToAllBroker,
     tell: (queue, error) => {
@@ -234,6 +251,21 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     })
   })
 
+  const reset = Effect.suspend(() => {
+    const offsets = new Map(resets)
+    resets.clear()
+    const each = (queues: Iterable<OwnedQueue>, move: (queue: OwnedQueue, offset: number) => Effect.Effect<void>) =>
+      Effect.forEach(
+        [...queues],
+        (queue) => {
+          const offset = offsets.get(keyOf(queue))
+          return offset === undefined ? Effect.void : move(queue, offset)
+        },
+        { discard: true }
+      )
+    return Effect.andThen(each(tenure.leaving(), tenure.abandon), each(table.values(), moves.reset))
+  })
+
   const execute = (command: Command): Effect.Effect<unknown> => {
     if (command._tag === "Close") {
       closed = true
@@ -244,7 +276,9 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
         ? rebalance
         : command._tag === "Repull"
           ? repull(command.topics, command.meanwhile)
-          : tenure.retake(command.queue, command.offset)
+          : command._tag === "Reset"
+            ? reset
+            : tenure.retake(command.queue, command.move)
     return Effect.flatMap(Effect.exit(work), (exit) => Deferred.done(command.done, exit))
   }
 
@@ -257,6 +291,17 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   const self: ConsumerRun = {
     rebalance: ask((done) => ({ _tag: "Rebalance", done })),
     repull: (topics, meanwhile) => ask((done) => ({ _tag: "Repull", topics, meanwhile, done })),
+    reset: (topic, offsets) =>
+      Effect.suspend(() => {
+        const isAsked = resets.size > 0
+        const named = new Map(offsets.map(([queue, offset]) => [MessageQueue.key(queue), offset]))
+        for (const queue of [...table.values(), ...tenure.leaving()]) {
+          const offset = named.get(keyOf(queue))
+          if (queue.messageQueue.topic === topic && offset !== undefined) resets.set(keyOf(queue), offset)
+        }
+        // However many resets come, one command waits.
+        return isAsked || resets.size === 0 ? Effect.void : ask((done) => ({ _tag: "Reset", done }))
+      }),
     awaitLocated: tenure.awaitLocated,
     persist: Effect.suspend(() => positions.begin(table.values())),
     close: (drainMillis) => ask<DrainReport>((done) => ({ _tag: "Close", drainMillis, done })),

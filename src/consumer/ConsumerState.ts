@@ -5,7 +5,7 @@ import type { TraceState } from "../client/telemetry/TraceDispatcher.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import type { ConsumerCounters } from "./ConsumerCounters.ts"
 import type { DrainReport, OwnedQueue } from "./run/RunOptions.ts"
-import { LOCK_MAX_LIVE_MILLIS, type QueuePhase } from "./queue/ProcessQueue.ts"
+import { LOCK_MAX_LIVE_MILLIS, type QueueMove, type QueuePhase } from "./queue/ProcessQueue.ts"
 import type { ConsumeHookCounters } from "./telemetry/Hooks.ts"
 
 /** One queue that a consumer owns. */
@@ -41,6 +41,8 @@ export interface QueueState {
    * lock, and where queues are not consumed in order.
    */
   readonly lockedUntil: number | undefined
+  /** When it was last read on elsewhere than where it was, from where, to where and who said so; undefined: never while owned. */
+  readonly lastMove: QueueMove | undefined
   /** What the last failed pull or look-up said; undefined when the last one worked. */
   readonly lastFailure: string | undefined
 }
@@ -111,6 +113,7 @@ const viewOf = (queue: OwnedQueue, running: number, now: number, nowMillis: numb
   lastPullAge: queue.lastPullAt === undefined ? undefined : Math.round(now - queue.lastPullAt),
   lockedUntil:
     queue.lockedAt === undefined ? undefined : Math.round(nowMillis + queue.lockedAt + LOCK_MAX_LIVE_MILLIS - now),
+  lastMove: queue.movedBy,
   lastFailure: queue.lastFailure
 })
 

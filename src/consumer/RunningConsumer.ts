@@ -306,6 +306,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
           )
         )
       }),
+      resetOffset: run.reset,
       consumerStatus: (topic) =>
         run
           .owned()

@@ -10,8 +10,8 @@ import { type PlainParts, redact } from "./Options.ts"
 export interface PlainOffsetStore {
   /** The offset that was written last for a queue of the group; undefined when none ever was. */
   readonly load: (group: string, queue: MessageQueue.MessageQueue) => Promise<number | undefined>
-  /** Writes an offset; done when it is written. */
-  readonly persist: (group: string, entry: OffsetEntry) => Promise<void>
+  /** Writes an offset; done when it is written. With `reset` it was not: `load` gives where the group is to read on. */
+  readonly persist: (group: string, entry: OffsetEntry) => Promise<void | "reset">
 }
 
 /** What stands for Effect's own types in the options of a consumer. */

@@ -329,6 +329,7 @@ export const administration = <E>(
 
         const group = uniqueName("online")
         assert.deepInclude(yield* admin.examineConsumerConnectionInfo(group), { connections: [], subscriptions: [] })
+        assert.deepStrictEqual(yield* admin.getConsumeStatus(topic, group), [])
         yield* onlineConsumer(group, topic)
         const consumers = yield* admin.examineConsumerConnectionInfo(group)
         assert.deepStrictEqual(

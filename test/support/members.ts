@@ -28,6 +28,7 @@ export const consumer = (over: Partial<MQConsumerInner> = {}): MQConsumerInner =
       userConsumerInfo: new Map()
     }),
     consumerStatus: () => [],
+    resetOffset: () => Effect.void,
     consumeMessageDirectly: undefined,
     ...over
   }

@@ -38,8 +38,11 @@ export interface OffsetEntry {
 export interface OffsetStore {
   /** The offset that was written last; undefined when none ever was. "Not known" is no number, so it never goes on the wire. */
   readonly load: (group: string, queue: MessageQueue) => Effect.Effect<number | undefined, OffsetStoreError>
-  /** Writes an offset and succeeds when it is written. */
-  readonly persist: (group: string, entry: OffsetEntry) => Effect.Effect<void, OffsetStoreError>
+  /**
+   * Writes an offset and succeeds when it is written. With `reset` it was not: somebody has set where the group reads on
+   * meanwhile, and `load` gives where that is; the queue is read on there.
+   */
+  readonly persist: (group: string, entry: OffsetEntry) => Effect.Effect<void | "reset", OffsetStoreError>
   /**
    * Whether a pull may carry the position to the broker as well (`commitOffset`); true for the store on the broker only.
    */

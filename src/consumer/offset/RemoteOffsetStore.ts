@@ -29,6 +29,9 @@ export const make = (instance: MQClientInstanceShape, setZeroIfNotFound: boolean
         Effect.mapError(failed("load", group, queue))
       ),
     persist: (group, { offset, queue }) =>
-      offsets.update(group, queue, offset).pipe(Effect.mapError(failed("persist", group, queue)))
+      offsets.update(group, queue, offset).pipe(
+        Effect.map(({ reset }) => (reset ? "reset" : undefined)),
+        Effect.mapError(failed("persist", group, queue))
+      )
   }
 }

@@ -4,7 +4,7 @@ import { RouteUnavailable } from "../../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import { MASTER_ID } from "../../message/MixAll.ts"
 import type { SubscriptionData } from "../../protocol/HeartbeatData.ts"
-import type { PullOutcome, PullPosition } from "../../client/PullOutcome.ts"
+import type { PullMoved, PullOutcome, PullPosition } from "../../client/PullOutcome.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
 import { PullSysFlag } from "../../protocol/request/PullMessage.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
@@ -55,6 +55,11 @@ export interface PullContext {
   readonly room: (queue: ProcessQueue<ReceivedMessage>) => number
   /** Waits until there may be room again. */
   readonly awaitRoom: (queue: ProcessQueue<ReceivedMessage>) => Effect.Effect<void>
+  /** Runs a pull, which goes on when nobody waits for it any more: its answer may tell of a reset, and no later one does. */
+  readonly outlive: <A>(
+    queue: ProcessQueue<ReceivedMessage>,
+    pull: Effect.Effect<PullOutcome<A>, ApiError>
+  ) => Effect.Effect<PullOutcome<A>, ApiError>
   /** Takes over what a pull found. */
   readonly found: (
     queue: ProcessQueue<ReceivedMessage>,
@@ -63,8 +68,8 @@ export interface PullContext {
   ) => Effect.Effect<void>
   /** The broker has nothing for this group before the offset. */
   readonly passed: (queue: ProcessQueue<ReceivedMessage>, offset: number) => void
-  /** The broker does not have the offset that was asked for, and names another. */
-  readonly moved: (queue: ProcessQueue<ReceivedMessage>, position: PullPosition) => Effect.Effect<void>
+  /** The broker does not have the offset that was asked for, or it was reset, and names another. */
+  readonly moved: (queue: ProcessQueue<ReceivedMessage>, position: PullMoved) => Effect.Effect<void>
   /** The broker does not know the group or its subscription: tells it, before the next pull. */
   readonly introduce: Effect.Effect<void>
   /** Tells of a failed pull, or that pulls work again (undefined). */
@@ -157,7 +162,7 @@ export const run = (
     )
     // From reading the position to handing it to the connection nothing comes between, so that no later one overtakes it.
     const answer: PullOutcome<{ readonly messages: ReadonlyArray<MessageExt> }> = yield* Effect.provideService(
-      request,
+      context.outlive(queue, request),
       References.PreventSchedulerYield,
       true
     )
@@ -183,8 +188,11 @@ export const run = (
     queue.lastPullAt = context.now()
     const answer = yield* pull(subscription, room)
     holds = true
-    // An answer of a generation that is over is nobody's.
-    if (queue.dropped) return
+    // An answer of a generation that is over is nobody's, but for what it tells of all.
+    if (queue.dropped) {
+      if (answer._tag === "OffsetIllegal" && answer.reset) yield* context.moved(queue, answer)
+      return
+    }
     queue.suggestedBrokerId = answer.suggestWhichBrokerId
     queue.maxOffset = answer.maxOffset
     if (failures > 0) {

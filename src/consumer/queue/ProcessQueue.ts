@@ -25,6 +25,18 @@ export type QueuePhase =
 /** A lock that was not renewed for so long is not believed any more (Java `rocketmq.client.rebalance.lockMaxLiveTime`). */
 export const LOCK_MAX_LIVE_MILLIS = 30_000
 
+/** That a queue is read on elsewhere than where it was. */
+export interface QueueMove {
+  /** Where it was; undefined while it was not known where the queue begins. */
+  readonly from: number | undefined
+  /** Where it is read on. */
+  readonly to: number
+  /** When that was, in milliseconds since the epoch. */
+  readonly at: number
+  /** Who said so: the broker, which does not have the offset that was asked for, or somebody who has reset the group. */
+  readonly by: "broker" | "reset"
+}
+
 /** A message that was taken over, and what belongs to it. */
 export interface Slot<M> {
   /** The message; tried again in this process, it says how often. */
@@ -91,6 +103,8 @@ export class ProcessQueue<M> {
   /** Milliseconds of the monotonic clock at which the last pull began and at which a handler last finished a message. */
   lastPullAt: number | undefined = undefined
   lastConsumeAt: number | undefined = undefined
+  /** Why it was taken anew; undefined for one that came by a rebalance. */
+  movedBy: QueueMove | undefined = undefined
   /** What the last failed pull or look-up said; undefined after one that worked. */
   lastFailure: string | undefined = undefined
   /** Whether its messages may be handled only while the broker's lock is held: it is consumed in order. */

@@ -1,6 +1,7 @@
-import { Effect } from "effect"
+import { Effect, Fiber, FiberMap, type Scope } from "effect"
 import * as LogLimit from "../../client/LogLimit.ts"
-import type { PullPosition } from "../../client/PullOutcome.ts"
+import type { PullMoved, PullOutcome } from "../../client/PullOutcome.ts"
+import type { QueueMove } from "../queue/ProcessQueue.ts"
 import { keyOf, type OwnedQueue, type RunOptions } from "./RunOptions.ts"
 
 /** The pause before an offset is believed that moved again within so many milliseconds; it doubles up to the third one. */
@@ -8,44 +9,153 @@ const MOVE_PAUSE_MILLIS = 1_000
 const MOVED_AGAIN_MILLIS = 120_000
 const MAX_MOVE_PAUSE_MILLIS = 30_000
 
-/** What is done when a broker does not have the offset that was asked for, and names another. */
-export const make = (
-  options: Pick<RunOptions, "config" | "counters" | "happened">,
-  now: () => number,
-  retake: (queue: OwnedQueue, offset: number) => Effect.Effect<void>
-) => {
+/** What is done when a queue is to be read on elsewhere. */
+export interface Moves {
+  /**
+   * The broker does not have the offset that was asked for, or somebody has reset it: tells of it, pauses where that happens
+   * time after time, and has the queue taken anew at the offset that the broker names.
+   */
+  readonly moved: (queue: OwnedQueue, position: PullMoved) => Effect.Effect<void>
+  /**
+   * Runs a pull, which goes on when nobody waits for it any more: a broker tells of a reset once, in the answer to whatever
+   * pull it holds.
+   */
+  readonly outlive: <A, E>(
+    queue: OwnedQueue,
+    pull: Effect.Effect<PullOutcome<A>, E>
+  ) => Effect.Effect<PullOutcome<A>, E>
+  /** Begins to find out from the store where a queue was reset to, since it did not take a position of it. */
+  readonly elsewhere: (queue: OwnedQueue, refused: number) => Effect.Effect<void>
+  /** Begins to take a queue anew where a tool wants it read on. */
+  readonly reset: (queue: OwnedQueue, to: number) => Effect.Effect<void>
+  /** The queue is somebody else's. */
+  readonly forget: (queue: OwnedQueue) => void
+}
+
+/** Whether a queue is read on at an offset as it is. */
+const standsAt = ({ cachedCount, consumeOffset, nextOffset }: OwnedQueue, offset: number): boolean =>
+  cachedCount === 0 && consumeOffset === offset && nextOffset === offset
+
+/** Makes {@link Moves}; what waits there ends with the scope. */
+export const make = Effect.fnUntraced(function* (
+  options: Pick<RunOptions, "config" | "counters" | "happened" | "problem" | "store">,
+  table: ReadonlyMap<string, OwnedQueue>,
+  clock: { readonly now: () => number; readonly nowMillis: () => number },
+  retake: (queue: OwnedQueue, move: QueueMove) => Effect.Effect<void>
+): Effect.fn.Return<Moves, never, Scope.Scope> {
+  const { happened, problem, store } = options
+  const scope = yield* Effect.scope
   const { group } = options.config
-  const { happened } = options
-  /** By queue, how often in a row its broker had another offset, and when it last had. */
+  /** By queue, how often in a row it was moved, and when it last was; beside it, how often it was told where it stands. */
   const moves = new Map<string, { readonly count: number; readonly at: number }>()
+  /** By queue, who waits to move it. */
+  const waiting = yield* FiberMap.make<string, void, never>()
+  /** By queue, where a tool wants it read on, newest. */
+  const wanted = new Map<string, number>()
   const moveLog = LogLimit.make()
 
+  /** Whoever moves an offset time after time must not decide how often it is asked for: gives the milliseconds to wait. */
+  const noted = (key: string): number => {
+    const last = moves.get(key)
+    const count = last !== undefined && clock.now() - last.at < MOVED_AGAIN_MILLIS ? last.count + 1 : 0
+    moves.set(key, { count, at: clock.now() })
+    return count === 0 ? 0 : Math.min(MAX_MOVE_PAUSE_MILLIS, MOVE_PAUSE_MILLIS * 2 ** Math.min(count - 1, 5))
+  }
+
+  const takeReset = (queue: OwnedQueue, to: number) =>
+    Effect.suspend(() => {
+      if (table.get(keyOf(queue)) !== queue) return Effect.void
+      options.counters.resets++
+      const from = queue.consumeOffset
+      return moveLog
+        .info(`group ${group} reads queue ${keyOf(queue)} on at ${to}, where it was reset to; it was at ${from}`)
+        .pipe(
+          Effect.andThen(problem(`moved ${keyOf(queue)}`, undefined)),
+          Effect.andThen(retake(queue, { from, to, at: clock.nowMillis(), by: "reset" }))
+        )
+    })
+
+  const takeMoved = (queue: OwnedQueue, to: number, { maxOffset, minOffset }: PullMoved) =>
+    Effect.suspend(() => {
+      options.counters.offsetsMoved++
+      const from = queue.nextOffset
+      const key = keyOf(queue)
+      const text = `offset ${from} of queue ${key} is not there; group ${group} reads on at ${to} (${minOffset} to ${maxOffset})`
+      return moveLog
+        .warn(text)
+        .pipe(
+          Effect.andThen(to < from ? happened(`moved ${key}`, `${text}: the broker has lost messages`) : Effect.void),
+          Effect.andThen(retake(queue, { from, to, at: clock.nowMillis(), by: "broker" }))
+        )
+    })
+
+  const moved: Moves["moved"] = (asked, position) =>
+    Effect.suspend(() => {
+      const present = table.get(keyOf(asked))
+      const queue = position.reset ? present : asked
+      if (queue === undefined || present !== queue) return Effect.void
+      const to = Math.max(0, position.nextBeginOffset)
+      // The first pull after a reset tells of it also whoever has its offset from the store.
+      if (position.reset && standsAt(queue, to)) return Effect.sleep(noted(`${keyOf(queue)} stands`))
+      const pause = noted(keyOf(queue))
+      if (pause > 0) queue.phase = "waiting"
+      return Effect.andThen(Effect.sleep(pause), position.reset ? takeReset(queue, to) : takeMoved(queue, to, position))
+    })
+
   return {
-    /** Tells of it, pauses where it happens time after time, and has the queue taken anew at that offset. */
-    moved: (queue: OwnedQueue, position: PullPosition): Effect.Effect<void> =>
+    moved,
+    outlive: (queue, pull) =>
       Effect.suspend(() => {
-        const from = queue.nextOffset
-        const to = Math.max(0, position.nextBeginOffset)
-        const key = keyOf(queue)
-        const last = moves.get(key)
-        const count = last !== undefined && now() - last.at < MOVED_AGAIN_MILLIS ? last.count + 1 : 0
-        moves.set(key, { count, at: now() })
-        options.counters.offsetsMoved++
-        // A broker that moves an offset time after time must not decide how often it is asked.
-        const pause = count === 0 ? 0 : Math.min(MAX_MOVE_PAUSE_MILLIS, MOVE_PAUSE_MILLIS * 2 ** Math.min(count - 1, 5))
-        if (pause > 0) queue.phase = "waiting"
-        const text = `offset ${from} of queue ${key} is not there; group ${group} reads on at ${to} (${position.minOffset} to ${position.maxOffset})`
-        return moveLog
-          .warn(text)
-          .pipe(
-            Effect.andThen(to < from ? happened(`moved ${key}`, `${text}: the broker has lost messages`) : Effect.void),
-            Effect.andThen(Effect.sleep(pause)),
-            Effect.andThen(retake(queue, to))
+        let waits = true
+        const whole = Effect.tap(pull, (answer) =>
+          !waits && answer._tag === "OffsetIllegal" && answer.reset ? moved(queue, answer) : Effect.void
+        )
+        return Effect.flatMap(Effect.forkIn(whole, scope, { startImmediately: true }), (fiber) =>
+          Effect.onInterrupt(Fiber.join(fiber), () =>
+            Effect.sync(() => {
+              waits = false
+            })
           )
+        )
       }),
-    /** The queue is somebody else's. */
-    forget: (queue: OwnedQueue) => {
+    elsewhere: (queue, refused) => {
+      const find = Effect.gen(function* () {
+        for (let failures = 0; !queue.dropped && !queue.revoking; failures++) {
+          const found = yield* Effect.result(store.load(group, queue.messageQueue))
+          if (found._tag === "Success") {
+            if (found.success !== undefined && found.success !== refused) {
+              yield* Effect.sleep(noted(keyOf(queue)))
+              yield* takeReset(queue, found.success)
+            }
+            return
+          }
+          yield* Effect.sleep(Math.min(MAX_MOVE_PAUSE_MILLIS, MOVE_PAUSE_MILLIS * 2 ** Math.min(failures, 5)))
+        }
+      })
+      return Effect.asVoid(FiberMap.run(waiting, `find ${keyOf(queue)}`, find, { onlyIfMissing: true }))
+    },
+    reset: (queue, to) =>
+      Effect.suspend(() => {
+        const key = keyOf(queue)
+        if (!wanted.has(key) && standsAt(queue, to)) return Effect.void
+        wanted.set(key, to)
+        const take = Effect.suspend(() => {
+          const newest = wanted.get(key) ?? to
+          wanted.delete(key)
+          return takeReset(table.get(key) ?? queue, newest)
+        })
+        return Effect.asVoid(
+          FiberMap.run(
+            waiting,
+            key,
+            Effect.suspend(() => Effect.andThen(Effect.sleep(noted(key)), take)),
+            { onlyIfMissing: true, startImmediately: true }
+          )
+        )
+      }),
+    forget: (queue) => {
       moves.delete(keyOf(queue))
+      moves.delete(`${keyOf(queue)} stands`)
     }
   }
-}
+})

@@ -23,7 +23,9 @@ export interface PositionWrites {
 /** Makes {@link PositionWrites}; what {@link PositionWrites.begin} began ends with the scope. */
 export const make = Effect.fnUntraced(function* (
   options: Pick<RunOptions, "config" | "counters" | "observer" | "problem" | "store">,
-  now: () => number
+  now: () => number,
+  /** The store did not take a position: somebody has reset the queue. */
+  elsewhere: (queue: OwnedQueue, refused: number) => Effect.Effect<void>
 ): Effect.fn.Return<PositionWrites, never, Scope.Scope> {
   const { problem, store } = options
   const { group } = options.config
@@ -51,11 +53,19 @@ export const make = Effect.fnUntraced(function* (
         )
         return options.observer.settle("commit", queue.messageQueue, write).pipe(
           Effect.matchEffect({
-            onSuccess: () => {
-              options.counters.commits++
+            onSuccess: (taken) => {
               queue.storedOffset = offset
-              queue.committedOffset = offset
-              return Effect.as(problem(`persist ${key}`, undefined), true)
+              if (taken !== "reset") {
+                options.counters.commits++
+                queue.committedOffset = offset
+              }
+              return Effect.as(
+                Effect.andThen(
+                  problem(`persist ${key}`, undefined),
+                  taken === "reset" ? elsewhere(queue, offset) : Effect.void
+                ),
+                true
+              )
             },
             onFailure: (error) => {
               options.counters.commitFailures++

@@ -2,11 +2,11 @@ import { Clock, DateTime, Deferred, Effect, Fiber, FiberMap, type Scope } from "
 import * as ForeignText from "../../message/ForeignText.ts"
 import type * as MessageQueue from "../../message/MessageQueue.ts"
 import * as StartOffset from "../offset/StartOffset.ts"
-import { type CacheTotals, LOCK_MAX_LIVE_MILLIS, ProcessQueue } from "../queue/ProcessQueue.ts"
+import { type CacheTotals, LOCK_MAX_LIVE_MILLIS, ProcessQueue, type QueueMove } from "../queue/ProcessQueue.ts"
 import type { QueueLocks } from "../queue/QueueLocks.ts"
 import type { TopicStats } from "../queue/TopicStats.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
-import type * as Moves from "./Moves.ts"
+import type { Moves } from "./Moves.ts"
 import type { PositionWrites } from "./PositionWrites.ts"
 import type { Room } from "./Room.ts"
 import { type DrainReport, keyOf, loopKey, type OwnedQueue, type RunOptions } from "./RunOptions.ts"
@@ -49,7 +49,7 @@ export interface TenureContext {
   /** The locks of queues that are consumed in order; undefined where they are not. */
   readonly locks: QueueLocks<ReceivedMessage> | undefined
   readonly positions: PositionWrites
-  readonly moves: Pick<ReturnType<typeof Moves.make>, "forget">
+  readonly moves: Pick<Moves, "forget">
   /** How fast a topic is pulled and consumed. */
   readonly stats: (topic: string) => TopicStats
   /** The queue's pull loop. */
@@ -64,17 +64,21 @@ export interface TenureContext {
 export interface Tenure {
   /**
    * Takes a queue: a new generation, its place in the table, and its loop. With `handover` it waits first until its old owner
-   * has given it up, and with locks in any case until it has the queue's; with an offset it begins there.
+   * has given it up, and with locks in any case until it has the queue's; with a move it begins where that says.
    */
-  readonly take: (messageQueue: MessageQueue.MessageQueue, handover: boolean, at?: number) => Effect.Effect<void>
+  readonly take: (messageQueue: MessageQueue.MessageQueue, handover: boolean, move?: QueueMove) => Effect.Effect<void>
   /**
    * Gives a queue up: no pull and no handler begins from now on, its position is written at once for who takes it, what runs
    * may end for a moment, in order for as long as the lock is held, and then the position is written for the last time and
    * the lock given back.
    */
   readonly revoke: (queue: OwnedQueue) => Effect.Effect<void>
-  /** Takes a queue that is owned anew, at an offset or at where it stands in the store; what runs counts for nothing. */
-  readonly retake: (queue: OwnedQueue, offset: number | undefined) => Effect.Effect<void>
+  /** Takes a queue that is owned anew, elsewhere or at where it stands in the store; what runs counts for nothing. */
+  readonly retake: (queue: OwnedQueue, move: QueueMove | undefined) => Effect.Effect<void>
+  /** The queues that are being given up. */
+  readonly leaving: () => Iterable<OwnedQueue>
+  /** A queue that is being given up is to be read on elsewhere: nothing more is written of it. */
+  readonly abandon: (queue: OwnedQueue) => Effect.Effect<void>
   /** Gives everything up. */
   readonly close: (drainMillis: number) => Effect.Effect<DrainReport>
   /** Waits until it is known of every owned queue where it begins, or that this cannot be read now. */
@@ -90,6 +94,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   /** By queue, the hand-over of a generation that is being given up. */
   const revoking = yield* FiberMap.make<string, void, never>()
+  const leaving = new Set<OwnedQueue>()
   const located = new Map<OwnedQueue, Deferred.Deferred<void>>()
   /** How long a new owner waits before it reads where its queue begins: the old one has written it by then. */
   const handoverMillis = OTHERS_ROUND_MILLIS + config.revokeDrainMillis + HANDOVER_MARGIN_MILLIS
@@ -138,7 +143,8 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     yield* changed
   })
 
-  const take = (messageQueue: MessageQueue.MessageQueue, handover: boolean, at?: number) =>
+  /** `after` is its generation before that, whose handler may still run. */
+  const take = (messageQueue: MessageQueue.MessageQueue, handover: boolean, move?: QueueMove, after?: OwnedQueue) =>
     Effect.suspend(() => {
       const queue: OwnedQueue = new ProcessQueue(
         messageQueue,
@@ -150,6 +156,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
       )
       const key = keyOf(queue)
       queue.needsLock = locks !== undefined
+      queue.movedBy = move
       table.set(key, queue)
       options.taken(queue)
       const known = Deferred.makeUnsafe<void>()
@@ -160,12 +167,13 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
           Effect.flatMap((fiber) => (fiber._tag === "Some" ? Effect.asVoid(Fiber.await(fiber.value)) : Effect.void))
         )
         // A lock is granted when its old owner has given it back, and has written where the queue stands.
+        if (locks !== undefined && after !== undefined) yield* consumption.awaitIdle(after)
         if (locks !== undefined)
           yield* locks.acquire(queue, Effect.andThen(Deferred.succeed(known, undefined), changed))
         else if (handover) yield* Effect.sleep(handoverMillis)
-        if (at === undefined) yield* locate(queue)
+        if (move === undefined) yield* locate(queue)
         else {
-          queue.locate(at)
+          queue.locate(move.to)
           yield* positions.one(queue)
           yield* Deferred.succeed(known, undefined)
         }
@@ -207,6 +215,17 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     ).pipe(Effect.flatMap((idle) => locks.release(idle.flat())))
   }
 
+  /** The end of a hand-over. */
+  const left = Effect.fnUntraced(function* (queue: OwnedQueue) {
+    leaving.delete(queue)
+    forget(queue)
+    consumption.interrupt(queue)
+    yield* unlock([queue])
+    moves.forget(queue)
+    for (const problemKey of ["persist", "lock", "locate", "pull", "moved", "unreadable"])
+      yield* problem(`${problemKey} ${keyOf(queue)}`, undefined)
+  })
+
   const revoke = (queue: OwnedQueue) =>
     Effect.suspend(() => {
       const key = keyOf(queue)
@@ -214,16 +233,12 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
       queue.phase = "revoking"
       table.delete(key)
       consumption.drop(queue)
+      leaving.add(queue)
       const leave = Effect.gen(function* () {
         yield* positions.one(queue)
         yield* Effect.timeoutOption(awaitSettled(queue), drainOf(queue))
         yield* positions.one(queue)
-        forget(queue)
-        consumption.interrupt(queue)
-        yield* unlock([queue])
-        moves.forget(queue)
-        for (const problemKey of ["persist", "lock", "locate", "pull", "moved", "unreadable"])
-          yield* problem(`${problemKey} ${key}`, undefined)
+        yield* left(queue)
       })
       return Effect.andThen(
         instance.pullMessageService.stop(loopKey(group, queue)),
@@ -267,7 +282,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     return report
   })
 
-  const retake = (queue: OwnedQueue, offset: number | undefined) =>
+  const retake = (queue: OwnedQueue, move: QueueMove | undefined) =>
     Effect.suspend(() => {
       if (table.get(keyOf(queue)) !== queue) return Effect.void
       const { messageQueue } = queue
@@ -278,7 +293,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
           forget(queue)
           consumption.interrupt(queue)
         }),
-        take(messageQueue, false, offset)
+        take(messageQueue, false, move, queue)
       )
     })
 
@@ -286,6 +301,14 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     take,
     revoke,
     retake,
+    leaving: () => leaving,
+    abandon: (queue) =>
+      Effect.suspend(() => {
+        if (!leaving.has(queue)) return Effect.void
+        // There is nothing to be written any more, so that nothing keeps its lock.
+        queue.storedOffset = queue.consumeOffset
+        return Effect.asVoid(FiberMap.run(revoking, keyOf(queue), left(queue), { startImmediately: true }))
+      }),
     close,
     awaitLocated: Effect.suspend(() =>
       Effect.forEach([...located.values()], (one) => Deferred.await(one), { concurrency: "unbounded", discard: true })

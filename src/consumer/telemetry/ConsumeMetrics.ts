@@ -110,6 +110,7 @@ export const consumerSeries = (sources: ConsumerSources): ReadonlyArray<Observed
       "Offsets that a broker did not have, and named another for",
       () => counters.offsetsMoved
     ),
+    counter("resets", "{reset}", "Queues that somebody had the group read on elsewhere", () => counters.resets),
     counter("redelivered", "{message}", "Messages that were given to a handler again", () => counters.redelivered),
     counter("late", "{message}", "Results for queues that had been given up", () => counters.late),
     counter(

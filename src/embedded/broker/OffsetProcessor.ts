@@ -75,7 +75,7 @@ export const handlers = (broker: Broker): Handlers => {
     if (refused !== undefined) return refused
     // What a consumer committed before it heard of a reset is out of date.
     if (offsets.pendingReset(consumerGroup, topic, queueId) !== undefined) {
-      return { ...UpdateConsumerOffset.response(), remark: "Offset has been previously reset" }
+      return UpdateConsumerOffset.response({ reset: true })
     }
     return offsets.commit(consumerGroup, topic, queueId, commitOffset)
       ? UpdateConsumerOffset.response()

@@ -212,7 +212,7 @@ export const handlers = (broker: Broker): Handlers => {
   /** Where the group shall read on instead, if an administrator said so since its last pull. */
   const reset = ({ consumerGroup, queueId, topic }: PullMessageHeader): Found | undefined => {
     const offset = state.offsets.takeReset(consumerGroup, topic, queueId)
-    return offset === undefined ? undefined : nothing("OFFSET_ILLEGAL", "OFFSET_RESET", offset)
+    return offset === undefined ? undefined : nothing("OFFSET_ILLEGAL", PullMessage.OFFSET_RESET, offset)
   }
 
   const respond = (header: PullMessageHeader, found: Found): Response => {

@@ -130,7 +130,7 @@ export const offset = {
   /** 15, 0: refused, since the offset was reset on the broker meanwhile. */
   reset: {
     _tag: "Answer",
-    response: UpdateConsumerOffset.response("Offset has been previously reset")
+    response: UpdateConsumerOffset.response({ reset: true })
   } satisfies FaultAction,
   /** 15, 26: the group is not there; 4.x takes the offset all the same. */
   groupNotExist: (group: string): FaultAction =>

@@ -89,6 +89,8 @@ export interface PullMessageAnswer extends PullMessageResponseHeader {
   readonly status: PullStatus
   /** Stored messages; read them with `MessageCodec.decodeAll`. Empty unless FOUND. */
   readonly body: Uint8Array
+  /** OFFSET_ILLEGAL because somebody has reset where the group reads the queue on; brokers before 5.0 never say so. */
+  readonly reset?: boolean | undefined
 }
 
 const header: HeaderCodec.Codec<PullMessageHeader> = HeaderCodec.struct({
@@ -132,6 +134,9 @@ const statuses: ReadonlyMap<number, PullStatus> = new Map([
   [codes.OFFSET_ILLEGAL, "OFFSET_ILLEGAL"]
 ])
 
+/** The remark of an answer that tells of a reset. Source: RocketMQ `GetMessageStatus`. */
+export const OFFSET_RESET = "OFFSET_RESET"
+
 /** What came of a pull by the answer's code; undefined for a code that is a failure. */
 export const statusOf = (code: number): PullStatus | undefined => statuses.get(code)
 
@@ -163,5 +168,7 @@ export const decodeResponse = (cmd: RemotingCommand): PullMessageAnswer | Decode
     return new DecodeError({ code: RequestCode.PULL_MESSAGE, field: "code", detail: `${cmd.code} is no pull status` })
   }
   const value = responseHeader.decode(RequestCode.PULL_MESSAGE, cmd.extFields)
-  return value instanceof DecodeError ? value : { ...value, status, body: cmd.body }
+  if (value instanceof DecodeError) return value
+  const answer = { ...value, status, body: cmd.body }
+  return status === "OFFSET_ILLEGAL" && cmd.remark === OFFSET_RESET ? { ...answer, reset: true } : answer
 }

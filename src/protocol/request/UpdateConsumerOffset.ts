@@ -49,8 +49,22 @@ export const request = (value: UpdateConsumerOffsetHeader): Request => ({
 export const decodeRequest = (cmd: RemotingCommand): UpdateConsumerOffsetHeader | DecodeError =>
   header.decode(cmd.code, cmd.extFields)
 
-/** What a broker answers; with a remark when the offset was not taken because it has been reset. */
-export const response = (remark?: string): Response => ({ code: ResponseCode.SUCCESS, remark })
+/** The remark of an answer to a write that was not taken. Source: RocketMQ `ConsumerManageProcessor`. */
+const PREVIOUSLY_RESET = "Offset has been previously reset"
 
-/** An answer with code 0 says nothing more. */
-export const decodeResponse = (_cmd: RemotingCommand): undefined => undefined
+/** What became of a write that was answered with 0. */
+export interface UpdateConsumerOffsetAnswer {
+  /** The offset was not taken: somebody has reset it, and nobody has pulled the queue since. Only 5.x brokers say so. */
+  readonly reset: boolean
+}
+
+/** What a broker answers. */
+export const response = ({ reset }: UpdateConsumerOffsetAnswer = { reset: false }): Response => ({
+  code: ResponseCode.SUCCESS,
+  remark: reset ? PREVIOUSLY_RESET : undefined
+})
+
+/** What a client reads of an answer with code 0. */
+export const decodeResponse = ({ remark }: RemotingCommand): UpdateConsumerOffsetAnswer => ({
+  reset: remark === PREVIOUSLY_RESET
+})

@@ -71,6 +71,7 @@ describe("a pull loop", () => {
               once("found")
               for (const { queueOffset } of messages) found.push(queueOffset)
             }),
+          outlive: (_, pull) => pull,
           passed: () => once("passed"),
           moved: () => Effect.void,
           introduce: Effect.asVoid(Effect.ignore(beat)),

@@ -209,6 +209,7 @@ export const tests = (test: Methods): void => {
             userConsumerInfo: new Map()
           }),
           consumerStatus: () => [],
+          resetOffset: () => Effect.void,
           consumeMessageDirectly: undefined
         })
         yield* eventually(instance.heartbeat.sendHeartbeat(a.address))
