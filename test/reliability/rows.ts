@@ -596,6 +596,11 @@ export const rows: ReadonlyArray<Row> = [
   consuming("C-40", "a crash between the end of a handler and the write of its offset", "that message once more"),
   consuming("C-41", "a crash right after it was found where to begin", "nothing that came since is passed over"),
   consuming(
+    "C-42",
+    "the group is reset while its members run: back, ahead, one queue, during a hand-over",
+    "what is cached and what runs counts for nothing, reading goes on there, nothing old is written after it"
+  ),
+  consuming(
     "C-43",
     "the lock of a queue is refused, its answer is lost, or a dead member has it",
     "it is asked for again after 500 ms; after 60 s it is free"
