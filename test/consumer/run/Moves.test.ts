@@ -97,7 +97,7 @@ for (const version of [MQVersion.V5_5_0, MQVersion.V4_9_7]) {
           } else gate.openUnsafe()
           yield* untilReset(consumer)
           yield* TestClock.adjust("10 seconds")
-          yield* consumer.caughtUp
+          yield* consumer.caughtUp()
           const again = seen.slice(before)
           const begin = again.indexOf(0)
           assert.deepStrictEqual(
@@ -145,7 +145,7 @@ for (const version of [MQVersion.V5_5_0, MQVersion.V4_9_7]) {
         yield* gate.open
         yield* send(3, 50)
         yield* TestClock.adjust("6 seconds")
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         assert.deepStrictEqual(seen.slice(-3), ["50", "51", "52"])
         assert.isBelow(seen.length, 25, "the others are skipped")
         assert.strictEqual((yield* queueState(consumer)).consumeOffset, 53)
@@ -160,7 +160,7 @@ for (const version of [MQVersion.V5_5_0, MQVersion.V4_9_7]) {
         const seen: Array<string> = []
         yield* send(4)
         const consumer = yield* first((message) => Effect.sync(() => void seen.push(text(message))))
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         for (const round of [1, 2, 3]) {
           yield* reset("earliest")
           yield* untilReset(consumer, round)
@@ -176,7 +176,7 @@ for (const version of [MQVersion.V5_5_0, MQVersion.V4_9_7]) {
         const seen: Array<string> = []
         yield* send(4)
         const consumer = yield* first((message) => Effect.sync(() => void seen.push(text(message))))
-        yield* consumer.caughtUp
+        yield* consumer.caughtUp()
         yield* TestClock.adjust("6 seconds")
         yield* consumer.suspend
         yield* TestClock.adjust("30 seconds")
@@ -253,7 +253,7 @@ describe("a reset that a broker tells of", () => {
       const seen: Array<string> = []
       yield* send(4)
       const consumer = yield* first((message) => Effect.sync(() => void seen.push(text(message))))
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       for (let n = 0; n < 300; n++) yield* reset(n % 2 === 0 ? "latest" : "earliest")
       yield* TestClock.adjust("60 seconds")
       assert.isAtMost((yield* consumer.state).counters.resets, 4)
@@ -270,7 +270,7 @@ describe("a reset that a broker tells of", () => {
       yield* createTopic("other", { readQueueNums: 1, writeQueueNums: 1 })
       yield* send(4)
       const consumer = yield* first(() => Effect.void)
-      yield* consumer.caughtUp
+      yield* consumer.caughtUp()
       yield* admin.updateConsumeOffset("billing", { ...QUEUE, topic: "other" }, 3)
       yield* admin.resetOffsetByTimestamp({ group: "billing", topic: "other", to: "earliest" })
       yield* TestClock.adjust("30 seconds")
