@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Logger, Scope } from "effect"
+import { Effect, Exit, FileSystem, Logger, Path, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { MQAdmin } from "../../src/admin/MQAdmin.ts"
 import * as ConsumeResult from "../../src/consumer/ConsumeResult.ts"
@@ -12,6 +12,7 @@ import * as MessageQueue from "../../src/message/MessageQueue.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
+import { disk, type Files } from "./offset/disk.ts"
 import { commits, consume, namesrvAddr, rig, text } from "./support.ts"
 
 const broadcasting = { messageModel: "BROADCASTING", consumeFromWhere: "first" } as const
@@ -242,6 +243,41 @@ describe("a group that broadcasts", () => {
       yield* TestClock.adjust("10 seconds")
       assert.isTrue(yield* consumer.healthy)
       assert.strictEqual(yield* store.load("billing", MessageQueue.make("orders", "broker-a", 0)), 3)
+    }).pipe(Effect.scoped, Effect.provide(rig()))
+  )
+
+  it.effect("C-53: offsets that are damaged are a problem, and nothing is read until they are mended", () =>
+    Effect.gen(function* () {
+      const files: Files = new Map()
+      const onDisk = LocalOffsetStore.file({ directory: "/offsets", identity: "one" }).pipe(
+        Effect.provideService(FileSystem.FileSystem, disk(files, Infinity).fs),
+        Effect.provide(Path.layer)
+      )
+      const round = Effect.gen(function* () {
+        const one = yield* member("one", { offsetStore: yield* onDisk, consumeFromWhere: "last" })
+        yield* one.caughtUp()
+        return one.seen
+      })
+      yield* Effect.scoped(round)
+      yield* send(...bodies(0, 4))
+      assert.deepStrictEqual(sorted(yield* Effect.scoped(round)), bodies(0, 4))
+      yield* send(...bodies(4, 8))
+      const whole = new Map([...files].map(([path, file]) => [path, file.bytes]))
+      for (const file of files.values()) file.bytes = file.bytes.slice(0, -20)
+      const consumer = yield* member("one", { offsetStore: yield* onDisk, consumeFromWhere: "first" })
+      yield* TestClock.adjust("10 minutes")
+      const { counters, problems } = yield* consumer.state
+      assert.deepStrictEqual(
+        problems.map(({ key }) => key),
+        [0, 1, 2, 3].map((id) => `locate orders@broker-a@${id}`)
+      )
+      assert.include(problems[0]?.text, "restore one of them")
+      assert.deepStrictEqual([counters.pulls, consumer.seen.length], [0, 0])
+      for (const [path, file] of files) file.bytes = whole.get(path) ?? file.bytes
+      yield* TestClock.adjust("1 minute")
+      yield* consumer.caughtUp()
+      assert.deepStrictEqual(sorted(consumer.seen), bodies(4, 8))
+      assert.isTrue(yield* consumer.healthy)
     }).pipe(Effect.scoped, Effect.provide(rig()))
   )
 

@@ -22,6 +22,8 @@ const HANDOVER_MARGIN_MILLIS = 100
 /** The pause after a start offset that could not be read; it doubles up to the second one. */
 const LOCATE_PAUSE_MILLIS = 1_000
 const MAX_LOCATE_PAUSE_MILLIS = 30_000
+/** Characters of why that is: a store says what to do, with the paths of its files. */
+const MAX_FAILURE_LENGTH = 1_000
 /** Milliseconds that all of the rest may take when the consumer closes and its handlers have had their time. */
 const LAST_MILLIS = 5_000
 /** Of these, what handlers that are interrupted may take to end: what they finish meanwhile counts. */
@@ -134,7 +136,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
         break
       }
       queue.phase = "failing"
-      queue.lastFailure = ForeignText.clean(start.failure.message)
+      queue.lastFailure = ForeignText.clean(start.failure.message, MAX_FAILURE_LENGTH)
       yield* problem(`locate ${key}`, queue.lastFailure)
       if (known !== undefined) yield* Deferred.succeed(known, undefined)
       yield* Effect.sleep(Math.min(MAX_LOCATE_PAUSE_MILLIS, LOCATE_PAUSE_MILLIS * 2 ** Math.min(failures, 5)))
