@@ -44,10 +44,14 @@ const send = (count: string) => onCluster(["send", "--topic", "orders", "--count
 describe("doctor --group", () => {
   it.live("shows members, what they agree on, owners, lag; and leaves the group as it was", () =>
     Effect.gen(function* () {
-      yield* member("a", Subscription.tags("orders", "paid"))
+      const first = yield* member("a", Subscription.tags("orders", "paid"))
       const second = yield* member("b", Subscription.tags("orders", "paid"))
-      while ((yield* second.assignment).length !== 2) yield* Effect.sleep(20)
-      yield* Effect.sleep(700)
+      const isSettled = Effect.map(Effect.all([first.state, second.state]), (states) =>
+        states.every(
+          ({ queues }, index) => queues.length === 3 - index && queues.every(({ phase }) => phase === "pulling")
+        )
+      )
+      while (!(yield* isSettled)) yield* Effect.sleep(20)
       const { clients } = yield* EmbeddedCluster
       const before = yield* clients
       const call = yield* doctor("--topic", "orders")
