@@ -154,13 +154,14 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
     const { queue } = received.message
     if (options.copies) {
       return permits.withPermits(1)(
-        Effect.tapError(observer.settle("send back", queue, Effect.as(resend(received, to), undefined)), (error) =>
-          Effect.andThen(countFailure, failed(received, error))
+        Effect.tapError(
+          observer.settle("send back", queue, Effect.as(resend(received, to), undefined), received.message),
+          (error) => Effect.andThen(countFailure, failed(received, error))
         )
       )
     }
     return permits.withPermits(1)(
-      observer.settle("send back", queue, ask(received, to)).pipe(
+      observer.settle("send back", queue, ask(received, to), received.message).pipe(
         Effect.as<string | undefined>(received.message.brokerName),
         Effect.catch((refusal) =>
           Effect.andThen(
@@ -176,7 +177,9 @@ export const make = Effect.fnUntraced(function* (options: SendBackOptions) {
   /** What is to be told once a broker has taken the message: by its rule it lies with the dead letters then, or it does not. */
   const mourn = ({ message }: Received, to: GiveBack, reason: string | undefined) => {
     if (deadLettered === undefined) return Effect.void
-    if (to === "dead-letter") return deadLettered(message, "asked", reason)
+    // In order, it is this client that counts.
+    const isSpent = options.copies && maxReconsumeTimes >= 0 && message.reconsumeTimes >= maxReconsumeTimes
+    if (to === "dead-letter" && !(isSpent && reason === undefined)) return deadLettered(message, "asked", reason)
     return message.reconsumeTimes >= most ? deadLettered(message, "max-reconsume-times", undefined) : Effect.void
   }
 

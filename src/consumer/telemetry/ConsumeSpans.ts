@@ -1,9 +1,8 @@
 import { Cause, type Clock, Context, Effect, Exit, Option, Tracer } from "effect"
 import { typeOf } from "../../client/telemetry/MessageType.ts"
-import { serverAttributes } from "../../client/telemetry/SpanAttributes.ts"
+import { propertyAttributes, serverAttributes } from "../../client/telemetry/SpanAttributes.ts"
 import * as TraceContext from "../../client/telemetry/TraceContext.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
-import { MessageConst } from "../../protocol/MessageProperties.ts"
 import type { DeliverySpan, Settlement } from "./ConsumerObserver.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
 
@@ -65,9 +64,7 @@ const messageAttributes = ({ attempt, keys, msgId, properties, tags }: ReceivedM
   }
   if (tags !== undefined) attributes["messaging.rocketmq.message.tag"] = tags
   if (keys.length > 0) attributes["messaging.rocketmq.message.keys"] = keys
-  const group = properties[MessageConst.SHARDING_KEY]
-  if (group !== undefined) attributes["messaging.rocketmq.message.group"] = group
-  return attributes
+  return Object.assign(attributes, propertyAttributes(properties))
 }
 
 /** What went wrong in a handler, in one word. */
@@ -187,21 +184,23 @@ export const received = (
     undefined
   )
 
-/** A span `settle {topic}`; `error` is what went wrong, in one word. */
+/** A span `settle {topic}`, of a send-back linked to the span in which the message was sent; `error` is what went wrong. */
 export const settled = (
   source: SpanSource,
   what: Settlement,
   queue: MessageQueue,
   millis: number,
-  error: { readonly type: string; readonly exit: Exit.Exit<never, Error> } | undefined
+  error: { readonly type: string; readonly exit: Exit.Exit<never, Error> } | undefined,
+  message: ReceivedMessage | undefined
 ): void =>
   record(
     source,
     `settle ${queue.topic}`,
-    [],
+    message === undefined ? [] : linksTo([message]),
     {
       ...attributesOf(source, "settle", queue, queue.topic),
       ...serverAttributes(source.addressOf(queue.brokerName)),
+      ...(message === undefined ? {} : { "messaging.message.id": message.msgId }),
       "messaging.rocketmq.settlement": what
     },
     millis,

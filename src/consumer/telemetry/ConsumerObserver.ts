@@ -50,11 +50,12 @@ export interface ConsumerObserver {
   ) => void
   /** A pull failed. */
   readonly notReceived: (queue: MessageQueue, millis: number, error: Error) => void
-  /** Watches what tells a broker of messages of a topic. */
+  /** Watches what tells a broker of messages of a topic, or of one message. */
   readonly settle: <A, E extends Error>(
     what: Settlement,
     queue: MessageQueue,
-    self: Effect.Effect<A, E>
+    self: Effect.Effect<A, E>,
+    message?: ReceivedMessage
   ) => Effect.Effect<A, E>
 }
 

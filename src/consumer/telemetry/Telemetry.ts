@@ -83,7 +83,7 @@ export const make = Effect.fnUntraced(function* (
   const traces = config.enableTrace ? yield* MessageTraces.make(config, instance) : undefined
   const watch = ConsumeWatch.make({ consumerGroup, hooks, traces, consumeTimeoutMillis: config.consumeTimeout, now })
 
-  const settle: ConsumerObserver["settle"] = (what: Settlement, queue: MessageQueue, self) =>
+  const settle: ConsumerObserver["settle"] = (what: Settlement, queue: MessageQueue, self, message) =>
     Effect.suspend(() => {
       const begin = now()
       return Effect.onExit(self, (exit) =>
@@ -99,7 +99,7 @@ export const make = Effect.fnUntraced(function* (
           if (source === undefined) return
           const error =
             failure === undefined || type === undefined ? undefined : { type, exit: Exit.fail(failure.error) }
-          ConsumeSpans.settled(source, what, queue, millis, error)
+          ConsumeSpans.settled(source, what, queue, millis, error, message)
         })
       )
     })

@@ -1,7 +1,6 @@
 import { Effect, type Exit } from "effect"
-import { serverAttributes } from "../../client/telemetry/SpanAttributes.ts"
+import { propertyAttributes, serverAttributes } from "../../client/telemetry/SpanAttributes.ts"
 import type { SendResult } from "../../message/SendResult.ts"
-import { MessageConst } from "../../protocol/MessageProperties.ts"
 import type { PreparedMessage } from "../send/PreparedMessage.ts"
 import type { SendError } from "../send/SendError.ts"
 import type { ObservedSend } from "../send/SendObserver.ts"
@@ -24,9 +23,6 @@ export interface SpanSource {
   readonly addressOf: (brokerName: string) => string | undefined
 }
 
-const numbers = (text: string | undefined): number | undefined =>
-  text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined
-
 /** What is known when the span starts, for samplers to decide by. */
 const startAttributes = (source: SpanSource, send: ObservedSend, facts: MessageFacts): Record<string, unknown> => {
   const attributes: Record<string, unknown> = {
@@ -42,14 +38,7 @@ const startAttributes = (source: SpanSource, send: ObservedSend, facts: MessageF
   else attributes["messaging.message.id"] = send.prepared.msgId
   if (facts.tags !== undefined) attributes["messaging.rocketmq.message.tag"] = facts.tags
   if (facts.keys.length > 0) attributes["messaging.rocketmq.message.keys"] = facts.keys
-  const group = facts.properties[MessageConst.SHARDING_KEY]
-  if (group !== undefined) attributes["messaging.rocketmq.message.group"] = group
-  const level = numbers(facts.properties[MessageConst.DELAY_TIME_LEVEL])
-  if (level !== undefined) attributes["messaging.rocketmq.message.delay_time_level"] = level
-  const deliverAt = numbers(facts.properties[MessageConst.TIMER_DELIVER_MS])
-  if (deliverAt !== undefined) attributes["messaging.rocketmq.message.delivery_timestamp"] = deliverAt
-  const correlation = facts.properties[MessageConst.CORRELATION_ID]
-  if (correlation !== undefined) attributes["messaging.message.conversation_id"] = correlation
+  Object.assign(attributes, propertyAttributes(facts.properties))
   if (send.queue !== undefined) {
     attributes["messaging.destination.partition.id"] = String(send.queue.queueId)
     Object.assign(attributes, serverAttributes(source.addressOf(send.queue.brokerName)))

@@ -307,4 +307,23 @@ describe("dead letters", () => {
       assert.deepStrictEqual((yield* messages("%DLQ%billing")).map(text), ["7"])
     }).pipe(Effect.scoped, Effect.provide(rig()))
   )
+
+  it.effect("are told of messages in order, too, that were tried often enough", () =>
+    Effect.gen(function* () {
+      const found: Array<DeadLetterContext> = []
+      yield* sendAll("7", "8")
+      const consumer = yield* consume(
+        MessageListener.orderly((message) => (text(message) === "7" ? Effect.fail("never") : Effect.void)),
+        { consumeFromWhere: "first", maxReconsumeTimes: 1 }
+      ).pipe(mourning(found))
+      yield* settle
+      yield* TestClock.adjust("3 seconds")
+      yield* consumer.caughtUp()
+      yield* settle
+      assert.deepStrictEqual(
+        found.map(({ because, message }) => [text(message), because]),
+        [["7", "max-reconsume-times"]]
+      )
+    }).pipe(Effect.scoped, Effect.provide(rig()))
+  )
 })

@@ -11,6 +11,7 @@ import { DefaultMQProducer } from "../../../src/producer/DefaultMQProducer.ts"
 import { RequestCode } from "../../../src/protocol/RequestCode.ts"
 import { EmbeddedCluster, FaultScript } from "../../../src/testing/index.ts"
 import { brokerAddress, rawClient, sendRequest } from "../../embedded/support.ts"
+import { settle } from "../../support/rig.ts"
 import { consume, make, namesrvAddr, rig, text } from "../support.ts"
 
 /** A tracer that keeps its spans. */
@@ -94,6 +95,29 @@ describe("consumer spans", () => {
     }).pipe(Effect.scoped, Effect.provide(rig()))
   )
 
+  it.effect("says of a message which group it is of, and which request", () =>
+    Effect.gen(function* () {
+      const recorded = recorder()
+      const { request, send } = yield* DefaultMQProducer
+      const asked: Array<string | undefined> = []
+      const consumer = yield* consume(({ properties }) =>
+        Effect.sync(() => void asked.push(properties["CORRELATION_ID"]))
+      ).pipe(recorded.provide)
+      yield* send(shop, { orderingKey: "g7" })
+      yield* consumer.caughtUp()
+      yield* Effect.forkScoped(request(shop, 60_000), { startImmediately: true })
+      yield* settle
+      yield* consumer.caughtUp()
+      const [ordered, question] = recorded.named("process orders").map(attributes)
+      assert.deepInclude(ordered, {
+        "messaging.rocketmq.message.group": "g7",
+        "messaging.rocketmq.message.type": "fifo"
+      })
+      assert.isString(asked[1])
+      assert.deepInclude(question, { "messaging.message.conversation_id": asked[1] })
+    }).pipe(Effect.scoped, Effect.provide(rig()))
+  )
+
   it.effect("a message that says nothing of a sender is a root; a batch links all of its senders", () =>
     Effect.gen(function* () {
       const recorded = recorder()
@@ -135,11 +159,29 @@ describe("consumer spans", () => {
         actions: [FaultScript.answer(2, "busy")]
       })
       const consumer = yield* consume(() => Effect.die("no")).pipe(recorded.provide)
-      yield* send(shop, { queue })
+      const { msgId } = yield* send(shop, { queue }).pipe(recorded.provide)
       yield* consumer.caughtUp()
       yield* TestClock.adjust("5 seconds")
       const [process] = recorded.named("process orders")
       assert.strictEqual(attributes(process)["error.type"], "defect")
+      const back = recorded
+        .named("settle orders")
+        .find((span) => attributes(span)["messaging.rocketmq.settlement"] === "send back")
+      assert.deepStrictEqual(
+        back?.links.map(({ span }) => span.spanId),
+        recorded.named("send orders").map(({ spanId }) => spanId)
+      )
+      assert.deepInclude(attributes(back), {
+        "messaging.operation.name": "settle",
+        "messaging.operation.type": "settle",
+        "messaging.consumer.group.name": "billing",
+        "messaging.rocketmq.consumption_model": "clustering",
+        "messaging.destination.partition.id": "2",
+        "messaging.message.id": msgId,
+        "server.address": "127.0.0.1",
+        "server.port": 10_911
+      })
+      assert.strictEqual(back?.kind, "client")
       const settlements = recorded.named("settle orders").map(attributes)
       assert.isTrue(
         settlements.some(
