@@ -1,7 +1,10 @@
 /** Request and reply: what goes from producer to producer by way of the brokers. */
 import { assert } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import type { DefaultMQProducerShape } from "../../src/producer/DefaultMQProducer.ts"
+import { DefaultMQPushConsumer } from "../../src/consumer/DefaultMQPushConsumer.ts"
+import * as MessageListener from "../../src/consumer/MessageListener.ts"
+import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
+import { DefaultMQProducer, type DefaultMQProducerShape } from "../../src/producer/DefaultMQProducer.ts"
 import * as Message from "../../src/message/Message.ts"
 import type { MessageExt } from "../../src/message/MessageExt.ts"
 import { SysFlag } from "../../src/message/SysFlag.ts"
@@ -63,6 +66,38 @@ export const tests = (test: Methods): void => {
       assert.match(reply.properties["ARRIVE_TIME"] ?? "", /^\d+$/)
       assert.match(reply.properties["PUSH_REPLY_TIME"] ?? "", /^\d+$/)
       assert.deepInclude((yield* asker.state).instance?.replies, { waiting: 0, taken: 1, late: 0, unreadable: 0 })
+    }).pipe(withManager)
+  )
+
+  test.effect("a consumer's handler replies by its value; what is no request is consumed", () =>
+    Effect.gen(function* () {
+      const { namesrvAddr } = yield* Target
+      const topic = yield* createTopic("ask-consumer")
+      const asker = yield* startProducer({ instanceName: uniqueName("asker") })
+      const answerer = yield* startProducer({ instanceName: uniqueName("answerer") })
+      yield* asker.send(Message.make({ topic, body: "no request" }))
+      const consumer = yield* DefaultMQPushConsumer.make(
+        {
+          consumerGroup: uniqueName("repliers"),
+          subscriptions: [Subscription.all(topic)],
+          consumeFromWhere: "first",
+          concurrency: 4,
+          namesrvAddr,
+          startTimeoutMillis: PATIENCE_MILLIS
+        },
+        MessageListener.replying((request) => Effect.succeed({ body: longReply(request), tags: "answer" }))
+      ).pipe(Effect.provideService(DefaultMQProducer, answerer))
+      yield* Effect.acquireRelease(consumer.start, () => consumer.shutdown)
+      const bodies = Array.from({ length: 12 }, (_, n) => `question-${n}`)
+      const fibers = yield* Effect.forEach(bodies, (body) => ask(asker, topic, body))
+      for (const [index, fiber] of fibers.entries()) {
+        const reply = yield* Fiber.join(fiber)
+        assert.isTrue(textOf(reply).startsWith(`${bodies[index]}: long answer`))
+        assert.strictEqual(reply.tags, "answer")
+      }
+      yield* eventuallyThat(consumer.state, ({ counters }) =>
+        assert.deepInclude(counters, { succeeded: 13, reconsumeLater: 0, deadLettered: 0 })
+      )
     }).pipe(withManager)
   )
 
