@@ -8,7 +8,7 @@ import { facts, type Release, Target, type TargetBroker } from "./Target.ts"
 const config = { transactionTimeOut: 1_000, transactionCheckInterval: 3_000, recallMessageEnable: true }
 const OPTIONS = {
   brokers: [
-    { name: "broker-a", config },
+    { name: "broker-a", config: { ...config, enablePropertyFilter: true } },
     { name: "broker-b", config }
   ]
 }

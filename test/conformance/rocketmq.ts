@@ -35,7 +35,7 @@ export const rocketmqTarget = (release: Release, isGuarded = false): Layer.Layer
       RocketMQ.layer({
         version: release,
         files: isGuarded ? (guardedBy[release].files ?? {}) : {},
-        brokers: [{ name: "broker-a" }, { name: "broker-b" }],
+        brokers: [{ name: "broker-a", properties: { enablePropertyFilter: "true" } }, { name: "broker-b" }],
         // Brokers ask about half messages soon, and write soon which ones are decided.
         brokerProperties: {
           transactionTimeOut: "1000",

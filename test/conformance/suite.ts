@@ -8,6 +8,7 @@ import * as Batch from "./batch.ts"
 import * as Compression from "./compression.ts"
 import * as Consume from "./consume.ts"
 import * as ConsumeBroadcast from "./consumeBroadcast.ts"
+import * as ConsumeFilter from "./consumeFilter.ts"
 import * as ConsumeGroup from "./consumeGroup.ts"
 import * as ConsumeOffsets from "./consumeOffsets.ts"
 import * as ConsumeOrder from "./consumeOrder.ts"
@@ -50,6 +51,7 @@ export const conformance = <E>(name: string, target: Layer.Layer<Target | Wire, 
       describe("consume: broadcasting", () => ConsumeBroadcast.tests(test))
       describe("consume: redeliveries", () => ConsumeRetry.tests(test))
       describe("consume: streams", () => ConsumeStream.tests(test))
+      describe("consume: filters", () => ConsumeFilter.tests(test))
       describe("consume: groups", () => ConsumeGroup.tests(test))
       describe("errors", () => Errors.tests(test))
       describe("membership and shutdown", () => Membership.tests(test))

@@ -470,6 +470,11 @@ export const rows: ReadonlyArray<Row> = [
     "a problem in the state; it is owned after the next poll at the latest"
   ),
   consuming(
+    "C-03",
+    "a filter in SQL92 on brokers that filter by tags only, or one that cannot be read",
+    "the start fails with the broker's words and with what to do, everything is released"
+  ),
+  consuming(
     "C-04",
     "a start fails, dies, hangs or is interrupted at any step",
     "everything is given back, and another start works"
