@@ -1,4 +1,4 @@
-/** What `mqadmin consumerStatus` shows of our consumer, through real brokers and embedded ones. */
+/** What mqadmin shows of our consumer and does with it, through real brokers and embedded ones. */
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Latch, Layer } from "effect"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
@@ -80,6 +80,71 @@ const shown = Effect.fnUntraced(function* (namesrvAddr: string, topic: string, v
   yield* gate.open
 })
 
+/** Resets the group of a running consumer with mqadmin, and sends it one message. */
+const moved = Effect.fnUntraced(function* (namesrvAddr: string, topic: string, version: Release) {
+  const consumerGroup = uniqueName("reset")
+  const seen: Array<string> = []
+  const producer = yield* DefaultMQProducer.make({
+    producerGroup: uniqueName("reset"),
+    namesrvAddr,
+    startTimeoutMillis: 60_000,
+    sendMsgTimeout: 60_000
+  })
+  yield* Effect.acquireRelease(producer.start, () => producer.shutdown)
+  const [queue] = yield* producer.fetchPublishMessageQueues(topic)
+  const before = yield* Effect.forEach(["0", "1", "2"], (body) =>
+    producer.send(Message.make({ topic, body, tags: "reset" }), { queue })
+  )
+  const consumer = yield* DefaultMQPushConsumer.make(
+    {
+      consumerGroup,
+      subscriptions: [Subscription.tags(topic, "reset")],
+      namesrvAddr,
+      consumeFromWhere: "first",
+      startTimeoutMillis: 60_000
+    },
+    (message) => Effect.sync(() => void seen.push(new TextDecoder().decode(message.body)))
+  )
+  yield* Effect.acquireRelease(consumer.start, () => consumer.shutdown)
+  yield* eventuallyThat(
+    Effect.sync(() => seen.length),
+    (count) => assert.strictEqual(count, 3)
+  )
+  const mqadmin = (...args: ReadonlyArray<string>) =>
+    Effect.map(JavaClient.mqadmin({ namesrvAddr, version }, args), ({ stderr, stdout }) => {
+      assert.notMatch(stderr, /Exception/)
+      return stdout
+    })
+
+  // One message to this member: the listener has it once more, and nothing else changes.
+  const clientId = (yield* consumer.state).instance?.clientId ?? ""
+  const id = before[1]?.offsetMsgId ?? ""
+  const ofTopic = version === "5.5.0" ? ["-t", topic] : []
+  const pushed = yield* mqadmin("queryMsgById", ...ofTopic, "-i", id, "-g", consumerGroup, "-d", clientId)
+  assert.match(
+    pushed,
+    /ConsumeMessageDirectlyResult \[order=false, autoCommit=true, consumeResult=CR_SUCCESS, remark=null, spentTimeMills=\d+\]/
+  )
+  assert.deepStrictEqual(seen, ["0", "1", "2", "1"])
+
+  // Back to the beginning, while it runs: by the broker's own reset in 5.5.0, by telling the members in 4.9.7.
+  assert.match(
+    yield* mqadmin("resetOffsetByTime", "-g", consumerGroup, "-t", topic, "-s", "0", "-f", "true"),
+    new RegExp(`broker-a +${queue?.queueId} +0`)
+  )
+  yield* eventuallyThat(consumer.state, ({ counters, queues }) => {
+    assert.isAtLeast(counters.resets, 1)
+    assert.isTrue(queues.every(({ lag = 0 }) => lag === 0))
+    assert.deepStrictEqual(seen.slice(4), ["0", "1", "2"])
+  })
+  yield* producer.send(Message.make({ topic, body: "3", tags: "reset" }), { queue })
+  const { counters, problems } = yield* eventuallyThat(consumer.state, () =>
+    assert.deepStrictEqual(seen.slice(4), ["0", "1", "2", "3"])
+  )
+  assert.deepStrictEqual(problems, [])
+  assert.strictEqual(counters.succeeded, 7)
+})
+
 for (const version of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
   layer(services({ version, brokers: [{ name: "broker-a" }] }), { excludeTestServices: true, timeout: "10 minutes" })(
     `consumerStatus on RocketMQ ${version}`,
@@ -93,6 +158,15 @@ for (const version of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
           }).pipe(Effect.scoped),
         TEST_TIMEOUT
       )
+      test.effect(
+        "C-42: resets our consumer while it runs, and has it process one message",
+        () =>
+          Effect.gen(function* () {
+            const { namesrvAddr } = yield* RocketMQ
+            yield* moved(namesrvAddr, yield* createTopic("reset", ["broker-a"], { queues: 1 }), version)
+          }).pipe(Effect.scoped),
+        TEST_TIMEOUT
+      )
     }
   )
 
@@ -101,7 +175,10 @@ for (const version of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
       Layer.provideMerge(
         EmbeddedCluster.layerTcp({
           version: version === "5.5.0" ? MQVersion.V5_5_0 : MQVersion.V4_9_7,
-          topics: { status: { readQueueNums: 2, writeQueueNums: 2 } }
+          topics: {
+            status: { readQueueNums: 2, writeQueueNums: 2 },
+            reset: { readQueueNums: 1, writeQueueNums: 1 }
+          }
         })
       )
     )
@@ -110,6 +187,14 @@ for (const version of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
         "shows our consumer as it shows Java's",
         () =>
           Effect.flatMap(EmbeddedCluster, ({ namesrvAddr }) => shown(namesrvAddr, "status", version)).pipe(
+            Effect.scoped
+          ),
+        TEST_TIMEOUT
+      )
+      test.effect(
+        "resets our consumer while it runs, and has it process one message",
+        () =>
+          Effect.flatMap(EmbeddedCluster, ({ namesrvAddr }) => moved(namesrvAddr, "reset", version)).pipe(
             Effect.scoped
           ),
         TEST_TIMEOUT
