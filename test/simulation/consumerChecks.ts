@@ -85,7 +85,11 @@ export const settled = (world: World, members: Members, group: Group) =>
     const problem = yield* differs
     if (problem !== undefined) yield* world.violation("ownership", problem)
     yield* Effect.sleep((yield* waited) < SETTLED ? SETTLED : SETTLED_UNTOLD)
+    if (group.kind === "orderly") yield* Effect.sleep(UNLOCKED)
   })
+
+/** What dead members have locked is free after so many milliseconds, and is asked for at pauses of half a second. */
+const UNLOCKED = 61_000
 
 const IDLE = new Set(["pulling", "waiting", "full"])
 

@@ -16,7 +16,9 @@ const kinds: ReadonlyArray<Members.Group> = [
   { name: "workers", kind: "concurrently" },
   { name: "batchers", kind: "batch" },
   { name: "streamers", kind: "stream" },
-  { name: "both", kind: "mixed" }
+  { name: "both", kind: "mixed" },
+  { name: "orderly", kind: "orderly" },
+  { name: "keyed", kind: "keyed" }
 ]
 
 /** So many sends, one after the other, within a time. */

@@ -8,6 +8,7 @@ import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
 import * as MessageQueue from "../../src/message/MessageQueue.ts"
 import { Wire, WireError } from "../../src/transport/Wire.ts"
 import type { World } from "../../src/testing/Simulation.ts"
+import * as Sequence from "./sequence.ts"
 import { INTERVAL } from "./workload.ts"
 
 /** The members of simulated consumer groups: each is a process of its own, which is stopped, or crashes. */
@@ -31,7 +32,7 @@ export const REVOKE_DRAIN = 400
 const CONSUME_TIMEOUT = 6_000
 
 /** How a member handles what it gets. */
-type Kind = "concurrently" | "batch" | "stream"
+type Kind = "concurrently" | "batch" | "orderly" | "keyed" | "stream"
 
 /** A group, and how its members handle what they get: all alike, or some one by one and some as a stream. */
 export interface Group {
@@ -110,6 +111,37 @@ const settled = Effect.fnUntraced(function* (
   return outcome === "settled" ? ConsumeResult.success : ConsumeResult.reconsumeLater()
 })
 
+/** Tries after the first until a message is a dead letter. */
+const MAX_RECONSUME_TIMES = 2
+
+const inOrder = (): Effect.Effect<MessageListener.OrderlyResult, string> =>
+  Effect.gen(function* () {
+    yield* pause(REVOKE_DRAIN)
+    const suspends = (yield* Random.nextIntBetween(0, 100)) < 5
+    return suspends ? MessageListener.OrderlyResult.suspend(300) : yield* ending
+  })
+
+/** Of the messages of all queues. */
+const keyOf = ({ queueOffset }: { readonly queueOffset: number }): string => (queueOffset % 2 === 0 ? "even" : "odd")
+
+/** Whether a message that does not succeed now is a dead letter. */
+const spent = ({ reconsumeTimes }: { readonly reconsumeTimes: number }): boolean =>
+  reconsumeTimes >= MAX_RECONSUME_TIMES
+
+/** What a push consumer of a kind does with messages. */
+const listenerOf = (
+  world: World,
+  watched: Parameters<World["finishes"]["watch"]>[0] & Sequence.Handling,
+  kind: Kind
+): MessageListener.MessageListener<string, never> => {
+  const { finishes } = world
+  if (kind === "batch") return MessageListener.batch({ maxSize: 3 }, finishes.watchBatch(watched, several))
+  const handler = finishes.watch(watched, one)
+  if (kind === "keyed") return MessageListener.keyed(keyOf, Sequence.inOrderOfKeys(world, watched, keyOf, handler))
+  if (kind !== "orderly") return MessageListener.concurrently(handler)
+  return MessageListener.orderly(Sequence.inOrder(world, watched, spent, finishes.watch(watched, inOrder)))
+}
+
 /** A wire whose process can die: its connections end, and it gets no others. */
 const mortalWire = Effect.gen(function* () {
   const wire = yield* Wire
@@ -137,8 +169,8 @@ const mortalWire = Effect.gen(function* () {
 /** Milliseconds that handlers have to end when a member closes. */
 const DRAIN = 500
 
-/** Milliseconds that a member may take to close: handlers, the last positions (5 s), and the farewell, whoever answers. */
-const CLOSES_WITHIN = DRAIN + 5_000 + 3_000
+/** Milliseconds that a member may take to close: handlers, the last positions (5 s), locks, and the farewell, whoever answers. */
+const CLOSES_WITHIN = DRAIN + 5_000 + 1_000 + 3_000
 
 /** The end of a member, from when it is asked for, which is in time. */
 const closed = Effect.fnUntraced(function* (world: World, { name }: Group, begin: number) {
@@ -177,7 +209,7 @@ export const life = (
       pullBatchSize: BATCH,
       pullThresholdForQueue: QUEUE_CAP,
       pullThresholdForAll: ALL_CAP,
-      maxReconsumeTimes: 2,
+      maxReconsumeTimes: MAX_RECONSUME_TIMES,
       revokeDrain: REVOKE_DRAIN,
       drainTimeoutMillis: DRAIN,
       pollNameServerInterval: INTERVAL,
@@ -185,11 +217,10 @@ export const life = (
     } as const
 
     const pushed = Effect.gen(function* () {
-      const listener =
-        kind === "batch"
-          ? MessageListener.batch({ maxSize: 3 }, world.finishes.watchBatch(watched, several))
-          : MessageListener.concurrently(world.finishes.watch(watched, one))
-      const consumer = yield* DefaultMQPushConsumer.make({ ...options, concurrency: CONCURRENCY }, listener)
+      const consumer = yield* DefaultMQPushConsumer.make(
+        { ...options, concurrency: CONCURRENCY, suspendCurrentQueueTimeMillis: 200 },
+        listenerOf(world, watched, kind)
+      )
       yield* Effect.acquireRelease(consumer.start, () => consumer.shutdown, { interruptible: true })
       return consumer
     })

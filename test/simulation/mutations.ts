@@ -178,6 +178,40 @@ export const mutations: ReadonlyArray<Mutation> = [
     foundBy: ["settled"]
   },
   {
+    name: "unlock-before-commit",
+    what: "a queue that is given up is unlocked before its position is written",
+    scenario: "consumers",
+    edits: [
+      {
+        file: "consumer/run/Tenure.ts",
+        find: `      const leave = Effect.gen(function* () {
+        yield* positions.one(queue)`,
+        replace: `      const leave = Effect.gen(function* () {
+        if (locks !== undefined) yield* Effect.andThen(locks.release([queue]), Effect.sleep(1_500))
+        yield* positions.one(queue)`
+      },
+      {
+        file: "consumer/queue/QueueLocks.ts",
+        find: "        for (const queue of ofBroker) queue.lockedAt = undefined",
+        replace: ""
+      }
+    ],
+    foundBy: ["order", "twice", "revoked"]
+  },
+  {
+    name: "lock-not-granted",
+    what: "a lock is believed that another member has",
+    scenario: "consumers",
+    edits: [
+      {
+        file: "consumer/queue/QueueLocks.ts",
+        find: "const isGranted = granted.has(queue.name)",
+        replace: "const isGranted = granted.size >= 0"
+      }
+    ],
+    foundBy: ["order", "twice", "revoked"]
+  },
+  {
     name: "pull-not-woken",
     what: "a pull loop that waits for room is not woken when there is some",
     scenario: "consumers",

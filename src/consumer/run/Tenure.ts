@@ -28,6 +28,8 @@ const MAX_FAILURE_LENGTH = 1_000
 const LAST_MILLIS = 5_000
 /** Of these, what handlers that are interrupted may take to end: what they finish meanwhile counts. */
 const INTERRUPTED_MILLIS = 1_000
+/** Milliseconds that locks may take to be given back then, also when nothing is left of the rest. */
+const UNLOCK_MILLIS = 1_000
 
 /** What the tenure of queues works with. */
 export interface TenureContext {
@@ -272,7 +274,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     )
     for (const queue of queues) forget(queue)
     table.clear()
-    yield* unlock(queues)
+    yield* Effect.timeoutOption(unlock(queues), Math.max(UNLOCK_MILLIS, LAST_MILLIS - (now() - since)))
     const missing =
       written._tag === "Some" ? written.value[0].filter((one) => !one.written).map((one) => one.queue) : queues
     const report: DrainReport = {
