@@ -9,11 +9,16 @@ import { EmbeddedCluster } from "../../../src/testing/index.ts"
 import { type Call, onCluster } from "../support.ts"
 
 /** A member of group `g` for as long as the scope is open. */
-const member = Effect.fnUntraced(function* (name: string, subscription: Subscription.Subscription) {
+const member = Effect.fnUntraced(function* (
+  name: string,
+  subscription: Subscription.Subscription,
+  messageModel?: "BROADCASTING"
+) {
   const { namesrvAddr } = yield* EmbeddedCluster
   const consumer = yield* DefaultMQPushConsumer.make(
     {
       consumerGroup: "g",
+      messageModel,
       subscriptions: [subscription],
       namesrvAddr,
       instanceName: name,
@@ -73,6 +78,30 @@ describe("doctor --group", () => {
       Effect.scoped,
       Effect.provide(MQClientManager.layer),
       Effect.provide(EmbeddedCluster.layerMemory({ topics: { orders: {}, bills: {} } }))
+    )
+  )
+
+  it.live("says of a group that broadcasts what there is to say", () =>
+    Effect.gen(function* () {
+      for (const name of ["a", "b"]) yield* member(name, Subscription.all("orders"), "BROADCASTING")
+      const call = yield* doctor()
+      assert.strictEqual(call.exitCode, 0, call.out.join())
+      assert.deepStrictEqual(
+        steps(call).map(([step, verdict]) => [step, verdict]),
+        [
+          [12, "ok"],
+          [13, "ok"],
+          [14, "ok"],
+          [15, "skipped"],
+          [16, "skipped"],
+          [17, "skipped"]
+        ]
+      )
+      assert.match(String(steps(call)[1]), /2 members, BROADCASTING/)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(MQClientManager.layer),
+      Effect.provide(EmbeddedCluster.layerMemory({ topics: { orders: {} } }))
     )
   )
 
