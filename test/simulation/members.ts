@@ -143,7 +143,7 @@ const listenerOf = (
 }
 
 /** A wire whose process can die: its connections end, and it gets no others. */
-const mortalWire = Effect.gen(function* () {
+export const mortalWire = Effect.gen(function* () {
   const wire = yield* Wire
   const open = new Set<Scope.Closeable>()
   let dead = false
