@@ -214,7 +214,7 @@ const presenter: CliOutput.Presenter = {
     const colors = palette(screen.stderr)
     for (const error of event.errors) {
       const hint = error._tag === "MissingOption" && error.option === "namesrv" ? ", and NAMESRV_ADDR is not set" : ""
-      yield* Console.error(`${colors.bad("error:")} ${error.message}${hint}`)
+      yield* Console.error(`${colors.bad("error:")} ${error.message.toWellFormed()}${hint}`)
     }
     yield* Console.error(`${colors.dim("   try:")} ${event.commandPath.join(" ")} --help`)
   })
