@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import { MQAdmin } from "../../../src/admin/MQAdmin.ts"
 import type { DefaultMQPushConsumerShape } from "../../../src/consumer/DefaultMQPushConsumer.ts"
 import type { PushConsumerOptions } from "../../../src/consumer/ConsumerOptions.ts"
-import type { Handler } from "../../../src/consumer/MessageListener.ts"
+import * as MessageListener from "../../../src/consumer/MessageListener.ts"
 import * as Message from "../../../src/message/Message.ts"
 import { DefaultMQProducer } from "../../../src/producer/DefaultMQProducer.ts"
 import { MQVersion } from "../../../src/protocol/MQVersion.ts"
@@ -35,7 +35,7 @@ const send = Effect.fnUntraced(function* (count: number, from = 0, queueId = 0) 
 const reset = (to: number | "earliest" | "latest") =>
   Effect.flatMap(MQAdmin, (admin) => admin.resetOffsetByTimestamp({ group: "billing", topic: "orders", to }))
 
-const first = (handler: Handler<never, never>, options: Partial<PushConsumerOptions> = {}) =>
+const first = (handler: MessageListener.Handler<never, never>, options: Partial<PushConsumerOptions> = {}) =>
   consume(handler, { consumeFromWhere: "first", ...options })
 
 const queueState = (consumer: DefaultMQPushConsumerShape) =>
@@ -168,6 +168,37 @@ for (const version of [MQVersion.V5_5_0, MQVersion.V4_9_7]) {
           assert.strictEqual(seen.length, 4 * (round + 1))
         }
         assert.strictEqual((yield* queueState(consumer)).consumeOffset, 4)
+      }).pipe(onRig(version))
+    )
+
+    it.effect("R33, R19: in order: the handler that runs ends first, and all come again one after the other", () =>
+      Effect.gen(function* () {
+        const seen: Array<string> = []
+        let running = 0
+        let most = 0
+        yield* send(6)
+        const consumer = yield* consume(
+          MessageListener.orderly((message) =>
+            Effect.uninterruptible(
+              Effect.gen(function* () {
+                running++
+                most = Math.max(most, running)
+                yield* Effect.sleep(1_000)
+                seen.push(text(message))
+                running--
+              })
+            )
+          ),
+          { consumeFromWhere: "first" }
+        )
+        yield* TestClock.adjust("3500 millis")
+        yield* reset("earliest")
+        yield* untilReset(consumer)
+        for (let step = 0; step < 60; step++) yield* TestClock.adjust("500 millis")
+        assert.strictEqual(most, 1)
+        assert.deepStrictEqual(seen.slice(-6), ["0", "1", "2", "3", "4", "5"])
+        assert.isAbove(seen.length, 6)
+        assert.strictEqual((yield* queueState(consumer)).consumeOffset, 6)
       }).pipe(onRig(version))
     )
 
