@@ -7,7 +7,9 @@ import type { ReceivedMessage } from "../../../src/consumer/ReceivedMessage.ts"
 import * as Message from "../../../src/message/Message.ts"
 import * as MessageQueue from "../../../src/message/MessageQueue.ts"
 import { DefaultMQProducer } from "../../../src/producer/DefaultMQProducer.ts"
+import * as LockBatch from "../../../src/protocol/request/LockBatch.ts"
 import { EmbeddedCluster } from "../../../src/testing/index.ts"
+import * as RemotingClient from "../../support/remoting.ts"
 import { settle } from "../../support/rig.ts"
 import { commits, consume, rig, text } from "../support.ts"
 
@@ -167,6 +169,36 @@ describe("messages in order", () => {
       yield* consumer.shutdown
       assert.strictEqual((yield* commits()).at(-1)?.offset, 4)
     }).pipe(Effect.scoped, Effect.provide(oneQueue))
+  )
+
+  it.effect("in a namespace the locks have it too, and none is anybody else's", () =>
+    Effect.gen(function* () {
+      const { brokers } = yield* EmbeddedCluster
+      const { handler, seen } = noting(() => undefined)
+      const consumer = yield* consume(orderly(handler), { namespace: "ns" })
+      const producer = yield* DefaultMQProducer
+      for (const body of ["a", "b"]) yield* producer.send(Message.make({ topic: "ns%orders", body }))
+      yield* consumer.caughtUp()
+      assert.strictEqual(plain(seen), "a/1 b/1")
+      const { queues } = yield* consumer.state
+      assert.isTrue(queues.every(({ lockedUntil }) => lockedUntil !== undefined))
+      const client = yield* RemotingClient.make({})
+      const lock = (consumerGroup: string, topic: string) => {
+        const mqSet = [MessageQueue.make(topic, "broker-a", 0)]
+        return Effect.map(
+          client.invoke(
+            brokers[0]?.address ?? "",
+            LockBatch.request({ clientId: "another", consumerGroup, mqSet }, "lock"),
+            1_000
+          ),
+          LockBatch.decodeResponse
+        )
+      }
+      assert.deepStrictEqual(yield* lock("ns%billing", "ns%orders"), { lockOKMQSet: [] })
+      assert.deepStrictEqual(yield* lock("billing", "orders"), {
+        lockOKMQSet: [MessageQueue.make("orders", "broker-a", 0)]
+      })
+    }).pipe(Effect.scoped, Effect.provide(rig({ topics: { "ns%orders": { readQueueNums: 1, writeQueueNums: 1 } } })))
   )
 
   it.effect("with automatic commits a rollback takes the message back alone", () =>
