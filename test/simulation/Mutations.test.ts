@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
 import * as Path from "node:path"
-import { mutations } from "./mutations.ts"
+import { misplaced, mutations } from "./mutations.ts"
 
 /**
  * The simulation can fail: each mistake that is put into the client on purpose is found within 1,000 seeds, and the last
@@ -43,6 +43,10 @@ const argumentsOf = (line: string) => {
 }
 
 describe("npm run simulate", () => {
+  it("has a place for every mistake", () => {
+    assert.deepStrictEqual(misplaced(), [])
+  })
+
   for (const { foundBy, name, scenario, what } of mutations) {
     it(`finds that ${what}`, { timeout: 300_000 }, async () => {
       const found = await simulate(["--seeds", "1000", "--mutation", name, "--scenario", scenario])

@@ -118,14 +118,14 @@ export const mutations: ReadonlyArray<Mutation> = [
     edits: [
       {
         file: "consumer/run/Tenure.ts",
-        find: `        forget(queue)
-        consumption.interrupt(queue)
-        yield* unlock([queue])`,
-        replace: `        const late = { queue: queue.messageQueue, offset: queue.consumeOffset ?? 0 }
-        yield* Effect.forkDetach(Effect.ignore(Effect.delay(store.persist(group, late), 3_000)))
-        forget(queue)
-        consumption.interrupt(queue)
-        yield* unlock([queue])`
+        find: `    forget(queue)
+    consumption.interrupt(queue)
+    yield* unlock([queue])`,
+        replace: `    const late = { queue: queue.messageQueue, offset: queue.consumeOffset ?? 0 }
+    yield* Effect.forkDetach(Effect.ignore(Effect.delay(store.persist(group, late), 3_000)))
+    forget(queue)
+    consumption.interrupt(queue)
+    yield* unlock([queue])`
       }
     ],
     foundBy: ["revoked", "position"]
@@ -150,9 +150,10 @@ export const mutations: ReadonlyArray<Mutation> = [
       },
       {
         file: "consumer/pull/PullLoop.ts",
-        find: `    if (queue.dropped) return
-    queue.suggested`,
-        replace: "    queue.suggested"
+        find: `    if (queue.dropped) {
+      if (answer`,
+        replace: `    if (queue.dropped && queue.generation < 0) {
+      if (answer`
       }
     ],
     foundBy: ["twice"]
@@ -230,6 +231,14 @@ const textOf = (source: ModuleSource | null | undefined): string =>
   typeof source === "string" ? source : new TextDecoder().decode(source)
 
 const pathOf = ({ file }: Edit): string => Path.join(import.meta.dirname, "../../src", file)
+
+/** The edits whose place is not in the sources exactly once, as text. */
+export const misplaced = (): ReadonlyArray<string> =>
+  mutations.flatMap(({ edits, name }) =>
+    edits.flatMap((edit) =>
+      Fs.readFileSync(pathOf(edit), "utf8").split(edit.find).length === 2 ? [] : [`${name}: ${edit.file}`]
+    )
+  )
 
 /** Makes every later import of the mutated files get the text with the mistake in it. Throws when it does not apply. */
 export const apply = (name: string): void => {
