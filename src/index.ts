@@ -187,6 +187,7 @@ export {
 } from "./consumer/DefaultMQPushConsumer.ts"
 export * as MessageListener from "./consumer/MessageListener.ts"
 export * as MessageStream from "./consumer/MessageStream.ts"
+export type { RebalanceListener } from "./consumer/rebalance/RebalanceListener.ts"
 export * as ReconsumePolicy from "./consumer/ReconsumePolicy.ts"
 export * as Replier from "./consumer/reply/Replier.ts"
 export * as Subscription from "./consumer/subscription/Subscription.ts"

@@ -13,6 +13,7 @@ import * as Namespace from "../message/Namespace.ts"
 import type { OffsetStore } from "./offset/OffsetStore.ts"
 import type { ConsumeFromWhere } from "./offset/StartOffset.ts"
 import type * as AllocateStrategy from "./rebalance/AllocateStrategy.ts"
+import type { RebalanceListener } from "./rebalance/RebalanceListener.ts"
 import type { OnProblem } from "./ConsumerProblems.ts"
 import * as OwnKinds from "./ConsumerOptionKinds.ts"
 import type * as ReconsumePolicy from "./ReconsumePolicy.ts"
@@ -106,6 +107,8 @@ export interface ConsumerOnlyOptions extends TraceOptions.TraceOptions {
   readonly consumeConcurrentlyMaxSpan?: number | undefined
   /** How queues are shared out; by default as many neighbouring ones for each as possible (Java `AllocateMessageQueueAveragely`). */
   readonly allocateMessageQueueStrategy?: AllocateStrategy.AllocateStrategy | undefined
+  /** Hears of queues that are taken and given up; default nobody (Java `MessageQueueListener`). */
+  readonly rebalanceListener?: RebalanceListener | undefined
   /**
    * Where offsets are kept; by default on the brokers, and with `BROADCASTING` in memory: then each start begins where
    * `consumeFromWhere` says. `LocalOffsetStore.file` keeps them over restarts (Java `offsetStore`).
@@ -131,7 +134,19 @@ export interface ConsumerOnlyOptions extends TraceOptions.TraceOptions {
 }
 
 /** What a user gives: the group, the subscriptions, and any other option of a consumer or of the client instance under it. */
-export interface PushConsumerOptions extends ConsumerOnlyOptions, ClientConfig.ClientOptions {}
+export interface PushConsumerOptions<RL = never>
+  extends Omit<ConsumerOnlyOptions, "rebalanceListener">, ClientConfig.ClientOptions {
+  /** Hears of queues that are taken and given up; what it needs is taken when the layer is built (Java `MessageQueueListener`). */
+  readonly rebalanceListener?: RebalanceListener<RL> | undefined
+}
+
+const isOptionalFunction = (value: unknown) => value === undefined || typeof value === "function"
+
+const isListener = (value: unknown): value is RebalanceListener =>
+  typeof value === "object" &&
+  value !== null &&
+  isOptionalFunction(Reflect.get(value, "assigned")) &&
+  isOptionalFunction(Reflect.get(value, "revoked"))
 
 const isStore = (value: unknown): value is OffsetStore =>
   typeof value === "object" &&
@@ -256,6 +271,12 @@ export const ownTable = {
     most: MAX_TIME
   }),
   allocateMessageQueueStrategy: OwnKinds.allocateMessageQueueStrategy,
+  rebalanceListener: Kinds.code<RebalanceListener>({
+    java: "`messageQueueListener`",
+    absent: "nobody",
+    what: "a RebalanceListener",
+    is: isListener
+  }),
   offsetStore: Kinds.code<OffsetStore>({
     java: SAME,
     absent: "on the brokers; in memory with `BROADCASTING`",

@@ -208,6 +208,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       if (mine === undefined) unsettled = true
       // Who is taken into a group is told so, and has a round then.
       if (mine === undefined || mine === "outside") continue
+      const round = tenure.round()
       const owned = [...table.values()]
       for (const queue of owned) {
         const { messageQueue } = queue
@@ -217,20 +218,23 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
           yield* Effect.logError(`the pull of queue ${keyOf(queue)} does not come back: a bug; it is taken again`)
         if (mine.queues.has(keyOf(queue)) && !idle) continue
         moved = true
-        yield* tenure.revoke(queue)
+        yield* tenure.revoke(queue, round)
       }
       for (const [key, messageQueue] of mine.queues) {
         if (table.has(key)) continue
         moved = true
-        yield* tenure.take(messageQueue, !mine.alone)
+        yield* tenure.take(messageQueue, !mine.alone, undefined, round)
       }
+      yield* round.over
     }
+    const round = tenure.round()
     const rest = [...table.values()]
     for (const queue of rest) {
       if (subscriptions.has(queue.messageQueue.topic)) continue
       moved = true
-      yield* tenure.revoke(queue)
+      yield* tenure.revoke(queue, round)
     }
+    yield* round.over
     if (moved) {
       options.counters.rebalances++
       lastRebalance = clock.currentTimeMillisUnsafe()
@@ -242,7 +246,8 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
 
   const repull = Effect.fnUntraced(function* (topics: ReadonlySet<string>, meanwhile: Effect.Effect<void>) {
     const queues = [...table.values()].filter(
-      (queue) => topics.has(queue.messageQueue.topic) && queue.consumeOffset !== undefined
+      ({ consumeOffset, messageQueue: { topic }, phase }) =>
+        topics.has(topic) && consumeOffset !== undefined && phase !== "locating"
     )
     yield* Effect.forEach(queues, (queue) => instance.pullMessageService.stop(loopKey(group, queue)), { discard: true })
     yield* meanwhile

@@ -10,6 +10,7 @@ import * as ConsumerLife from "./ConsumerLife.ts"
 import * as ConsumerOptions from "./ConsumerOptions.ts"
 import type { DefaultMQPushConsumerShape } from "./ConsumerShape.ts"
 import * as Listener from "./MessageListener.ts"
+import type { RebalanceListener } from "./rebalance/RebalanceListener.ts"
 import { reader } from "./ReadConsumerConfig.ts"
 
 export type { DefaultMQPushConsumerShape } from "./ConsumerShape.ts"
@@ -18,7 +19,7 @@ export type { DefaultMQPushConsumerShape } from "./ConsumerShape.ts"
 type AnyListener<E, R> = Listener.Handler<E, R> | Listener.MessageListener<E, R>
 
 /** The layer of a consumer: `Self` is the service that it gives. */
-type ConsumerLayer<Self, R> = Layer.Layer<Self, StartError, MQClientManager | Exclude<R, Scope.Scope>>
+type ConsumerLayer<Self, R, RL = never> = Layer.Layer<Self, StartError, MQClientManager | Exclude<R, Scope.Scope> | RL>
 
 /** A consumer with a name of its own: what {@link DefaultMQPushConsumer.named} gives. */
 export interface NamedConsumer<Self, Id extends string> extends Context.ServiceClass<
@@ -27,10 +28,10 @@ export interface NamedConsumer<Self, Id extends string> extends Context.ServiceC
   DefaultMQPushConsumerShape
 > {
   /** As `DefaultMQPushConsumer.layer`, under this name. */
-  readonly layer: <E, R>(
-    options: ConsumerOptions.PushConsumerOptions,
+  readonly layer: <E, R, RL = never>(
+    options: ConsumerOptions.PushConsumerOptions<RL>,
     listener: AnyListener<E, R>
-  ) => ConsumerLayer<Self, R>
+  ) => ConsumerLayer<Self, R, RL>
   /** As `DefaultMQPushConsumer.layerConfig`, under this name. */
   readonly layerConfig: <E, R>(
     listener: AnyListener<E, R>,
@@ -60,24 +61,20 @@ export class DefaultMQPushConsumer extends Context.Service<DefaultMQPushConsumer
   "effect-rocketmq/consumer/DefaultMQPushConsumer"
 ) {
   /** A consumer in Java's shape: made in CREATE_JUST, with `start` and `shutdown` of its own. It acquires nothing. */
-  static readonly make = <E, R>(
-    options: ConsumerOptions.PushConsumerOptions,
+  static readonly make = <E, R, RL = never>(
+    options: ConsumerOptions.PushConsumerOptions<RL>,
     listener: AnyListener<E, R>
-  ): Effect.Effect<DefaultMQPushConsumerShape, never, MQClientManager | Exclude<R, Scope.Scope>> =>
-    Effect.suspend(() => make(ConsumerOptions.resolve(options), listener))
+  ): Effect.Effect<DefaultMQPushConsumerShape, never, MQClientManager | Exclude<R, Scope.Scope> | RL> =>
+    Effect.flatMap(resolved(options), (resolution) => make(resolution, listener))
 
   /**
    * A started consumer for as long as the layer's scope is open; closing it is the shutdown. What the handler needs is taken
    * when the layer is built, not for each message; a handler that needs a `Scope` gets one for each message.
    */
-  static readonly layer = <E, R>(
-    options: ConsumerOptions.PushConsumerOptions,
+  static readonly layer = <E, R, RL = never>(
+    options: ConsumerOptions.PushConsumerOptions<RL>,
     listener: AnyListener<E, R>
-  ): ConsumerLayer<DefaultMQPushConsumer, R> =>
-    Layer.effect(
-      DefaultMQPushConsumer,
-      Effect.suspend(() => started(ConsumerOptions.resolve(options), listener))
-    )
+  ): ConsumerLayer<DefaultMQPushConsumer, R, RL> => Layer.effect(DefaultMQPushConsumer, startedWith(options, listener))
 
   /**
    * {@link layer} with options from `Config`, under the names in docs/configuration.md (`ROCKETMQ_CONSUMER_GROUP`,
@@ -91,26 +88,20 @@ export class DefaultMQPushConsumer extends Context.Service<DefaultMQPushConsumer
     Layer.effect(DefaultMQPushConsumer, startedFromConfig(listener, overrides))
 
   /** {@link layer} for programs that want nothing of the consumer but that it runs. */
-  static readonly layerDiscard = <E, R>(
-    options: ConsumerOptions.PushConsumerOptions,
+  static readonly layerDiscard = <E, R, RL = never>(
+    options: ConsumerOptions.PushConsumerOptions<RL>,
     listener: AnyListener<E, R>
-  ): ConsumerLayer<never, R> =>
-    Layer.effectDiscard(Effect.suspend(() => started(ConsumerOptions.resolve(options), listener)))
+  ): ConsumerLayer<never, R, RL> => Layer.effectDiscard(startedWith(options, listener))
 
   /**
    * A consumer for as long as the effect runs, which ends only by a failure: of the start, or with `ConsumerFailed` when the
    * option `onProblem` says `fail` of a problem. So a program can end with its consumer.
    */
-  static readonly run = <E, R>(
-    options: ConsumerOptions.PushConsumerOptions,
+  static readonly run = <E, R, RL = never>(
+    options: ConsumerOptions.PushConsumerOptions<RL>,
     listener: AnyListener<E, R>
-  ): Effect.Effect<never, StartError | ConsumerFailed, MQClientManager | Exclude<R, Scope.Scope>> =>
-    Effect.scoped(
-      Effect.flatMap(
-        Effect.suspend(() => started(ConsumerOptions.resolve(options), listener)),
-        ({ failed }) => failed
-      )
-    )
+  ): Effect.Effect<never, StartError | ConsumerFailed, MQClientManager | Exclude<R, Scope.Scope> | RL> =>
+    Effect.scoped(Effect.flatMap(startedWith(options, listener), ({ failed }) => failed))
 
   /**
    * A service of its own for a program with several consumers, so that no layer takes another's place.
@@ -132,14 +123,10 @@ export class DefaultMQPushConsumer extends Context.Service<DefaultMQPushConsumer
     <Self>() =>
     <const Id extends string>(id: Id): NamedConsumer<Self, Id> => {
       class Named extends Context.Service<Self, DefaultMQPushConsumerShape>()(id) {
-        static readonly layer = <E, R>(
-          options: ConsumerOptions.PushConsumerOptions,
+        static readonly layer = <E, R, RL = never>(
+          options: ConsumerOptions.PushConsumerOptions<RL>,
           listener: AnyListener<E, R>
-        ): ConsumerLayer<Self, R> =>
-          Layer.effect(
-            Named,
-            Effect.suspend(() => started(ConsumerOptions.resolve(options), listener))
-          )
+        ): ConsumerLayer<Self, R, RL> => Layer.effect(Named, startedWith(options, listener))
         static readonly layerConfig = <E, R>(
           listener: AnyListener<E, R>,
           overrides?: ConsumerConfig.Overrides
@@ -163,6 +150,28 @@ const startedFromConfig = Effect.fnUntraced(function* <E, R>(
   yield* acceptRead(resolution)
   return yield* started(resolution, listener)
 })
+
+/** The options, with what their listener needs of the present context. */
+const resolved = <RL>({ rebalanceListener, ...options }: ConsumerOptions.PushConsumerOptions<RL>) =>
+  Effect.map(Effect.context<RL>(), (context) => {
+    const services = withoutSpan(context)
+    const given = (call: RebalanceListener<RL>["assigned"]): RebalanceListener["assigned"] =>
+      typeof call === "function" ? (queues) => Effect.provideContext(call(queues), services) : call
+    return ConsumerOptions.resolve(
+      typeof rebalanceListener !== "object" || rebalanceListener === null
+        ? { ...options, rebalanceListener }
+        : {
+            ...options,
+            rebalanceListener: {
+              assigned: given(rebalanceListener.assigned),
+              revoked: given(rebalanceListener.revoked)
+            }
+          }
+    )
+  })
+
+const startedWith = <E, R, RL>(options: ConsumerOptions.PushConsumerOptions<RL>, listener: AnyListener<E, R>) =>
+  Effect.flatMap(resolved(options), (resolution) => started(resolution, listener))
 
 const started = <E, R>(resolution: Resolution<ConsumerOptions.PushConsumerConfig>, listener: AnyListener<E, R>) =>
   Effect.flatMap(kindOf(listener), (kind) =>

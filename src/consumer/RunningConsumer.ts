@@ -250,6 +250,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
           sendBack.giveBack(received, parts.isOrderly ? "dead-letter" : "broker")
         })
       ),
+    listener: config.rebalanceListener,
     happened: problems.happened,
     redeliveries,
     givenBack: sendBack.awaitIdle,

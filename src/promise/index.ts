@@ -88,7 +88,12 @@ export {
   TooManyRequests
 } from "../transport/RemotingError.ts"
 
-export type { PlainConsumerOptions, PlainOffsetStore, PlainStreamOptions } from "./ConsumerOptions.ts"
+export type {
+  PlainConsumerOptions,
+  PlainOffsetStore,
+  PlainRebalanceListener,
+  PlainStreamOptions
+} from "./ConsumerOptions.ts"
 export { DefaultMQProducer, type Queued } from "./DefaultMQProducer.ts"
 export { DefaultMQPushConsumer, type PlainHandler, type StartConsumerOptions } from "./DefaultMQPushConsumer.ts"
 export { LocalOffsetStore } from "./LocalOffsetStore.ts"

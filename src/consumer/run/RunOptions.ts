@@ -11,6 +11,7 @@ import type { OffsetStore } from "../offset/OffsetStore.ts"
 import type { StartPlace } from "../offset/StartOffset.ts"
 import type { ProcessQueue } from "../queue/ProcessQueue.ts"
 import type { AllocateStrategy } from "../rebalance/AllocateStrategy.ts"
+import type { RebalanceListener } from "../rebalance/RebalanceListener.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
 import type { ConsumerObserver } from "../telemetry/ConsumerObserver.ts"
 
@@ -86,6 +87,8 @@ export interface RunOptions {
   readonly givenBack: (queue?: OwnedQueue) => Effect.Effect<void>
   /** Notes that something is wrong, under a key, or that it is not any more. */
   readonly problem: (key: string, text: string | undefined) => Effect.Effect<void>
+  /** Hears of queues that come and go. */
+  readonly listener: RebalanceListener | undefined
   /** Notes something that has happened, and whose end nothing tells. */
   readonly happened: (key: string, text: string) => Effect.Effect<void>
   /** The members of the group are others than before. */

@@ -1,9 +1,10 @@
-import { Clock, DateTime, Deferred, Effect, Fiber, FiberMap, type Scope } from "effect"
+import { Clock, DateTime, Deferred, Effect, Exit, Fiber, FiberMap, FiberSet, type Scope } from "effect"
 import * as ForeignText from "../../message/ForeignText.ts"
 import type * as MessageQueue from "../../message/MessageQueue.ts"
 import * as StartOffset from "../offset/StartOffset.ts"
 import { type CacheTotals, LOCK_MAX_LIVE_MILLIS, ProcessQueue, type QueueMove } from "../queue/ProcessQueue.ts"
 import type { QueueLocks } from "../queue/QueueLocks.ts"
+import * as Listeners from "../rebalance/RebalanceListener.ts"
 import type { TopicStats } from "../queue/TopicStats.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
 import type { Moves } from "./Moves.ts"
@@ -40,8 +41,10 @@ export interface TenureContext {
     | "config"
     | "consumption"
     | "givenBack"
+    | "happened"
     | "instance"
     | "left"
+    | "listener"
     | "problem"
     | "store"
     | "taken"
@@ -64,19 +67,44 @@ export interface TenureContext {
   readonly check: () => void
 }
 
+/** What the listener is told of together. */
+interface Told {
+  /** The queues, each with what says that it is ready for the call. */
+  readonly queues: Array<{ readonly queue: OwnedQueue; readonly ready: Deferred.Deferred<void> }>
+  /** The call has ended. */
+  readonly done: Deferred.Deferred<void>
+}
+
+const toldOf = (): Told => ({ queues: [], done: Deferred.makeUnsafe() })
+
+/** What comes and goes of a topic in a round of rebalance. */
+export interface Round {
+  readonly assigned: Told
+  readonly revoked: Told
+  /** No more queues come or go in it. */
+  readonly over: Effect.Effect<void>
+}
+
 /** How queues are taken and given up; called by the one fiber that owns their table. */
 export interface Tenure {
   /**
    * Takes a queue: a new generation, its place in the table, and its loop. With `handover` it waits first until its old owner
    * has given it up, and with locks in any case until it has the queue's; with a move it begins where that says.
    */
-  readonly take: (messageQueue: MessageQueue.MessageQueue, handover: boolean, move?: QueueMove) => Effect.Effect<void>
+  readonly take: (
+    messageQueue: MessageQueue.MessageQueue,
+    handover: boolean,
+    move?: QueueMove,
+    round?: Round
+  ) => Effect.Effect<void>
   /**
    * Gives a queue up: no pull and no handler begins from now on, its position is written at once for who takes it, what runs
    * may end for a moment, in order for as long as the lock is held, and then the position is written for the last time and
    * the lock given back.
    */
-  readonly revoke: (queue: OwnedQueue) => Effect.Effect<void>
+  readonly revoke: (queue: OwnedQueue, round: Round) => Effect.Effect<void>
+  /** Begins what a round of rebalance does to a topic. */
+  readonly round: () => Round
   /** Takes a queue that is owned anew, elsewhere or at where it stands in the store; what runs counts for nothing. */
   readonly retake: (queue: OwnedQueue, move: QueueMove | undefined) => Effect.Effect<void>
   /** The queues that are being given up. */
@@ -94,6 +122,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
   const { check, finished, locks, loop, moves, options, positions, room, stats, table, totals } = context
   const { changed, config, consumption, instance, problem, store } = options
   const { group } = config
+  const { listener } = options
   const clock = yield* Clock.Clock
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   /** By queue, the hand-over of a generation that is being given up. */
@@ -101,7 +130,15 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
   const leaving = new Set<OwnedQueue>()
   const located = new Map<OwnedQueue, Deferred.Deferred<void>>()
   /** How long a new owner waits before it reads where its queue begins: the old one has written it by then. */
-  const handoverMillis = OTHERS_ROUND_MILLIS + config.revokeDrainMillis + HANDOVER_MARGIN_MILLIS
+  const handoverMillis =
+    OTHERS_ROUND_MILLIS +
+    config.revokeDrainMillis +
+    (listener?.revoked === undefined ? 0 : Listeners.MOST_MILLIS.revoked) +
+    HANDOVER_MARGIN_MILLIS
+  /** The queues of which the listener was told that they are assigned, by {@link keyOf}. */
+  const told = new Set<string>()
+  const call = listener === undefined ? undefined : Listeners.caller(listener, group, options.happened)
+  const calls = yield* FiberSet.make<void, never>()
   let toldYoung = false
   let generation = 0
 
@@ -147,8 +184,39 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     yield* changed
   })
 
+  /** Has the listener told once all queues are ready, of those that are not anybody else's by then. */
+  const tell = (kind: "assigned" | "revoked", { done, queues }: Told) =>
+    Effect.suspend(() => {
+      if (call === undefined || queues.length === 0) return Effect.asVoid(Deferred.succeed(done, undefined))
+      const telling = Effect.forEach(queues, ({ ready }) => Deferred.await(ready), { discard: true }).pipe(
+        Effect.andThen(
+          Effect.suspend(() => {
+            const present = queues.filter(({ queue }) => kind === "revoked" || table.has(keyOf(queue)))
+            if (kind === "assigned") for (const { queue } of present) told.add(keyOf(queue))
+            return call(
+              kind,
+              present.map(({ queue }) => queue.messageQueue)
+            )
+          })
+        ),
+        Effect.ensuring(Deferred.succeed(done, undefined))
+      )
+      return Effect.asVoid(FiberSet.run(calls, telling, { startImmediately: true }))
+    })
+
+  const round = (): Round => {
+    const [assigned, revoked] = [toldOf(), toldOf()]
+    return { assigned, revoked, over: Effect.andThen(tell("revoked", revoked), tell("assigned", assigned)) }
+  }
+
   /** `after` is its generation before that, whose handler may still run. */
-  const take = (messageQueue: MessageQueue.MessageQueue, handover: boolean, move?: QueueMove, after?: OwnedQueue) =>
+  const take = (
+    messageQueue: MessageQueue.MessageQueue,
+    handover: boolean,
+    move?: QueueMove,
+    within?: Round,
+    after?: OwnedQueue
+  ) =>
     Effect.suspend(() => {
       const queue: OwnedQueue = new ProcessQueue(
         messageQueue,
@@ -165,6 +233,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
       options.taken(queue)
       const known = Deferred.makeUnsafe<void>()
       located.set(queue, known)
+      within?.assigned.queues.push({ queue, ready: known })
       const arrive = Effect.gen(function* () {
         // A generation of ours that is still being given up ends first.
         yield* FiberMap.get(revoking, key).pipe(
@@ -181,6 +250,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
           yield* positions.one(queue)
           yield* Deferred.succeed(known, undefined)
         }
+        if (call !== undefined && within !== undefined) yield* Deferred.await(within.assigned.done)
         yield* loop(queue)
       })
       return instance.pullMessageService.start(loopKey(group, queue), arrive)
@@ -193,6 +263,8 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     queue.drop()
     options.left(queue)
     consumption.drop(queue)
+    const known = located.get(queue)
+    if (known !== undefined) Deferred.doneUnsafe(known, Exit.void)
     located.delete(queue)
     room.forget(queue)
     room.wake()
@@ -230,7 +302,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
       yield* problem(`${problemKey} ${keyOf(queue)}`, undefined)
   })
 
-  const revoke = (queue: OwnedQueue) =>
+  const revoke = (queue: OwnedQueue, { revoked }: Round) =>
     Effect.suspend(() => {
       const key = keyOf(queue)
       queue.revoking = true
@@ -238,12 +310,17 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
       table.delete(key)
       consumption.drop(queue)
       leaving.add(queue)
+      const ready = Deferred.makeUnsafe<void>()
+      const isTold = told.delete(key)
+      if (isTold) revoked.queues.push({ queue, ready })
       const leave = Effect.gen(function* () {
         yield* positions.one(queue)
         yield* Effect.timeoutOption(awaitSettled(queue), drainOf(queue))
+        yield* Deferred.succeed(ready, undefined)
+        if (isTold) yield* Deferred.await(revoked.done)
         yield* positions.one(queue)
         yield* left(queue)
-      })
+      }).pipe(Effect.ensuring(Deferred.succeed(ready, undefined)))
       return Effect.andThen(
         instance.pullMessageService.stop(loopKey(group, queue)),
         Effect.asVoid(FiberMap.run(revoking, key, leave, { startImmediately: true }))
@@ -268,6 +345,12 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     const interrupted = consumption.interrupt()
     // One that cannot be interrupted, or does not end, holds up nobody.
     if (interrupted > 0) yield* Effect.timeoutOption(awaitSettled(), INTERRUPTED_MILLIS)
+    if (call !== undefined) {
+      yield* call(
+        "revoked",
+        queues.filter((queue) => told.delete(keyOf(queue))).map((queue) => queue.messageQueue)
+      )
+    }
     const written = yield* Effect.timeoutOption(
       Effect.all([positions.all(queues), FiberMap.awaitEmpty(revoking)], { concurrency: "unbounded" }),
       LAST_MILLIS - (now() - since)
@@ -297,11 +380,12 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
           forget(queue)
           consumption.interrupt(queue)
         }),
-        take(messageQueue, false, move, queue)
+        take(messageQueue, false, move, undefined, queue)
       )
     })
 
   return {
+    round,
     take,
     revoke,
     retake,
