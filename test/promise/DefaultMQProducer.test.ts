@@ -86,6 +86,9 @@ const until = async (condition: () => Promise<boolean>) => {
 const sends = { code: RequestCode.SEND_MESSAGE_V2 }
 const arrived = async () => (await cluster.run(cluster.traffic.ofCode(RequestCode.SEND_MESSAGE_V2))).length
 const stored = async () => (await cluster.run(cluster.messages("orders"))).length
+/** The bodies in the topic: a commit that takes longer than the time after which the broker asks is followed by that of the check. */
+const committed = async () =>
+  new Set((await cluster.run(cluster.messages("orders"))).map(({ body }) => new TextDecoder().decode(body))).size
 const fault = (...actions: ReadonlyArray<ReturnType<typeof FaultScript.delay>>) =>
   cluster.run(cluster.faults.add({ match: sends, actions: [...actions] }))
 
@@ -330,12 +333,12 @@ describe("a transactional producer of promises", () => {
     const result = await producer.transaction({ topic: "orders", body: "1" }, async ({ msgId }) => `row of ${msgId}`)
     assert.strictEqual(result.value, `row of ${result.sendResult.msgId}`)
     assert.strictEqual(result.localTransactionState, "COMMIT_MESSAGE")
-    await until(async () => (await stored()) === 1)
+    await until(async () => (await committed()) === 1)
 
     const numbers = Topic.make("orders", { schema: Schema.Int })
     const typed = await producer.transactionTo(numbers, 7, () => "row")
     assert.strictEqual(typed.value, "row")
-    await until(async () => (await stored()) === 2)
+    await until(async () => (await committed()) === 2)
 
     const broken = new Error("the connection was lost during COMMIT")
     const error = await rejection(
@@ -345,8 +348,8 @@ describe("a transactional producer of promises", () => {
     )
     assert.strictEqual(error, broken)
     assert.deepInclude(await producer.transactions(), { begun: 3, committed: 2, rolledBack: 0, unknown: 1 })
-    await until(async () => (await stored()) === 3)
-    assert.deepStrictEqual(asked, ["orders"])
+    await until(async () => (await committed()) === 3)
+    assert.deepStrictEqual([...new Set(asked)], ["orders"])
   })
 
   it("rolls back where the error says that nothing was done", async () => {
