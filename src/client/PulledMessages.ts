@@ -23,6 +23,14 @@ export interface PullRequest extends PullMessageHeader {
   readonly tags?: ReadonlySet<string> | undefined
 }
 
+/** What a pull found. */
+export interface Pulled {
+  /** The messages. */
+  readonly messages: ReadonlyArray<MessageExt>
+  /** How many came whose tags only have a hash in common with a wanted one; they are not among the messages. */
+  readonly filtered: number
+}
+
 /**
  * The one door for messages that brokers hold: to consumers and to whoever looks. Bodies stay packed until somebody wants
  * one, and are unpacked within the instance's budget, off the main thread where they become long (see `Inflater`).
@@ -44,7 +52,7 @@ export interface PulledMessages {
     address: string,
     request: PullRequest,
     timeoutMillis: number
-  ) => Effect.Effect<PullOutcome<{ readonly messages: ReadonlyArray<MessageExt> }>, ApiError>
+  ) => Effect.Effect<PullOutcome<Pulled>, ApiError>
   /** The messages in the body of an answer to another request, `max` at most, read as those of a pull. */
   readonly read: (
     address: string,
@@ -127,6 +135,7 @@ export const make = (
     const { offsetDelta, stored, ...position } = outcome
     const from = Number(request.queueOffset)
     const messages: Array<MessageExt> = []
+    let filtered = 0
     let behind = from
 
     const take = (message: MessageExt): void => {
@@ -134,12 +143,14 @@ export const make = (
       if (queueOffset < behind) return
       behind = queueOffset + 1
       if (wanted(request, message)) messages.push({ ...unwrap(message), queueId: request.queueId, queueOffset })
+      else filtered++
     }
 
     const concluded = (more: boolean) => ({
       ...position,
       nextBeginOffset: more ? behind : Math.max(behind, position.nextBeginOffset),
-      messages
+      messages,
+      filtered
     })
 
     /** One batch after the other. The first that was packed is the last: what becomes of it is held until it is handed over. */

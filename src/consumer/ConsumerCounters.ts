@@ -22,7 +22,7 @@ export interface ConsumerCounters {
   defects: number
   /** Deliveries that took longer than `consumeTimeout`. */
   timeouts: number
-  /** Messages that a broker sent and the filter here did not let pass: their tags have a hash in common with a wanted one. */
+  /** Messages that a broker sent and that are left out here: by a filter hook, or since their tags only have a hash in common with a wanted one. */
   filtered: number
   /** Results of handlers that came when the queue had been given up: they count for nothing, the message comes again. */
   late: number

@@ -4,6 +4,7 @@ import { RouteUnavailable } from "../../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import { MASTER_ID } from "../../message/MixAll.ts"
 import type { SubscriptionData } from "../../protocol/HeartbeatData.ts"
+import type { Pulled } from "../../client/PulledMessages.ts"
 import type { PullMoved, PullOutcome, PullPosition } from "../../client/PullOutcome.ts"
 import type { MessageExt } from "../../message/MessageExt.ts"
 import { PullSysFlag } from "../../protocol/request/PullMessage.ts"
@@ -37,7 +38,7 @@ export interface PullContext {
   readonly instance: MQClientInstanceShape
   /** The consumer group. */
   readonly group: string
-  readonly counters: Pick<ConsumerCounters, "pulls" | "pullFailures">
+  readonly counters: Pick<ConsumerCounters, "filtered" | "pulls" | "pullFailures">
   readonly observer: Pick<ConsumerObserver, "received" | "notReceived">
   /** Bytes that an answer may have at most (Java `pullBatchSizeInBytes`). */
   readonly pullBatchSizeInBytes: number
@@ -161,7 +162,7 @@ export const run = (
       PULL_TIMEOUT_MILLIS
     )
     // From reading the position to handing it to the connection nothing comes between, so that no later one overtakes it.
-    const answer: PullOutcome<{ readonly messages: ReadonlyArray<MessageExt> }> = yield* Effect.provideService(
+    const answer: PullOutcome<Pulled> = yield* Effect.provideService(
       context.outlive(queue, request),
       References.PreventSchedulerYield,
       true
@@ -203,8 +204,10 @@ export const run = (
       yield* context.moved(queue, answer)
       return
     }
-    if (answer._tag === "Found") yield* context.found(queue, answer, answer.messages)
-    else context.passed(queue, answer.nextBeginOffset)
+    if (answer._tag === "Found") {
+      context.counters.filtered += answer.filtered
+      yield* context.found(queue, answer, answer.messages)
+    } else context.passed(queue, answer.nextBeginOffset)
     const led = answer.nextBeginOffset - queue.nextOffset
     const empty = answer._tag === "Found" ? led <= 0 && answer.messages.length === 0 : led < NOWHERE_OFFSETS
     nowhere = empty && context.now() - queue.lastPullAt < AT_ONCE_MILLIS ? nowhere + 1 : 0
