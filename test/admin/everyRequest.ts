@@ -1,12 +1,17 @@
-/** Everything that a producer asks of the servers, once, for targets that let in only who signs as they expect it. */
+/** Everything that a producer and a consumer ask of the servers, once, for targets that let in only who signs as they expect it. */
 import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { MQAdmin } from "../../src/admin/MQAdmin.ts"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
+import * as ConsumeResult from "../../src/consumer/ConsumeResult.ts"
+import { DefaultMQPushConsumer } from "../../src/consumer/DefaultMQPushConsumer.ts"
+import * as MessageListener from "../../src/consumer/MessageListener.ts"
+import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
 import * as Message from "../../src/message/Message.ts"
 import * as MessageDelay from "../../src/message/MessageDelay.ts"
+import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
 import { TransactionMQProducer } from "../../src/producer/TransactionMQProducer.ts"
 import { requestCodeName } from "../../src/protocol/RequestCode.ts"
 import { eventuallyThat, PATIENCE_MILLIS, uniqueName } from "../conformance/support.ts"
@@ -65,6 +70,56 @@ export const everyProducerRequest = Effect.gen(function* () {
   yield* producer.shutdown
 }).pipe(Effect.provide(MQClientManager.layer, { local: true }), withTools)
 
+/** A group in order, one that gives a message back, and one whose filter a broker is asked about. */
+export const everyConsumerRequest = Effect.gen(function* () {
+  const { credentials, namesrvAddr } = yield* Target
+  const admin = yield* MQAdmin
+  const topic = uniqueName("every")
+  yield* admin.createTopic({ topic, readQueueNums: 1 })
+  const producer = yield* DefaultMQProducer.make({ producerGroup: uniqueName("every"), namesrvAddr, credentials })
+  yield* producer.start
+  const { queue } = yield* producer.send(Message.make({ topic, body: "once" }))
+  yield* producer.shutdown
+  const make = (listener: MessageListener.MessageListener<never, never>, one: Subscription.Subscription) =>
+    DefaultMQPushConsumer.make(
+      {
+        consumerGroup: uniqueName("every"),
+        namesrvAddr,
+        credentials,
+        instanceName: uniqueName("member"),
+        subscriptions: [one],
+        consumeFromWhere: "first",
+        startTimeoutMillis: PATIENCE_MILLIS
+      },
+      listener
+    )
+  const read = Effect.fnUntraced(function* (listener: MessageListener.MessageListener<never, never>) {
+    const consumer = yield* make(listener, Subscription.all(topic))
+    yield* consumer.start
+    yield* eventuallyThat(consumer.state, ({ counters }) =>
+      assert.strictEqual(counters.succeeded + counters.deadLettered, 1)
+    )
+    yield* consumer.shutdown
+    assert.deepStrictEqual((yield* consumer.lastDrain)?.notPersisted, [])
+    return consumer.consumerGroup
+  })
+  yield* read(MessageListener.orderly(() => Effect.void))
+  const group = yield* read(
+    MessageListener.concurrently(() => Effect.succeed(ConsumeResult.deadLetter("for the test")))
+  )
+  yield* eventuallyThat(admin.fetchConsumeOffset(group, queue), (offset) => assert.strictEqual(offset, 1))
+  // Brokers know such filters or do not; what may not ask is refused otherwise.
+  const filtering = yield* make(
+    MessageListener.concurrently(() => Effect.void),
+    Subscription.sql(topic, "a > 1")
+  )
+  const started = yield* Effect.result(filtering.start)
+  yield* filtering.shutdown
+  if (started._tag === "Failure") {
+    assert.deepInclude(started.failure.reason, { _tag: "FilterRefused", problem: "unsupported" })
+  }
+}).pipe(Effect.provide(MQClientManager.layer, { local: true }), withTools)
+
 const src = Path.join(import.meta.dirname, "..", "..", "src")
 
 const sources = (folder: string): ReadonlyArray<string> =>
@@ -72,10 +127,10 @@ const sources = (folder: string): ReadonlyArray<string> =>
     .filter((file) => file.endsWith(".ts"))
     .map((file) => Fs.readFileSync(Path.join(src, folder, file), "utf8"))
 
-/** The codes of the requests that client, producer or administrator know how to make, by what they import. */
+/** The codes of the requests that client, producer, consumer or administrator know how to make, by what they import. */
 const knownCodes = (): ReadonlySet<string> => {
   const modules = new Set(
-    ["client", "producer", "admin"]
+    ["client", "producer", "consumer", "admin"]
       .flatMap(sources)
       .flatMap((source) => [...source.matchAll(/protocol\/request\/(\w+)\.ts/g)].map(([, name = ""]) => name))
   )

@@ -1,6 +1,6 @@
-/** Every request of a producer and of an administrator, on real RocketMQ with access control: each signed as it is taken. */
+/** Every request of a producer, of a consumer and of an administrator, on real RocketMQ with access control: each signed as it is taken. */
 import { administration } from "../admin/administration.ts"
-import { everyProducerRequest } from "../admin/everyRequest.ts"
+import { everyConsumerRequest, everyProducerRequest } from "../admin/everyRequest.ts"
 import { rocketmqTarget } from "../conformance/rocketmq.ts"
 import type { Release } from "../conformance/Target.ts"
 
@@ -10,6 +10,7 @@ for (const release of ["4.9.7", "5.5.0"] satisfies ReadonlyArray<Release>) {
     rocketmqTarget(release, true),
     (test) => {
       test.effect("a producer's requests, each of them", () => everyProducerRequest)
+      test.effect("a consumer's requests, each of them", () => everyConsumerRequest)
     }
   )
 }
