@@ -176,11 +176,9 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     subscriptionOf: (topic) => options.subscriptions().get(topic),
     room: room.of,
     awaitRoom: room.await,
-    found: TakeOver.make(options, room, now, check),
-    passed: (queue, offset) => {
-      queue.reach(offset)
-      check()
-    },
+    found: TakeOver.make(options, room, now),
+    passed: (queue, offset) => queue.reach(offset),
+    advanced: check,
     outlive: moves.outlive,
     moved: moves.moved,
     introduce: instance.heartbeat.sendHeartbeatToAllBroker,

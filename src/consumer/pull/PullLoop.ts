@@ -69,6 +69,8 @@ export interface PullContext {
   ) => Effect.Effect<void>
   /** The broker has nothing for this group before the offset. */
   readonly passed: (queue: ProcessQueue<ReceivedMessage>, offset: number) => void
+  /** A queue has come on, and so has what is pulled next: somebody may wait for that. */
+  readonly advanced: () => void
   /** The broker does not have the offset that was asked for, or it was reset, and names another. */
   readonly moved: (queue: ProcessQueue<ReceivedMessage>, position: PullMoved) => Effect.Effect<void>
   /** The broker does not know the group or its subscription: tells it, before the next pull. */
@@ -212,6 +214,7 @@ export const run = (
     const empty = answer._tag === "Found" ? led <= 0 && answer.messages.length === 0 : led < NOWHERE_OFFSETS
     nowhere = empty && context.now() - queue.lastPullAt < AT_ONCE_MILLIS ? nowhere + 1 : 0
     queue.nextOffset = Math.max(queue.nextOffset, answer.nextBeginOffset)
+    context.advanced()
     const pause = Math.max(context.pullIntervalMillis, pauseAfterNowhere(nowhere))
     if (pause > 0) {
       queue.phase = "waiting"

@@ -11,15 +11,14 @@ import type { OwnedQueue, RunOptions } from "./RunOptions.ts"
 /** How many bodies of all queues are unpacked at once. */
 const UNPACKED_AT_ONCE = 4
 
-/** Takes what a pull found over into its queue, and offers it to the handlers; `reached` is called when a position moved. */
+/** Takes what a pull found over into its queue, and offers it to the handlers. */
 export const make = (
   options: Pick<
     RunOptions,
     "config" | "consumption" | "counters" | "filter" | "instance" | "redeliveries" | "unreadable"
   >,
   room: Room,
-  now: () => number,
-  reached: () => void
+  now: () => number
 ) => {
   const { consumption, instance } = options
   const retryTopic = RETRY_GROUP_TOPIC_PREFIX + options.config.group
@@ -97,6 +96,5 @@ export const make = (
     }
     // What the broker or the filter passed over is finished with what was before it.
     queue.reach(nextBeginOffset)
-    reached()
   })
 }

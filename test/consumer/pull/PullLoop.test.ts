@@ -73,6 +73,7 @@ describe("a pull loop", () => {
             }),
           outlive: (_, pull) => pull,
           passed: () => once("passed"),
+          advanced: () => {},
           moved: () => Effect.void,
           introduce: Effect.asVoid(Effect.ignore(beat)),
           tell: () => Effect.sync(() => once("tell")),
