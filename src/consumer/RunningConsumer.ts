@@ -1,4 +1,4 @@
-import { type Cause, Clock, type Deferred, Effect, Schedule, type Scope } from "effect"
+import { type Cause, Clock, type Deferred, Effect, type Scope } from "effect"
 import type { AccessDenied, FilterRefused, StartError, StartReason } from "../client/ClientError.ts"
 import type { MQClientInstanceShape } from "../client/MQClientInstance.ts"
 import type { MQClientManager } from "../client/MQClientManager.ts"
@@ -35,6 +35,7 @@ import * as FilterCheck from "./subscription/FilterCheck.ts"
 import * as Subscribed from "./subscription/Subscribed.ts"
 import * as Subscription from "./subscription/Subscription.ts"
 import * as SubscriptionCheck from "./subscription/SubscriptionCheck.ts"
+import * as TopicRoutes from "./run/TopicRoutes.ts"
 import * as RunningInfo from "./telemetry/RunningInfo.ts"
 import * as Telemetry from "./telemetry/Telemetry.ts"
 
@@ -83,9 +84,6 @@ export interface ConsumerParts<C extends Consumption> {
 const MIB = 1024 * 1024
 /** A defect of a handler is told with its cause once in so many milliseconds. */
 const TOLD_EVERY_MILLIS = 60_000
-/** The pause before a second look-up of a topic that is being announced, in milliseconds; it doubles, so often. */
-const ANNOUNCED_PAUSE_MILLIS = 20
-const ANNOUNCED_LOOK_UPS = 9
 
 /** The first problem of the group's name, or every problem of the options at once. */
 const check = (resolution: Resolution<PushConsumerConfig>) =>
@@ -345,7 +343,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
       level: config.readiness === "assigned" ? "nameServer" : config.readiness,
       topics,
       borrow: undefined
-    }).pipe(Effect.andThen(config.readiness === "lazy" ? Effect.void : lookUp(instance, newcomers, topics)))
+    }).pipe(Effect.andThen(config.readiness === "lazy" ? Effect.void : TopicRoutes.lookUp(instance, newcomers, topics)))
   )
   const brokersOf = (topic: string) => {
     const route = instance.routes.topicRouteTable.get(topic)
@@ -367,8 +365,8 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
       )
     }
   } else {
-    yield* step("5.9", "heartbeat to all brokers", greet(instance, retryTopic))
-    yield* Effect.forkScoped(outlivesStep(awaitRoute(instance, retryTopic)), { startImmediately: true })
+    yield* step("5.9", "heartbeat to all brokers", TopicRoutes.greet(instance, retryTopic))
+    yield* Effect.forkScoped(outlivesStep(TopicRoutes.awaitRoute(instance, retryTopic)), { startImmediately: true })
   }
   yield* step(
     "5.10",
@@ -385,24 +383,27 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     problems: problems.all,
     caughtUp: (options) =>
       Effect.suspend(() => {
-        const without = [...wanted.keys()].filter((topic) => isWithoutRoute(instance, topic))
+        const without = [...wanted.keys()].filter((topic) => TopicRoutes.isWithoutRoute(instance, topic))
         // What the first message has just made is read as well, and not only after the next poll.
         const look =
           without.length === 0
             ? Effect.void
-            : Effect.andThen(lookUp(instance, newcomers, without), Effect.andThen(run.rebalance, run.awaitLocated))
+            : Effect.andThen(
+                TopicRoutes.lookUp(instance, newcomers, without),
+                Effect.andThen(run.rebalance, run.awaitLocated)
+              )
         return Effect.andThen(look, run.caughtUp(options))
       }),
     checkFilter: (subscription) =>
       subscription.type === "TAG"
         ? Effect.void
         : Effect.andThen(
-            lookUp(instance, newcomers, [subscription.topic]),
+            TopicRoutes.lookUp(instance, newcomers, [subscription.topic]),
             FilterCheck.check(instance, group, [Subscription.dataOf(subscription, nowMillis())], brokersOf)
           ),
     resubscribe: Effect.suspend(() => {
       const { added, changed } = subscribed.update()
-      return lookUp(instance, newcomers, added).pipe(
+      return TopicRoutes.lookUp(instance, newcomers, added).pipe(
         Effect.andThen(run.repull(changed, instance.heartbeat.sendHeartbeatToAllBroker)),
         Effect.andThen(run.rebalance),
         Effect.andThen(notify)
@@ -412,47 +413,6 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     comparisonRefused: comparison.refused
   }
 })
-
-/** Whether no route is known of a topic but one that was lent to a producer. */
-const isWithoutRoute = ({ routes }: MQClientInstanceShape, topic: string): boolean =>
-  routes.topicRouteTable.get(topic)?.borrowed ?? true
-
-/** Looks the routes of topics up; one that is not there yet is owned as soon as it is. */
-const lookUp = (
-  instance: MQClientInstanceShape,
-  { absent }: Pick<Newcomers.Newcomers, "absent">,
-  topics: ReadonlyArray<string>
-) =>
-  Effect.forEach(
-    topics,
-    (topic) =>
-      Effect.match(instance.routes.updateTopicRouteInfoFromNameServer(topic, undefined), {
-        onSuccess: () => {},
-        onFailure: (error) => {
-          if (error._tag === "RouteUnavailable" && error.problem === "topic-absent") absent(topic)
-        }
-      }),
-    { concurrency: 16, discard: true }
-  )
-
-/** The first heartbeat makes the group's retry topic, whose route is looked up right after the brokers' answer. */
-const greet = Effect.fnUntraced(function* (instance: MQClientInstanceShape, retryTopic: string) {
-  yield* instance.heartbeat.sendHeartbeatToAllBroker
-  const look = instance.routes.updateTopicRouteInfoFromNameServer(retryTopic, undefined)
-  // Some name servers learn of it some milliseconds later.
-  yield* Effect.ignore(Effect.retry(look, { times: 1, schedule: Schedule.spaced(0) }))
-})
-
-/** Looks for the route of a topic that brokers are about to announce, at growing pauses, and then leaves it to the polls. */
-const awaitRoute = (instance: MQClientInstanceShape, topic: string) =>
-  Effect.suspend(() =>
-    instance.routes.topicRouteTable.has(topic)
-      ? Effect.void
-      : instance.routes.updateTopicRouteInfoFromNameServer(topic, undefined)
-  ).pipe(
-    Effect.retry({ schedule: Schedule.exponential(ANNOUNCED_PAUSE_MILLIS), times: ANNOUNCED_LOOK_UPS }),
-    Effect.ignore
-  )
 
 /** One step of timer 5: up by one above the threshold, down by one below 8 tenths of it, as Java once did. */
 const concurrencyFor = (

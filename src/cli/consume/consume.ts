@@ -52,7 +52,7 @@ const TOPIC_POLL_MILLIS = 1_000
 /** Why a run ended by itself: enough was consumed, nothing came any more, or nobody reads its output. */
 type End = "count" | "idle" | "closed"
 
-/** What is not there yet is said, and not taken for something else. */
+/** What cannot be together is said, and not taken for something else. */
 const unsupported = ({ broadcast, failFirst, orderly }: ConsumeInput): string | undefined =>
   broadcast && failFirst > 0 && !orderly
     ? "--fail-first: where a group broadcasts, a message that was given back does not come again."

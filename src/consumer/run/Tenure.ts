@@ -1,15 +1,15 @@
-import { Clock, DateTime, Deferred, Effect, Exit, Fiber, FiberMap, FiberSet, type Scope } from "effect"
+import { Clock, DateTime, Deferred, Effect, Exit, Fiber, FiberMap, type Scope } from "effect"
 import * as ForeignText from "../../message/ForeignText.ts"
 import type * as MessageQueue from "../../message/MessageQueue.ts"
 import * as StartOffset from "../offset/StartOffset.ts"
 import { type CacheTotals, LOCK_MAX_LIVE_MILLIS, ProcessQueue, type QueueMove } from "../queue/ProcessQueue.ts"
 import type { QueueLocks } from "../queue/QueueLocks.ts"
-import * as Listeners from "../rebalance/RebalanceListener.ts"
 import type { TopicStats } from "../queue/TopicStats.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
 import type { Moves } from "./Moves.ts"
 import type { PositionWrites } from "./PositionWrites.ts"
 import type { Room } from "./Room.ts"
+import * as Rounds from "./Rounds.ts"
 import { type DrainReport, keyOf, loopKey, type OwnedQueue, type RunOptions } from "./RunOptions.ts"
 
 /**
@@ -67,24 +67,6 @@ export interface TenureContext {
   readonly check: () => void
 }
 
-/** What the listener is told of together. */
-interface Told {
-  /** The queues, each with what says that it is ready for the call. */
-  readonly queues: Array<{ readonly queue: OwnedQueue; readonly ready: Deferred.Deferred<void> }>
-  /** The call has ended. */
-  readonly done: Deferred.Deferred<void>
-}
-
-const toldOf = (): Told => ({ queues: [], done: Deferred.makeUnsafe() })
-
-/** What comes and goes of a topic in a round of rebalance. */
-export interface Round {
-  readonly assigned: Told
-  readonly revoked: Told
-  /** No more queues come or go in it. */
-  readonly over: Effect.Effect<void>
-}
-
 /** How queues are taken and given up; called by the one fiber that owns their table. */
 export interface Tenure {
   /**
@@ -95,16 +77,16 @@ export interface Tenure {
     messageQueue: MessageQueue.MessageQueue,
     handover: boolean,
     move?: QueueMove,
-    round?: Round
+    round?: Rounds.Round
   ) => Effect.Effect<void>
   /**
    * Gives a queue up: no pull and no handler begins from now on, its position is written at once for who takes it, what runs
    * may end for a moment, in order for as long as the lock is held, and then the position is written for the last time and
    * the lock given back.
    */
-  readonly revoke: (queue: OwnedQueue, round: Round) => Effect.Effect<void>
+  readonly revoke: (queue: OwnedQueue, round: Rounds.Round) => Effect.Effect<void>
   /** Begins what a round of rebalance does to a topic. */
-  readonly round: () => Round
+  readonly round: Rounds.Rounds["begin"]
   /** Takes a queue that is owned anew, elsewhere or at where it stands in the store; what runs counts for nothing. */
   readonly retake: (queue: OwnedQueue, move: QueueMove | undefined) => Effect.Effect<void>
   /** The queues that are being given up. */
@@ -122,23 +104,15 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
   const { check, finished, locks, loop, moves, options, positions, room, stats, table, totals } = context
   const { changed, config, consumption, instance, problem, store } = options
   const { group } = config
-  const { listener } = options
   const clock = yield* Clock.Clock
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   /** By queue, the hand-over of a generation that is being given up. */
   const revoking = yield* FiberMap.make<string, void, never>()
   const leaving = new Set<OwnedQueue>()
+  const rounds = yield* Rounds.make(options, table)
   const located = new Map<OwnedQueue, Deferred.Deferred<void>>()
   /** How long a new owner waits before it reads where its queue begins: the old one has written it by then. */
-  const handoverMillis =
-    OTHERS_ROUND_MILLIS +
-    config.revokeDrainMillis +
-    (listener?.revoked === undefined ? 0 : Listeners.MOST_MILLIS.revoked) +
-    HANDOVER_MARGIN_MILLIS
-  /** The queues of which the listener was told that they are assigned, by {@link keyOf}. */
-  const told = new Set<string>()
-  const call = listener === undefined ? undefined : Listeners.caller(listener, group, options.happened)
-  const calls = yield* FiberSet.make<void, never>()
+  const handoverMillis = OTHERS_ROUND_MILLIS + config.revokeDrainMillis + rounds.handoverMillis + HANDOVER_MARGIN_MILLIS
   let toldYoung = false
   let generation = 0
 
@@ -184,37 +158,12 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     yield* changed
   })
 
-  /** Has the listener told once all queues are ready, of those that are not anybody else's by then. */
-  const tell = (kind: "assigned" | "revoked", { done, queues }: Told) =>
-    Effect.suspend(() => {
-      if (call === undefined || queues.length === 0) return Effect.asVoid(Deferred.succeed(done, undefined))
-      const telling = Effect.forEach(queues, ({ ready }) => Deferred.await(ready), { discard: true }).pipe(
-        Effect.andThen(
-          Effect.suspend(() => {
-            const present = queues.filter(({ queue }) => kind === "revoked" || table.has(keyOf(queue)))
-            if (kind === "assigned") for (const { queue } of present) told.add(keyOf(queue))
-            return call(
-              kind,
-              present.map(({ queue }) => queue.messageQueue)
-            )
-          })
-        ),
-        Effect.ensuring(Deferred.succeed(done, undefined))
-      )
-      return Effect.asVoid(FiberSet.run(calls, telling, { startImmediately: true }))
-    })
-
-  const round = (): Round => {
-    const [assigned, revoked] = [toldOf(), toldOf()]
-    return { assigned, revoked, over: Effect.andThen(tell("revoked", revoked), tell("assigned", assigned)) }
-  }
-
   /** `after` is its generation before that, whose handler may still run. */
   const take = (
     messageQueue: MessageQueue.MessageQueue,
     handover: boolean,
     move?: QueueMove,
-    within?: Round,
+    within?: Rounds.Round,
     after?: OwnedQueue
   ) =>
     Effect.suspend(() => {
@@ -233,7 +182,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
       options.taken(queue)
       const known = Deferred.makeUnsafe<void>()
       located.set(queue, known)
-      within?.assigned.queues.push({ queue, ready: known })
+      rounds.take(within, queue, known)
       const arrive = Effect.gen(function* () {
         // A generation of ours that is still being given up ends first.
         yield* FiberMap.get(revoking, key).pipe(
@@ -250,7 +199,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
           yield* positions.one(queue)
           yield* Deferred.succeed(known, undefined)
         }
-        if (call !== undefined && within !== undefined) yield* Deferred.await(within.assigned.done)
+        yield* rounds.awaitAssigned(within)
         yield* loop(queue)
       })
       return instance.pullMessageService.start(loopKey(group, queue), arrive)
@@ -302,7 +251,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
       yield* problem(`${problemKey} ${keyOf(queue)}`, undefined)
   })
 
-  const revoke = (queue: OwnedQueue, { revoked }: Round) =>
+  const revoke = (queue: OwnedQueue, within: Rounds.Round) =>
     Effect.suspend(() => {
       const key = keyOf(queue)
       queue.revoking = true
@@ -311,13 +260,12 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
       consumption.drop(queue)
       leaving.add(queue)
       const ready = Deferred.makeUnsafe<void>()
-      const isTold = told.delete(key)
-      if (isTold) revoked.queues.push({ queue, ready })
+      const awaitTold = rounds.giveUp(within, queue, ready)
       const leave = Effect.gen(function* () {
         yield* positions.one(queue)
         yield* Effect.timeoutOption(awaitSettled(queue), drainOf(queue))
         yield* Deferred.succeed(ready, undefined)
-        if (isTold) yield* Deferred.await(revoked.done)
+        yield* awaitTold
         yield* positions.one(queue)
         yield* left(queue)
       }).pipe(Effect.ensuring(Deferred.succeed(ready, undefined)))
@@ -345,12 +293,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     const interrupted = consumption.interrupt()
     // One that cannot be interrupted, or does not end, holds up nobody.
     if (interrupted > 0) yield* Effect.timeoutOption(awaitSettled(), INTERRUPTED_MILLIS)
-    if (call !== undefined) {
-      yield* call(
-        "revoked",
-        queues.filter((queue) => told.delete(keyOf(queue))).map((queue) => queue.messageQueue)
-      )
-    }
+    yield* rounds.close(queues)
     const written = yield* Effect.timeoutOption(
       Effect.all([positions.all(queues), FiberMap.awaitEmpty(revoking)], { concurrency: "unbounded" }),
       LAST_MILLIS - (now() - since)
@@ -385,7 +328,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     })
 
   return {
-    round,
+    round: rounds.begin,
     take,
     revoke,
     retake,
