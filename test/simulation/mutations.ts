@@ -96,7 +96,7 @@ export const mutations: ReadonlyArray<Mutation> = [
         replace: "wakeWriter"
       }
     ],
-    foundBy: ["prompt", "program", "heartbeat"]
+    foundBy: ["prompt", "program", "heartbeat", "fairness"]
   },
   {
     name: "commit-past-unfinished",

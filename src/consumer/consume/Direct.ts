@@ -1,5 +1,6 @@
 import { Cause, type Context, Effect, Exit, Fiber, FiberSet, Option, type Scope } from "effect"
 import * as ForeignText from "../../message/ForeignText.ts"
+import * as Millis from "../../message/Millis.ts"
 import type { ConsumeMessageDirectlyResult } from "../../protocol/push/ConsumeMessageDirectly.ts"
 import { reconsumeLater, success } from "../ConsumeResult.ts"
 import type { MessageListener, OrderlyResult } from "../MessageListener.ts"
@@ -64,7 +65,9 @@ const ofExit = <E, R>(
   millis: number
 ): Said => {
   if (Exit.isSuccess(exit)) {
-    return Option.getOrElse(exit.value, () => thrown(`the handler took longer than ${millis} ms and was interrupted`))
+    return Option.getOrElse(exit.value, () =>
+      thrown(`the handler took longer than ${Millis.text(millis)} and was interrupted`)
+    )
   }
   const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")
   if (failure !== undefined) return ofFailure(listener, failure.error, message)

@@ -1,5 +1,6 @@
 import { Cause, Effect, Exit, Fiber, Semaphore } from "effect"
 import * as ForeignText from "../../message/ForeignText.ts"
+import * as Millis from "../../message/Millis.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 
 /**
@@ -49,7 +50,10 @@ export const caller = (
     return Effect.flatMap(Effect.timeoutOption(turn.withPermits(1)(run), MOST_MILLIS[kind]), (ended) =>
       ended._tag === "Some"
         ? Effect.void
-        : happened(key, `${key} of group ${group} did not end within ${MOST_MILLIS[kind]} ms; the consumer goes on`)
+        : happened(
+            key,
+            `${key} of group ${group} did not end within ${Millis.text(MOST_MILLIS[kind])}; the consumer goes on`
+          )
     )
   }
 }
