@@ -59,7 +59,7 @@ export interface ConsumerRun {
   readonly awaitLocated: Effect.Effect<void>
   /** Begins to write the positions that have moved since they were last written, broker by broker, and waits for none. */
   readonly persist: Effect.Effect<void>
-  /** Gives everything up: see {@link DrainReport}. */
+  /** Gives everything up, once: see {@link DrainReport}. */
   readonly close: (drainMillis: number) => Effect.Effect<DrainReport>
   /** The queues that are owned, sorted. */
   readonly owned: () => ReadonlyArray<OwnedQueue>
@@ -100,6 +100,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   const resets = new Map<string, number>()
   let lastRebalance: number | undefined
   let closed = false
+  let closing: Deferred.Deferred<DrainReport> | undefined
 
   /** Of every topic that is or was subscribed to; a consumer has few. */
   const stats = (topic: string): TopicStats => {
@@ -272,7 +273,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
   const execute = (command: Command): Effect.Effect<unknown> => {
     if (command._tag === "Close") {
       closed = true
-      return Deferred.completeWith(command.done, tenure.close(command.drainMillis))
+      return Deferred.complete(command.done, tenure.close(command.drainMillis))
     }
     const work =
       command._tag === "Rebalance"
@@ -307,7 +308,13 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       }),
     awaitLocated: tenure.awaitLocated,
     persist: Effect.suspend(() => positions.begin(table.values())),
-    close: (drainMillis) => ask<DrainReport>((done) => ({ _tag: "Close", drainMillis, done })),
+    close: (drainMillis) =>
+      Effect.suspend(() => {
+        if (closing !== undefined) return Deferred.await(closing)
+        closing = Deferred.makeUnsafe()
+        Queue.offerUnsafe(commands, { _tag: "Close", drainMillis, done: closing })
+        return Deferred.await(closing)
+      }),
     owned: () => [...table.values()].toSorted((a, b) => MessageQueue.compare(a.messageQueue, b.messageQueue)),
     members: share.members,
     lastRebalance: () => lastRebalance,

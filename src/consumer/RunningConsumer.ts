@@ -335,6 +335,8 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
         )
     })
   )
+  // A start that fails or is interrupted now gives its queues up as a shutdown does: handlers may have run.
+  yield* Effect.addFinalizer(() => run.close(config.drainTimeoutMillis))
   const topics = [...wanted.keys()]
   yield* step(
     "5.7",

@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import * as Message from "../../src/message/Message.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
-import { EmbeddedCluster } from "../../src/testing/index.ts"
+import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
 import { settle } from "../support/rig.ts"
 import { commits, consume, make, rig, text } from "./support.ts"
 
@@ -56,6 +56,40 @@ describe("the close of a consumer", () => {
       assert.deepInclude(yield* consumer.lastDrain, { finished: 1, interrupted: 1, notPersisted: [] })
       assert.deepInclude((yield* consumer.state).counters, { defects: 0, failures: 0, reconsumeLater: 0, late: 1 })
     }).pipe(Effect.scoped, Effect.provide(rig()))
+  )
+
+  it.effect(
+    "a start that is interrupted when handlers have run writes what they finished, and lets those that run end",
+    () =>
+      Effect.gen(function* () {
+        const { faults, traffic } = yield* EmbeddedCluster
+        yield* send("0", "1", "2")
+        // Where the group is in another queue is not known for a while, so that the first round does not end.
+        yield* faults.add({
+          match: { code: RequestCode.QUERY_CONSUMER_OFFSET, nth: 2 },
+          actions: [FaultScript.delay(60_000)]
+        })
+        const seen: Array<string> = []
+        const handler = (message: Parameters<typeof text>[0]) =>
+          Effect.andThen(
+            text(message) === "2" ? Effect.sleep(300) : Effect.void,
+            Effect.sync(() => void seen.push(text(message)))
+          )
+        const consumer = yield* make(handler, { consumeFromWhere: "first" })
+        const starting = yield* Effect.forkChild(consumer.start, { startImmediately: true })
+        yield* settle
+        assert.deepStrictEqual([seen, yield* consumer.serviceState], [["0", "1"], "START_FAILED"])
+        const ending = yield* Effect.forkChild(Fiber.interrupt(starting), { startImmediately: true })
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.join(ending)
+        assert.deepStrictEqual(seen, ["0", "1", "2"])
+        const last = { code: [RequestCode.UPDATE_CONSUMER_OFFSET, RequestCode.UNREGISTER_CLIENT] }
+        assert.strictEqual((yield* traffic.matching(last)).at(-1)?.code, RequestCode.UNREGISTER_CLIENT)
+        yield* faults.clear
+        const next = yield* consume(handler, { consumeFromWhere: "first" })
+        yield* next.caughtUp()
+        assert.deepStrictEqual(seen, ["0", "1", "2"])
+      }).pipe(Effect.scoped, Effect.provide(rig()))
   )
 
   it.effect("a handler that cannot be interrupted holds up no close, and its message comes again", () =>
