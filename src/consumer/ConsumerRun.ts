@@ -173,7 +173,8 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     pullIntervalMillis: config.pullIntervalMillis,
     failurePauseMillis: config.pullFailurePauseMillis,
     postSubscription: config.postSubscriptionWhenPull,
-    commitsOnPull: store.commitsOnPull,
+    // A broker may take the offset of a pull after one that was written later, when the queue has a new owner already.
+    commitsOnPull: store.commitsOnPull && !config.isOrderly,
     subscriptionOf: (topic) => options.subscriptions().get(topic),
     room: room.of,
     awaitRoom: room.await,
