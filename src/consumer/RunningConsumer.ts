@@ -184,17 +184,16 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
   const directly = yield* (
     parts.directly?.({ group, observer, consumeTimeoutMillis: config.consumeTimeout, now }) ?? Effect.undefined
   )
+  const brokersOf = (topic: string) => {
+    const route = instance.routes.topicRouteTable.get(topic)
+    return route === undefined ? [] : addressesOf(instance, route.data)
+  }
   const comparison = yield* SubscriptionCheck.make({
     instance,
     group,
     subscriptions: () => subscribed.present().values(),
     members: () => run.members(),
-    brokers: () => {
-      const routes = [...subscribed.present().keys()].flatMap(
-        (topic) => instance.routes.topicRouteTable.get(topic) ?? []
-      )
-      return [...new Set(routes.flatMap(({ data }) => addressesOf(instance, data)))]
-    },
+    brokers: () => [...new Set([...subscribed.present().keys()].flatMap(brokersOf))],
     tell: (text) => problem("subscriptions", text)
   })
   const run: Runs.ConsumerRun = yield* Runs.make({
@@ -347,10 +346,6 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
       borrow: undefined
     }).pipe(Effect.andThen(config.readiness === "lazy" ? Effect.void : TopicRoutes.lookUp(instance, newcomers, topics)))
   )
-  const brokersOf = (topic: string) => {
-    const route = instance.routes.topicRouteTable.get(topic)
-    return route === undefined ? [] : addressesOf(instance, route.data)
-  }
   yield* step(
     "5.8",
     "ask a broker of each topic about its filter",

@@ -299,7 +299,7 @@ export class TokenStream {
   }
 
   #sentence(shown: ReadonlyArray<ReadonlyArray<Kind>>): string {
-    const steps = Math.max(0, ...shown.map((kinds) => kinds.length))
+    const steps = shown.reduce((most, { length }) => Math.max(most, length), 0)
     let found = ""
     for (let i = 0; i < steps; i++) {
       const { image, kind } = this.#token(this.#taken + 1 + i)
