@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
 import * as Path from "node:path"
@@ -40,32 +40,74 @@ describe("the package", () => {
     assert.isFalse(Fs.existsSync(Path.join(root, "binding.gyp")), "npm would build it")
   })
 
-  it("of everything that npm ci installs, only the Node of the tests has an install script", () => {
-    const { packages } = readJson("package-lock.json")
-    assert.isObject(packages)
-    const scripted = Object.entries(Object(packages)).filter(([, entry]) =>
-      Reflect.get(Object(entry), "hasInstallScript")
-    )
-    assert.deepStrictEqual(
-      scripted.map(([path]) => path),
-      ["node_modules/node"]
-    )
-    assert.deepStrictEqual(readJson("package.json")["allowScripts"], { node: true })
+  const locked = Object.entries(Object(readJson("package-lock.json")["packages"])).map(([path, entry]) => ({
+    path,
+    entry: Object(entry)
+  }))
+
+  it("nothing that npm ci installs has an install script, on any system", () => {
+    assert.isAbove(locked.length, 200)
+    const scripted = locked.filter(({ entry }) => Reflect.get(entry, "hasInstallScript"))
+    assert.deepStrictEqual(scripted, [])
+    assert.notProperty(readJson("package.json"), "allowScripts")
   })
 
-  it("of everything that npm ci installs, only compilers and linters of other systems have no checksum", () => {
-    const { packages } = readJson("package-lock.json")
-    const bare = Object.entries(Object(packages)).filter(
-      ([path, entry]) => path !== "" && Reflect.get(Object(entry), "integrity") === undefined
+  it("everything that npm ci installs, on any system, has its checksum, and no host is named", () => {
+    const bare = locked.filter(({ entry }) => Reflect.get(entry, "integrity") === undefined)
+    // This project, and the list of Nodes within it.
+    assert.deepStrictEqual(
+      bare.map(({ path }) => path),
+      ["", "node_modules/node-of-the-scripts", "test/node"]
     )
-    const own = [`${process.platform}-${process.arch}`, `${process.platform}-${process.arch}-gnu`]
-    for (const [path, entry] of bare) {
-      assert.match(path, /^node_modules\/@ox(?:lint\/binding|lint-tsgolint\/)/)
-      assert.isTrue(Reflect.get(Object(entry), "optional"))
-      assert.isFalse(
-        own.some((name) => path.endsWith(name)),
-        `${path} is for this system`
+    for (const { entry, path } of locked.filter((one) => !bare.includes(one))) {
+      assert.match(Reflect.get(entry, "integrity"), /^sha512-[\w+/]{86}==$/, path)
+      assert.isFalse(Reflect.has(entry, "resolved"), path)
+    }
+    assert.notMatch(Fs.readFileSync(Path.join(root, "package-lock.json"), "utf8"), /https?:\/\/registry|tarball/)
+  })
+
+  it("each script begins with a look at the Node it runs on, or runs others that do", () => {
+    for (const [name, text] of Object.entries(Object(readJson("package.json")["scripts"]))) {
+      assert.match(
+        String(text),
+        /^(?:node test\/node\/supported\.cjs && \S|npm run [\w:]+(?: && npm run [\w:]+)*$)/,
+        name
       )
+    }
+  })
+
+  it("on too old a Node, or before npm ci, a script says in one line what to do", () => {
+    const folder = Fs.mkdtempSync(Path.join(tmpdir(), "effect-rocketmq-node-"))
+    try {
+      const at = (version: string, arch = "x64", base = root) => {
+        const look = `
+          Object.defineProperty(process.versions, "node", { value: ${JSON.stringify(version)} })
+          Object.defineProperties(process, { platform: { value: "linux" }, arch: { value: ${JSON.stringify(arch)} } })
+          require(${JSON.stringify(Path.join(base, "test", "node", "supported.cjs"))})`
+        const { status, stderr, stdout } = spawnSync(process.execPath, ["--eval", look], { encoding: "utf8" })
+        return [status, stdout + stderr]
+      }
+      for (const version of ["22.19.0", "24.0.0", "26.1.0"]) assert.deepStrictEqual(at(version), [0, ""])
+      for (const version of ["18.0.0", "20.20.2", "22.18.0"]) {
+        const what = `This needs Node 22.19 or newer and ran on ${version}:`
+        assert.deepStrictEqual(at(version), [
+          1,
+          `${what} run \`npm ci\`, without --omit=optional, and the script by \`npm run\`.\n`
+        ])
+        assert.deepStrictEqual(at(version, "s390x"), [
+          1,
+          `${what} install one by hand, as \`npm ci\` has none for linux-s390x.\n`
+        ])
+      }
+      for (const name of ["package.json", "test/node"]) {
+        Fs.cpSync(Path.join(root, name), Path.join(folder, name), { recursive: true })
+      }
+      assert.deepStrictEqual(at("24.0.0", "x64", folder), [
+        1,
+        "The dependencies are not installed: run `npm ci` first.\n"
+      ])
+    } finally {
+      Fs.rmSync(folder, { recursive: true, force: true })
     }
   })
 
