@@ -11,17 +11,14 @@ import { cli } from "../../cli/support.ts"
 import { make } from "../../consumer/support.ts"
 import { brokerAddress, rawClient, sendRequest } from "../../embedded/support.ts"
 import { watchLog } from "../watch.ts"
-import { answersOf, type Passing } from "./client.ts"
+import { answersOf, isOf, type Passing } from "./client.ts"
 import { eventually, proxied, Proxies } from "./rig.ts"
-
-const isPull = ({ code, extFields }: RemotingCommand) =>
-  code === RequestCode.PULL_MESSAGE && extFields?.["topic"] === "orders"
 
 /** Changes the broker's answers to pulls of topic `orders`. */
 const changing = (change: (answer: Passing, request: RemotingCommand) => ReadonlyArray<Uint8Array>) =>
   Effect.gen(function* () {
     const { broker } = yield* Proxies
-    const { asked, install } = answersOf(isPull, change)
+    const { asked, install } = answersOf(isOf(RequestCode.PULL_MESSAGE), change)
     const { remove } = yield* install(broker("broker-a"))
     return { asked: () => asked.length, remove }
   })

@@ -1,109 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
-import type { PushConsumerOptions } from "../../../src/consumer/ConsumerOptions.ts"
-import { DefaultMQPushConsumer, type DefaultMQPushConsumerShape } from "../../../src/consumer/DefaultMQPushConsumer.ts"
-import type { ReceivedMessage } from "../../../src/consumer/ReceivedMessage.ts"
-import * as Subscription from "../../../src/consumer/subscription/Subscription.ts"
 import * as Message from "../../../src/message/Message.ts"
-import type { DefaultMQProducerShape } from "../../../src/producer/DefaultMQProducer.ts"
-import { isResponse, type RemotingCommand } from "../../../src/protocol/RemotingCommand.ts"
 import { RequestCode } from "../../../src/protocol/RequestCode.ts"
 import { EmbeddedCluster, FaultProxy } from "../../../src/testing/index.ts"
-import { elapsed, eventually, proxied, type ProxiedOptions, Proxies, startProducer } from "./rig.ts"
-
-const GROUP = "billing"
-const textOf = ({ body }: ReceivedMessage) => new TextDecoder().decode(body)
-
-/** What handlers got: texts, in their order. */
-type Seen = Array<string>
-
-/** A member of the group, behind the proxies, that notices a dead connection soon; it leaves with the scope. */
-const join = Effect.fnUntraced(function* (
-  name: string,
-  seen: Seen,
-  handler: (message: ReceivedMessage) => Effect.Effect<void, string> = () => Effect.void,
-  options: Partial<PushConsumerOptions> = {}
-) {
-  const { namesrvAddr } = yield* Proxies
-  const consumer = yield* DefaultMQPushConsumer.make(
-    {
-      consumerGroup: GROUP,
-      subscriptions: [Subscription.all("orders")],
-      namesrvAddr,
-      instanceName: name,
-      consumeFromWhere: "first",
-      startTimeoutMillis: 20_000,
-      heartbeatBrokerInterval: 300,
-      mqClientApiTimeout: 500,
-      pollNameServerInterval: 500,
-      persistConsumerOffsetInterval: 200,
-      persistConsumerOffsetInitialDelay: 200,
-      reconsumePolicy: { delay: () => "1 second" },
-      remoting: { reconnectBackoffMillis: { initial: 5, max: 40 } },
-      ...options
-    },
-    (message) => {
-      seen.push(textOf(message))
-      return handler(message)
-    }
-  )
-  yield* Effect.addFinalizer(() => consumer.shutdown)
-  yield* consumer.start
-  return consumer
-})
-
-const send = (producer: DefaultMQProducerShape, texts: ReadonlyArray<string>) =>
-  Effect.forEach(texts, (body) => producer.send(Message.make({ topic: "orders", body })), { discard: true })
-
-const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, n) => `${from + n}`)
-
-const hasAll = (seen: Seen, texts: ReadonlyArray<string>) =>
-  eventually(
-    `all of ${texts.length} are delivered`,
-    Effect.sync(() => texts.every((text) => seen.includes(text)))
-  )
-
-const isWell = (consumer: DefaultMQPushConsumerShape) => eventually("it is well", consumer.healthy)
-
-/** Runs a test with a producer behind the proxies. */
-const row = <E>(
-  given: ProxiedOptions,
-  body: (
-    producer: DefaultMQProducerShape
-  ) => Effect.Effect<void, E, Effect.Services<ReturnType<typeof join>> | Proxies | EmbeddedCluster>
-) =>
-  proxied(
-    given,
-    Effect.flatMap(
-      startProducer({ producer: { topics: ["orders"], sendMsgTimeout: 15_000, ...given.producer }, ...given }),
-      body
-    )
-  )
-
-/** Lets no request of a code through; the others pass. */
-const without = (...codes: ReadonlyArray<number>) =>
-  FaultProxy.frames(({ bytes, command }) =>
-    command !== undefined && !isResponse(command) && codes.includes(command.code) ? [] : [bytes]
-  )
-
-/** Changes the answers to requests of a code. Gives a toxic for each direction. */
-const answersTo = (
-  code: number,
-  change: (frame: FaultProxy.PassingFrame & { readonly command: RemotingCommand }) => ReadonlyArray<Uint8Array>
-) => {
-  const numbersOf = new Set<number>()
-  return {
-    upstream: FaultProxy.frames(({ bytes, command }) => {
-      if (command !== undefined && !isResponse(command) && command.code === code) numbersOf.add(command.opaque)
-      return [bytes]
-    }),
-    downstream: FaultProxy.frames((frame) => {
-      const { bytes, command } = frame
-      if (command === undefined || !isResponse(command) || !numbersOf.delete(command.opaque)) return [bytes]
-      return change({ ...frame, command })
-    })
-  }
-}
+import { answersOf, isOf } from "./client.ts"
+import { hasAll, isWell, join, numbers, row, type Seen, send, without } from "./consumers.ts"
+import { elapsed, eventually, Proxies } from "./rig.ts"
 
 describe("consumers behind a proxy", () => {
   it.live("C-01: the name server refuses at the start and comes later: a lazy consumer works then", () =>
@@ -251,15 +153,14 @@ describe("consumers behind a proxy", () => {
         Effect.gen(function* () {
           const { broker } = yield* Proxies
           yield* send(producer, numbers(5))
-          const damage = answersTo(RequestCode.PULL_MESSAGE, ({ bytes, command }) => {
+          const damage = answersOf(isOf(RequestCode.PULL_MESSAGE), ({ bytes, command }) => {
             if (command.body.length === 0) return [bytes]
             const spoilt = Uint8Array.from(bytes)
             // The magic number of the first entry.
             spoilt[bytes.length - command.body.length + 4] = 0
             return [spoilt]
           })
-          const up = yield* broker("broker-a").add(damage.upstream, "upstream")
-          const down = yield* broker("broker-a").add(damage.downstream, "downstream")
+          const { remove } = yield* damage.install(broker("broker-a"))
           const seen: Seen = []
           const consumer = yield* join("first", seen)
           yield* eventually(
@@ -267,8 +168,7 @@ describe("consumers behind a proxy", () => {
             Effect.map(consumer.healthy, (healthy) => !healthy)
           )
           assert.deepStrictEqual(seen, [])
-          yield* up.remove
-          yield* down.remove
+          yield* remove
           yield* hasAll(seen, numbers(5))
           yield* isWell(consumer)
           assert.deepStrictEqual(seen, numbers(5))
@@ -300,9 +200,7 @@ describe("consumers behind a proxy", () => {
     row({ brokers: ["broker-a"] }, (producer) =>
       Effect.gen(function* () {
         const { broker } = yield* Proxies
-        const lost = answersTo(RequestCode.CONSUMER_SEND_MSG_BACK, () => [])
-        yield* broker("broker-a").add(lost.upstream, "upstream")
-        yield* broker("broker-a").add(lost.downstream, "downstream")
+        yield* answersOf(isOf(RequestCode.CONSUMER_SEND_MSG_BACK), () => []).install(broker("broker-a"))
         const seen: Seen = []
         const consumer = yield* join("first", seen, (message) =>
           message.attempt === 1 ? Effect.fail("no") : Effect.void

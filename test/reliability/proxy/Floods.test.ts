@@ -151,7 +151,7 @@ describe("floods through a proxy", () => {
     ).pipe(log.provide)
   })
 
-  it.live("A29: 5,000 notices that a group has changed are a few rounds, one a second", () =>
+  it.live("A29, C-14: 5,000 notices that a group has changed are a few rounds, one a second", () =>
     proxied(
       {},
       Effect.gen(function* () {

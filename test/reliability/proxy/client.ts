@@ -40,6 +40,12 @@ export const openTo = (producer: DefaultMQProducerShape, address: string) =>
 export const isSend = (command: RemotingCommand | undefined): boolean =>
   command !== undefined && !isResponse(command) && command.code === RequestCode.SEND_MESSAGE_V2
 
+/** Whether a frame is a request of a code, about topic `orders` if it names a topic. */
+export const isOf =
+  (code: number) =>
+  (command: RemotingCommand): boolean =>
+    command.code === code && (command.extFields?.["topic"] ?? "orders") === "orders"
+
 /** A frame that could be read. */
 export type Passing = FaultProxy.PassingFrame & { readonly command: RemotingCommand }
 
