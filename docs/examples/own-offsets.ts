@@ -74,7 +74,6 @@ export const openTables = (db: DatabaseSync, group: string) => {
     })
 
   const offsetStore: OffsetStore = {
-    commitsOnPull: false,
     load: (_group, queue) => attempt("load", queue, () => nextOf(queue)),
     persist: (_group, { offset, queue }) =>
       attempt("persist", queue, () =>

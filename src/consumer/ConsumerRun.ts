@@ -87,7 +87,7 @@ export interface ConsumerRun {
  * Source: RocketMQ `RebalanceImpl`, `RebalancePushImpl`.
  */
 export const make = Effect.fnUntraced(function* (options: RunOptions) {
-  const { changed, config, consumption, instance, problem, store } = options
+  const { changed, config, consumption, instance, problem } = options
   const { group } = config
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
@@ -173,8 +173,6 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     pullIntervalMillis: config.pullIntervalMillis,
     failurePauseMillis: config.pullFailurePauseMillis,
     postSubscription: config.postSubscriptionWhenPull,
-    // A broker may take the offset of a pull after one that was written later, when the queue has a new owner already.
-    commitsOnPull: store.commitsOnPull && !config.isOrderly,
     subscriptionOf: (topic) => options.subscriptions().get(topic),
     room: room.of,
     awaitRoom: room.await,

@@ -202,6 +202,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
       // Nobody else reads this member's queues.
       isOrderly: parts.isOrderly && !broadcasts,
       broadcasts,
+      offsetsOnBrokers: !broadcasts && config.offsetStore === undefined,
       strategy: config.allocateMessageQueueStrategy ?? AllocateStrategy.averagely,
       consumeFromWhere: config.consumeFromWhere ?? "last",
       pullBatchSize: config.pullBatchSize,

@@ -51,7 +51,6 @@ const failed = (operation: "load" | "persist", group: string, queue: MessageQueu
       })
 
 const storeOf = (store: PlainOffsetStore): OffsetStore => ({
-  commitsOnPull: false,
   load: (group, queue) =>
     Effect.tryPromise({ try: async () => store.load(group, queue), catch: failed("load", group, queue) }),
   persist: (group, entry) =>

@@ -61,7 +61,6 @@ export interface LocalOffsetFileOptions {
 export const memory = (): OffsetStore => {
   const offsets = new Map<string, number>()
   return {
-    commitsOnPull: false,
     load: (group, queue) => Effect.sync(() => offsets.get(`${group} ${MessageQueue.key(queue)}`)),
     persist: (group, { offset, queue }) =>
       Effect.sync(() => void offsets.set(`${group} ${MessageQueue.key(queue)}`, offset))
@@ -286,7 +285,6 @@ export const file = Effect.fnUntraced(function* (
   const opened = (group: string) => opening.withPermits(1)(open(group))
 
   const store: OffsetStore = {
-    commitsOnPull: false,
     load: (group, queue) =>
       opened(group).pipe(
         Effect.map(({ table }) => table.get(keyOf(queue))),

@@ -43,8 +43,4 @@ export interface OffsetStore {
    * meanwhile, and `load` gives where that is; the queue is read on there.
    */
   readonly persist: (group: string, entry: OffsetEntry) => Effect.Effect<void | "reset", OffsetStoreError>
-  /**
-   * Whether a pull may carry the position to the broker as well (`commitOffset`); true for the store on the broker only.
-   */
-  readonly commitsOnPull: boolean
 }

@@ -21,7 +21,6 @@ const failed = (operation: "load" | "persist", group: string, queue: MessageQueu
 export const make = (instance: MQClientInstanceShape, setZeroIfNotFound: boolean): OffsetStore => {
   const offsets = ConsumerOffsets.make(instance, TIMEOUT_MILLIS)
   return {
-    commitsOnPull: true,
     load: (group, queue) =>
       offsets.query(group, queue, setZeroIfNotFound).pipe(
         // No queue is as long as that: what is beyond a safe integer was never written by a consumer.

@@ -92,11 +92,13 @@ export const resolve = Effect.fnUntraced(function* (
   store: OffsetStore,
   group: string,
   queue: MessageQueue,
-  from: StartPlace
+  from: StartPlace,
+  /** Whether the store is that of the brokers. */
+  onBrokers: boolean
 ): Effect.fn.Return<StartOffset, OffsetStoreError | ApiError | RouteUnavailable> {
   const stored = yield* store.load(group, queue)
   if (stored !== undefined) {
-    const isDoubtful = stored === 0 && from === "last" && store.commitsOnPull && !isRetryTopic(queue.topic)
+    const isDoubtful = stored === 0 && from === "last" && onBrokers && !isRetryTopic(queue.topic)
     if (!isDoubtful || !isOld(instance, queue)) return { offset: stored, isNew: false }
     const end = yield* maxOffset(instance, queue)
     return { offset: stored, isNew: false, young: end > 0 ? end : undefined }

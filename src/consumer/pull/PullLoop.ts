@@ -48,8 +48,6 @@ export interface PullContext {
   readonly failurePauseMillis: number
   /** Whether a pull carries its filter, so that no other member's is used (Java `postSubscriptionWhenPull`). */
   readonly postSubscription: boolean
-  /** Whether a pull carries the position of its queue to the broker. */
-  readonly commitsOnPull: boolean
   /** What of a topic is wanted; undefined when nothing of it is any more. */
   readonly subscriptionOf: (topic: string) => SubscriptionData | undefined
   /** How many messages a queue may ask for now; 0 while it is full, paused or suspended, with its phase set. */
@@ -137,9 +135,6 @@ export const run = (
       broker = find()
     }
     if (broker === undefined) return yield* new RouteUnavailable({ topic, problem: "no-master", tries: [] })
-    const commitOffset = queue.consumeOffset ?? 0
-    // A slave takes no offsets.
-    const commits = context.commitsOnPull && commitOffset > 0 && !broker.slave && !queue.writing
     const request = instance.pulled.pull(
       broker.address,
       {
@@ -148,11 +143,10 @@ export const run = (
         queueId,
         queueOffset: queue.nextOffset,
         maxMsgNums,
-        sysFlag:
-          (holds ? PullSysFlag.SUSPEND : 0) |
-          (commits ? PullSysFlag.COMMIT_OFFSET : 0) |
-          (context.postSubscription ? PullSysFlag.SUBSCRIPTION : 0),
-        commitOffset: commits ? commitOffset : 0,
+        // Without COMMIT_OFFSET, which Java sets: a broker takes the offset of a pull in another thread than one that is
+        // written, so that it may come after a later one, also when the queue has a new owner or was reset.
+        sysFlag: (holds ? PullSysFlag.SUSPEND : 0) | (context.postSubscription ? PullSysFlag.SUBSCRIPTION : 0),
+        commitOffset: 0,
         suspendTimeoutMillis: SUSPEND_MILLIS,
         subscription: context.postSubscription ? subscription.subString : undefined,
         subVersion: subscription.subVersion,
@@ -169,7 +163,6 @@ export const run = (
       References.PreventSchedulerYield,
       true
     )
-    if (commits) queue.committedOffset = commitOffset
     context.counters.pulls++
     if (answer._tag === "Found") {
       const at = context.now()

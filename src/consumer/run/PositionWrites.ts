@@ -43,14 +43,7 @@ export const make = Effect.fnUntraced(function* (
         const offset = queue.consumeOffset
         if (offset === undefined || queue.dropped || queue.storedOffset === offset) return Effect.succeed(true)
         if (!queue.holdsLock(now())) return Effect.succeed(false)
-        queue.writing = true
-        const write = store.persist(group, { queue: queue.messageQueue, offset }).pipe(
-          Effect.ensuring(
-            Effect.sync(() => {
-              queue.writing = false
-            })
-          )
-        )
+        const write = store.persist(group, { queue: queue.messageQueue, offset })
         return options.observer.settle("commit", queue.messageQueue, write).pipe(
           Effect.matchEffect({
             onSuccess: (taken) => {

@@ -25,6 +25,8 @@ export interface RunConfig {
   readonly isOrderly: boolean
   /** Whether every member reads all queues. */
   readonly broadcasts: boolean
+  /** Whether the brokers keep the group's offsets, and no other store. */
+  readonly offsetsOnBrokers: boolean
   readonly strategy: AllocateStrategy
   readonly consumeFromWhere: StartPlace
   readonly pullBatchSize: number

@@ -125,10 +125,11 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
   /** Finds out where a queue begins, for as long as that takes, and writes it where it was decided now. */
   const locate = Effect.fnUntraced(function* (queue: OwnedQueue) {
     const key = keyOf(queue)
+    const { messageQueue } = queue
     const known = located.get(queue)
     for (let failures = 0; !queue.dropped; failures++) {
       const start = yield* Effect.result(
-        StartOffset.resolve(instance, store, group, queue.messageQueue, startOf(queue.messageQueue))
+        StartOffset.resolve(instance, store, group, messageQueue, startOf(messageQueue), config.offsetsOnBrokers)
       )
       if (start._tag === "Success") {
         const { isNew, offset, young } = start.success

@@ -50,7 +50,6 @@ describe("offsets in memory", () => {
   it.effect("are kept by group and queue, for as long as the store is there", () =>
     Effect.gen(function* () {
       const store = LocalOffsetStore.memory()
-      assert.isFalse(store.commitsOnPull)
       assert.isUndefined(yield* load(store, 1))
       yield* persist(store, { 1: 7, 2: 0 })
       assert.deepStrictEqual([yield* load(store, 1), yield* load(store, 2)], [7, 0])

@@ -56,7 +56,6 @@ describe("a pull loop", () => {
           pullIntervalMillis: 0,
           failurePauseMillis: 1_000,
           postSubscription: false,
-          commitsOnPull: true,
           subscriptionOf: () => {
             once("subscriptionOf")
             return Subscription.dataOf(Subscription.all("orders"), 7)
