@@ -18,6 +18,7 @@ import type { SendOptions } from "./send/SendOptions.ts"
 import * as QueuedSend from "./bulk/QueuedSend.ts"
 import * as SendStream from "./bulk/SendStream.ts"
 import type { SendEngine } from "./send/SendEngine.ts"
+import * as StartSend from "./send/StartSend.ts"
 import * as TypedSends from "./TypedSends.ts"
 import type { TopicPublishInfoTable } from "./queue/TopicPublishInfo.ts"
 
@@ -73,6 +74,8 @@ export interface ProducerSends extends TypedSends.TypedSends {
 
 /** {@link ProducerSends} of a producer that runs. */
 export interface RunningSends extends Pick<ProducerSends, "send" | "sendBatch" | "sendQueued" | "recallMessage"> {
+  /** How `send` is begun by a callback; undefined where messages wait for one another. */
+  readonly start: StartSend.StartSend | undefined
   /** Sends at once what waits for others; from now on nothing waits. */
   readonly close: () => void
 }
@@ -100,6 +103,7 @@ export const make = Effect.fnUntraced(function* (
   const accumulator = config.autoBatch ? yield* ProduceAccumulator.make(config, engine, newId, fork, end) : undefined
   return {
     send: accumulator?.send ?? engine.send,
+    start: accumulator === undefined ? engine.start : undefined,
     sendBatch: SendBatch.make(config, engine, newId),
     sendQueued: yield* QueuedSend.make(config, engine, table, newId, fork, end),
     recallMessage: Recall.make(config, instance, table, () => refusal("recall")),
@@ -123,6 +127,7 @@ export const facade = (
       ? Effect.suspend(() => running()?.sends.send(message, options) ?? refuse(message.topic))
       : now.sends.send(message, options)
   }
+  StartSend.register(send, () => running()?.sends.start)
   const sendQueued: ProducerSends["sendQueued"] = (message, options) =>
     Effect.suspend(() => running()?.sends.sendQueued(message, options) ?? refuse(message.topic))
   const forms: TypedSends.MessageForms = {

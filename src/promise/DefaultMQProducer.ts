@@ -13,9 +13,10 @@ import type { SendBatchResult } from "../producer/bulk/SendBatch.ts"
 import type { SendOptions } from "../producer/send/SendOptions.ts"
 import type { SendAllOptions } from "../producer/bulk/SendStream.ts"
 import type { SendError } from "../producer/send/SendError.ts"
+import { startOf } from "../producer/send/StartSend.ts"
 import type { SendAllToOptions, TypedSendOptions } from "../producer/TypedSends.ts"
 import { type PlainOptions, redact } from "./Options.ts"
-import type { CallOptions, Run } from "./Run.ts"
+import { type CallOptions, promiseOf, type Run } from "./Run.ts"
 import { lifeCalls, start, type Started } from "./Start.ts"
 
 /** A message that has its place in the order of its queue. */
@@ -153,10 +154,12 @@ const queued = async (
 
 /** The calls of a producer as promises. */
 export const calls = (started: Started<DefaultMQProducerShape>): DefaultMQProducer => {
-  const { context, run, service: producer } = started
+  const { caller, context, run, service: producer } = started
+  const begin = startOf(producer.send)
   return {
     producerGroup: producer.producerGroup,
-    send: (message, options) => run(producer.send(Message.make(message), options), options?.signal),
+    send: (message, options) =>
+      promiseOf((done) => begin(caller, Message.make(message), options, done), options?.signal),
     sendBatch: (messages, options) => run(producer.sendBatch(messages.map(Message.make), options), options?.signal),
     recallMessage: (topic, recallHandle, options) =>
       run(producer.recallMessage(topic, recallHandle, options), options?.signal),

@@ -1,7 +1,7 @@
-import { Context, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import * as Store from "../consumer/offset/LocalOffsetStore.ts"
 import type { PlainOffsetStore } from "./ConsumerOptions.ts"
-import { runWith } from "./Run.ts"
+import { run } from "./Run.ts"
 
 /** Where a broadcasting consumer keeps its offsets for code without Effect; by default that is in memory. */
 export const LocalOffsetStore = {
@@ -10,7 +10,6 @@ export const LocalOffsetStore = {
    * one of its own. Rejected with `InvalidConfig` when an option cannot be used.
    */
   file: async (options: Store.LocalOffsetFileOptions): Promise<PlainOffsetStore> => {
-    const run = runWith(Context.empty())
     // Loaded only here: most clients need no files.
     const [fs, path] = await Promise.all([
       import("@effect/platform-node/NodeFileSystem"),

@@ -1,4 +1,4 @@
-import { Context, Effect } from "effect"
+import { Effect } from "effect"
 import type { ConsumeResult } from "../consumer/ConsumeResult.ts"
 import type { ReceivedMessage } from "../consumer/ReceivedMessage.ts"
 import { replyingBy, type SendReply } from "../consumer/reply/Replying.ts"
@@ -7,7 +7,7 @@ import type { ReplyInput } from "../producer/reply/RequestReply.ts"
 import { SendError } from "../producer/send/SendError.ts"
 import type { DefaultMQProducer } from "./DefaultMQProducer.ts"
 import type { PlainHandler } from "./DefaultMQPushConsumer.ts"
-import { runWith } from "./Run.ts"
+import { run } from "./Run.ts"
 
 /** Options of {@link handler}. */
 export interface ReplierOptions {
@@ -32,7 +32,6 @@ export const handler = (
   answer: (request: ReceivedMessage, signal: AbortSignal) => ReplyInput | Promise<ReplyInput>,
   { onReplyError, otherwise }: ReplierOptions = {}
 ): PlainHandler => {
-  const run = runWith(Context.empty())
   const send: SendReply<ReplyInput, never> = (request, reply) =>
     Effect.tryPromise({ try: (signal) => producer.reply(request, reply, { signal }), catch: (error) => error }).pipe(
       Effect.catch((error) =>

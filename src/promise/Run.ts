@@ -1,4 +1,6 @@
-import { type Context, Effect, Exit, Layer, Scope } from "effect"
+import { Context, Effect, Exit, type Fiber, Layer, Scope } from "effect"
+import { startEffect } from "../producer/send/StartSend.ts"
+import * as Abort from "./Abort.ts"
 
 /** What every call takes beside its own options. */
 export interface CallOptions {
@@ -12,24 +14,48 @@ export interface CallOptions {
 /** Runs an effect as a promise, which is rejected with the effect's own error. */
 export type Run = <A, E>(effect: Effect.Effect<A, E>, signal: AbortSignal | undefined) => Promise<A>
 
-/** The value of an exit, or what a promise is to be rejected with: the typed error itself, or the signal's reason. */
-const valueOf = <A, E>(exit: Exit.Exit<A, E>, signal: AbortSignal | undefined): A => {
-  if (Exit.isSuccess(exit)) return exit.value
-  const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")
-  if (failure !== undefined) throw failure.error
-  const defect = exit.cause.reasons.find((reason) => reason._tag === "Die")
-  if (defect !== undefined) throw defect.defect
-  throw signal?.aborted === true ? signal.reason : new DOMException("The call was interrupted", "AbortError")
+/** Begins something that tells its end by a callback; gives how it is ended before that. */
+export type Begin<A, E> = (done: (exit: Exit.Exit<A, E>) => void) => () => Effect.Effect<unknown>
+
+/** What a promise is rejected with: the typed error itself, a defect, or the signal's reason. */
+const reasonOf = ({ cause }: Exit.Failure<unknown, unknown>, signal: AbortSignal | undefined): unknown => {
+  const failure = cause.reasons.find((reason) => reason._tag === "Fail")
+  if (failure !== undefined) return failure.error
+  const defect = cause.reasons.find((reason) => reason._tag === "Die")
+  if (defect !== undefined) return defect.defect
+  return signal?.aborted === true ? signal.reason : new DOMException("The call was interrupted", "AbortError")
 }
 
-/** Runs effects with a context that was captured once. */
-export const runWith = (context: Context.Context<never>): Run => {
-  const runExit = Effect.runPromiseExitWith(context)
-  return async (effect, signal) => {
+/** What is begun, as a promise; it costs no fiber. What the signal ends has ended when the promise is rejected. */
+export const promiseOf = <A, E>(begin: Begin<A, E>, signal: AbortSignal | undefined): Promise<A> =>
+  new Promise((resolve, reject) => {
     signal?.throwIfAborted()
-    return valueOf(await runExit(effect, signal === undefined ? undefined : { signal }), signal)
-  }
-}
+    let left: (() => void) | undefined
+    let settled = false
+    const done = (exit: Exit.Exit<A, E>) => {
+      if (settled) return
+      settled = true
+      left?.()
+      if (Exit.isSuccess(exit)) resolve(exit.value)
+      else reject(reasonOf(exit, signal))
+    }
+    const cancel = begin(done)
+    if (signal === undefined || settled) return
+    left = Abort.listen(signal, () => Effect.runFork(cancel()).addObserver(() => done(Exit.interrupt())))
+  })
+
+/** A fiber with a context, which has ended: what is begun for it has its services. */
+export const callerOf = (context: Context.Context<never>): Fiber.Fiber<unknown, unknown> =>
+  Effect.runSyncWith(context)(Effect.fiber)
+
+/** Runs effects with what a fiber has. */
+export const runAs =
+  (caller: Fiber.Fiber<unknown, unknown>): Run =>
+  (effect, signal) =>
+    promiseOf((done) => startEffect(caller, effect, done), signal)
+
+/** Runs effects that need nothing. */
+export const run: Run = runAs(callerOf(Context.empty()))
 
 /** A layer that was built, for as long as nobody closes it. */
 export interface Built<A> {
@@ -47,13 +73,11 @@ export const buildScoped = <A, E>(layer: Layer.Layer<A, E>): Effect.Effect<Conte
 
 /** Builds a layer. A build that fails or is aborted has released everything by the time the promise is rejected. */
 export const build = async <A, E>(layer: Layer.Layer<A, E>, signal: AbortSignal | undefined): Promise<Built<A>> => {
-  signal?.throwIfAborted()
   const scope = Scope.makeUnsafe()
   const building = Layer.buildWithMemoMap(layer, memoMap, scope).pipe(
     Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
   )
-  const exit = await Effect.runPromiseExit(building, signal === undefined ? undefined : { signal })
-  const context = valueOf(exit, signal)
+  const context = await run(building, signal)
   let closing: Promise<void> | undefined
   return { context, close: () => (closing ??= Effect.runPromise(Scope.close(scope, Exit.void))) }
 }

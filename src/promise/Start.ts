@@ -1,14 +1,16 @@
-import { Context, type Effect, Layer, Stream } from "effect"
+import { Context, type Effect, type Fiber, Layer, Stream } from "effect"
 import type { MQClientManager } from "../client/MQClientManager.ts"
 import type { ServiceState } from "../client/ServiceState.ts"
 import { managerLayer } from "./Options.ts"
-import { build, type Run, runWith } from "./Run.ts"
+import { build, callerOf, type Run, runAs } from "./Run.ts"
 
 /** A client that was started, and what its calls are made with. */
 export interface Started<S> {
   readonly service: S
   readonly context: Context.Context<never>
   readonly run: Run
+  /** A fiber that has what the calls' fibers have, for calls that need none. */
+  readonly caller: Fiber.Fiber<unknown, unknown>
   /** Shuts it down; the second call waits for the first. */
   readonly close: () => Promise<void>
 }
@@ -22,7 +24,8 @@ export const start = async <I, S, E>(
 ): Promise<Started<S>> => {
   const client = Layer.provide(layer, managerLayer(services))
   const { close, context } = await build(services === undefined ? client : Layer.provideMerge(client, services), signal)
-  return { service: Context.get(context, key), context, run: runWith(context), close }
+  const caller = callerOf(context)
+  return { service: Context.get(context, key), context, caller, run: runAs(caller), close }
 }
 
 /** What a client of either face says of its life. */

@@ -5,6 +5,8 @@ import type { SendError } from "../send/SendError.ts"
 import { type SendOptions, settlesQueue } from "../send/SendOptions.ts"
 import type { SendQueued } from "./QueuedSend.ts"
 import type { SendEngine } from "../send/SendEngine.ts"
+import { startEffect, startOf } from "../send/StartSend.ts"
+import { mapStart, type Start } from "./Starts.ts"
 
 /** Options of {@link SendStreams.sendAll}. */
 export interface SendAllOptions {
@@ -30,26 +32,39 @@ export interface SendStreams {
 
 const CONCURRENCY = 64
 
+/** What a stream of sends consists of: a message with its options, or one that has its place in the order of its queue. */
+type Sending = { readonly message: Message; readonly options: SendOptions } | Effect.Effect<SendResult, SendError>
+
 /** Sends messages of which each has options of its own, in the order of the stream where those settle the queue. */
-export const sendEach =
-  (send: SendEngine["send"], sendQueued: SendQueued) =>
-  <E, R>(
+export const sendEach = (send: SendEngine["send"], sendQueued: SendQueued) => {
+  const begin = startOf(send)
+  const start: Start<Sending, SendResult, SendError> = (caller, sending, done) =>
+    Effect.isEffect(sending)
+      ? startEffect(caller, sending, done)
+      : begin(caller, sending.message, sending.options, done)
+  return <E, R>(
     messages: Stream.Stream<readonly [message: Message, options: SendOptions], E, R>,
     concurrency: number = CONCURRENCY
   ): Stream.Stream<SendResult, SendError | E, R> =>
     messages.pipe(
-      Stream.mapEffect(([message, options]) =>
-        settlesQueue(options) ? sendQueued(message, options) : Effect.succeed(send(message, options))
+      Stream.mapEffect(
+        ([message, options]): Effect.Effect<Sending, SendError> =>
+          settlesQueue(options) ? sendQueued(message, options) : Effect.succeed({ message, options })
       ),
-      Stream.mapEffect((acknowledged) => acknowledged, { concurrency })
+      mapStart(start, concurrency)
     )
+}
 
 /** Makes the sends of streams of a producer out of its single ones. */
 export const make = (send: SendEngine["send"], sendQueued: SendQueued): SendStreams => {
   const each = sendEach(send, sendQueued)
+  const begin = startOf(send)
   const sendAll: SendStreams["sendAll"] = (messages, { concurrency = CONCURRENCY, options } = {}) =>
     options === undefined
-      ? Stream.mapEffect(messages, (message) => send(message), { concurrency })
+      ? mapStart<Message, SendResult, SendError>(
+          (caller, message, done) => begin(caller, message, undefined, done),
+          concurrency
+        )(messages)
       : each(
           Stream.map(messages, (message) => [message, options(message)] as const),
           concurrency

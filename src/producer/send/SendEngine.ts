@@ -20,6 +20,7 @@ import { type InvalidMessage, notSent, type SendError } from "./SendError.ts"
 import type { SendObserver } from "./SendObserver.ts"
 import * as SendOneway from "./SendOneway.ts"
 import type { SendOptions } from "./SendOptions.ts"
+import { type StartSend, startEffect } from "./StartSend.ts"
 import * as SendStates from "./SendState.ts"
 import { type AwaitedSend, type DispatchOptions, type SendState, timeout } from "./SendState.ts"
 import * as SendTargets from "./SendTarget.ts"
@@ -27,6 +28,8 @@ import * as SendTargets from "./SendTarget.ts"
 /** The sends of one running producer. */
 export interface SendEngine {
   readonly send: (message: Message, options?: SendOptions) => Effect.Effect<SendResult, SendError>
+  /** {@link send} for a caller that is told of the end by a callback, and ends it early by what this gives. */
+  readonly start: StartSend
   readonly sendOneway: (message: Message, options?: SendOptions) => Effect.Effect<void, SendError>
   /** {@link send} of something that was made ready already, or was refused. */
   readonly dispatch: (
@@ -171,7 +174,8 @@ export const make = Effect.fnUntraced(function* (
     topic: string,
     options: DispatchOptions | undefined,
     attempt: SendAttempts.Attempt<A>,
-    resume: AwaitedSend<A>["resume"]
+    resume: AwaitedSend<A>["resume"],
+    caller: Fiber.Fiber<unknown, unknown> | undefined = observer === undefined ? undefined : Fiber.getCurrent()
   ): Effect.Effect<void> | undefined => {
     counters.sends++
     if (refusal !== undefined && (options?.accepted !== true || drained)) {
@@ -185,8 +189,7 @@ export const make = Effect.fnUntraced(function* (
     }
     if (!send.accepted) inFlight++
     send.admitted = places.enter(send)
-    const fiber = observer === undefined ? undefined : Fiber.getCurrent()
-    const watcher = fiber !== undefined && observer?.active(fiber) === true ? observer : undefined
+    const watcher = caller !== undefined && observer?.active(caller) === true ? observer : undefined
     if (send.admitted && watcher === undefined && !wantsCompression(config, send.prepared)) {
       const handle = attempt(send, send.startedAt, end)
       return handle === undefined
@@ -200,7 +203,9 @@ export const make = Effect.fnUntraced(function* (
     }
     // What waits first begins when it has waited: its attempt then has the time that is left.
     const sending = Effect.suspend(() =>
-      watcher === undefined || fiber === undefined ? compressed(send, attempt) : observed(send, attempt, watcher, fiber)
+      watcher === undefined || caller === undefined
+        ? compressed(send, attempt)
+        : observed(send, attempt, watcher, caller)
     )
     end(send, send.admitted ? sending : whenAdmitted(send, sending))
     return undefined
@@ -250,6 +255,14 @@ export const make = Effect.fnUntraced(function* (
   const self: SendEngine = {
     send: (message, options) =>
       Effect.callback((resume) => begin(prepare(message, options), message.topic, options, acknowledged, resume)),
+    start: (caller, message, options, done) => {
+      let left: (() => Effect.Effect<unknown>) | undefined
+      const resume = (result: Effect.Effect<SendResult, SendError>) => {
+        left = startEffect(caller, result, done)
+      }
+      const cancel = begin(prepare(message, options), message.topic, options, acknowledged, resume, caller)
+      return () => left?.() ?? cancel ?? Effect.void
+    },
     sendOneway: (message, options) =>
       Effect.callback((resume) => begin(prepare(message, options), message.topic, options, oneway, resume)),
     dispatch: (prepared, options) =>
