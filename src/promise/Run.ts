@@ -1,5 +1,5 @@
 import { Context, Effect, Exit, type Fiber, Layer, Scope } from "effect"
-import { startEffect } from "../producer/send/StartSend.ts"
+import { callerOf, startEffect } from "../producer/send/StartSend.ts"
 import * as Abort from "./Abort.ts"
 
 /** What every call takes beside its own options. */
@@ -43,10 +43,6 @@ export const promiseOf = <A, E>(begin: Begin<A, E>, signal: AbortSignal | undefi
     if (signal === undefined || settled) return
     left = Abort.listen(signal, () => Effect.runFork(cancel()).addObserver(() => done(Exit.interrupt())))
   })
-
-/** A fiber with a context, which has ended: what is begun for it has its services. */
-export const callerOf = (context: Context.Context<never>): Fiber.Fiber<unknown, unknown> =>
-  Effect.runSyncWith(context)(Effect.fiber)
 
 /** Runs effects with what a fiber has. */
 export const runAs =

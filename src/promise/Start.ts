@@ -1,8 +1,9 @@
 import { Context, type Effect, type Fiber, Layer, Stream } from "effect"
 import type { MQClientManager } from "../client/MQClientManager.ts"
 import type { ServiceState } from "../client/ServiceState.ts"
+import { callerOf } from "../producer/send/StartSend.ts"
 import { managerLayer } from "./Options.ts"
-import { build, callerOf, type Run, runAs } from "./Run.ts"
+import { build, type Run, runAs } from "./Run.ts"
 
 /** A client that was started, and what its calls are made with. */
 export interface Started<S> {

@@ -5,7 +5,7 @@ import { type PeerName, peerNames } from "./Peers.ts"
 /** What `npm run bench` was asked for. */
 
 /** What can be measured by itself. */
-export const partNames = ["modes", "broker", "growth", "start", "check"] as const
+export const partNames = ["modes", "forms", "broker", "growth", "start", "check"] as const
 export type PartName = (typeof partNames)[number]
 
 export interface Options {

@@ -12,7 +12,7 @@ import { CLIENT_CORE, pinned, SERVER_CORE } from "./Processes.ts"
  */
 
 /** The parts of the page that are measured. */
-export type Part = "machine" | "aims" | "modes" | "broker" | "growth" | "start" | "check"
+export type Part = "machine" | "aims" | "modes" | "forms" | "broker" | "growth" | "start" | "check"
 
 const root = Path.join(import.meta.dirname, "..", "..")
 const file = Path.join(root, "docs", "performance.md")

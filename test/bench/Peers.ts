@@ -70,7 +70,8 @@ const makers: Readonly<Record<PeerName, { readonly title: string; readonly make:
     make: async (_, packageFolder) => ({
       name: "ours",
       title: "effect-rocketmq",
-      command: (task) => node(task.kind === "consume" ? "oursConsumer.ts" : "ours.ts", task),
+      command: (task) =>
+        node(task.kind === "consume" ? "oursConsumer.ts" : task.form === undefined ? "ours.ts" : "oursForms.ts", task),
       startCommand: (task) => [process.execPath, Path.join(packageFolder, "ours.mjs"), JSON.stringify(task)],
       env: {}
     })

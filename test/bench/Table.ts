@@ -8,6 +8,10 @@ export const median = (numbers: ReadonlyArray<number>): number => {
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2
 }
 
+/** The least of the numbers; not a number when there are none. */
+export const least = (numbers: ReadonlyArray<number>): number =>
+  numbers.length === 0 ? Number.NaN : Math.min(...numbers)
+
 /** A number as text; nothing for what was not measured. */
 export const cell = (value: number | undefined, digits: number): string =>
   value === undefined || !Number.isFinite(value) ? "" : value.toFixed(digits)

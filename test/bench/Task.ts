@@ -33,7 +33,9 @@ export const Task = Schema.Struct({
   /** Seconds of the measured part. */
   seconds: Schema.Number,
   /** What is different about this package: nothing, no metrics, a span for each send, a write for each frame. */
-  variant: Schema.Literals(["default", "no-metrics", "spans", "write-per-frame"])
+  variant: Schema.Literals(["default", "no-metrics", "spans", "write-per-frame"]),
+  /** How users write it; see `oursForms.ts`. Fibers that each send one message after the other where it is absent. */
+  form: Schema.optionalKey(Schema.Literals(["loop", "forEach", "sendAll", "sink", "promise"]))
 })
 export type Task = typeof Task.Type
 

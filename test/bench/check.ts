@@ -2,7 +2,7 @@ import { type ModeName, modes, taskOf } from "./Modes.ts"
 import type { Peer } from "./Peers.ts"
 import { cpuOf, interleaved, medianOf, rateOf, type Samples, sampleOf } from "./Sample.ts"
 import type { Sink } from "./SinkProcess.ts"
-import { cell, spread } from "./Table.ts"
+import { cell, least, spread } from "./Table.ts"
 
 /**
  * The check for CI: this package beside the bare program in the same run. What a machine can do cancels out. Whatever else
@@ -43,8 +43,6 @@ export interface CheckResult {
 }
 
 const costs = (samples: Samples | undefined) => (samples?.good ?? []).map(cpuOf)
-
-const least = (numbers: ReadonlyArray<number>) => (numbers.length === 0 ? Number.NaN : Math.min(...numbers))
 
 const costText = (samples: Samples | undefined) =>
   `${cell(least(costs(samples)), 2)} CPU s for 100,000 messages (${spread(costs(samples), 2)})`

@@ -5,6 +5,7 @@ import { aimsText } from "./Aims.ts"
 import { brokerModes, brokerText, measureBroker } from "./BrokerPart.ts"
 import * as BuiltPackage from "./BuiltPackage.ts"
 import { check } from "./check.ts"
+import { formsText, measureForms } from "./FormsPart.ts"
 import { growthText, measureGrowth } from "./GrowthPart.ts"
 import { measureModes, modesText } from "./ModesPart.ts"
 import { type Options, readOptions, usage } from "./Options.ts"
@@ -38,6 +39,10 @@ const measureAll = async (options: Options, folder: string, packageFolder: strin
   const modes = wants("modes") ? await measureModes(options.modes, peers, extent, sink, say) : undefined
   if (modes !== undefined) {
     parts.set("modes", `${conditions(options, load)}\n\n${modesText(modes, peers, absent)}`)
+  }
+  if (wants("forms")) {
+    const how = `The least of ${extent.rounds} interleaved rounds of ${extent.seconds} s after at most ${extent.warmUp} messages of warm-up; ${load}.`
+    parts.set("forms", `${how}\n\n${formsText(await measureForms(peers, extent, sink, say))}`)
   }
   if (wants("broker")) {
     const few = { ...options, rounds: fewer(options.rounds) }

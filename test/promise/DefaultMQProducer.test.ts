@@ -1,5 +1,5 @@
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
-import { Layer, Logger, ManagedRuntime, Redacted, References, Schema } from "effect"
+import { Layer, Logger, ManagedRuntime, Redacted, References, Schema, Tracer } from "effect"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
@@ -385,6 +385,21 @@ describe("a transactional producer of promises", () => {
     assert.isTrue(heard)
     assert.deepInclude(await producer.transactions(), { begun: 1, committed: 0, unknown: 1 })
     assert.strictEqual((await cluster.run(cluster.halfMessages)).length, 1)
+  })
+})
+
+describe("hooks and spans of a caller's services", () => {
+  it("are run for promises too, which have no fiber of their own", async () => {
+    const names: Array<string> = []
+    const tracer = Tracer.make({
+      span: (options) => {
+        names.push(options.name)
+        return new Tracer.NativeSpan(options)
+      }
+    })
+    await using producer = await start({ services: Layer.succeed(Tracer.Tracer, tracer) })
+    await producer.send({ topic: "orders", body: "x" })
+    assert.include(names, "send orders")
   })
 })
 

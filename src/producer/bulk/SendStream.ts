@@ -47,9 +47,8 @@ export const sendEach = (send: SendEngine["send"], sendQueued: SendQueued) => {
     concurrency: number = CONCURRENCY
   ): Stream.Stream<SendResult, SendError | E, R> =>
     messages.pipe(
-      Stream.mapEffect(
-        ([message, options]): Effect.Effect<Sending, SendError> =>
-          settlesQueue(options) ? sendQueued(message, options) : Effect.succeed({ message, options })
+      Stream.mapEffect(([message, options]): Effect.Effect<Sending, SendError> =>
+        settlesQueue(options) ? sendQueued(message, options) : Effect.succeed({ message, options })
       ),
       mapStart(start, concurrency)
     )

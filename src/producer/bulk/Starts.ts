@@ -1,5 +1,6 @@
 import * as Arr from "effect/Array"
-import { Cause, Effect, Exit, type Fiber, type Pull, Stream } from "effect"
+import { type Cause, Effect, Exit, Fiber, type Pull, Stream } from "effect"
+import { callerOf } from "../send/StartSend.ts"
 
 /**
  * Begins something for a caller, and tells its end once, now or later. Gives how it is ended before that: by an effect that
@@ -34,7 +35,8 @@ export const mapStart =
     Stream.unwrap(
       Effect.gen(function* () {
         const most = Math.max(1, Math.floor(concurrency) || 1)
-        const caller = yield* Effect.fiber
+        // Not the fiber that runs this: a stream may be taken from by several, one after the other.
+        const caller = callerOf(yield* Effect.context())
         const pull = yield* Stream.toPull(source)
         /** In the order of the source; those before `head` were taken. */
         const slots: Array<Slot<B, E2>> = []
@@ -119,10 +121,8 @@ export const mapStart =
         yield* Effect.addFinalizer(() =>
           Effect.suspend(() => {
             closed = true
-            return Effect.forEach(slots, ({ cancel }) => cancel?.() ?? Effect.void, {
-              concurrency: "unbounded",
-              discard: true
-            })
+            const ends = slots.map(({ cancel }) => cancel?.() ?? Effect.void)
+            return Effect.all([Fiber.interrupt(caller), ...ends], { concurrency: "unbounded", discard: true })
           })
         )
 

@@ -1,4 +1,4 @@
-import { Effect, Exit, Fiber } from "effect"
+import { type Context, Effect, Exit, Fiber } from "effect"
 import type { Message } from "../../message/Message.ts"
 import type { SendResult } from "../../message/SendResult.ts"
 import type { SendError } from "./SendError.ts"
@@ -24,6 +24,10 @@ const known = new WeakMap<Send, () => StartSend | undefined>()
 export const register = (send: Send, start: () => StartSend | undefined): void => {
   known.set(send, start)
 }
+
+/** A fiber with a context, for what is begun by callbacks. It waits for ever: one that has ended has no context any more. */
+export const callerOf = (context: Context.Context<never>): Fiber.Fiber<unknown, unknown> =>
+  Effect.runForkWith(context)(Effect.never)
 
 const isEnded = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Exit<A, E> => Exit.isExit(effect)
 

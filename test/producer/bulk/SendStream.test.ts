@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Stream } from "effect"
+import { Effect, Exit, Fiber, Stream, Tracer } from "effect"
 import { EmbeddedCluster, FaultScript } from "../../../src/testing/index.ts"
 import type { MessageExt } from "../../../src/message/MessageExt.ts"
 import type { SendResult } from "../../../src/message/SendResult.ts"
@@ -317,6 +317,89 @@ describe("sendAll", () => {
         )
       )
       assert.strictEqual(own, "the source failed")
+    }).pipe(onMemory({ topics }))
+  )
+})
+
+describe("sendAll, begun without a fiber for each", () => {
+  it.effect("an interruption ends the sends under way, and leaves nothing in flight", () =>
+    Effect.gen(function* () {
+      const { faults } = yield* EmbeddedCluster
+      const producer = yield* startProducer()
+      yield* producer.fetchPublishMessageQueues("orders")
+      yield* faults.add({ match: { code: SEND }, actions: [FaultScript.dropRequest] })
+      const fiber = yield* Effect.forkChild(
+        Stream.runDrain(producer.sendAll(Stream.fromIterable(numbered(9)), { concurrency: 4 })),
+        { startImmediately: true }
+      )
+      yield* until(
+        "4 are under way",
+        Effect.map(producer.state, ({ inFlight }) => inFlight === 4)
+      )
+      yield* Fiber.interrupt(fiber)
+      const { counters, inFlight } = yield* producer.state
+      assert.deepStrictEqual([inFlight, counters.sends], [0, 4])
+    }).pipe(onMemory({ topics }))
+  )
+
+  it.effect("sends again what a busy broker refused, and looks up a route first, in the order of the stream", () =>
+    Effect.gen(function* () {
+      const { faults, messages } = yield* EmbeddedCluster
+      const producer = yield* startProducer({ sendMsgTimeout: 60_000 })
+      yield* faults.add({ match: { code: SEND, probability: 0.3 }, actions: [FaultScript.answer(2, "busy")] })
+      const run = Stream.runCollect(producer.sendAll(Stream.fromIterable(numbered(60)), { concurrency: 7 }))
+      const results = valueOf((yield* timed(run, 600_000, 10)).exit)
+      const stored = new Map((yield* messages("orders")).map((one) => [one.msgId, bodyOf(one)]))
+      assert.deepStrictEqual(
+        results.map(({ msgId }) => stored.get(msgId)),
+        Array.from({ length: 60 }, (_, n) => `${n}`)
+      )
+    }).pipe(onMemory({ topics }))
+  )
+
+  it.effect.each([false, true])(
+    "each send has its span below that of who runs the stream (autoBatch: %s)",
+    (autoBatch) =>
+      Effect.gen(function* () {
+        const spans: Array<Tracer.NativeSpan> = []
+        const tracer = Tracer.make({
+          span: (options) => {
+            const span = new Tracer.NativeSpan(options)
+            spans.push(span)
+            return span
+          }
+        })
+        const producer = yield* startProducer({ autoBatch })
+        const { exit } = yield* timed(
+          Stream.run(Stream.fromIterable(numbered(3)), producer.sink).pipe(
+            Effect.withSpan("import"),
+            Effect.withTracer(tracer)
+          )
+        )
+        assert.strictEqual(valueOf(exit), 3)
+        const sends = spans.filter(({ name }) => name.startsWith("send "))
+        const parents = sends.map(({ parent }) => (parent._tag === "Some" ? parent.value : undefined))
+        const outer = spans.find(({ name }) => name === "import")
+        // What leaves together has no span of its own: each message carries that of its caller.
+        assert.strictEqual(sends.length, autoBatch ? 0 : 3)
+        assert.isTrue(parents.every((parent) => parent?.spanId === outer?.spanId))
+        assert.strictEqual((yield* producer.state).inFlight, 0)
+      }).pipe(onMemory({ topics }))
+  )
+
+  it.effect("a shutdown waits for the sends of a stream that are under way", () =>
+    Effect.gen(function* () {
+      const { faults, messages } = yield* EmbeddedCluster
+      const producer = yield* makeProducer()
+      yield* producer.start
+      yield* producer.fetchPublishMessageQueues("orders")
+      yield* faults.add({ match: { code: SEND }, actions: [FaultScript.delay(50)] })
+      const source = Stream.concat(Stream.fromIterable(numbered(5)), Stream.never)
+      const fiber = yield* Effect.forkChild(Stream.runDrain(producer.sendAll(source)), { startImmediately: true })
+      yield* settle
+      yield* timed(producer.shutdown)
+      assert.strictEqual((yield* messages("orders")).length, 5)
+      yield* Fiber.interrupt(fiber)
     }).pipe(onMemory({ topics }))
   )
 })
