@@ -1,4 +1,5 @@
 import { Effect, Layer, Option, Stream } from "effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as ForeignText from "../message/ForeignText.ts"
@@ -16,13 +17,26 @@ const MAX_ADDRESSES = 64
 const MAX_REDIRECTS = 5
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-// Loaded only when an address server is asked: most clients never need HTTP, and its modules take time to load.
-const nodeHttpClient = Layer.unwrap(
-  Effect.map(
-    Effect.promise(() => import("@effect/platform-node/NodeHttpClient")),
-    (module) => module.layerNodeHttp
-  )
+/** The platform's `fetch`: it shows redirects, and keeps no connection for the two minutes until the next time. */
+const platformClient = Layer.provide(
+  FetchHttpClient.layer,
+  Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual", headers: { connection: "close" } })
 )
+
+/** How deep a platform's error is looked into for its cause. */
+const MAX_CAUSES = 4
+
+/** What went wrong, with the cause where it has one: a `fetch` that failed says only there that nobody listens. */
+const whatFailed = (error: Error): string => {
+  let cause: unknown = error
+  for (let depth = 0; depth < MAX_CAUSES && cause instanceof Error && cause.cause instanceof Error; depth++) {
+    cause = cause.cause
+  }
+  if (cause === error || !(cause instanceof Error)) return ForeignText.clean(error.message)
+  // Where several addresses were tried there is a code and no message.
+  const why = cause.message === "" ? String(Reflect.get(cause, "code") ?? cause.name) : cause.message
+  return `${ForeignText.clean(error.message)}: ${ForeignText.clean(why)}`
+}
 
 type Failure = (problem: AddressServerFailed["problem"], detail: string) => AddressServerFailed
 
@@ -97,7 +111,7 @@ const get = Effect.fnUntraced(function* (address: string, failure: Failure) {
  * Reads the name server list from an address server: the first line of a 200 answer, `host:port;host:port`. Any other
  * answer (another status, an empty one, a page of HTML, one without an end) fails with {@link AddressServerFailed}, and
  * all of it within 3 s and 64 KiB. Redirects are followed within a scheme. The `HttpClient` of the context is used where
- * there is one, Node's otherwise.
+ * there is one, the platform's `fetch` otherwise.
  *
  * Source: RocketMQ `DefaultTopAddressing.fetchNSAddr`.
  */
@@ -105,13 +119,13 @@ export const fetch = Effect.fnUntraced(function* (address: string) {
   const failure: Failure = (problem, detail) => new AddressServerFailed({ url: address, problem, detail })
   const own = yield* Effect.serviceOption(HttpClient.HttpClient)
   const line = yield* get(address, failure).pipe(
-    Effect.provide(Option.isSome(own) ? Layer.succeed(HttpClient.HttpClient, own.value) : nodeHttpClient),
+    Effect.provide(Option.isSome(own) ? Layer.succeed(HttpClient.HttpClient, own.value) : platformClient),
     Effect.timeoutOrElse({
       duration: FETCH_TIMEOUT_MILLIS,
       orElse: () => Effect.fail(failure("unreachable", `no answer within ${Millis.text(FETCH_TIMEOUT_MILLIS)}`))
     }),
     Effect.mapError((error) =>
-      error._tag === "AddressServerFailed" ? error : failure("unreachable", ForeignText.clean(error.message))
+      error._tag === "AddressServerFailed" ? error : failure("unreachable", whatFailed(error))
     )
   )
   if (line === "") return yield* failure("empty", "its answer is empty")

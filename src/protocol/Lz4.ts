@@ -41,8 +41,15 @@ export const fromModule = (load: () => Promise<Lz4Codec>): Effect.Effect<Lz4Code
 export const Lz4Library: Context.Reference<Effect.Effect<Lz4Codec, CompressionUnavailable>> = Context.Reference<
   Effect.Effect<Lz4Codec, CompressionUnavailable>
 >("effect-rocketmq/protocol/Lz4Library", {
-  // A bundler takes an import whose failure is handled right there for one of something that may be absent.
-  defaultValue: () => fromModule(() => import("lz4-napi").catch((cause: unknown) => Promise.reject(cause)))
+  // Bundlers take an import within a `try` for one of something that may be absent: webpack no other, esbuild that as well.
+  defaultValue: () =>
+    fromModule(async () => {
+      try {
+        return await import("lz4-napi")
+      } catch (cause) {
+        return await Promise.reject(cause)
+      }
+    })
 })
 
 const FRAME_MAGIC = 0x184d_2204

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import * as http from "node:http"
+import { gzipSync } from "node:zlib"
 import * as AddressServer from "../../../src/client/AddressServer.ts"
 import { AddressServerFailed } from "../../../src/client/ClientError.ts"
 import { LeakCheck } from "../../../src/testing/index.ts"
@@ -114,6 +115,48 @@ describe("an address server whose answer is absurd", () => {
         const served = yield* serve(() => (_, response) => endlessly(response, "\n".repeat(1_000)))
         const { error } = yield* failed(served)
         assert.strictEqual(error.problem, "too-large")
+      })
+    )
+  )
+
+  it.live("A7: that unpacks to a thousand times its size", () =>
+    run(
+      Effect.gen(function* () {
+        const packed = gzipSync(Buffer.alloc(64 << 20, "a"))
+        const served = yield* serve(() => (_, response) => {
+          response.writeHead(200, { "content-encoding": "gzip" })
+          response.end(packed)
+        })
+        const { error } = yield* failed(served)
+        assert.strictEqual(error.problem, "too-large")
+      })
+    )
+  )
+
+  it.live("A7: that ends in its middle, or is no HTTP: what was wrong is said", () =>
+    run(
+      Effect.gen(function* () {
+        const cut = yield* serve(() => (request, response) => {
+          response.writeHead(200)
+          response.write("a", () => request.socket.destroy())
+        })
+        const noHttp = yield* serve(() => (request) => void request.socket.end("hello\u001b[31m\r\n\r\n"))
+        for (const served of [cut, noHttp]) {
+          const { error } = yield* failed(served)
+          assert.strictEqual(error.problem, "unreachable")
+          assert.match(error.detail, /\(.*GET http:\/\/127\.0\.0\.1:\d+\/list\): \w.{5,}$/)
+          assert.notInclude(error.message, "\u001b")
+        }
+      })
+    )
+  )
+
+  it.live("where nobody listens, the error says so", () =>
+    run(
+      Effect.gen(function* () {
+        const served = yield* Effect.scoped(serve(() => () => {}).pipe(Effect.map(({ url }) => url)))
+        const error = yield* Effect.flip(AddressServer.fetch(served))
+        assert.include(error.message, "ECONNREFUSED")
       })
     )
   )
