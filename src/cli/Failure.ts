@@ -1,4 +1,4 @@
-import { Console, Effect, Runtime, Schema } from "effect"
+import { Console, Context, Effect, Runtime, Schema } from "effect"
 import type { AdminError, AdminReason } from "../admin/AdminError.ts"
 import { explain as explainError } from "../explain/Explain.ts"
 import type { RouteProblem, StartError, StartReason } from "../client/ClientError.ts"
@@ -6,6 +6,7 @@ import type { SendError, SendReason } from "../producer/send/SendError.ts"
 import type { WireError } from "../transport/Wire.ts"
 import * as ForeignText from "../message/ForeignText.ts"
 import { palette, Screen } from "./Screen.ts"
+import { json, wrap } from "./Text.ts"
 
 /**
  * The exit codes of the command line.
@@ -47,8 +48,30 @@ export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
   }
 }
 
+/** A consumer group that no broker has. */
+export class GroupNotFound extends Schema.TaggedError<GroupNotFound>()("GroupNotFound", {
+  group: Schema.String
+}) {
+  override get message() {
+    return `No broker has a group "${this.group}".`
+  }
+}
+
+/** An address that is none of the cluster's. */
+export class NotOfCluster extends Schema.TaggedError<NotOfCluster>()("NotOfCluster", {
+  problem: Schema.String,
+  remedy: Schema.String
+}) {
+  override get message() {
+    return this.problem
+  }
+}
+
+/** What only the command line fails with. */
+type OwnFailure = UsageError | GroupNotFound | NotOfCluster
+
 /** What a command can fail with before it is told to the user. */
-export type CliFailure = StartError | SendError | AdminError | WireError | UsageError
+export type CliFailure = StartError | SendError | AdminError | WireError | OwnFailure
 
 /** A failure as the command line tells it. */
 export interface Explained {
@@ -73,6 +96,9 @@ interface Advice {
   readonly exitCode: ExitCode
   readonly remedy?: string | undefined
 }
+
+const NO_BROKER_REMEDY =
+  "Start a broker that registers with these name servers (mqbroker -n <host:port>); it is known within 30 s of its start."
 
 const says = (exitCode: ExitCode, remedy?: string): Advice => ({ exitCode, remedy })
 
@@ -103,10 +129,17 @@ const ofRoute = (problem: RouteProblem, topic: string, hints: Hints): Advice => 
   }
 }
 
-const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | UsageError, hints: Hints): Advice => {
+const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | OwnFailure, hints: Hints): Advice => {
   switch (reason._tag) {
     case "UsageError":
       return says(ExitCode.usage, reason.remedy)
+    case "NotOfCluster":
+      return says(ExitCode.refused, reason.remedy)
+    case "GroupNotFound":
+      return says(
+        ExitCode.refused,
+        `Check the name, effect-rocketmq group list shows what there is; or create it: effect-rocketmq group create ${reason.group}`
+      )
     case "NoNameServer":
       return says(ExitCode.usage, "Pass --namesrv host:9876, or set NAMESRV_ADDR.")
     case "InvalidConfig":
@@ -122,9 +155,11 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | U
     case "InvalidMessageId":
       return says(ExitCode.usage, "Pass an offsetMsgId, not a msgId.")
     case "UnknownCluster":
-      return says(ExitCode.usage, "Pass one of them as --cluster.")
+      return reason.clusters.length === 0
+        ? says(ExitCode.refused, NO_BROKER_REMEDY)
+        : says(ExitCode.usage, "Pass one of them as --cluster.")
     case "UnknownBroker":
-      return says(ExitCode.usage)
+      return reason.brokers.length === 0 ? says(ExitCode.refused, NO_BROKER_REMEDY) : says(ExitCode.usage)
     case "RouteUnavailable":
       return ofRoute(reason.problem, reason.topic, hints)
     case "BrokerNotRegistered":
@@ -193,6 +228,8 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | U
 /** An error names every server that was tried, each with what it said. */
 const MAX_MESSAGE_LENGTH = 2_000
 
+const isOwn = Schema.is(Schema.Union([UsageError, GroupNotFound, NotOfCluster]))
+
 /** Puts a failure into words and an exit code. */
 export const explain = (error: CliFailure, hints: Hints = {}): Explained => {
   const reason =
@@ -201,20 +238,46 @@ export const explain = (error: CliFailure, hints: Hints = {}): Explained => {
   return {
     tag: reason._tag,
     message: ForeignText.clean(error.message, MAX_MESSAGE_LENGTH),
-    remedy: remedy ?? (error._tag === "UsageError" ? "" : explainError(error).remedy),
+    remedy: remedy ?? (isOwn(error) ? "" : explainError(error).remedy),
     exitCode
   }
 }
 
-/** Tells a failure on standard error. */
-export const tell = Effect.fnUntraced(function* ({ message, remedy }: Explained) {
+/** Whether the command was asked for JSON, so that what keeps it from its work is told as JSON too. */
+export const AsJson: Context.Reference<boolean> = Context.Reference("effect-rocketmq/cli/AsJson", {
+  defaultValue: () => false
+})
+
+const ERROR_INDENT = "error: ".length
+
+/** Tells on standard error what went wrong and what to do. A remedy stays in one piece: it has commands to be copied. */
+const tellLines = Effect.fnUntraced(function* (problems: ReadonlyArray<string>, remedy: string) {
   const { stderr } = yield* Screen
   const colors = palette(stderr)
-  yield* Console.error(`${colors.bad("error:")} ${message}`)
+  for (const problem of problems) {
+    for (const line of wrap(`${colors.bad("error:")} ${problem}`, stderr.columns, ERROR_INDENT)) {
+      yield* Console.error(line)
+    }
+  }
   yield* Console.error(`${colors.dim("   try:")} ${remedy}`)
 })
 
-/** Runs a command whose failures are told on standard error and become its exit code, unless they were told already. */
+/** Tells a failure on standard error. */
+export const tell = ({ message, remedy }: Explained): Effect.Effect<void> => tellLines([message], remedy)
+
+/** A failure as `--json` tells it: the one object of a command that did nothing else. The shape is frozen. */
+export const toJson = ({ message, remedy, tag }: Omit<Explained, "exitCode">) => ({ error: { tag, message, remedy } })
+
+/** Tells what is wrong, line by line on standard error, and with `--json` as one object on standard output too. */
+export const tellAll = Effect.fnUntraced(function* (
+  problems: ReadonlyArray<string>,
+  { remedy, tag }: Pick<Explained, "remedy" | "tag">
+) {
+  yield* tellLines(problems, remedy)
+  if (yield* AsJson) yield* Console.log(json(toJson({ tag, message: problems.join(" "), remedy })))
+})
+
+/** Runs a command whose failures are told, unless they were told already, and become its exit code. */
 export const reporting =
   (hints: Hints = {}) =>
   <A, R>(self: Effect.Effect<A, CliFailure | CommandFailed, R>): Effect.Effect<A, CommandFailed, R> =>
@@ -223,7 +286,7 @@ export const reporting =
         if (error._tag === "CommandFailed") return Effect.fail(error)
         const explained = explain(error, hints)
         return Effect.andThen(
-          tell(explained),
+          tellAll([explained.message], explained),
           new CommandFailed({ exitCode: explained.exitCode, summary: explained.message })
         )
       })

@@ -3,6 +3,7 @@ import { Argument, Flag } from "effect/cli"
 import type { IfExists } from "../admin/AdminContext.ts"
 import { isValidName, TOPIC_MAX_LENGTH } from "../message/MixAll.ts"
 import { type CommandFailed, reporting, UsageError } from "./Failure.ts"
+import { printable } from "./Text.ts"
 import { firstOf, type Names, variables } from "./Variables.ts"
 
 /** `--namesrv`, else the variables that `layerConfig` reads, through `Config`. */
@@ -72,54 +73,69 @@ export const access = {
 /** The flags of every command that talks to a cluster. */
 export const connection = { namesrv, access } as const
 
+/** Their names, which help puts behind a command's own. */
+export const connectionFlags: ReadonlySet<string> = new Set([
+  "namesrv",
+  "access-key",
+  "secret-key",
+  "security-token",
+  "tls",
+  "tls-ca",
+  "tls-cert",
+  "tls-key",
+  "tls-servername",
+  "tls-insecure",
+  "namespace"
+])
+
 /** `--json`: data for programs on standard output. */
 export const json: Flag.Flag<boolean> = Flag.Boolean("json").pipe(
   Flag.withDescription("Data for programs on standard output, one JSON object a line"),
   Flag.withDefault(false)
 )
 
-/**
- * A name as RocketMQ allows it: what cannot be one is told before anybody is asked. Brokers of 4.x take groups of up to 255
- * characters.
- */
-const named = (most: number) =>
-  [
-    (name: string): string => {
-      if (name.length > most || !isValidName(name)) throw new Error(name)
-      return name
-    },
-    () => `1 to ${most} letters, digits, %, |, - and _`
-  ] as const
-const topicNamed = named(TOPIC_MAX_LENGTH)
-const groupNamed = named(255)
+/** What commands are about, in the order in which arguments name it, and how long such a name may be. */
+const LONGEST = {
+  topic: TOPIC_MAX_LENGTH,
+  // Brokers of 4.x take groups of up to 255 characters.
+  group: 255
+} as const
+
+type Named = keyof typeof LONGEST
+
+/** What a name has to be, where it is none that RocketMQ allows: it is told before anybody is asked. */
+const wrongName = (what: Named, name: string): string | undefined =>
+  name.length <= LONGEST[what] && isValidName(name) ? undefined : `1 to ${LONGEST[what]} letters, digits, %, |, - and _`
+
+const nameFlag = (what: Named, alias: string): Flag.Flag<string> =>
+  Flag.String(what).pipe(
+    Flag.withAlias(alias),
+    Flag.withMetavar("name"),
+    Flag.withDescription(`The ${what}`),
+    Flag.filter(
+      (name) => wrongName(what, name) === undefined,
+      (name) => wrongName(what, name) ?? ""
+    )
+  )
+
+const nameArgument = (what: Named): Argument.Argument<Option.Option<string>> =>
+  Argument.String(what).pipe(
+    Argument.withMetavar("name"),
+    Argument.withDescription(`The ${what}, instead of --${what}`),
+    Argument.optional
+  )
 
 /** `--topic`. */
-export const topic: Flag.Flag<string> = Flag.String("topic").pipe(
-  Flag.withAlias("t"),
-  Flag.withDescription("The topic"),
-  Flag.mapTryCatch(...topicNamed)
-)
+export const topic: Flag.Flag<string> = nameFlag("topic", "t")
 
-/** The topic as an argument, for those who leave `--topic` out. */
-export const topicArgument: Argument.Argument<Option.Option<string>> = Argument.String("topic").pipe(
-  Argument.withDescription("The topic, instead of --topic"),
-  Argument.mapTryCatch(...topicNamed),
-  Argument.optional
-)
+/** The topic as an argument, for those who leave `--topic` out; {@link named} reads it. */
+export const topicArgument: Argument.Argument<Option.Option<string>> = nameArgument("topic")
 
 /** `--group`. */
-export const group: Flag.Flag<string> = Flag.String("group").pipe(
-  Flag.withAlias("g"),
-  Flag.withDescription("The group"),
-  Flag.mapTryCatch(...groupNamed)
-)
+export const group: Flag.Flag<string> = nameFlag("group", "g")
 
-/** The group as an argument, for those who leave `--group` out. */
-export const groupArgument: Argument.Argument<Option.Option<string>> = Argument.String("group").pipe(
-  Argument.withDescription("The group, instead of --group"),
-  Argument.mapTryCatch(...groupNamed),
-  Argument.optional
-)
+/** The group as an argument, for those who leave `--group` out; {@link named} reads it. */
+export const groupArgument: Argument.Argument<Option.Option<string>> = nameArgument("group")
 
 /** One member of a group, by its client id. */
 export const client = Flag.String("client").pipe(
@@ -135,8 +151,20 @@ export const cluster = Flag.String("cluster").pipe(
 )
 
 /** A whole number within bounds. */
-export const int = (name: string, least: number, most = Number.MAX_SAFE_INTEGER): Flag.Flag<number> =>
-  Flag.Int(name).pipe(Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: least, maximum: most }))))
+export const int = (name: string, least: number, most = Number.MAX_SAFE_INTEGER): Flag.Flag<number> => {
+  const bounds = most === Number.MAX_SAFE_INTEGER ? `${least} or more` : `from ${least} to ${most}`
+  return Flag.String(name).pipe(
+    Flag.withMetavar("number"),
+    Flag.mapTryCatch(
+      (text) => {
+        const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN
+        if (!(value >= least && value <= most)) throw new Error(text)
+        return value
+      },
+      () => `a whole number, ${bounds}`
+    )
+  )
+}
 
 /**
  * A moment as a person writes it: `2026-08-01T10:00:00Z`, milliseconds since the epoch, or a time ago such as `15m`.
@@ -182,18 +210,71 @@ export const yesFlag: Flag.Flag<boolean> = Flag.Boolean("yes").pipe(
   Flag.withDefault(false)
 )
 
-/** The value of the flag or of the argument; fails when there is neither. */
+type Given = Readonly<Partial<Record<Named, Option.Option<string>>>>
+
+type Subjects<Required, Optional> = { readonly [K in keyof Required]: string } & {
+  readonly [K in keyof Optional]: string | undefined
+}
+
+const isNamed = (text: string): text is Named => text in LONGEST
+
+const isComplete = <Required extends Given, Optional extends Given>(
+  found: object,
+  required: Required
+): found is Subjects<Required, Optional> => Object.keys(required).every((what) => what in found)
+
+/**
+ * What a command is about, by flag or by argument, which is one rule for all commands: the arguments name, in the order of
+ * `required` and then of `optional`, what no flag names. What is named twice is a usage error, as is what is missing.
+ */
+export const named = <const Required extends Given, const Optional extends Given = Readonly<Record<never, never>>>(
+  args: ReadonlyArray<Option.Option<string>>,
+  required: Required,
+  optional?: Optional
+): Effect.Effect<Subjects<Required, Optional>, CommandFailed> =>
+  Effect.suspend((): Effect.Effect<Subjects<Required, Optional>, UsageError> => {
+    const free = args.flatMap(Option.toArray)
+    const found: Partial<Record<Named, string>> = {}
+    const given: Given = { ...required, ...optional }
+    for (const what of Object.keys(given).filter(isNamed)) {
+      const flag = Option.getOrUndefined(given[what] ?? Option.none())
+      const argument = flag === undefined ? free.shift() : undefined
+      const wrong = argument === undefined ? undefined : wrongName(what, argument)
+      if (argument !== undefined && wrong !== undefined) {
+        const problem = `"${printable(argument)}" cannot be a ${what}: those are ${wrong}.`
+        return Effect.fail(new UsageError({ problem, remedy: `Name a ${what}.` }))
+      }
+      const value = flag ?? argument
+      if (value !== undefined) found[what] = value
+    }
+    const [left] = free
+    if (left !== undefined) {
+      return Effect.fail(
+        new UsageError({
+          problem: `"${printable(left)}" is one name too many: what it could name was named by a flag.`,
+          remedy: "Name everything once, by its flag or as an argument."
+        })
+      )
+    }
+    if (isComplete<Required, Optional>(found, required)) return Effect.succeed(found)
+    const missing = Object.keys(required).find((what) => !(what in found)) ?? ""
+    return Effect.fail(
+      new UsageError({
+        problem: `No ${missing} was named.`,
+        remedy: `Name it as an argument, or pass --${missing} <name>.`
+      })
+    )
+  }).pipe(reporting())
+
+/** {@link named} of a command that is about one thing. */
 export const either = (
-  what: string,
+  what: Named,
   flag: Option.Option<string>,
   argument: Option.Option<string>
 ): Effect.Effect<string, CommandFailed> =>
-  Effect.suspend((): Effect.Effect<string, UsageError> => {
-    const value = Option.getOrUndefined(Option.orElse(flag, () => argument))
-    return value === undefined
-      ? Effect.fail(new UsageError({ problem: `No ${what} was named.`, remedy: `Pass --${what} <name>.` }))
-      : Effect.succeed(value)
-  }).pipe(reporting())
+  what === "topic"
+    ? Effect.map(named([argument], { topic: flag }), (found) => found.topic)
+    : Effect.map(named([argument], { group: flag }), (found) => found.group)
 
 /**
  * `--if-not-exists` and `--replace`: what `create` does with something that is there already; without them it refuses.

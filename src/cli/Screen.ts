@@ -6,6 +6,8 @@ export interface Output {
   /** Whether a person looks at it. */
   readonly isTerminal: boolean
   readonly color: boolean
+  /** Characters in a line, at which texts are broken; undefined where it is no terminal, and nothing is. */
+  readonly columns: number | undefined
 }
 
 /**
@@ -19,7 +21,8 @@ export const wantsColor = (
 
 const output = (stream: NodeJS.WriteStream): Output => ({
   isTerminal: stream.isTTY,
-  color: wantsColor(stream.isTTY, process.env)
+  color: wantsColor(stream.isTTY, process.env),
+  columns: stream.isTTY ? stream.columns : undefined
 })
 
 /** Nobody reads what is written to standard output. */
@@ -90,7 +93,7 @@ const style =
     on && text !== "" ? `\u001b[${code}m${text}\u001b[0m` : text
 
 /** The colours of an output. */
-export const palette = ({ color }: Output): Palette => ({
+export const palette = ({ color }: Omit<Output, "columns">): Palette => ({
   bold: style(color, 1),
   dim: style(color, 2),
   good: style(color, 32),

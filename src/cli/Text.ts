@@ -1,3 +1,4 @@
+import { CliOutput } from "effect/cli"
 import * as ForeignText from "../message/ForeignText.ts"
 
 /** A number for people: `10,000`. */
@@ -52,3 +53,29 @@ export const table = (
       .trimEnd()
   )
 }
+
+/**
+ * A line broken at its spaces so that it fits a terminal of so many columns, colours not counted; what is broken off begins
+ * below `indent`. A word that is longer than a line stays whole, and everything does where there are no columns.
+ */
+export const wrap = (line: string, columns: number | undefined, indent: number): ReadonlyArray<string> => {
+  const width = CliOutput.displayWidth
+  if (columns === undefined || width(line) <= columns) return [line]
+  const [, lead = "", text = ""] = /^(\s*)([^]*)$/.exec(line) ?? []
+  const lines: Array<string> = []
+  const hanging = " ".repeat(Math.min(indent, Math.max(0, columns - LEAST_TEXT)))
+  let current = lead
+  let isEmpty = true
+  // The spaces between the columns of a row are kept where the line is not broken at them.
+  for (const [piece, gap, word] of text.matchAll(/( *)([^ ]+)/g)) {
+    if (!isEmpty && width(current) + width(piece) > columns) {
+      lines.push(current)
+      current = `${hanging}${word}`
+    } else current += isEmpty ? (word ?? "") : `${gap ?? ""}${word ?? ""}`
+    isEmpty = false
+  }
+  return [...lines, current]
+}
+
+/** Columns that a text keeps on a terminal that is narrower than its indentation. */
+const LEAST_TEXT = 10

@@ -1,4 +1,4 @@
-import { Console, Effect, Layer, Logger, Option, References, Runtime, Schema } from "effect"
+import { Effect, Layer, Logger, Option, References, Runtime, Schema } from "effect"
 import { CliConfig, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
 import { broker, cluster } from "./cluster/ClusterCommands.ts"
 import { consume } from "./consume/ConsumeCommand.ts"
@@ -8,8 +8,9 @@ import * as Flags from "./Flags.ts"
 import { group } from "./group/GroupCommands.ts"
 import { load } from "./Load.ts"
 import { message } from "./message/MessageCommands.ts"
-import { palette, Screen } from "./Screen.ts"
+import { send } from "./send/SendCommand.ts"
 import { topic } from "./topic/TopicCommands.ts"
+import { guarded, presenter } from "./Usage.ts"
 import { VERSION } from "./Version.ts"
 
 const dev = Command.make(
@@ -57,18 +58,15 @@ const doctor = Command.make(
       Flag.withDescription("Send one message to the topic at the end; nothing is sent otherwise"),
       Flag.withDefault(false)
     ),
+    names: [Flags.topicArgument, Flags.groupArgument],
     json: Flags.json
   },
-  ({ group: ofConsumers, namesrv, topic: named, ...input }) =>
-    load(
-      () => import("./doctor/doctor.ts"),
-      ({ run }) =>
-        run({
-          ...input,
-          namesrv: Option.getOrUndefined(namesrv),
-          topic: Option.getOrUndefined(named),
-          group: Option.getOrUndefined(ofConsumers)
-        })
+  ({ group: ofConsumers, names, namesrv, topic: ofMessages, ...input }) =>
+    Effect.flatMap(Flags.named(names, {}, { topic: ofMessages, group: ofConsumers }), (named) =>
+      load(
+        () => import("./doctor/doctor.ts"),
+        ({ run }) => run({ ...input, ...named, namesrv: Option.getOrUndefined(namesrv) })
+      )
     )
 ).pipe(
   Command.withDescription(
@@ -81,71 +79,12 @@ const doctor = Command.make(
   ])
 )
 
-const send = Command.make(
-  "send",
-  {
-    ...Flags.connection,
-    topic: Flags.topic,
-    group: Flag.String("group").pipe(
-      Flag.withAlias("g"),
-      Flag.withDescription("Producer group"),
-      Flag.withDefault("effect-rocketmq-cli")
-    ),
-    tags: Flag.String("tags").pipe(Flag.withDescription("The message's tag"), Flag.optional),
-    keys: Flag.String("key").pipe(Flag.withDescription("A key to find it by; may be repeated"), Flag.atLeast(0)),
-    properties: Flag.KeyValuePair("property").pipe(
-      Flag.withDescription("A user property k=v; may be repeated"),
-      Flag.withDefault({})
-    ),
-    count: Flags.int("count", 1).pipe(
-      Flag.withAlias("c"),
-      Flag.withDescription("How many messages to send"),
-      Flag.optional
-    ),
-    size: Flags.int("size", 1, 4_194_304).pipe(
-      Flag.withDescription("Bytes of a generated body; default 1024"),
-      Flag.optional
-    ),
-    body: Flag.String("body").pipe(Flag.withDescription("The body, as text"), Flag.optional),
-    concurrency: Flags.int("concurrency", 1, 65_536).pipe(
-      Flag.withDescription("How many sends at once; 1 keeps the order. Default 64"),
-      Flag.withDefault(64)
-    ),
-    timeout: Flags.int("timeout", 1).pipe(
-      Flag.withDescription("Milliseconds that a send may take, retries included; default 3000"),
-      Flag.withDefault(3_000)
-    ),
-    json: Flags.json
-  },
-  ({ body, count, size, tags, ...input }) =>
-    load(
-      () => import("./send/send.ts"),
-      ({ run }) =>
-        run({
-          ...input,
-          tags: Option.getOrUndefined(tags),
-          count: Option.getOrUndefined(count),
-          size: Option.getOrUndefined(size),
-          body: Option.getOrUndefined(body)
-        })
-    )
-).pipe(
-  Command.withDescription(
-    "Send messages: --body, or --count of a --size, or one message per line of standard input. mqadmin: sendMessage -t <topic> -p <body>, and the benchmark's producer.sh."
-  ),
-  Command.withShortDescription("Send messages"),
-  Command.withExamples([
-    { command: "effect-rocketmq send --topic orders --body hello --tags created --key order-7" },
-    { command: "effect-rocketmq send --topic orders --count 10000 --size 512", description: "Generated bodies" },
-    { command: "cat events.ndjson | effect-rocketmq send --topic events --json", description: "A message a line" }
-  ])
-)
-
 const peek = Command.make(
   "peek",
   {
     ...Flags.connection,
-    topic: Flags.topic,
+    topic: Flags.topic.pipe(Flag.optional),
+    name: Flags.topicArgument,
     queue: Flag.String("queue").pipe(
       Flag.withAlias("q"),
       Flag.withMetavar("id | broker:id"),
@@ -174,10 +113,12 @@ const peek = Command.make(
     ),
     json: Flags.json
   },
-  ({ queue, ...input }) =>
-    load(
-      () => import("./message/peek.ts"),
-      ({ run }) => run({ ...input, queue: Option.getOrUndefined(queue) })
+  ({ name, queue, topic: flag, ...input }) =>
+    Effect.flatMap(Flags.either("topic", flag, name), (found) =>
+      load(
+        () => import("./message/peek.ts"),
+        ({ run }) => run({ ...input, topic: found, queue: Option.getOrUndefined(queue) })
+      )
     )
 ).pipe(
   Command.withDescription(
@@ -198,28 +139,6 @@ export const root = Command.make("effect-rocketmq").pipe(
   Command.withSubcommands([dev, doctor, send, consume, peek, topic, group, message, cluster, broker, decode])
 )
 
-// A wrong flag is told in a line or two on standard error; the whole help text would hide it.
-const presenter: CliOutput.Presenter = {
-  present: Effect.fnUntraced(function* (event) {
-    const screen = yield* Screen
-    if (event._tag === "Version") {
-      yield* Console.log(`${event.name} ${event.version}`)
-      return
-    }
-    if (event._tag === "Help") {
-      const formatter = CliOutput.defaultFormatter({ colors: screen.stdout.color, globalFlags: "summary" })
-      yield* Console.log(formatter.formatHelpDoc(event.helpDoc))
-      return
-    }
-    const colors = palette(screen.stderr)
-    for (const error of event.errors) {
-      const hint = error._tag === "MissingOption" && error.option === "namesrv" ? ", and NAMESRV_ADDR is not set" : ""
-      yield* Console.error(`${colors.bad("error:")} ${error.message.toWellFormed()}${hint}`)
-    }
-    yield* Console.error(`${colors.dim("   try:")} ${event.commandPath.join(" ")} --help`)
-  })
-}
-
 /** What the client logs goes to standard error, and only errors do unless `--log-level` asks for more. */
 const quiet = Layer.mergeAll(
   CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel] }),
@@ -230,8 +149,23 @@ const quiet = Layer.mergeAll(
 
 const runCommand = Command.runWith(root, { version: VERSION })
 
+/** The command that arguments begin with, word by word. */
+const pathOf = (args: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const path: Array<string> = [root.name]
+  let current: Command.Command.Any = root
+  for (const arg of args) {
+    const next: Command.Command.Any | undefined = current.subcommands
+      .flatMap(({ commands }) => commands)
+      .find(({ name }) => name === arg)
+    if (next === undefined) break
+    path.push(next.name)
+    current = next
+  }
+  return path
+}
+
 /** Runs the command line with its arguments. Fails when the exit code is not 0; see {@link exitCodeOf}. */
-export const run = (args: ReadonlyArray<string>) => runCommand(args).pipe(Effect.provide(quiet))
+export const run = (args: ReadonlyArray<string>) => guarded(args, pathOf, runCommand).pipe(Effect.provide(quiet))
 
 /** The exit code of a failure of {@link run}: help that nobody asked for is no failure, a wrong flag is code 2. */
 export const exitCodeOf = (error: unknown): number =>

@@ -20,12 +20,14 @@ export interface CallOptions {
   readonly env?: Readonly<Record<string, string>> | undefined
   readonly stdin?: string | undefined
   readonly color?: boolean | undefined
+  /** Characters in a line of the terminal that both outputs are on; none by default. */
+  readonly columns?: number | undefined
   /** The talk is on a terminal, whose line that the next one replaces is kept; undefined where it was taken away. */
   readonly terminal?: { readonly columns: number; readonly statuses: Array<string | undefined> } | undefined
 }
 
-const services = ({ color = false, env = {}, stdin = "", terminal }: CallOptions) => {
-  const plain = { isTerminal: false, color }
+const services = ({ color = false, columns, env = {}, stdin = "", terminal }: CallOptions) => {
+  const plain = { isTerminal: columns !== undefined, color, columns }
   return Layer.mergeAll(
     NodeServices.layer,
     // After the services of the process, whose standard input it replaces.
@@ -33,7 +35,7 @@ const services = ({ color = false, env = {}, stdin = "", terminal }: CallOptions
     ConfigProvider.layer(ConfigProvider.fromEnvRecord({ ...env })),
     Layer.succeed(Screen, {
       stdout: plain,
-      stderr: { ...plain, isTerminal: terminal !== undefined },
+      stderr: { ...plain, isTerminal: columns !== undefined || terminal !== undefined },
       columns: terminal?.columns ?? 80,
       status: (line) => Effect.sync(() => void terminal?.statuses.push(line)),
       line: (text) => Console.log(text)

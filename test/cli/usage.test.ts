@@ -3,7 +3,9 @@ import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { VERSION } from "../../src/cli/Version.ts"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"
-import { cli } from "./support.ts"
+import { connectionFlags } from "../../src/cli/Flags.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
+import { cli, onCluster } from "./support.ts"
 
 const offline = Effect.provide(MemoryWire.layer)
 
@@ -101,6 +103,145 @@ describe("the command line", () => {
         assert.match(call.talk.join("\n"), expected)
         assert.match(call.talk.at(-1) ?? "", /^ {3}try: effect-rocketmq.* --help$/)
       }
+    }).pipe(offline)
+  )
+
+  it.effect("tells what was typed wrongly in a line, as text and as JSON", () =>
+    Effect.gen(function* () {
+      const wrong: ReadonlyArray<readonly [args: ReadonlyArray<string>, talk: RegExp]> = [
+        [["topic", "rout", "x", "-n", "a:1"], /^error: Unknown subcommand "rout" .*\. Did you mean route\?$/],
+        [["topic", "route", "x", "--topc", "y"], /^error: Unrecognized flag: --topc .*\. Did you mean --topic\?$/],
+        [
+          ["-n", "a:1", "topic", "list"],
+          /^error: Unrecognized flag: -n .*flags stand after the name of a subcommand\.$/
+        ],
+        [
+          ["topic", "--all", "list"],
+          /^error: Unrecognized flag: --all .*flags stand after the name of a subcommand\.$/
+        ],
+        [["topic", "route", "x", "y"], /^error: Unexpected positional argument: "y"$/],
+        [["topic", "route", "--topic", "x", "y"], /^error: "y" is one name too many/],
+        [["group", "reset", "g", "-t", "t", "-g", "h", "--to", "latest"], /^error: "g" is one name too many/],
+        [["topic", "route", "-t", "x", "-t", "y"], /^error: Invalid value for flag --topic: "2 occurrences"/],
+        [["topic", "route", "--topic"], /^error: Missing value for flag --topic/],
+        [["topic", "route"], /^error: No topic was named\.$/],
+        [["group", "reset", "g", "--to", "latest"], /^error: No topic was named\.$/],
+        [["consume", "orders"], /^error: No group was named\.$/],
+        [["message", "get"], /^error: Missing required argument: id$/],
+        [
+          ["topic", "create", "x", "--queues", "0"],
+          /^error: .*--queues: "0"\. Expected: a whole number, from 1 to 65535$/
+        ],
+        [["topic", "create", "x", "--queues", "-5"], /^error: .*--queues: "-5"\. Expected: a whole number, from 1/],
+        [["topic", "create", "x", "--queues", "1e3"], /^error: .*--queues: "1e3"\. Expected: a whole number/],
+        [["topic", "create", "x", "--queues", "4.0"], /^error: .*--queues: "4.0"\. Expected: a whole number/],
+        [["topic", "create", "x", "--perm", "rwx"], /^error: .*--perm: "rwx"\. Expected: "rw"/],
+        [["topic", "list", "--log-level", "loud"], /^error: .*--log-level: "loud"/],
+        [["topic", "route", "bad\u001b[2Jname"], /^error: "bad \[2Jname" cannot be a topic/],
+        [["topic", "route", "--topic", "bad\u001b[2Jname"], /^error: .*"bad \[2Jname"/],
+        // Letters behind one dash: a request for help would succeed, and nothing be sent.
+        [["send", "orders", "--body", "-dash"], /^error: Unrecognized flag: -dash\. .*equals sign/],
+        [["send", "-topic", "orders", "--body", "x"], /^error: Unrecognized flag: -topic\. .*two dashes/],
+        [["send", "-torders", "--body", "x"], /^error: Unrecognized flag: -torders\. .*stands alone/]
+      ]
+      for (const [args, expected] of wrong) {
+        const name = args.join(" ")
+        const env = { env: { NAMESRV_ADDR: "192.0.2.1:9876" } }
+        const call = yield* cli(args, env)
+        assert.strictEqual(call.exitCode, 2, name)
+        assert.deepStrictEqual(call.out, [], name)
+        assert.lengthOf(call.talk, 2, name)
+        assert.match(call.talk[0] ?? "", expected)
+        assert.match(call.talk[1] ?? "", /^ {3}try: \S/, name)
+        const told = yield* cli([...args, "--json"], env)
+        assert.strictEqual(told.exitCode, 2, name)
+        assert.lengthOf(told.out, 1, name)
+        const { error } = JSON.parse(told.out[0] ?? "")
+        assert.deepStrictEqual(Object.keys(error), ["tag", "message", "remedy"])
+        assert.deepInclude(error, { tag: "UsageError", message: call.talk[0]?.slice("error: ".length) })
+        assert.deepStrictEqual(told.talk, call.talk, name)
+      }
+    }).pipe(offline)
+  )
+
+  it.effect("tells as JSON when --json says so, and only then", () =>
+    Effect.gen(function* () {
+      const wrong = ["topic", "list", "--nonsense"]
+      for (const [args, isJson] of [
+        [["--json"], true],
+        [["--json=yes"], true],
+        [["--json", "false"], false],
+        [["--json=0"], false],
+        [["--json", "--no-json"], false],
+        [["--", "--json"], false]
+      ] as const) {
+        const call = yield* cli([...wrong, ...args])
+        assert.deepStrictEqual([call.exitCode, call.out.length], [2, isJson ? 1 : 0], args.join(" "))
+      }
+      // What was reached and failed is told in the same shape.
+      const unreachable = yield* cli(["topic", "list", "--json", "--namesrv", "127.0.0.1:1"])
+      assert.strictEqual(unreachable.exitCode, 3)
+      assert.lengthOf(unreachable.out, 1)
+      assert.deepInclude(JSON.parse(unreachable.out[0] ?? "").error, { tag: "NameServerUnavailable" })
+    }).pipe(offline)
+  )
+
+  it.effect("takes names by flag or as arguments, in one order", () =>
+    Effect.gen(function* () {
+      yield* onCluster(["group", "create", "readers"])
+      const same = (calls: ReadonlyArray<string>) =>
+        Effect.gen(function* () {
+          const answers = yield* Effect.forEach(calls, (line) => onCluster([...line.split(" "), "--json"]))
+          const [first] = answers
+          assert.strictEqual(first?.exitCode, 0, first?.talk.join())
+          for (const answer of answers) assert.deepStrictEqual(answer, first)
+        })
+      yield* same(["topic route orders", "topic route --topic orders", "topic route -t orders"])
+      yield* same(["peek orders", "peek -t orders"])
+      yield* same(["message query orders --key k", "message query --key k -t orders"])
+      yield* same([
+        "group progress readers orders",
+        "group progress -g readers orders",
+        "group progress -t orders readers",
+        "group progress orders -g readers",
+        "group progress -g readers -t orders"
+      ])
+      yield* same(["group reset readers orders --to latest", "group reset --to latest orders -g readers"])
+      yield* same(["group positions readers orders", "group positions -t orders -g readers"])
+    }).pipe(Effect.provide(EmbeddedCluster.layerMemory({ topics: { orders: {} } })))
+  )
+
+  it.effect("shows a command's own flags first, and breaks lines for a terminal and for no pipe", () =>
+    Effect.gen(function* () {
+      for (const command of ["topic list", "send", "consume", "topic", "doctor", "message query", ""]) {
+        const words = command === "" ? ["--help"] : [...command.split(" "), "--help"]
+        const { out } = yield* cli(words)
+        const own = out.indexOf("FLAGS")
+        const shared = out.indexOf("CONNECTION FLAGS")
+        if (shared >= 0) {
+          assert.isBelow(own, shared, command)
+          const flagsOf = (lines: ReadonlyArray<string>) =>
+            lines.flatMap((line) => /^ {2}--([a-z-]+)/.exec(line)?.[1] ?? [])
+          assert.deepStrictEqual(flagsOf(out.slice(shared)), [...connectionFlags], command)
+          assert.notIncludeMembers(flagsOf(out.slice(own, shared)), [...connectionFlags])
+        }
+        for (const columns of [40, 60, 80]) {
+          const broken = yield* cli(words, { columns })
+          // A word that is longer than a line stays whole.
+          const lines = broken.out.filter((line) => /\S \S/.test(line))
+          for (const line of lines) assert.isAtMost(line.length, columns, line)
+          const wordsOf = (lines: ReadonlyArray<string>) => lines.join(" ").replace(/ \\ /g, " ").split(/\s+/)
+          assert.deepStrictEqual(wordsOf(broken.out), wordsOf(out), command)
+        }
+      }
+      const long = ["topic", "route", "x", "--namesrv", "127.0.0.1:1"]
+      const whole = yield* cli(long)
+      const narrow = yield* cli(long, { columns: 60 })
+      assert.lengthOf(whole.talk, 2)
+      assert.isAbove(narrow.talk.length, 3)
+      for (const line of narrow.talk.slice(0, -1)) assert.isAtMost(line.length, 60)
+      // The remedy has a command to be copied.
+      assert.strictEqual(narrow.talk.at(-1), whole.talk.at(-1))
     }).pipe(offline)
   )
 

@@ -1,4 +1,4 @@
-import { Option } from "effect"
+import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { ConsumeFromWhere } from "../../consumer/offset/StartOffset.ts"
 import * as Flags from "../Flags.ts"
@@ -46,8 +46,9 @@ export const consume = Command.make(
   "consume",
   {
     ...Flags.connection,
-    topic: Flags.topic,
-    group: Flags.group,
+    topic: Flags.topic.pipe(Flag.optional),
+    group: Flags.group.pipe(Flag.optional),
+    names: [Flags.topicArgument, Flags.groupArgument],
     expression: Flag.String("expression").pipe(
       Flag.withMetavar("a || b"),
       Flag.withDescription("Only messages with one of these tags; default all"),
@@ -88,17 +89,20 @@ export const consume = Command.make(
     quiet: yes("quiet", "Print no messages"),
     json: Flags.json
   },
-  ({ count, expression, idleTimeout, sql, ...input }) =>
-    load(
-      () => import("./consume.ts"),
-      ({ run }) =>
-        run({
-          ...input,
-          count: Option.getOrUndefined(count),
-          expression: Option.getOrUndefined(expression),
-          idleTimeout: Option.getOrUndefined(idleTimeout),
-          sql: Option.getOrUndefined(sql)
-        })
+  ({ count, expression, group, idleTimeout, names, sql, topic, ...input }) =>
+    Effect.flatMap(Flags.named(names, { topic, group }), (named) =>
+      load(
+        () => import("./consume.ts"),
+        ({ run }) =>
+          run({
+            ...input,
+            ...named,
+            count: Option.getOrUndefined(count),
+            expression: Option.getOrUndefined(expression),
+            idleTimeout: Option.getOrUndefined(idleTimeout),
+            sql: Option.getOrUndefined(sql)
+          })
+      )
     )
 ).pipe(
   Command.withDescription(

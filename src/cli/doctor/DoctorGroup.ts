@@ -106,7 +106,13 @@ const settings = Effect.fnUntraced(function* ({ brokers, group, namespace, remot
   const kept = found.flatMap(({ address, config }) => (config === undefined ? [] : [{ address, config }]))
   const [first] = kept
   if (first === undefined) {
-    return ok(`no broker has group ${group} yet; autoCreateSubscriptionGroup decides whether its first member makes it`)
+    const unknown: Finding = {
+      verdict: "failed",
+      detail: `no broker has group ${group}`,
+      remedy: `Check the name, effect-rocketmq group list shows what there is; or start its first member, which makes it where autoCreateSubscriptionGroup is true, or create it: effect-rocketmq group create ${group}`,
+      exitCode: ExitCode.refused
+    }
+    return unknown
   }
   const closed = kept.filter(({ config }) => !config.consumeEnable).map(({ address }) => address)
   if (closed.length === 0) {

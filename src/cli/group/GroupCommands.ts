@@ -6,6 +6,13 @@ import { load } from "../Load.ts"
 /** A group by flag or by argument. */
 const oneGroup = { group: Flags.group.pipe(Flag.optional), name: Flags.groupArgument } as const
 
+/** A group and a topic, by flags or by arguments. */
+const groupAndTopic = {
+  group: Flags.group.pipe(Flag.optional),
+  topic: Flags.topic.pipe(Flag.optional),
+  names: [Flags.groupArgument, Flags.topicArgument]
+} as const
+
 const list = Command.make(
   "list",
   {
@@ -85,12 +92,12 @@ const remove = Command.make(
 
 const progress = Command.make(
   "progress",
-  { ...Flags.connection, ...oneGroup, topic: Flags.topic.pipe(Flag.optional), json: Flags.json },
-  ({ group: flag, name, topic, ...input }) =>
-    Effect.flatMap(Flags.either("group", flag, name), (found) =>
+  { ...Flags.connection, ...groupAndTopic, json: Flags.json },
+  ({ group: flag, names, topic, ...input }) =>
+    Effect.flatMap(Flags.named(names, { group: flag }, { topic }), (named) =>
       load(
         () => import("./groupProgress.ts"),
-        ({ run }) => run({ ...input, group: found, topic: Option.getOrUndefined(topic) })
+        ({ run }) => run({ ...input, group: named.group, topic: named.topic })
       )
     )
 ).pipe(
@@ -115,12 +122,12 @@ const clients = Command.make(
 
 const positions = Command.make(
   "positions",
-  { ...Flags.connection, ...oneGroup, topic: Flags.topic, client: Flags.client, json: Flags.json },
-  ({ client, group: flag, name, ...input }) =>
-    Effect.flatMap(Flags.either("group", flag, name), (found) =>
+  { ...Flags.connection, ...groupAndTopic, client: Flags.client, json: Flags.json },
+  ({ client, group: flag, names, topic, ...input }) =>
+    Effect.flatMap(Flags.named(names, { group: flag, topic }), (named) =>
       load(
         () => import("./groupPositions.ts"),
-        ({ run }) => run({ ...input, group: found, client: Option.getOrUndefined(client) })
+        ({ run }) => run({ ...input, ...named, client: Option.getOrUndefined(client) })
       )
     )
 ).pipe(
@@ -133,8 +140,7 @@ const reset = Command.make(
   "reset",
   {
     ...Flags.connection,
-    ...oneGroup,
-    topic: Flags.topic,
+    ...groupAndTopic,
     at: Flags.moment("at").pipe(
       Flag.withDescription("Read on at this time: 2026-08-01T10:00:00Z, milliseconds, or 15m for ago"),
       Flag.optional
@@ -145,11 +151,11 @@ const reset = Command.make(
     ),
     json: Flags.json
   },
-  ({ at, group: flag, name, to, ...input }) =>
-    Effect.flatMap(Flags.either("group", flag, name), (found) =>
+  ({ at, group: flag, names, to, topic, ...input }) =>
+    Effect.flatMap(Flags.named(names, { group: flag, topic }), (named) =>
       load(
         () => import("./groupReset.ts"),
-        ({ run }) => run({ ...input, group: found, at: Option.getOrUndefined(at), to: Option.getOrUndefined(to) })
+        ({ run }) => run({ ...input, ...named, at: Option.getOrUndefined(at), to: Option.getOrUndefined(to) })
       )
     )
 ).pipe(

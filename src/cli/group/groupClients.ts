@@ -3,6 +3,7 @@ import type { ClientConnection } from "../../admin/Clients.ts"
 import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting } from "../Failure.ts"
+import { knownGroup } from "../KnownGroup.ts"
 import { printTable } from "../Output.ts"
 import { json, table } from "../Text.ts"
 
@@ -27,6 +28,7 @@ export const run = (input: GroupClientsInput) =>
     const admin = yield* MQAdmin
     const producers = yield* admin.examineProducerConnectionInfo(group)
     const consumers = yield* admin.examineConsumerConnectionInfo(group)
+    if (producers.length === 0 && consumers.connections.length === 0) yield* knownGroup(group)
     if (input.json) {
       yield* Console.log(
         json({

@@ -1,7 +1,7 @@
 import { Console, Effect } from "effect"
 import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
-import { reporting, UsageError } from "../Failure.ts"
+import { GroupNotFound, reporting, UsageError } from "../Failure.ts"
 import { printDone } from "../Output.ts"
 import { json } from "../Text.ts"
 
@@ -29,10 +29,7 @@ export const run = (input: GroupDeleteInput) =>
     const admin = yield* MQAdmin
     const known = yield* admin.getAllSubscriptionGroup(input.cluster)
     if (!known.some(({ groupName }) => groupName === group)) {
-      return yield* new UsageError({
-        problem: `No broker has a group ${group}.`,
-        remedy: "effect-rocketmq group list shows what there is."
-      })
+      return yield* new GroupNotFound({ group })
     }
     yield* admin.deleteSubscriptionGroup(group, { clusterName: input.cluster, cleanOffset: input.offsets })
     return yield* input.json ? Console.log(json({ group, deleted: true })) : printDone(`group ${group} is deleted`)

@@ -2,6 +2,7 @@ import { Console, Effect } from "effect"
 import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting } from "../Failure.ts"
+import { knownGroup } from "../KnownGroup.ts"
 import { printTable } from "../Output.ts"
 import { json } from "../Text.ts"
 
@@ -20,6 +21,7 @@ export const run = (input: GroupPositionsInput) =>
     const { client, group, topic } = input
     const admin = yield* MQAdmin
     const members = yield* admin.getConsumeStatus(topic, group, client)
+    if (members.length === 0) yield* knownGroup(group)
     if (input.json) {
       const shown = members.map(({ clientId, queues }) => ({
         clientId,

@@ -2,6 +2,7 @@ import { Console, Effect } from "effect"
 import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting } from "../Failure.ts"
+import { knownGroup } from "../KnownGroup.ts"
 import { printTable, time } from "../Output.ts"
 import { count, json, number } from "../Text.ts"
 
@@ -16,7 +17,10 @@ export interface GroupProgressInput extends Connection {
 export const run = (input: GroupProgressInput) =>
   Effect.gen(function* () {
     const admin = yield* MQAdmin
+    // Brokers answer nothing about topics and groups that are not there, or zeros.
+    if (input.topic !== undefined) yield* admin.examineTopicRouteInfo(input.topic)
     const { consumeTps, group, lag, queues } = yield* admin.examineConsumeStats(input.group, input.topic)
+    if (queues.every(({ consumerOffset }) => consumerOffset <= 0)) yield* knownGroup(input.group)
     if (input.json) {
       yield* Console.log(
         json({
@@ -38,7 +42,7 @@ export const run = (input: GroupProgressInput) =>
       return
     }
     if (queues.length === 0) {
-      yield* Console.error(`group ${group} has committed no offset; effect-rocketmq group list shows what there is`)
+      yield* Console.error(`group ${group} has committed no offset`)
       return
     }
     yield* printTable(

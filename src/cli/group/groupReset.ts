@@ -3,6 +3,7 @@ import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting, UsageError } from "../Failure.ts"
 import { millisOf, type Moment } from "../Flags.ts"
+import { knownGroup } from "../KnownGroup.ts"
 import { printTable } from "../Output.ts"
 import { json } from "../Text.ts"
 
@@ -28,6 +29,8 @@ export const run = (input: GroupResetInput) =>
         remedy: "Pass --at <time>, or --to earliest or --to latest."
       })
     }
+    // Offsets of a misspelt group would be written, and nobody would read on at them.
+    yield* knownGroup(group)
     const reset = yield* admin.resetOffsetByTimestamp({ group, topic, to: target })
     const queues = reset.map(({ offset, queue }) => ({ brokerName: queue.brokerName, queueId: queue.queueId, offset }))
     if (input.json) {

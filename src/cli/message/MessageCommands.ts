@@ -1,23 +1,28 @@
-import { Option, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
+
+const anyId = Argument.String("id").pipe(
+  Argument.withDescription("The sender's msgId, or an offsetMsgId"),
+  Argument.withSchema(Schema.NonEmptyString)
+)
 
 const get = Command.make(
   "get",
   {
     ...Flags.connection,
-    topic: Flags.topic,
-    id: Argument.String("id").pipe(
-      Argument.withDescription("The sender's msgId, or an offsetMsgId"),
-      Argument.withSchema(Schema.NonEmptyString)
-    ),
+    topic: Flags.topic.pipe(Flag.withDescription("The topic; an offsetMsgId needs none"), Flag.optional),
+    id: anyId,
+    name: Flags.topicArgument,
     json: Flags.json
   },
-  (input) =>
-    load(
-      () => import("./messageFind.ts"),
-      ({ get: run }) => run(input)
+  ({ name, topic, ...input }) =>
+    Effect.flatMap(Flags.named([name], {}, { topic }), (named) =>
+      load(
+        () => import("./messageFind.ts"),
+        ({ get: run }) => run({ ...input, topic: named.topic })
+      )
     )
 ).pipe(
   Command.withDescription(
@@ -29,7 +34,8 @@ const query = Command.make(
   "query",
   {
     ...Flags.connection,
-    topic: Flags.topic,
+    topic: Flags.topic.pipe(Flag.optional),
+    name: Flags.topicArgument,
     key: Flag.String("key").pipe(
       Flag.withAlias("k"),
       Flag.withDescription("Messages with this key"),
@@ -48,16 +54,19 @@ const query = Command.make(
     ),
     json: Flags.json
   },
-  ({ begin, end, key, ...input }) =>
-    load(
-      () => import("./messageFind.ts"),
-      ({ query: run }) =>
-        run({
-          ...input,
-          key: Option.getOrUndefined(key),
-          begin: Option.getOrUndefined(begin),
-          end: Option.getOrUndefined(end)
-        })
+  ({ begin, end, key, name, topic, ...input }) =>
+    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
+      load(
+        () => import("./messageFind.ts"),
+        ({ query: run }) =>
+          run({
+            ...input,
+            topic: found,
+            key: Option.getOrUndefined(key),
+            begin: Option.getOrUndefined(begin),
+            end: Option.getOrUndefined(end)
+          })
+      )
     )
 ).pipe(
   Command.withDescription(
@@ -95,19 +104,19 @@ const consume = Command.make(
   "consume",
   {
     ...Flags.connection,
-    topic: Flags.topic,
-    group: Flags.group,
+    topic: Flags.topic.pipe(Flag.optional),
+    group: Flags.group.pipe(Flag.optional),
     client: Flags.client,
-    id: Argument.String("id").pipe(
-      Argument.withDescription("The sender's msgId, or an offsetMsgId"),
-      Argument.withSchema(Schema.NonEmptyString)
-    ),
+    id: anyId,
+    names: [Flags.topicArgument, Flags.groupArgument],
     json: Flags.json
   },
-  ({ client, ...input }) =>
-    load(
-      () => import("./messageConsume.ts"),
-      ({ run }) => run({ ...input, client: Option.getOrUndefined(client) })
+  ({ client, group, names, topic, ...input }) =>
+    Effect.flatMap(Flags.named(names, { topic, group }), (named) =>
+      load(
+        () => import("./messageConsume.ts"),
+        ({ run }) => run({ ...input, ...named, client: Option.getOrUndefined(client) })
+      )
     )
 ).pipe(
   Command.withDescription(

@@ -3,6 +3,8 @@ import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting } from "../Failure.ts"
 import { json, table } from "../Text.ts"
+import { ofKnownGroup } from "../KnownGroup.ts"
+import { inAnyCase } from "./MessageIds.ts"
 
 /** What `message consume` is asked. */
 export interface MessageConsumeInput extends Connection {
@@ -20,7 +22,9 @@ export const run = (input: MessageConsumeInput) =>
   Effect.gen(function* () {
     const { client, group, id, topic } = input
     const admin = yield* MQAdmin
-    const made = yield* admin.consumeMessageDirectly({ topic, msgId: id, group, clientId: client })
+    const made = yield* inAnyCase(id, (msgId) =>
+      admin.consumeMessageDirectly({ topic, msgId, group, clientId: client })
+    ).pipe(ofKnownGroup(group))
     const shown = {
       group,
       topic,

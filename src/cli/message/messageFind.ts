@@ -3,15 +3,19 @@ import { MQAdmin } from "../../admin/MQAdmin.ts"
 import type { FoundMessage } from "../../admin/Queries.ts"
 import type { ReadMessage } from "../../admin/QueueReader.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
-import { reporting, UsageError } from "../Failure.ts"
+import * as MessageId from "../../message/MessageId.ts"
+import * as Address from "../../transport/Address.ts"
+import { NotOfCluster, reporting, UsageError } from "../Failure.ts"
 import { millisOf, type Moment } from "../Flags.ts"
 import * as MessageText from "../MessageText.ts"
 import { palette, Screen } from "../Screen.ts"
-import { json, moment, printable, table } from "../Text.ts"
+import { excerpt, json, moment, printable, table } from "../Text.ts"
+import { inAnyCase } from "./MessageIds.ts"
 
 /** What `message get` is asked. */
 export interface MessageGetInput extends Connection {
-  readonly topic: string
+  /** An offset message id says which broker has the message, and needs none. */
+  readonly topic: string | undefined
   /** A sender's id, or an offset message id. */
   readonly id: string
   readonly json: boolean
@@ -26,6 +30,9 @@ export interface MessageQueryInput extends Connection {
   readonly count: number
   readonly json: boolean
 }
+
+/** Characters of what is no id that are told. */
+const MAX_ID = 100
 
 const peeked = (message: FoundMessage): ReadMessage => ({
   message,
@@ -44,11 +51,42 @@ export const toJson = (message: FoundMessage) => ({
   sysFlag: message.sysFlag
 })
 
+/**
+ * The message at a place in a broker's log, which an offset message id names. A sender's id looks like one too, and its
+ * first bytes like an address, so that only brokers of the cluster are asked.
+ */
+const atPlace = Effect.fnUntraced(function* (id: string) {
+  const place = MessageId.decodeOffsetMessageId(id)
+  if (place === undefined) {
+    return yield* new UsageError({
+      problem: `"${excerpt(id, MAX_ID)}" is no offset message id, and any other is found in the index of its topic only.`,
+      remedy: "Name the topic behind the id, or with --topic."
+    })
+  }
+  const admin = yield* MQAdmin
+  const { brokerAddrTable } = yield* admin.examineBrokerClusterInfo
+  const named = Address.canonicalText(place.address)
+  const home = [...brokerAddrTable.values()].find(({ brokerAddrs }) =>
+    [...brokerAddrs.values()].some((address) => Address.canonicalText(address) === named)
+  )
+  if (home === undefined) {
+    return yield* new NotOfCluster({
+      problem: `The id ${id} is of broker ${named}, which the name server does not know.`,
+      remedy: "Ask the cluster of that broker; if it is a sender's msgId, name its topic behind it, or with --topic."
+    })
+  }
+  const message: FoundMessage = { ...(yield* admin.viewMessage(id)), brokerName: home.brokerName }
+  return message
+})
+
 /** `effect-rocketmq message get`: one message by its id. */
 export const get = (input: MessageGetInput) =>
   Effect.gen(function* () {
+    const { id, topic } = input
     const admin = yield* MQAdmin
-    const message = yield* admin.queryMessageById(input.topic, input.id)
+    const message = yield* topic === undefined
+      ? atPlace(id)
+      : inAnyCase(id, (spelling) => admin.queryMessageById(topic, spelling))
     const shown = toJson(message)
     if (input.json) {
       yield* Console.log(json(shown))

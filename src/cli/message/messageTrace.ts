@@ -20,7 +20,10 @@ export const trace = (input: MessageTraceInput) =>
   Effect.gen(function* () {
     const { id: msgId, traceTopic = RMQ_SYS_TRACE_TOPIC } = input
     const admin = yield* MQAdmin
-    const entries = yield* admin.queryMessageTrace(msgId, { traceTopic })
+    const written = yield* admin.queryMessageTrace(msgId, { traceTopic })
+    const upper = msgId.toUpperCase()
+    const entries =
+      written.length > 0 || upper === msgId ? written : yield* admin.queryMessageTrace(upper, { traceTopic })
     if (input.json) {
       yield* Console.log(
         json({

@@ -13,7 +13,7 @@ import { EmbeddedCluster } from "../../../src/testing/index.ts"
 /** A terminal of so many columns, or none, and what its line showed. */
 const screen = (columns: number, isTerminal = true) => {
   const shown: Array<string | undefined> = []
-  const output = { isTerminal, color: isTerminal }
+  const output = { isTerminal, color: isTerminal, columns: undefined }
   return {
     shown,
     service: {

@@ -64,7 +64,10 @@ describe("topic route", () => {
       assert.match(call.talk[1] ?? "", /try: .*effect-rocketmq topic create --topic nope$/)
       const unnamed = yield* onCluster(["topic", "route"])
       assert.deepStrictEqual(unnamed.exitCode, 2)
-      assert.deepStrictEqual(unnamed.talk, ["error: No topic was named.", "   try: Pass --topic <name>."])
+      assert.deepStrictEqual(unnamed.talk, [
+        "error: No topic was named.",
+        "   try: Name it as an argument, or pass --topic <name>."
+      ])
     }).pipe(cluster())
   )
 })
