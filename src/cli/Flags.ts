@@ -156,9 +156,9 @@ export const int = (name: string, least: number, most = Number.MAX_SAFE_INTEGER)
   return Flag.String(name).pipe(
     Flag.withMetavar("number"),
     Flag.mapTryCatch(
-      (text) => {
-        const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN
-        if (!(value >= least && value <= most)) throw new Error(text)
+      (given) => {
+        const value = /^[+-]?\d+$/.test(given) ? Number(given) : Number.NaN
+        if (!(value >= least && value <= most)) throw new Error(given)
         return value
       },
       () => `a whole number, ${bounds}`
@@ -216,7 +216,7 @@ type Subjects<Required, Optional> = { readonly [K in keyof Required]: string } &
   readonly [K in keyof Optional]: string | undefined
 }
 
-const isNamed = (text: string): text is Named => text in LONGEST
+const isNamed = (word: string): word is Named => word in LONGEST
 
 const isComplete = <Required extends Given, Optional extends Given>(
   found: object,
@@ -227,7 +227,7 @@ const isComplete = <Required extends Given, Optional extends Given>(
  * What a command is about, by flag or by argument, which is one rule for all commands: the arguments name, in the order of
  * `required` and then of `optional`, what no flag names. What is named twice is a usage error, as is what is missing.
  */
-export const named = <const Required extends Given, const Optional extends Given = Readonly<Record<never, never>>>(
+export const named = <const Required extends Given, const Optional extends Given = Given>(
   args: ReadonlyArray<Option.Option<string>>,
   required: Required,
   optional?: Optional

@@ -28,8 +28,10 @@ export const ofKnownGroup =
   <A, E extends { readonly _tag: string; readonly reason?: { readonly _tag: string } }, R>(
     self: Effect.Effect<A, E, R>
   ) =>
-    Effect.catch(self, (error) =>
-      error.reason?._tag === "ConsumerNotOnline"
-        ? Effect.andThen(knownGroup(group), Effect.fail(error))
-        : Effect.fail(error)
+    self.pipe(
+      Effect.catch((error) =>
+        error.reason?._tag === "ConsumerNotOnline"
+          ? Effect.andThen(knownGroup(group), Effect.fail(error))
+          : Effect.fail(error)
+      )
     )

@@ -37,9 +37,10 @@ const fitHelp = (help: string, doc: HelpDoc.HelpDoc, columns: number | undefined
   })
 }
 
+const isShared = ({ name }: HelpDoc.FlagDoc): boolean => connectionFlags.has(name)
+
 /** The help of a command: what it takes itself first, the flags of every command after it. */
 const helpText = (doc: HelpDoc.HelpDoc, { color, columns }: Output): ReadonlyArray<string> => {
-  const isShared = ({ name }: HelpDoc.FlagDoc) => connectionFlags.has(name)
   const formatter = CliOutput.defaultFormatter({ colors: color, globalFlags: "summary" })
   const help = formatter
     .formatHelpDoc({

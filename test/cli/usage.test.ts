@@ -7,6 +7,19 @@ import { connectionFlags } from "../../src/cli/Flags.ts"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { cli, onCluster } from "./support.ts"
 
+/** Calls that come to the same. */
+const same = (calls: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const answers = yield* Effect.forEach(calls, (line) => onCluster([...line.split(" "), "--json"]))
+    const [first] = answers
+    assert.strictEqual(first?.exitCode, 0, first?.talk.join())
+    for (const answer of answers) assert.deepStrictEqual(answer, first)
+  })
+
+const flagsOf = (lines: ReadonlyArray<string>) => lines.flatMap((line) => /^ {2}--([a-z-]+)/.exec(line)?.[1] ?? [])
+
+const wordsOf = (lines: ReadonlyArray<string>) => lines.join(" ").replace(/ \\ /g, " ").split(/\s+/)
+
 const offline = Effect.provide(MemoryWire.layer)
 
 describe("the command line", () => {
@@ -189,13 +202,6 @@ describe("the command line", () => {
   it.effect("takes names by flag or as arguments, in one order", () =>
     Effect.gen(function* () {
       yield* onCluster(["group", "create", "readers"])
-      const same = (calls: ReadonlyArray<string>) =>
-        Effect.gen(function* () {
-          const answers = yield* Effect.forEach(calls, (line) => onCluster([...line.split(" "), "--json"]))
-          const [first] = answers
-          assert.strictEqual(first?.exitCode, 0, first?.talk.join())
-          for (const answer of answers) assert.deepStrictEqual(answer, first)
-        })
       yield* same(["topic route orders", "topic route --topic orders", "topic route -t orders"])
       yield* same(["peek orders", "peek -t orders"])
       yield* same(["message query orders --key k", "message query --key k -t orders"])
@@ -220,17 +226,14 @@ describe("the command line", () => {
         const shared = out.indexOf("CONNECTION FLAGS")
         if (shared >= 0) {
           assert.isBelow(own, shared, command)
-          const flagsOf = (lines: ReadonlyArray<string>) =>
-            lines.flatMap((line) => /^ {2}--([a-z-]+)/.exec(line)?.[1] ?? [])
           assert.deepStrictEqual(flagsOf(out.slice(shared)), [...connectionFlags], command)
           assert.notIncludeMembers(flagsOf(out.slice(own, shared)), [...connectionFlags])
         }
         for (const columns of [40, 60, 80]) {
           const broken = yield* cli(words, { columns })
           // A word that is longer than a line stays whole.
-          const lines = broken.out.filter((line) => /\S \S/.test(line))
-          for (const line of lines) assert.isAtMost(line.length, columns, line)
-          const wordsOf = (lines: ReadonlyArray<string>) => lines.join(" ").replace(/ \\ /g, " ").split(/\s+/)
+          const several = broken.out.filter((line) => /\S \S/.test(line))
+          for (const line of several) assert.isAtMost(line.length, columns, line)
           assert.deepStrictEqual(wordsOf(broken.out), wordsOf(out), command)
         }
       }

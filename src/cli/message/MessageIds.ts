@@ -14,5 +14,5 @@ export const inAnyCase = <A, R>(
   spellings(id)
     .map(find)
     .reduce((first, next) =>
-      Effect.catch(first, (error) => (error.reason._tag === "MessageNotFound" ? next : Effect.fail(error)))
+      first.pipe(Effect.catch((error) => (error.reason._tag === "MessageNotFound" ? next : Effect.fail(error))))
     )
