@@ -180,6 +180,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     passed: (queue, offset) => queue.reach(offset),
     advanced: check,
     outlive: moves.outlive,
+    former: moves.former,
     moved: moves.moved,
     introduce: instance.heartbeat.sendHeartbeatToAllBroker,
     tell: (queue, error) => {

@@ -59,7 +59,13 @@ export const tests = (test: Methods): void => {
             assert.deepStrictEqual([connections.length, messageModel], [2, "BROADCASTING"])
             assert.strictEqual(yield* committedOf(consumerGroup, topic, 2), 0)
 
-            // A directory that is none any more: no user, not even root, can write there.
+            // A directory that is none any more: no user, not even root, can write there. What is still to be written would
+            // make it anew while it is away.
+            for (const { state } of members) {
+              yield* eventuallyThat(state, ({ queues }) =>
+                assert.isTrue(queues.every(({ committedOffset, consumeOffset }) => committedOffset === consumeOffset))
+              )
+            }
             const [one] = members
             assert.isDefined(one)
             yield* fs.rename(directory, `${root}/aside`)

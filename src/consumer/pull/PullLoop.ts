@@ -32,6 +32,10 @@ const NOWHERE_OFFSETS = 32
 const MAX_NOWHERE = 3
 const FIRST_NOWHERE_PAUSE_MILLIS = 20
 const MAX_NOWHERE_PAUSE_MILLIS = 1_000
+/** Pulls of one queue that brokers may hold at once: by the present filter, and by a former one. */
+const MAX_HELD = 2
+/** The pause between two pulls that are not held because others are, in milliseconds. */
+const NOT_HELD_PAUSE_MILLIS = 1_000
 
 /** What a queue's loop works with. */
 export interface PullContext {
@@ -57,8 +61,13 @@ export interface PullContext {
   /** Runs a pull, which goes on when nobody waits for it any more: its answer may tell of a reset, and no later one does. */
   readonly outlive: <A>(
     queue: ProcessQueue<ReceivedMessage>,
+    asked: string,
     pull: Effect.Effect<PullOutcome<A>, ApiError>
   ) => Effect.Effect<PullOutcome<A>, ApiError>
+  /** The pulls of the queue that outlived whoever waited for them. */
+  readonly former: (
+    queue: ProcessQueue<ReceivedMessage>
+  ) => ReadonlyArray<{ readonly asked: string; readonly ended: Effect.Effect<void> }>
   /** Takes over what a pull found. */
   readonly found: (
     queue: ProcessQueue<ReceivedMessage>,
@@ -126,6 +135,19 @@ export const run = (
   let failures = 0
   let nowhere = 0
   let holds = first === "hold"
+  /** What is waited for before the next pull, since a broker holds others of this queue already. */
+  let held: Effect.Effect<void> | undefined
+
+  /**
+   * A broker holds a pull for its time, whether anybody waits for it or not. So that no more and more of them lie there, the
+   * queue is asked at once then, and when there is nothing, whatever answers the one that is held tells that there may be.
+   */
+  const heldByOthers = (asked: string): Effect.Effect<void> | undefined => {
+    const former = context.former(queue)
+    const same = former.find((one) => one.asked === asked)
+    if (same !== undefined) return same.ended
+    return former.length < MAX_HELD ? undefined : Effect.sleep(NOT_HELD_PAUSE_MILLIS)
+  }
 
   const pull = Effect.fnUntraced(function* (subscription: SubscriptionData, maxMsgNums: number) {
     const find = () => instance.routes.findBrokerAddressInSubscribe(brokerName, queue.suggestedBrokerId, false)
@@ -135,6 +157,8 @@ export const run = (
       broker = find()
     }
     if (broker === undefined) return yield* new RouteUnavailable({ topic, problem: "no-master", tries: [] })
+    const asked = `${broker.address} ${subscription.subVersion}`
+    held = holds ? heldByOthers(asked) : undefined
     const request = instance.pulled.pull(
       broker.address,
       {
@@ -145,7 +169,9 @@ export const run = (
         maxMsgNums,
         // Without COMMIT_OFFSET, which Java sets: a broker takes the offset of a pull in another thread than one that is
         // written, so that it may come after a later one, also when the queue has a new owner or was reset.
-        sysFlag: (holds ? PullSysFlag.SUSPEND : 0) | (context.postSubscription ? PullSysFlag.SUBSCRIPTION : 0),
+        sysFlag:
+          (holds && held === undefined ? PullSysFlag.SUSPEND : 0) |
+          (context.postSubscription ? PullSysFlag.SUBSCRIPTION : 0),
         commitOffset: 0,
         suspendTimeoutMillis: SUSPEND_MILLIS,
         subscription: context.postSubscription ? subscription.subString : undefined,
@@ -159,7 +185,7 @@ export const run = (
     )
     // From reading the position to handing it to the connection nothing comes between, so that no later one overtakes it.
     const answer: PullOutcome<Pulled> = yield* Effect.provideService(
-      context.outlive(queue, request),
+      context.outlive(queue, asked, request),
       References.PreventSchedulerYield,
       true
     )
@@ -205,7 +231,8 @@ export const run = (
     } else context.passed(queue, answer.nextBeginOffset)
     const led = answer.nextBeginOffset - queue.nextOffset
     const empty = answer._tag === "Found" ? led <= 0 && answer.messages.length === 0 : led < NOWHERE_OFFSETS
-    nowhere = empty && context.now() - queue.lastPullAt < AT_ONCE_MILLIS ? nowhere + 1 : 0
+    const atOnce = held === undefined && context.now() - queue.lastPullAt < AT_ONCE_MILLIS
+    nowhere = empty && atOnce ? nowhere + 1 : 0
     queue.nextOffset = Math.max(queue.nextOffset, answer.nextBeginOffset)
     context.advanced()
     const pause = Math.max(context.pullIntervalMillis, pauseAfterNowhere(nowhere))
@@ -213,6 +240,7 @@ export const run = (
       queue.phase = "waiting"
       yield* Effect.sleep(pause)
     }
+    if (held !== undefined && led <= 0 && answer._tag !== "Found") yield* held
   })
 
   const failed = Effect.fnUntraced(function* (error: ApiError | RouteUnavailable) {

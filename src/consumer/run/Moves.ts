@@ -1,4 +1,4 @@
-import { Effect, Fiber, FiberMap, type Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, FiberMap, type Scope } from "effect"
 import * as LogLimit from "../../client/LogLimit.ts"
 import type { PullMoved, PullOutcome } from "../../client/PullOutcome.ts"
 import type { QueueMove } from "../queue/ProcessQueue.ts"
@@ -9,6 +9,14 @@ const MOVE_PAUSE_MILLIS = 1_000
 const MOVED_AGAIN_MILLIS = 120_000
 const MAX_MOVE_PAUSE_MILLIS = 30_000
 
+/** A pull that nobody waits for any more, and that a broker may still hold. */
+export interface FormerPull {
+  /** Whom it asked, and by which filter. */
+  readonly asked: string
+  /** Waits for its answer. */
+  readonly ended: Effect.Effect<void>
+}
+
 /** What is done when a queue is to be read on elsewhere. */
 export interface Moves {
   /**
@@ -18,12 +26,15 @@ export interface Moves {
   readonly moved: (queue: OwnedQueue, position: PullMoved) => Effect.Effect<void>
   /**
    * Runs a pull, which goes on when nobody waits for it any more: a broker tells of a reset once, in the answer to whatever
-   * pull it holds.
+   * pull it holds. `asked` says whom it asks, and by which filter.
    */
   readonly outlive: <A, E>(
     queue: OwnedQueue,
+    asked: string,
     pull: Effect.Effect<PullOutcome<A>, E>
   ) => Effect.Effect<PullOutcome<A>, E>
+  /** The pulls of a queue, in whatever generation, that nobody waits for any more. */
+  readonly former: (queue: OwnedQueue) => ReadonlyArray<FormerPull>
   /** Begins to find out from the store where a queue was reset to, since it did not take a position of it. */
   readonly elsewhere: (queue: OwnedQueue, refused: number) => Effect.Effect<void>
   /** Begins to take a queue anew where a tool wants it read on. */
@@ -53,6 +64,8 @@ export const make = Effect.fnUntraced(function* (
   /** By queue, where a tool wants it read on, newest. */
   const wanted = new Map<string, number>()
   const moveLog = LogLimit.make()
+  /** By queue, the pulls that nobody waits for any more. */
+  const outlived = new Map<string, ReadonlyArray<FormerPull>>()
 
   /** Whoever moves an offset time after time must not decide how often it is asked for: gives the milliseconds to wait. */
   const noted = (key: string): number => {
@@ -104,20 +117,33 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     moved,
-    outlive: (queue, pull) =>
+    outlive: (queue, asked, pull) =>
       Effect.suspend(() => {
+        const key = keyOf(queue)
+        const answered = Deferred.makeUnsafe<void>()
+        const self: FormerPull = { asked, ended: Deferred.await(answered) }
         let waits = true
-        const whole = Effect.tap(pull, (answer) =>
+        const end = Effect.sync(() => {
+          if (waits) return
+          const others = (outlived.get(key) ?? []).filter((one) => one !== self)
+          if (others.length === 0) outlived.delete(key)
+          else outlived.set(key, others)
+          Deferred.doneUnsafe(answered, Exit.void)
+        })
+        const whole = Effect.tap(Effect.ensuring(pull, end), (answer) =>
           !waits && answer._tag === "OffsetIllegal" && answer.reset ? moved(queue, answer) : Effect.void
         )
         return Effect.flatMap(Effect.forkIn(whole, scope, { startImmediately: true }), (fiber) =>
           Effect.onInterrupt(Fiber.join(fiber), () =>
             Effect.sync(() => {
+              if (fiber.pollUnsafe() !== undefined) return
               waits = false
+              outlived.set(key, [...(outlived.get(key) ?? []), self])
             })
           )
         )
       }),
+    former: (queue) => outlived.get(keyOf(queue)) ?? [],
     elsewhere: (queue, refused) => {
       const find = Effect.gen(function* () {
         for (let failures = 0; !queue.dropped && !queue.revoking; failures++) {

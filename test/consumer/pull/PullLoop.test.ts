@@ -70,7 +70,8 @@ describe("a pull loop", () => {
               once("found")
               for (const { queueOffset } of messages) found.push(queueOffset)
             }),
-          outlive: (_, pull) => pull,
+          outlive: (_, __, pull) => pull,
+          former: () => [],
           passed: () => once("passed"),
           advanced: () => {},
           moved: () => Effect.void,
