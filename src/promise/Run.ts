@@ -50,8 +50,11 @@ export const runAs =
   (effect, signal) =>
     promiseOf((done) => startEffect(caller, effect, done), signal)
 
+// Made by the first call: an import of the package begins nothing.
+let plain: Run | undefined
+
 /** Runs effects that need nothing. */
-export const run: Run = runAs(callerOf(Context.empty()))
+export const run: Run = (effect, signal) => (plain ??= runAs(callerOf(Context.empty())))(effect, signal)
 
 /** A layer that was built, for as long as nobody closes it. */
 export interface Built<A> {

@@ -11,9 +11,9 @@ const readJson = (file: string): Record<string, unknown> => JSON.parse(Fs.readFi
 const keysOf = (value: unknown): ReadonlyArray<string> =>
   typeof value === "object" && value !== null ? Object.keys(value) : []
 
-/** Bytes that the tarball may have, and what it unpacks to: the code and the types of each module, both with their words. */
+/** Bytes that the tarball may have, and what it unpacks to: the code, the types of each module, and the docs. */
 const PACKED_LIMIT = 1_500_000
-const UNPACKED_LIMIT = 4_000_000
+const UNPACKED_LIMIT = 6_000_000
 
 /** What importing every module of src does besides, or the entry points of a build. */
 const imported = (...build: ReadonlyArray<string>) => {
@@ -115,8 +115,8 @@ describe("the package", () => {
   it("is built into what it should hold, no larger than it may be, and does nothing when it is imported", () => {
     const folder = Fs.mkdtempSync(Path.join(tmpdir(), "effect-rocketmq-package-"))
     try {
-      for (const name of ["package.json", "README.md", "CHANGELOG.md", "LICENSE"]) {
-        Fs.cpSync(Path.join(root, name), Path.join(folder, name))
+      for (const name of ["package.json", "README.md", "CHANGELOG.md", "LICENSE", "docs"]) {
+        Fs.cpSync(Path.join(root, name), Path.join(folder, name), { recursive: true })
       }
       const build = Path.join(root, "test", "config", "build.ts")
       execFileSync(process.execPath, [build, Path.join(folder, "dist")], { cwd: root })
@@ -125,8 +125,9 @@ describe("the package", () => {
       const paths: ReadonlyArray<string> = packed.files.map((file: { readonly path: string }) => file.path)
       const odd = paths.filter(
         (path) =>
-          !/^(?:package\.json|README\.md|CHANGELOG\.md|LICENSE|dist\/.+\.(?:js|d\.ts))$/.test(path) ||
-          /\.test\.|\/test\//.test(path)
+          !/^(?:package\.json|README\.md|CHANGELOG\.md|LICENSE|dist\/.+\.(?:js|d\.ts)|docs\/.+\.md|docs\/examples\/[\w-]+\.ts)$/.test(
+            path
+          ) || /\.test\.|\/test\//.test(path)
       )
       assert.deepStrictEqual(odd, [])
       const count = (pattern: RegExp) => paths.filter((path) => pattern.test(path)).length
@@ -138,6 +139,19 @@ describe("the package", () => {
       assert.isAtMost(packed.size, PACKED_LIMIT)
       assert.isAtMost(packed.unpackedSize, UNPACKED_LIMIT)
       const text = (path: string) => Fs.readFileSync(Path.join(folder, path), "utf8")
+      const pages = paths.filter((path) => path.endsWith(".md"))
+      assert.includeMembers([...pages], ["docs/consuming.md", "docs/reliability.md"])
+      const links = pages.flatMap((page) =>
+        [...text(page).matchAll(/\]\((?!https?:|#)([^)#\s]+)(?:#[^)]*)?\)/g)].map(
+          (match) => [page, Path.posix.join(Path.posix.dirname(page), match[1] ?? "")] as const
+        )
+      )
+      assert.isAbove(links.length, 100)
+      assert.deepStrictEqual(
+        links.filter(([, target]) => !paths.includes(target)),
+        [],
+        "links that lead to what is not in the tarball"
+      )
       const internal = paths.filter((path) => path.endsWith(".d.ts") && text(path).includes("@internal"))
       assert.deepStrictEqual(internal, [], "what is internal is in no published type")
       const mapped = paths.filter((path) => path.startsWith("dist/") && text(path).includes("sourceMappingURL"))

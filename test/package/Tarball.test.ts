@@ -20,7 +20,7 @@ beforeAll(() => {
   const folder = Fs.mkdtempSync(Path.join(tmpdir(), "effect-rocketmq-tarball-"))
   project = Path.join(folder, "project")
   const source = Path.join(folder, "package")
-  for (const name of ["package.json", "README.md", "CHANGELOG.md", "LICENSE", "src"]) {
+  for (const name of ["package.json", "README.md", "CHANGELOG.md", "LICENSE", "docs", "src"]) {
     Fs.cpSync(Path.join(root, name), Path.join(source, name), { recursive: true })
   }
   execFileSync(process.execPath, [Path.join(root, "test", "config", "build.ts"), Path.join(source, "dist")], {

@@ -55,7 +55,7 @@ describe("page", () => {
     const text = pageOf(testsOfAll, undefined)
     for (const row of rows) assert.include(text, `| ${row.row} | ${row.fault} | ${row.expected} | passed (1) |`)
     assert.include(text, `| TCP, fault proxy | 30 of ${rows.length} | 30 | 30 | 0 | 0 |`)
-    assert.include(text, "([All.test.ts](../test/reliability/proxy/All.test.ts)): passed")
+    assert.include(text, "(`test/reliability/proxy/All.test.ts`): passed")
     assert.include(text, "Every row has a test.")
     assert.deepStrictEqual(problemsOf(testsOfAll, true), [])
   })

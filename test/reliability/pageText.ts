@@ -212,7 +212,7 @@ const group = (name: string, tests: ReadonlyArray<RowTest>): string => {
         .filter((test) => isOf(test, row, height))
         .map((test) => {
           const title = plain(`${test.group}: ${test.title.slice(test.title.indexOf(": ") + 2)}`)
-          return `- ${row.row}, ${heightNames[height]}: ${title} ([${Path.posix.basename(test.file)}](../${test.file})): ${test.result}`
+          return `- ${row.row}, ${heightNames[height]}: ${title} (\`${test.file}\`): ${test.result}`
         })
     )
   )
