@@ -185,6 +185,17 @@ export {
   type DefaultMQPushConsumerShape,
   type NamedConsumer
 } from "./consumer/DefaultMQPushConsumer.ts"
+export { DefaultLitePullConsumer, type NamedLitePullConsumer } from "./consumer/lite/DefaultLitePullConsumer.ts"
+export * as LitePullConfig from "./consumer/lite/LitePullConfig.ts"
+export { CommitFailed, CommitProblem, SeekRefused, SubscriptionConflict } from "./consumer/lite/LitePullError.ts"
+export type { LitePullOnlyOptions, LitePullOptions } from "./consumer/lite/LitePullOptions.ts"
+export type {
+  CommitOptions,
+  DefaultLitePullConsumerShape,
+  PollOptions,
+  SeekTo,
+  TypedMessage
+} from "./consumer/lite/LitePullShape.ts"
 export * as MessageListener from "./consumer/MessageListener.ts"
 export * as MessageStream from "./consumer/MessageStream.ts"
 export type { RebalanceListener } from "./consumer/rebalance/RebalanceListener.ts"

@@ -91,6 +91,22 @@ const subRooms: ReadonlyMap<string, ReadonlySet<string>> = new Map([
       "consumer/subscription"
     )
   ],
+  // A consumer of its own, on what all have in common.
+  [
+    "consumer/lite",
+    below(
+      "*",
+      "consumer/consume",
+      "consumer/offset",
+      "consumer/queue",
+      "consumer/rebalance",
+      "consumer/run",
+      "consumer/subscription",
+      "consumer/telemetry",
+      "consumer/ConsumeResult.ts",
+      "consumer/ReceivedMessage.ts"
+    )
+  ],
   [
     "consumer/pull",
     below("consumer/ReceivedMessage.ts", "consumer/ConsumerCounters.ts", "consumer/telemetry", "consumer/queue")

@@ -1,40 +1,42 @@
-import { Clock, Deferred, Effect, Equal, type Scope, Stream } from "effect"
-import { type AccessDenied, ConfigProblem, type FilterRefused, InvalidConfig } from "../client/ClientError.ts"
+import { Clock, Deferred, Effect, Equal, Stream } from "effect"
+import {
+  type AccessDenied,
+  ConfigProblem,
+  type FilterRefused,
+  type IllegalServiceState,
+  InvalidConfig
+} from "../client/ClientError.ts"
 import { MQClientManager } from "../client/MQClientManager.ts"
 import type { Resolution } from "../client/options/OptionTable.ts"
 import * as ServiceLife from "../client/ServiceLife.ts"
 import * as ForeignText from "../message/ForeignText.ts"
 import * as MessageQueue from "../message/MessageQueue.ts"
 import * as Namespace from "../message/Namespace.ts"
-import type { Consumption, ConsumptionTools } from "./consume/Consumption.ts"
-import type { Directly, DirectTools } from "./consume/Direct.ts"
+import type { Consumption } from "./consume/Consumption.ts"
 import * as Counters from "./ConsumerCounters.ts"
 import type { ConsumerFailed } from "./ConsumerFailed.ts"
+import type { ConsumerKind } from "./ConsumerKind.ts"
 import * as ConsumerOptions from "./ConsumerOptions.ts"
 import type { DrainReport } from "./run/RunOptions.ts"
 import type { DefaultMQPushConsumerShape } from "./ConsumerShape.ts"
 import { type ConsumerState, viewsOf } from "./ConsumerState.ts"
 import { acquire, type Running } from "./RunningConsumer.ts"
-
-/** What makes a kind of consumer: what is done with messages that were pulled. */
-export interface ConsumerKind<C extends Consumption> {
-  /** Called when it runs. */
-  readonly begin?: (parts: Running<C>) => void
-  /** Messages that a handler gets at most, for those who ask for the consumer's properties. */
-  readonly batchSize: number
-  /** Whether queues are consumed in order, under a broker's lock. */
-  readonly isOrderly?: boolean
-  /** Makes what takes messages over, in the scope of a start. */
-  readonly consumption: (tools: ConsumptionTools) => Effect.Effect<C, never, Scope.Scope>
-  /** Makes what hands single messages to the listener; undefined for a kind without one. */
-  readonly directly: ((tools: DirectTools) => Effect.Effect<Directly, never, Scope.Scope>) | undefined
-}
+import type { Subscription } from "./subscription/Subscription.ts"
 
 /** A consumer in CREATE_JUST, and what it holds while it runs. */
 export interface ConsumerLife<C extends Consumption> {
   readonly consumer: DefaultMQPushConsumerShape
   /** Undefined unless it runs. */
   readonly running: () => Running<C> | undefined
+  /** What it holds while it runs, fails when it does not; with `closing` also while it gives its queues up. */
+  readonly parts: (action: string, closing?: "closing") => Effect.Effect<Running<C>, IllegalServiceState>
+  /** A topic's name without the consumer's namespace. */
+  readonly local: (topic: string) => string
+  /** Reads exactly these topics from now on, or from the start on. */
+  readonly replace: (
+    action: string,
+    subscriptions: () => ReadonlyArray<Subscription>
+  ) => Effect.Effect<void, IllegalServiceState>
 }
 
 /** Makes a consumer of a kind, in CREATE_JUST. It acquires nothing. */
@@ -64,10 +66,7 @@ export const make = Effect.fnUntraced(function* <C extends Consumption>(
           manager,
           failed,
           wanted,
-          batchSize: kind.batchSize,
-          isOrderly: kind.isOrderly ?? false,
-          consumption: kind.consumption,
-          directly: kind.directly,
+          kind,
           isPaused: (queue) => paused.size > 0 && (paused.has(queue.topic) || paused.has(MessageQueue.key(queue))),
           isSuspended: () => suspended
         },
@@ -128,7 +127,9 @@ export const make = Effect.fnUntraced(function* <C extends Consumption>(
         if (value) paused.add(key)
         else paused.delete(key)
       }
-      life.running()?.run.lookForRoom()
+      const parts = life.running()
+      parts?.consumption.paused?.()
+      parts?.run.lookForRoom()
       return life.notify
     })
 
@@ -198,7 +199,25 @@ export const make = Effect.fnUntraced(function* <C extends Consumption>(
     failed: Deferred.await(failed),
     lastDrain: Effect.sync(() => lastDrain)
   }
-  return { consumer, running: life.running }
+  return {
+    consumer,
+    running: life.running,
+    parts: (action, closing) =>
+      Effect.suspend(() => {
+        const last = closing === undefined ? undefined : life.parts()
+        const parts = life.running() ?? (last !== undefined && last.run.held().length > 0 ? last : undefined)
+        return parts === undefined ? Effect.fail(life.illegal(action)) : Effect.succeed(parts)
+      }),
+    local: (topic) => Namespace.unwrap(namespace, topic),
+    replace: (action, subscriptions) =>
+      change(
+        action,
+        Effect.sync(() => {
+          wanted.clear()
+          for (const one of subscriptions()) wanted.set(one.topic, one)
+        })
+      )
+  }
 })
 
 /** {@link make}, started for as long as the scope is open; closing it is the shutdown. */
@@ -210,7 +229,5 @@ export const started = Effect.fnUntraced(function* <C extends Consumption>(
   // Before the start: it does nothing where nothing runs.
   yield* Effect.addFinalizer(() => life.consumer.shutdown)
   yield* life.consumer.start
-  const parts = life.running()
-  if (parts !== undefined) kind.begin?.(parts)
   return life
 })

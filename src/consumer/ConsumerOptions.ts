@@ -342,7 +342,7 @@ const problemsOf = (config: PushConsumerConfig): ReadonlyArray<ConfigProblem> =>
 }
 
 /** Names without the namespace, and what is wrong with all options together. */
-const complete = ({
+export const complete = ({
   config,
   problems
 }: OptionTable.Resolution<PushConsumerConfig>): OptionTable.Resolution<PushConsumerConfig> => {

@@ -11,6 +11,7 @@ import { TopicStats } from "./queue/TopicStats.ts"
 import * as CaughtUp from "./run/CaughtUp.ts"
 import * as Moves from "./run/Moves.ts"
 import * as PositionWrites from "./run/PositionWrites.ts"
+import * as Repull from "./run/Repull.ts"
 import * as Rooms from "./run/Room.ts"
 import { type DrainReport, keyOf, loopKey, type OwnedQueue, type RunOptions } from "./run/RunOptions.ts"
 import * as Shares from "./run/Share.ts"
@@ -34,6 +35,7 @@ type Command =
       readonly done: Deferred.Deferred<void>
     }
   | { readonly _tag: "Reset"; readonly done: Deferred.Deferred<void> }
+  | { readonly _tag: "Seek"; readonly key: string; readonly to: number; readonly done: Deferred.Deferred<boolean> }
 
 /** A pull that is older than this does not come any more: the queue is given up and taken again, as in Java. */
 const PULL_MAX_IDLE_MILLIS = 120_000
@@ -59,6 +61,14 @@ export interface ConsumerRun {
   readonly awaitLocated: Effect.Effect<void>
   /** Begins to write the positions that have moved since they were last written, broker by broker, and waits for none. */
   readonly persist: Effect.Effect<void>
+  /** The queues that are owned and those that are being given up: they may still be committed. */
+  readonly held: () => ReadonlyArray<OwnedQueue>
+  /** Says that all of them may be committed up to their positions. */
+  readonly mark: () => void
+  /** Writes what may be committed of queues, and waits for the answers. */
+  readonly commit: PositionWrites.PositionWrites["all"]
+  /** Reads an owned queue on at an offset: what is cached of it is dropped. Gives whether it is owned. */
+  readonly seek: (queue: MessageQueue.MessageQueue, to: number) => Effect.Effect<boolean>
   /** Gives everything up, once: see {@link DrainReport}. */
   readonly close: (drainMillis: number) => Effect.Effect<DrainReport>
   /** The queues that are owned, sorted. */
@@ -173,6 +183,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     pullIntervalMillis: config.pullIntervalMillis,
     failurePauseMillis: config.pullFailurePauseMillis,
     postSubscription: config.postSubscriptionWhenPull,
+    litePull: config.litePull === undefined ? undefined : { ...config.litePull, unknownAt: new Set() },
     subscriptionOf: (topic) => options.subscriptions().get(topic),
     room: room.of,
     awaitRoom: room.await,
@@ -243,18 +254,6 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     if (unsettled) yield* instance.rebalanceService.wakeup
   })
 
-  const repull = Effect.fnUntraced(function* (topics: ReadonlySet<string>, meanwhile: Effect.Effect<void>) {
-    const queues = [...table.values()].filter(
-      ({ consumeOffset, messageQueue: { topic }, phase }) =>
-        topics.has(topic) && consumeOffset !== undefined && phase !== "locating"
-    )
-    yield* Effect.forEach(queues, (queue) => instance.pullMessageService.stop(loopKey(group, queue)), { discard: true })
-    yield* meanwhile
-    yield* Effect.forEach(queues, (queue) => instance.pullMessageService.start(loopKey(group, queue), loop(queue)), {
-      discard: true
-    })
-  })
-
   const reset = Effect.suspend(() => {
     const offsets = new Map(resets)
     resets.clear()
@@ -275,11 +274,24 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       closed = true
       return Deferred.complete(command.done, tenure.close(command.drainMillis))
     }
+    if (command._tag === "Seek") {
+      const queue = table.get(command.key)
+      if (queue === undefined) return Deferred.succeed(command.done, false)
+      const move = {
+        from: queue.consumeOffset,
+        to: command.to,
+        at: clock.currentTimeMillisUnsafe(),
+        by: "seek"
+      } as const
+      return Effect.flatMap(Effect.exit(Effect.as(tenure.retake(queue, move), true)), (exit) =>
+        Deferred.done(command.done, exit)
+      )
+    }
     const work =
       command._tag === "Rebalance"
         ? rebalance
         : command._tag === "Repull"
-          ? repull(command.topics, command.meanwhile)
+          ? Repull.repull(options, table, command.topics, command.meanwhile, loop)
           : command._tag === "Reset"
             ? reset
             : tenure.retake(command.queue, command.move)
@@ -308,6 +320,13 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       }),
     awaitLocated: tenure.awaitLocated,
     persist: Effect.suspend(() => positions.begin(table.values())),
+    held: () => [...table.values(), ...tenure.leaving()],
+    mark: () => {
+      for (const queue of table.values()) queue.mark()
+      for (const queue of tenure.leaving()) queue.mark()
+    },
+    commit: positions.all,
+    seek: (queue, to) => ask((done) => ({ _tag: "Seek", key: MessageQueue.key(queue), to, done })),
     close: (drainMillis) =>
       Effect.suspend(() => {
         if (closing !== undefined) return Deferred.await(closing)

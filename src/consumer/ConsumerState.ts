@@ -20,6 +20,11 @@ export interface QueueState {
   readonly nextOffset: number | undefined
   /** The smallest offset that is not finished; undefined while it is not known where the queue begins. */
   readonly consumeOffset: number | undefined
+  /**
+   * What may be written as the group's offset: `consumeOffset`, and for a lite pull consumer what was committed by `commit`
+   * or by a poll. Undefined while nothing may.
+   */
+  readonly committableOffset: number | undefined
   /** What was last written as the group's offset; undefined before the first write. */
   readonly committedOffset: number | undefined
   /** The offset that the queue's next message will get, by the last answer; undefined before the first. */
@@ -103,6 +108,7 @@ const viewOf = (queue: OwnedQueue, running: number, now: number, nowMillis: numb
   phase: queue.phase,
   nextOffset: queue.consumeOffset === undefined ? undefined : queue.nextOffset,
   consumeOffset: queue.consumeOffset,
+  committableOffset: queue.committableOffset,
   committedOffset: queue.committedOffset,
   maxOffset: queue.maxOffset,
   lag: queue.lag,

@@ -1,4 +1,4 @@
-import { Context, Effect, Layer, type Scope, Tracer } from "effect"
+import { Context, Effect, Layer, type Scope } from "effect"
 import { StartError } from "../client/ClientError.ts"
 import type { MQClientManager } from "../client/MQClientManager.ts"
 import { accept, type Resolution } from "../client/options/OptionTable.ts"
@@ -6,11 +6,12 @@ import * as Consumption from "./consume/Consumption.ts"
 import * as Direct from "./consume/Direct.ts"
 import type * as ConsumerConfig from "./ConsumerConfig.ts"
 import type { ConsumerFailed } from "./ConsumerFailed.ts"
+import type { ConsumerKind } from "./ConsumerKind.ts"
 import * as ConsumerLife from "./ConsumerLife.ts"
 import * as ConsumerOptions from "./ConsumerOptions.ts"
 import type { DefaultMQPushConsumerShape } from "./ConsumerShape.ts"
 import * as Listener from "./MessageListener.ts"
-import type { RebalanceListener } from "./rebalance/RebalanceListener.ts"
+import * as Listeners from "./ListenerContext.ts"
 import { reader } from "./ReadConsumerConfig.ts"
 
 export type { DefaultMQPushConsumerShape } from "./ConsumerShape.ts"
@@ -153,22 +154,9 @@ const startedFromConfig = Effect.fnUntraced(function* <E, R>(
 
 /** The options, with what their listener needs of the present context. */
 const resolved = <RL>({ rebalanceListener, ...options }: ConsumerOptions.PushConsumerOptions<RL>) =>
-  Effect.map(Effect.context<RL>(), (context) => {
-    const services = withoutSpan(context)
-    const given = (call: RebalanceListener<RL>["assigned"]): RebalanceListener["assigned"] =>
-      typeof call === "function" ? (queues) => Effect.provideContext(call(queues), services) : call
-    return ConsumerOptions.resolve(
-      typeof rebalanceListener !== "object" || rebalanceListener === null
-        ? { ...options, rebalanceListener }
-        : {
-            ...options,
-            rebalanceListener: {
-              assigned: given(rebalanceListener.assigned),
-              revoked: given(rebalanceListener.revoked)
-            }
-          }
-    )
-  })
+  Effect.map(Listeners.provided(rebalanceListener), (listener) =>
+    ConsumerOptions.resolve({ ...options, rebalanceListener: listener })
+  )
 
 const startedWith = <E, R, RL>(options: ConsumerOptions.PushConsumerOptions<RL>, listener: AnyListener<E, R>) =>
   Effect.flatMap(resolved(options), (resolution) => started(resolution, listener))
@@ -185,22 +173,13 @@ const make = <E, R>(resolution: Resolution<ConsumerOptions.PushConsumerConfig>, 
 
 /** A consumer that hands messages to a listener, with what that needs of the present context. */
 const kindOf = <E, R>(given: AnyListener<E, R>) =>
-  Effect.map(
-    Effect.context<Exclude<R, Scope.Scope>>(),
-    (context): ConsumerLife.ConsumerKind<Consumption.Consumption> => {
-      const listener = Listener.of(given)
-      const services = withoutSpan(context)
-      return {
-        batchSize: listener._tag === "Batch" ? listener.options.maxSize : 1,
-        isOrderly: listener._tag === "Orderly",
-        consumption: (tools) => Consumption.make<E, R>({ ...tools, listener, context: services }),
-        directly: (tools) => Direct.make<E, R>(listener, services, tools)
-      }
+  Effect.map(Effect.context<Exclude<R, Scope.Scope>>(), (context): ConsumerKind<Consumption.Consumption> => {
+    const listener = Listener.of(given)
+    const services = Listeners.withoutSpan(context)
+    return {
+      batchSize: listener._tag === "Batch" ? listener.options.maxSize : 1,
+      isOrderly: listener._tag === "Orderly",
+      consumption: (tools) => Consumption.make<E, R>({ ...tools, listener, context: services }),
+      directly: (tools) => Direct.make<E, R>(listener, services, tools)
     }
-  )
-
-/** The context without the span that the layer is built in, which would be the parent of every message's. */
-function withoutSpan<R>(context: Context.Context<R>): Context.Context<R>
-function withoutSpan(context: Context.Context<never>): Context.Context<never> {
-  return Context.omit(Tracer.ParentSpan)(context)
-}
+  })

@@ -5,38 +5,36 @@ import type { MQClientManager } from "../client/MQClientManager.ts"
 import { checkGroup } from "../client/Names.ts"
 import { accept, type Checked, type Resolution } from "../client/options/OptionTable.ts"
 import { awaitReadiness } from "../client/Readiness.ts"
-import * as RouteQueues from "../client/RouteQueues.ts"
 import type { LifeContext } from "../client/ServiceLife.ts"
 import { outlivesStep } from "../client/StartStep.ts"
 import * as ForeignText from "../message/ForeignText.ts"
 import * as MessageQueue from "../message/MessageQueue.ts"
 import { RESERVED_CONSUMER_GROUPS, RETRY_GROUP_TOPIC_PREFIX } from "../message/MixAll.ts"
-import type { Consumption, ConsumptionTools } from "./consume/Consumption.ts"
-import type { Directly, DirectTools } from "./consume/Direct.ts"
+import type { Consumption } from "./consume/Consumption.ts"
 import type { Received } from "./consume/Settle.ts"
 import { Redeliveries } from "./consume/Redeliveries.ts"
 import * as Resend from "./consume/Resend.ts"
 import * as SendBacks from "./consume/SendBack.ts"
 import * as Counters from "./ConsumerCounters.ts"
 import type { ConsumerFailed } from "./ConsumerFailed.ts"
+import type { ConsumerKind } from "./ConsumerKind.ts"
+import * as Members from "./ConsumerMember.ts"
 import type { PushConsumerConfig } from "./ConsumerOptions.ts"
-import { consumeFromWhere, propertiesOf } from "./ConsumerProperties.ts"
 import * as Problems from "./ConsumerProblems.ts"
 import * as Runs from "./ConsumerRun.ts"
+import { runConfigOf } from "./ConsumerRunConfig.ts"
 import type { ConsumerProblem } from "./ConsumerState.ts"
 import * as LocalOffsetStore from "./offset/LocalOffsetStore.ts"
+import type { OffsetStore } from "./offset/OffsetStore.ts"
 import * as Newcomers from "./offset/Newcomers.ts"
 import * as RemoteOffsetStore from "./offset/RemoteOffsetStore.ts"
 import { addressesOf } from "./rebalance/Members.ts"
-import * as AllocateStrategy from "./rebalance/AllocateStrategy.ts"
-import { asReceived } from "./ReceivedMessage.ts"
 import * as ReconsumePolicy from "./ReconsumePolicy.ts"
 import * as FilterCheck from "./subscription/FilterCheck.ts"
 import * as Subscribed from "./subscription/Subscribed.ts"
 import * as Subscription from "./subscription/Subscription.ts"
 import * as SubscriptionCheck from "./subscription/SubscriptionCheck.ts"
 import * as TopicRoutes from "./run/TopicRoutes.ts"
-import * as RunningInfo from "./telemetry/RunningInfo.ts"
 import * as Telemetry from "./telemetry/Telemetry.ts"
 
 /** What a consumer holds while it runs. */
@@ -44,6 +42,8 @@ export interface Running<out C extends Consumption = Consumption> {
   readonly instance: MQClientInstanceShape
   readonly run: Runs.ConsumerRun
   readonly consumption: C
+  /** Where the group's offsets are kept. */
+  readonly store: OffsetStore
   readonly counters: Readonly<Counters.ConsumerCounters>
   readonly telemetry: Pick<Telemetry.Telemetry, "hooks" | "traces">
   /** The monotonic clock, in milliseconds. */
@@ -70,18 +70,11 @@ export interface ConsumerParts<C extends Consumption> {
   readonly failed: Deferred.Deferred<never, ConsumerFailed>
   /** What is to be read, by topic; it may change. */
   readonly wanted: ReadonlyMap<string, Subscription.Subscription>
-  /** Messages that a handler gets at most. */
-  readonly batchSize: number
-  /** Whether queues are consumed in order, under a broker's lock. */
-  readonly isOrderly: boolean
-  readonly consumption: (tools: ConsumptionTools) => Effect.Effect<C, never, Scope.Scope>
-  /** What hands single messages to the listener; undefined where there is none. */
-  readonly directly: ((tools: DirectTools) => Effect.Effect<Directly, never, Scope.Scope>) | undefined
+  readonly kind: ConsumerKind<C>
   readonly isPaused: (queue: MessageQueue.MessageQueue) => boolean
   readonly isSuspended: () => boolean
 }
 
-const MIB = 1024 * 1024
 /** A defect of a handler is told with its cause once in so many milliseconds. */
 const TOLD_EVERY_MILLIS = 60_000
 
@@ -99,7 +92,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
   parts: ConsumerParts<C>,
   { notify, step }: LifeContext
 ): Effect.fn.Return<Running<C>, StartError, Scope.Scope> {
-  const { manager, wanted } = parts
+  const { kind, manager, wanted } = parts
   const config = yield* step("5.2", "check the configuration and the group", check(parts.resolution))
   const { consumerGroup: group } = config
   const clock = yield* Clock.Clock
@@ -108,36 +101,39 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
   const startedAt = nowMillis()
   const retryTopic = RETRY_GROUP_TOPIC_PREFIX + group
   const broadcasts = config.messageModel === "BROADCASTING"
+  const { active, isOrderly = false } = kind
+  // What broadcasts, and what is asked for messages, gives none back.
+  const retries = !broadcasts && active === undefined
 
   const subscribed = yield* step(
     "5.3",
-    broadcasts ? "copy the subscriptions" : "copy the subscriptions, and add the group's retry topic",
+    retries ? "copy the subscriptions, and add the group's retry topic" : "copy the subscriptions",
     Effect.sync(() => {
-      const own = broadcasts ? [] : [Subscription.all(retryTopic)]
+      const own = retries ? [Subscription.all(retryTopic)] : []
       return Subscribed.make(() => [...wanted.values(), ...own], nowMillis)
     })
   )
+  /** Of queues that the program chose itself, members of the group need not have the same. */
+  const announced = () => (active?.assigned() === undefined ? subscribed.present().values() : [])
   const newcomers = Newcomers.make(nowMillis)
   const instance = yield* step("5.4", "get or create MQClientInstance", manager.getOrCreateMQClientInstance(config))
 
   const counters = Counters.make()
   const told = new Map<string, number>()
-  /** By topic, the queues that its last route had. */
-  const queuesOf = new Map<string, string>()
   const { onProblem } = config
   const problems = yield* Problems.make({ group, nowMillis, changed: notify, onProblem, failed: parts.failed })
   const problem = problems.note
 
   const services = yield* Effect.context()
   const log = Effect.runForkWith(services)
-  const tell = (kind: string, cause: Cause.Cause<unknown>, { message }: Received) => {
-    const last = told.get(kind)
+  const tell = (ending: string, cause: Cause.Cause<unknown>, { message }: Received) => {
+    const last = told.get(ending)
     if (last !== undefined && now() - last < TOLD_EVERY_MILLIS) return
-    told.set(kind, now())
+    told.set(ending, now())
     log(
       Effect.annotateLogs(
         Effect.logWarning(
-          `a handler of group ${group} ended with a ${kind}; message ${ForeignText.clean(message.msgId)} of topic ${message.topic} ${broadcasts ? "does not come" : "comes"} again`,
+          `a handler of group ${group} ended with a ${ending}; message ${ForeignText.clean(message.msgId)} of topic ${message.topic} ${broadcasts ? "does not come" : "comes"} again`,
           cause
         ),
         { group, topic: message.topic }
@@ -155,7 +151,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     group,
     maxReconsumeTimes: config.maxReconsumeTimes,
     counters,
-    copies: parts.isOrderly,
+    copies: isOrderly,
     resend: yield* Resend.make(config, instance),
     tell: (error, { message }) =>
       problem("send back", `message ${ForeignText.clean(message.msgId)} could not be given back: ${error.message}`),
@@ -166,7 +162,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
   const consumption = yield* step(
     "5.5",
     "make the workers",
-    parts.consumption({
+    kind.consumption({
       group,
       observer,
       concurrency: config.consumeThreadMin,
@@ -177,12 +173,13 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
       reconsumePolicy: config.reconsumePolicy ?? ReconsumePolicy.broker,
       counters,
       giveBack: sendBack.giveBack,
+      isPaused: parts.isPaused,
       tell,
       now
     })
   )
   const directly = yield* (
-    parts.directly?.({ group, observer, consumeTimeoutMillis: config.consumeTimeout, now }) ?? Effect.undefined
+    kind.directly?.({ group, observer, consumeTimeoutMillis: config.consumeTimeout, now }) ?? Effect.undefined
   )
   const brokersOf = (topic: string) => {
     const route = instance.routes.topicRouteTable.get(topic)
@@ -191,38 +188,18 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
   const comparison = yield* SubscriptionCheck.make({
     instance,
     group,
-    subscriptions: () => subscribed.present().values(),
+    subscriptions: announced,
     members: () => run.members(),
     brokers: () => [...new Set([...subscribed.present().keys()].flatMap(brokersOf))],
     tell: (text) => problem("subscriptions", text)
   })
+  const store =
+    config.offsetStore ??
+    (broadcasts ? LocalOffsetStore.memory() : RemoteOffsetStore.make(instance, !config.strictLast))
   const run: Runs.ConsumerRun = yield* Runs.make({
-    config: {
-      group,
-      // Nobody else reads this member's queues.
-      isOrderly: parts.isOrderly && !broadcasts,
-      broadcasts,
-      offsetsOnBrokers: !broadcasts && config.offsetStore === undefined,
-      strategy: config.allocateMessageQueueStrategy ?? AllocateStrategy.averagely,
-      consumeFromWhere: config.consumeFromWhere ?? "last",
-      pullBatchSize: config.pullBatchSize,
-      pullBatchSizeInBytes: config.pullBatchSizeInBytes,
-      pullIntervalMillis: config.pullInterval,
-      pullFailurePauseMillis: config.pullTimeDelayMillsWhenException,
-      postSubscriptionWhenPull: config.postSubscriptionWhenPull,
-      pullThresholdForQueue: config.pullThresholdForQueue,
-      pullThresholdBytesForQueue: config.pullThresholdSizeForQueue * MIB,
-      pullThresholdForTopic: config.pullThresholdForTopic,
-      pullThresholdBytesForTopic: config.pullThresholdSizeForTopic * MIB,
-      pullThresholdForAll: config.pullThresholdForAll,
-      pullThresholdBytesForAll: config.pullThresholdSizeForAll * MIB,
-      consumeConcurrentlyMaxSpan: config.consumeConcurrentlyMaxSpan,
-      revokeDrainMillis: config.revokeDrain
-    },
+    config: runConfigOf(config, kind),
     instance,
-    store:
-      config.offsetStore ??
-      (broadcasts ? LocalOffsetStore.memory() : RemoteOffsetStore.make(instance, !config.strictLast)),
+    store,
     consumption,
     counters,
     observer,
@@ -234,6 +211,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     left: telemetry.left,
     filter: telemetry.filter,
     subscriptions: subscribed.present,
+    assigned: active?.assigned,
     isPaused: parts.isPaused,
     unreadable: (received, error) =>
       Effect.andThen(
@@ -242,10 +220,12 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
           `message ${ForeignText.clean(received.message.msgId)} cannot be unpacked: ${error.message}`
         ),
         Effect.sync(() => {
+          // Whoever asks for messages gets it as it is.
+          if (active !== undefined) return consumption.offer(received.queue, [received])
           counters.failures++
           counters.reconsumeLater++
           // In order it would hold its queue up for good.
-          sendBack.giveBack(received, parts.isOrderly ? "dead-letter" : "broker")
+          sendBack.giveBack(received, isOrderly ? "dead-letter" : "broker")
         })
       ),
     listener: config.rebalanceListener,
@@ -270,70 +250,23 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
   yield* step(
     "5.6",
     "register in the consumer table",
-    instance.registerConsumer({
-      consumerGroup: group,
-      subscriptionTopics: () => [...subscribed.present().keys(), ...(telemetry.traces?.topics() ?? [])],
-      updateTopicSubscribeInfo: (route) => {
-        const { borrowed, data, topic } = route
-        telemetry.traces?.updateRoute(route)
-        const readable = borrowed ? [] : RouteQueues.readable(topic, data)
-        newcomers.seen(topic, readable)
-        const queues = readable.map(MessageQueue.key).toSorted().join()
-        const before = queuesOf.get(topic) ?? ""
-        queuesOf.set(topic, queues)
-        // Queues that came or went are shared out soon, not in the next of the rounds that come anyway.
-        if (queues !== before && subscribed.present().has(topic)) log(instance.rebalanceService.wakeup)
-      },
-      heartbeatData: () => ({
-        groupName: group,
-        consumeType: "CONSUME_PASSIVELY",
-        messageModel: config.messageModel,
-        consumeFromWhere: consumeFromWhere(config.consumeFromWhere),
-        unitMode: config.unitMode,
-        subscriptionDataSet: [...subscribed.present().values()]
-      }),
-      doRebalance: run.rebalance,
-      persistConsumerOffset: run.persist,
-      adjustThreadPool: Effect.sync(() => {
-        const backlog = run.owned().reduce((sum, queue) => sum + (queue.lag ?? 0), 0)
-        consumption.setConcurrency(
-          concurrencyFor(
-            backlog,
-            config,
-            consumption.concurrency(),
-            consumption.running() > 0 || consumption.waiting() > 0
-          )
-        )
-      }),
-      resetOffset: run.reset,
-      consumerStatus: (topic) =>
-        run
-          .owned()
-          .flatMap(({ consumeOffset, messageQueue }) =>
-            messageQueue.topic === topic && consumeOffset !== undefined ? [[messageQueue, consumeOffset]] : []
-          ),
-      consumeMessageDirectly:
-        directly === undefined
-          ? undefined
-          : (message, brokerName) =>
-              directly(asReceived(message, { topic: message.topic, brokerName, queueId: message.queueId }, retryTopic)),
-      consumerRunningInfo: (jstack) =>
-        RunningInfo.make(
-          {
-            properties: propertiesOf(config, parts.batchSize),
-            isOrderly: parts.isOrderly,
-            startedAt,
-            concurrency: consumption.concurrency(),
-            subscriptions: subscribed.present().values(),
-            queues: run.owned(),
-            status: (topic) => run.stats(topic).status(now()),
-            handlers: consumption.jobs,
-            now,
-            nowMillis
-          },
-          jstack
-        )
-    })
+    instance.registerConsumer(
+      Members.make({
+        config,
+        kind,
+        run,
+        consumption,
+        subscriptions: subscribed.present,
+        announced,
+        traces: telemetry.traces,
+        directly,
+        seen: newcomers.seen,
+        wake: () => log(instance.rebalanceService.wakeup),
+        startedAt,
+        now,
+        nowMillis
+      })
+    )
   )
   // A start that fails or is interrupted now gives its queues up as a shutdown does: handlers may have run.
   yield* Effect.addFinalizer(() => run.close(config.drainTimeoutMillis))
@@ -355,9 +288,9 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
       ? Effect.void
       : FilterCheck.check(instance, group, subscribed.present().values(), brokersOf)
   )
-  if (broadcasts) {
+  if (!retries) {
     yield* step("5.9", "heartbeat to all brokers", instance.heartbeat.sendHeartbeatToAllBroker)
-    if (config.offsetStore === undefined) {
+    if (broadcasts && config.offsetStore === undefined) {
       yield* Effect.logInfo(
         `group ${group} broadcasts and keeps its offsets in memory: after a restart it begins where consumeFromWhere says. LocalOffsetStore.file keeps them`
       )
@@ -375,6 +308,7 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     instance,
     run,
     consumption,
+    store,
     counters,
     telemetry,
     now,
@@ -411,14 +345,3 @@ export const acquire = Effect.fnUntraced(function* <C extends Consumption>(
     comparisonRefused: comparison.refused
   }
 })
-
-/** One step of timer 5: up by one above the threshold, down by one below 8 tenths of it, as Java once did. */
-const concurrencyFor = (
-  backlog: number,
-  { adjustThreadPoolNumsThreshold: threshold, consumeThreadMax, consumeThreadMin }: PushConsumerConfig,
-  present: number,
-  busy: boolean
-): number => {
-  if (backlog >= threshold && busy) return Math.min(consumeThreadMax, present + 1)
-  return backlog < threshold * 0.8 ? Math.max(consumeThreadMin, present - 1) : present
-}

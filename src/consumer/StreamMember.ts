@@ -78,11 +78,12 @@ export const open = Effect.fnUntraced(function* (options: StreamOptions) {
   const life = yield* ConsumerLife.started<HandOut.HandOut<ConsumerFailed>>(resolution, {
     batchSize: 1,
     consumption: (tools) => HandOut.make<ConsumerFailed>(prefetch, tools),
-    directly: undefined,
-    begin: ({ consumption, run }) => consumption.onDemand(run.lookForRoom)
+    directly: undefined
   })
-  const handOut = life.running()?.consumption
-  if (handOut === undefined) return undefined
+  const parts = life.running()
+  if (parts === undefined) return undefined
+  const { consumption: handOut, run } = parts
+  handOut.onDemand(run.lookForRoom)
   // Before the shutdown, which then waits for nobody but what is being given back: what is not settled comes again.
   yield* Effect.addFinalizer(() => Effect.sync(() => handOut.interrupt()))
   yield* life.consumer.failed.pipe(

@@ -1,13 +1,44 @@
 import type { ConsumerFailed } from "../consumer/ConsumerFailed.ts"
+import type { CommitFailed, SeekRefused, SubscriptionConflict } from "../consumer/lite/LitePullError.ts"
 import type { OffsetFileError } from "../consumer/offset/LocalOffsetStore.ts"
 import type { OffsetStoreError } from "../consumer/offset/OffsetStore.ts"
 import type { Explainers } from "./Explanation.ts"
 
 /** What only a consumer meets. */
-export type ConsumerReason = ConsumerFailed | OffsetFileError | OffsetStoreError
+export type ConsumerReason =
+  ConsumerFailed | OffsetFileError | OffsetStoreError | SubscriptionConflict | SeekRefused | CommitFailed
 
 /** How the errors of `consumer/` are explained. */
 export const consumerExplainers: Explainers<ConsumerReason> = {
+  SubscriptionConflict: (e) => ({
+    cause: "a lite pull consumer either subscribes to topics or is assigned queues",
+    evidence: [`group: ${e.group}`, `it does: ${e.mode}`, `asked for: ${e.action}`],
+    remedy: "Make another consumer for the other, in another group where the same topics are read."
+  }),
+  SeekRefused: (e) => ({
+    cause: {
+      "not-assigned": "a queue was sought that the consumer does not own",
+      "out-of-range": "an offset was sought that the queue does not have",
+      unusable: "what was sought is no offset and no time"
+    }[e.problem],
+    evidence: [
+      `group: ${e.group}`,
+      `queue: ${e.queue}`,
+      `sought: ${e.to}`,
+      ...(e.minOffset === undefined ? [] : [`the queue has: ${e.minOffset} to ${e.maxOffset}`])
+    ],
+    remedy: {
+      "not-assigned": "Seek when `assignment` names the queue: it may be on its way to another member of the group.",
+      "out-of-range": 'Seek an offset that the queue has, or "begin" or "end".',
+      unusable: 'Give a whole number from 0 on, "begin", "end" or { timestamp }.'
+    }[e.problem]
+  }),
+  CommitFailed: (e) => ({
+    cause: "offsets of some queues were not committed",
+    evidence: [`group: ${e.group}`, ...e.queues.map((one) => `${one.queue} at ${one.offset}: ${one.reason}`)],
+    remedy:
+      "Nothing is lost: what was not committed comes again to whoever reads the queue next. Commit again for queues that this consumer still owns; a queue that it does not own is another member's to commit."
+  }),
   ConsumerFailed: (e) => ({
     cause: "the consumer has a problem for which onProblem says that it is over",
     evidence: [`group: ${e.group}`, `about: ${e.key}`, `problem: ${e.problem}`],

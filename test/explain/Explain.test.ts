@@ -15,6 +15,7 @@ import {
 } from "../../src/client/ClientError.ts"
 import { CredentialsUnavailable } from "../../src/client/SessionCredentials.ts"
 import { ConsumerFailed } from "../../src/consumer/ConsumerFailed.ts"
+import { CommitFailed, SeekRefused, SubscriptionConflict } from "../../src/consumer/lite/LitePullError.ts"
 import { OffsetFileError } from "../../src/consumer/offset/LocalOffsetStore.ts"
 import { OffsetStoreError } from "../../src/consumer/offset/OffsetStore.ts"
 import * as Main from "../../src/index.ts"
@@ -52,7 +53,10 @@ describe("explain", () => {
       CredentialsUnavailable,
       DecodeError,
       FrameError,
+      CommitFailed,
       ConsumerFailed,
+      SeekRefused,
+      SubscriptionConflict,
       OffsetFileError,
       OffsetStoreError,
       TopicDecodeError,
@@ -99,7 +103,10 @@ describe("explain", () => {
         CredentialsUnavailable,
         DecodeError,
         FrameError,
-        TopicDecodeError
+        TopicDecodeError,
+        SubscriptionConflict,
+        SeekRefused,
+        CommitFailed
       ])
     },
     ({ error }) => {

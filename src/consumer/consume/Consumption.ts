@@ -1,5 +1,6 @@
 import { Cause, type Context, Duration, Effect, type Exit, type Scope } from "effect"
 import * as ForeignText from "../../message/ForeignText.ts"
+import type { MessageQueue } from "../../message/MessageQueue.ts"
 import * as ConsumeResult from "../ConsumeResult.ts"
 import type { Batch, BatchResult, MessageListener, OrderlyResult } from "../MessageListener.ts"
 import type { ProcessQueue } from "../queue/ProcessQueue.ts"
@@ -37,6 +38,8 @@ export interface ConsumptionTools extends Settle.SettleOptions {
   readonly consumeTimeoutMillis: number
   /** Messages whose handlers begin in a second at most; undefined for no limit. */
   readonly ratePerSecond: number | undefined
+  /** Whether the user has paused a queue or its topic. */
+  readonly isPaused: (queue: MessageQueue) => boolean
   /** Tells of a handler that failed in a way that its type does not name. */
   readonly tell: (kind: "defect" | "timeout" | "interrupted", cause: Cause.Cause<unknown>, received: Received) => void
   /** The monotonic clock, in milliseconds. */
@@ -59,6 +62,8 @@ export interface Consumption {
   readonly drop: (queue: ProcessQueue<ReceivedMessage>) => number
   /** The queue is locked, or locked again: its messages may be handled. */
   readonly unlocked?: (queue: ProcessQueue<ReceivedMessage>) => void
+  /** What the user has paused has changed. Undefined where what is cached is handed out all the same. */
+  readonly paused?: () => void
   /** Lets no handler begin, or lets them begin again. */
   readonly suspend: (suspended: boolean) => void
   /** Waits until no handler of the queue runs; of none when absent. */

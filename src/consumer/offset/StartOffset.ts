@@ -5,6 +5,7 @@ import type { MQClientInstanceShape } from "../../client/MQClientInstance.ts"
 import { isRetryTopic, MASTER_ID } from "../../message/MixAll.ts"
 import type { MessageQueue } from "../../message/MessageQueue.ts"
 import { MQVersion } from "../../protocol/MQVersion.ts"
+import * as GetMinOffset from "../../protocol/request/GetMinOffset.ts"
 import * as GetMaxOffset from "../../protocol/request/GetMaxOffset.ts"
 import * as SearchOffset from "../../protocol/request/SearchOffsetByTimestamp.ts"
 import type { OffsetStore, OffsetStoreError } from "./OffsetStore.ts"
@@ -74,6 +75,33 @@ export const maxOffset = (instance: MQClientInstanceShape, queue: MessageQueue) 
     )
   ).pipe(Effect.map(({ offset }) => offset))
 
+/** The offset of the oldest message that the queue still has. */
+export const minOffset = (instance: MQClientInstanceShape, queue: MessageQueue) =>
+  ask(instance, queue, (address) =>
+    instance.api.call(
+      address,
+      GetMinOffset.request({ topic: queue.topic, queueId: queue.queueId, brokerName: queue.brokerName }),
+      TIMEOUT_MILLIS,
+      GetMinOffset.decodeResponse
+    )
+  ).pipe(Effect.map(({ offset }) => offset))
+
+/** The offset of the first message that was stored at a time, in milliseconds since the epoch, or later. */
+export const offsetAt = (instance: MQClientInstanceShape, queue: MessageQueue, timestamp: number) =>
+  ask(instance, queue, (address) =>
+    instance.api.call(
+      address,
+      SearchOffset.request({
+        topic: queue.topic,
+        queueId: queue.queueId,
+        timestamp,
+        brokerName: queue.brokerName
+      }),
+      TIMEOUT_MILLIS,
+      SearchOffset.decodeResponse
+    )
+  ).pipe(Effect.map(({ offset }) => offset))
+
 /** Whether the queue's broker is of a release before 5.0. */
 const isOld = (instance: MQClientInstanceShape, queue: MessageQueue): boolean => {
   const address = instance.routes.findBrokerAddressInSubscribe(queue.brokerName, MASTER_ID, false)?.address
@@ -105,18 +133,5 @@ export const resolve = Effect.fnUntraced(function* (
   }
   if (isRetryTopic(queue.topic) || from === "first") return { offset: 0, isNew: true }
   if (from === "last") return { offset: yield* maxOffset(instance, queue), isNew: true }
-  const found = yield* ask(instance, queue, (address) =>
-    instance.api.call(
-      address,
-      SearchOffset.request({
-        topic: queue.topic,
-        queueId: queue.queueId,
-        timestamp: from.timestamp.epochMilliseconds,
-        brokerName: queue.brokerName
-      }),
-      TIMEOUT_MILLIS,
-      SearchOffset.decodeResponse
-    )
-  )
-  return { offset: found.offset, isNew: true }
+  return { offset: yield* offsetAt(instance, queue, from.timestamp.epochMilliseconds), isNew: true }
 })

@@ -52,6 +52,12 @@ export interface PullContext {
   readonly failurePauseMillis: number
   /** Whether a pull carries its filter, so that no other member's is used (Java `postSubscriptionWhenPull`). */
   readonly postSubscription: boolean
+  /**
+   * For a consumer that is asked for messages: its pulls are LITE_PULL_MESSAGE, with these times in milliseconds, but at the
+   * addresses of brokers that do not know it.
+   */
+  readonly litePull:
+    { readonly suspendMillis: number; readonly timeoutMillis: number; readonly unknownAt: Set<string> } | undefined
   /** What of a topic is wanted; undefined when nothing of it is any more. */
   readonly subscriptionOf: (topic: string) => SubscriptionData | undefined
   /** How many messages a queue may ask for now; 0 while it is full, paused or suspended, with its phase set. */
@@ -99,6 +105,10 @@ const isUnknown = (code: number): boolean =>
   code === ResponseCode.SUBSCRIPTION_NOT_LATEST ||
   code === ResponseCode.FILTER_DATA_NOT_LATEST
 
+/** Whether a broker does not know the kind of request: lite pulls are new in 5.0, and say the same as others. */
+const isUnsupported = (error: ApiError): boolean =>
+  error._tag === "BrokerRejected" && error.code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED
+
 /** How long to wait after so many failures in a row, in milliseconds. */
 const pauseAfter = (error: ApiError | RouteUnavailable, failures: number, pause: number, chance: number): number => {
   if (error._tag === "BrokerRejected") {
@@ -130,7 +140,8 @@ export const run = (
   queue: ProcessQueue<ReceivedMessage>,
   first: "hold" | "ask" = "hold"
 ): Effect.Effect<void> => {
-  const { instance } = context
+  const { instance, litePull } = context
+  const postSubscription = context.postSubscription || litePull !== undefined
   const { brokerName, queueId, topic } = queue.messageQueue
   let failures = 0
   let nowhere = 0
@@ -157,35 +168,46 @@ export const run = (
       broker = find()
     }
     if (broker === undefined) return yield* new RouteUnavailable({ topic, problem: "no-master", tries: [] })
-    const asked = `${broker.address} ${subscription.subVersion}`
+    const { address } = broker
+    const asked = `${address} ${subscription.subVersion}`
     held = holds ? heldByOthers(asked) : undefined
-    const request = instance.pulled.pull(
-      broker.address,
-      {
-        consumerGroup: context.group,
-        topic,
-        queueId,
-        queueOffset: queue.nextOffset,
-        maxMsgNums,
-        // Without COMMIT_OFFSET, which Java sets: a broker takes the offset of a pull in another thread than one that is
-        // written, so that it may come after a later one, also when the queue has a new owner or was reset.
-        sysFlag:
-          (holds && held === undefined ? PullSysFlag.SUSPEND : 0) |
-          (context.postSubscription ? PullSysFlag.SUBSCRIPTION : 0),
-        commitOffset: 0,
-        suspendTimeoutMillis: SUSPEND_MILLIS,
-        subscription: context.postSubscription ? subscription.subString : undefined,
-        subVersion: subscription.subVersion,
-        expressionType: subscription.expressionType,
-        maxMsgBytes: context.pullBatchSizeInBytes,
-        brokerName,
-        tags: subscription.tagsSet.length === 0 ? undefined : new Set(subscription.tagsSet)
-      },
-      PULL_TIMEOUT_MILLIS
-    )
+    const request = (kind: number) =>
+      instance.pulled.pull(
+        address,
+        {
+          consumerGroup: context.group,
+          topic,
+          queueId,
+          queueOffset: queue.nextOffset,
+          maxMsgNums,
+          // Without COMMIT_OFFSET, which Java sets: a broker takes the offset of a pull in another thread than one that is
+          // written, so that it may come after a later one, also when the queue has a new owner or was reset.
+          sysFlag:
+            (holds && held === undefined ? PullSysFlag.SUSPEND : 0) |
+            (postSubscription ? PullSysFlag.SUBSCRIPTION : 0) |
+            kind,
+          commitOffset: 0,
+          suspendTimeoutMillis: litePull?.suspendMillis ?? SUSPEND_MILLIS,
+          subscription: postSubscription ? subscription.subString : undefined,
+          // A filter by tags that comes along is the one that counts.
+          subVersion: litePull !== undefined && subscription.expressionType === "TAG" ? 0 : subscription.subVersion,
+          expressionType: subscription.expressionType,
+          maxMsgBytes: context.pullBatchSizeInBytes,
+          brokerName,
+          tags: subscription.tagsSet.length === 0 ? undefined : new Set(subscription.tagsSet)
+        },
+        litePull?.timeoutMillis ?? PULL_TIMEOUT_MILLIS
+      )
+    const pulling =
+      litePull === undefined || litePull.unknownAt.has(address)
+        ? request(0)
+        : Effect.catchIf(request(PullSysFlag.LITE_PULL), isUnsupported, () => {
+            litePull.unknownAt.add(address)
+            return request(0)
+          })
     // From reading the position to handing it to the connection nothing comes between, so that no later one overtakes it.
     const answer: PullOutcome<Pulled> = yield* Effect.provideService(
-      context.outlive(queue, asked, request),
+      context.outlive(queue, asked, pulling),
       References.PreventSchedulerYield,
       true
     )

@@ -33,8 +33,11 @@ export interface QueueMove {
   readonly to: number
   /** When that was, in milliseconds since the epoch. */
   readonly at: number
-  /** Who said so: the broker, which does not have the offset that was asked for, or somebody who has reset the group. */
-  readonly by: "broker" | "reset"
+  /**
+   * Who said so: the broker, which does not have the offset that was asked for, somebody who has reset the group, or the
+   * program itself.
+   */
+  readonly by: "broker" | "reset" | "seek"
 }
 
 /** A message that was taken over, and what belongs to it. */
@@ -79,9 +82,12 @@ export class ProcessQueue<M> {
   readonly stats: TopicStats
   private readonly position = new Position(0)
   private located = false
+  private marked: number | undefined = undefined
   private waitingCount = 0
   private count = 0
   private size = 0
+  /** Whether only what {@link ProcessQueue.mark} says is committed, and not every position: what was handed out may not be done. */
+  marksOnly = false
   /** Where the next pull begins; it means nothing before {@link ProcessQueue.locate}. */
   nextOffset = 0
   /** The next offset that the queue will get, as the last answer said; undefined before the first. */
@@ -150,9 +156,28 @@ export class ProcessQueue<M> {
     this.position.value = offset
     this.nextOffset = offset
     this.located = true
+    this.marked = offset
   }
 
-  /** The smallest offset that is not finished, or the one behind the last: what may be committed. Undefined while it is not known where the queue begins. */
+  /** As {@link locate}, in the place of a generation of which it stays as it is what was committed and what may be. */
+  relocate(offset: number, before: ProcessQueue<M>): void {
+    this.locate(offset)
+    this.marked = before.marked
+    this.storedOffset = before.storedOffset
+    this.committedOffset = before.committedOffset
+  }
+
+  /** Says that everything before an offset, or before the position, may be committed. */
+  mark(offset: number | undefined = this.consumeOffset): void {
+    if (!this.dropped && this.located) this.marked = offset
+  }
+
+  /** What may be committed: the position, or where {@link marksOnly} is set what was marked. Undefined while nothing may. */
+  get committableOffset(): number | undefined {
+    return this.marksOnly ? this.marked : this.consumeOffset
+  }
+
+  /** The smallest offset that is not finished, or the one behind the last: the position. Undefined while it is not known where the queue begins. */
   get consumeOffset(): number | undefined {
     return this.located ? this.position.value : undefined
   }

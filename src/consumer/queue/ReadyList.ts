@@ -3,6 +3,8 @@ interface Lane<A> {
   readonly chunks: Array<ReadonlyArray<A>>
   at: number
   waiting: number
+  /** Whether nothing of it is handed out. */
+  held: boolean
 }
 
 /**
@@ -23,12 +25,8 @@ export class ReadyList<A> {
   /** Puts messages of a queue behind those of it that wait. */
   offer(queue: unknown, messages: ReadonlyArray<A>): void {
     if (messages.length === 0) return
-    let lane = this.lanes.get(queue)
-    if (lane === undefined) {
-      lane = { chunks: [], at: 0, waiting: 0 }
-      this.lanes.set(queue, lane)
-    }
-    if (lane.chunks.length === 0) this.turn.push(lane)
+    const lane = this.laneOf(queue)
+    if (lane.chunks.length === 0 && !lane.held) this.turn.push(lane)
     lane.chunks.push(messages)
     lane.waiting += messages.length
     this.count += messages.length
@@ -70,6 +68,16 @@ export class ReadyList<A> {
     return this.turn[this.next % this.turn.length]?.waiting ?? 0
   }
 
+  /** Hands nothing of a queue out, whatever waits or comes, until it is held no more. */
+  hold(queue: unknown, held: boolean): void {
+    const lane = this.laneOf(queue)
+    if (lane.held === held) return
+    lane.held = held
+    if (lane.waiting === 0) return
+    if (held) this.turn = this.turn.filter((one) => one !== lane)
+    else this.turn.push(lane)
+  }
+
   /** Forgets what waits of a queue, and gives how many messages that were. */
   drop(queue: unknown): number {
     const lane = this.lanes.get(queue)
@@ -78,6 +86,14 @@ export class ReadyList<A> {
     this.turn = this.turn.filter((one) => one !== lane)
     this.count -= lane.waiting
     return lane.waiting
+  }
+
+  private laneOf(queue: unknown): Lane<A> {
+    const known = this.lanes.get(queue)
+    if (known !== undefined) return known
+    const lane: Lane<A> = { chunks: [], at: 0, waiting: 0, held: false }
+    this.lanes.set(queue, lane)
+    return lane
   }
 
   private takeFrom(lane: Lane<A>): A | undefined {

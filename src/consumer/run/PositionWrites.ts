@@ -4,6 +4,19 @@ import { keyOf, type OwnedQueue, type RunOptions } from "./RunOptions.ts"
 /** How many positions are written to one broker at once. */
 const PERSISTS_AT_ONCE = 16
 
+const LEFT = "The queue was given up or taken anew meanwhile; what was not committed comes again."
+const NO_LOCK = "The broker's lock of the queue is not held."
+const RESET = "Somebody has reset the queue meanwhile; it is read on where that says."
+
+/** What came of a write of a position. */
+export interface PositionWrite {
+  readonly queue: OwnedQueue
+  /** Whether nothing is left to be written. */
+  readonly written: boolean
+  /** Why the group's offset is not what was to be written; undefined when it is. */
+  readonly reason?: string | undefined
+}
+
 /** Writes of positions to the offset store. */
 export interface PositionWrites {
   /**
@@ -13,9 +26,7 @@ export interface PositionWrites {
    */
   readonly one: (queue: OwnedQueue) => Effect.Effect<boolean>
   /** Writes positions side by side, broker by broker: one that does not answer holds up no other. */
-  readonly all: (
-    queues: ReadonlyArray<OwnedQueue>
-  ) => Effect.Effect<ReadonlyArray<{ readonly queue: OwnedQueue; readonly written: boolean }>>
+  readonly all: (queues: ReadonlyArray<OwnedQueue>) => Effect.Effect<ReadonlyArray<PositionWrite>>
   /** Begins to write positions, and waits for none: a broker that does not answer is waited for by its own next write. */
   readonly begin: (queues: Iterable<OwnedQueue>) => Effect.Effect<void>
 }
@@ -34,15 +45,16 @@ export const make = Effect.fnUntraced(function* (
   /** By broker, what timer 4 writes. */
   const writing = yield* FiberMap.make<string, void, never>()
 
-  const persistOne = (queue: OwnedQueue) => {
+  const persistOne = (queue: OwnedQueue): Effect.Effect<PositionWrite> => {
     const key = keyOf(queue)
     const lock = persisting.get(key) ?? Semaphore.makeUnsafe(1)
     persisting.set(key, lock)
     return lock.withPermits(1)(
-      Effect.suspend(() => {
-        const offset = queue.consumeOffset
-        if (offset === undefined || queue.dropped || queue.storedOffset === offset) return Effect.succeed(true)
-        if (!queue.holdsLock(now())) return Effect.succeed(false)
+      Effect.suspend((): Effect.Effect<PositionWrite> => {
+        const offset = queue.committableOffset
+        if (offset === undefined || queue.storedOffset === offset) return Effect.succeed({ queue, written: true })
+        if (queue.dropped) return Effect.succeed({ queue, written: true, reason: LEFT })
+        if (!queue.holdsLock(now())) return Effect.succeed({ queue, written: false, reason: NO_LOCK })
         const write = store.persist(group, { queue: queue.messageQueue, offset })
         return options.observer.settle("commit", queue.messageQueue, write).pipe(
           Effect.matchEffect({
@@ -57,12 +69,16 @@ export const make = Effect.fnUntraced(function* (
                   problem(`persist ${key}`, undefined),
                   taken === "reset" ? elsewhere(queue, offset) : Effect.void
                 ),
-                true
+                { queue, written: true, reason: taken === "reset" ? RESET : undefined }
               )
             },
             onFailure: (error) => {
               options.counters.commitFailures++
-              return Effect.as(problem(`persist ${key}`, error.message), false)
+              return Effect.as(problem(`persist ${key}`, error.message), {
+                queue,
+                written: false,
+                reason: error.message
+              })
             }
           })
         )
@@ -75,10 +91,7 @@ export const make = Effect.fnUntraced(function* (
     return Effect.map(
       Effect.forEach(
         byBroker.values(),
-        (ofBroker) =>
-          Effect.forEach(ofBroker, (queue) => Effect.map(persistOne(queue), (written) => ({ queue, written })), {
-            concurrency: PERSISTS_AT_ONCE
-          }),
+        (ofBroker) => Effect.forEach(ofBroker, persistOne, { concurrency: PERSISTS_AT_ONCE }),
         { concurrency: "unbounded" }
       ),
       (all) => all.flat()
@@ -86,7 +99,7 @@ export const make = Effect.fnUntraced(function* (
   }
 
   return {
-    one: persistOne,
+    one: (queue) => Effect.map(persistOne(queue), ({ written }) => written),
     all: persistAll,
     begin: (queues) =>
       Effect.suspend(() =>

@@ -43,6 +43,18 @@ export interface RunConfig {
   readonly pullThresholdBytesForAll: number
   readonly consumeConcurrentlyMaxSpan: number
   readonly revokeDrainMillis: number
+  /** Whether a queue's offset is committed only as far as somebody said so, rather than up to its position. */
+  readonly marksOnly: boolean
+  /** How queues are pulled where that is not as push consumers do. */
+  readonly litePull: LitePull | undefined
+}
+
+/** Pulls of a consumer that is asked for messages. */
+export interface LitePull {
+  /** Milliseconds that a broker may hold a pull. */
+  readonly suspendMillis: number
+  /** Milliseconds that a pull may take in all. */
+  readonly timeoutMillis: number
 }
 
 /** What a consumer gives up when it closes, and how that went. */
@@ -72,6 +84,8 @@ export interface RunOptions {
   readonly left: (queue: OwnedQueue) => void
   /** What is subscribed to, by topic, the group's retry topic included. */
   readonly subscriptions: () => ReadonlyMap<string, SubscriptionData>
+  /** The queues that the program has chosen itself; undefined where they are shared out among the members of the group. */
+  readonly assigned?: (() => ReadonlyArray<MessageQueue.MessageQueue> | undefined) | undefined
   /** Whether the user has paused a queue or its topic. */
   readonly isPaused: (queue: MessageQueue.MessageQueue) => boolean
   /** Chooses among the messages of an answer; undefined when all are handed to handlers. */

@@ -11,8 +11,8 @@ export const createGroup = (group: string): string => `Create it: effect-rocketm
 const byKey = (queues: ReadonlyArray<MessageQueue.MessageQueue>) =>
   new Map(queues.map((queue) => [MessageQueue.key(queue), queue]))
 
-/** Which queues of a topic are this member's: by the members of the group and the strategy, or all where it broadcasts. */
-export const make = (options: Pick<RunOptions, "config" | "instance" | "membersChanged" | "problem">) => {
+/** Which queues of a topic are this member's: by the members of the group and the strategy, or all where it broadcasts, or those that the program says. */
+export const make = (options: Pick<RunOptions, "assigned" | "config" | "instance" | "membersChanged" | "problem">) => {
   const { config, instance, problem } = options
   const { group } = config
   let members: ReadonlyArray<string> = []
@@ -24,6 +24,8 @@ export const make = (options: Pick<RunOptions, "config" | "instance" | "membersC
    * know nobody of the group, although this client has just called on them.
    */
   const of = Effect.fnUntraced(function* (topic: string, route: PublishedRoute) {
+    const assigned = options.assigned?.()
+    if (assigned !== undefined) return { alone: true, queues: byKey(assigned.filter((one) => one.topic === topic)) }
     const queues = RouteQueues.readable(route.topic, route.data).toSorted(MessageQueue.compare)
     if (config.broadcasts) return { alone: true, queues: byKey(queues) }
     const ask = membersOf(instance, group, route.data)

@@ -82,10 +82,10 @@ export const make = (
       if (queue.dropped || queue.revoking) return
     }
     if (messages.every(({ sysFlag }) => (sysFlag & SysFlag.COMPRESSED) === 0)) {
-      consumption.offer(
-        queue,
-        messages.flatMap((message) => accept(queue, message))
-      )
+      const accepted = messages.flatMap((message) => accept(queue, message))
+      // What the broker or the filter passed over is finished with what was before it, whoever looks as soon as that is.
+      queue.reach(nextBeginOffset)
+      consumption.offer(queue, accepted)
     } else {
       // One after the other: the offsets of a queue are taken over in their order.
       for (const message of messages) {
@@ -93,8 +93,7 @@ export const make = (
           ? handOver(queue, message)
           : handOverWithRoom(queue, message)
       }
+      queue.reach(nextBeginOffset)
     }
-    // What the broker or the filter passed over is finished with what was before it.
-    queue.reach(nextBeginOffset)
   })
 }

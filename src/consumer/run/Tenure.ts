@@ -178,6 +178,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
       )
       const key = keyOf(queue)
       queue.needsLock = locks !== undefined
+      queue.marksOnly = config.marksOnly
       queue.movedBy = move
       table.set(key, queue)
       options.taken(queue)
@@ -196,8 +197,12 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
         else if (handover) yield* Effect.sleep(handoverMillis)
         if (move === undefined) yield* locate(queue)
         else {
-          queue.locate(move.to)
-          yield* positions.one(queue)
+          if (move.by === "seek" && after !== undefined) queue.relocate(move.to, after)
+          else {
+            queue.locate(move.to)
+            yield* positions.one(queue)
+          }
+          yield* problem(`locate ${key}`, undefined)
           yield* Deferred.succeed(known, undefined)
         }
         yield* rounds.awaitAssigned(within)
@@ -230,7 +235,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
   /** Gives the locks of queues back whose positions are written and of which no handler runs; the others expire. */
   const unlock = (queues: ReadonlyArray<OwnedQueue>) => {
     if (locks === undefined) return Effect.void
-    const written = queues.filter(({ consumeOffset, storedOffset }) => storedOffset === consumeOffset)
+    const written = queues.filter(({ committableOffset, storedOffset }) => storedOffset === committableOffset)
     return Effect.forEach(
       written,
       (queue) =>
@@ -308,7 +313,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
       finished: Math.max(0, begun - interrupted),
       interrupted,
       discarded,
-      notPersisted: missing.filter((queue) => queue.storedOffset !== queue.consumeOffset).map(keyOf)
+      notPersisted: missing.filter((queue) => queue.storedOffset !== queue.committableOffset).map(keyOf)
     }
     return report
   })
@@ -338,7 +343,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
       Effect.suspend(() => {
         if (!leaving.has(queue)) return Effect.void
         // There is nothing to be written any more, so that nothing keeps its lock.
-        queue.storedOffset = queue.consumeOffset
+        queue.storedOffset = queue.committableOffset
         return Effect.asVoid(FiberMap.run(revoking, keyOf(queue), left(queue), { startImmediately: true }))
       }),
     close,

@@ -56,6 +56,7 @@ describe("a pull loop", () => {
           pullIntervalMillis: 0,
           failurePauseMillis: 1_000,
           postSubscription: false,
+          litePull: undefined,
           subscriptionOf: () => {
             once("subscriptionOf")
             return Subscription.dataOf(Subscription.all("orders"), 7)
