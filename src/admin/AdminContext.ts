@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import { absence } from "../client/AbsentTopic.ts"
 import type { BrokerEndpoint } from "../client/AddressTranslator.ts"
 import { type AddressRefused, type BrokerNotExist, RouteUnavailable } from "../client/ClientError.ts"
 import { addressOf } from "../client/ConsumerOffsets.ts"
@@ -54,7 +55,7 @@ export interface AdminContext {
   /** Whether a topic or group of this name is to be shown. */
   readonly isOurs: (name: string) => boolean
   readonly unwrapQueue: (queue: MessageQueue) => MessageQueue
-  /** The route of a topic. An unknown topic fails with `RouteUnavailable`, `topic-absent`. */
+  /** The route of a topic. An unknown topic fails with `RouteUnavailable`, `topic-absent` or `no-broker`. */
   readonly routeOf: (topic: string) => Effect.Effect<TopicRouteData, NameServerApiError | RouteUnavailable>
   /** The address of a queue's broker: its master, or a slave where there is no master. */
   readonly addressOf: (queue: MessageQueue) => Effect.Effect<string, RouteError | ClientClosed | BrokerNotExist>
@@ -120,7 +121,9 @@ export const make = (
   const routeOf: AdminContext["routeOf"] = (topic) =>
     Effect.flatMap(api.getTopicRouteInfo(topic, timeoutMillis), (route) =>
       route === undefined
-        ? Effect.fail(new RouteUnavailable({ topic, problem: "topic-absent", tries: [] }))
+        ? Effect.flatMap(absence(api, timeoutMillis), (problem) =>
+            Effect.fail(new RouteUnavailable({ topic, problem, tries: [] }))
+          )
         : Effect.succeed(route)
     )
 

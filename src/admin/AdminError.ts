@@ -20,7 +20,11 @@ export class UnknownCluster extends Schema.TaggedError<UnknownCluster>()("Unknow
   clusters: Schema.Array(Schema.String)
 }) {
   override get message() {
-    const known = this.clusters.length === 0 ? "no cluster at all" : NameList.text(this.clusters)
+    const known = NameList.text(this.clusters)
+    if (this.clusters.length === 0) {
+      const asked = this.clusterName === undefined ? "" : ` "${this.clusterName}"`
+      return `The name server knows no broker, and so no cluster${asked}. Start a broker that registers with it, or check that it is the one that is meant.`
+    }
     return this.clusterName === undefined
       ? `The name server knows ${known}. Say which cluster is meant.`
       : `The name server knows no cluster "${this.clusterName}"; it knows ${known}.`

@@ -57,8 +57,18 @@ export class GroupNotFound extends Schema.TaggedError<GroupNotFound>()("GroupNot
   }
 }
 
-/** An address that is none of the cluster's. */
-export class NotOfCluster extends Schema.TaggedError<NotOfCluster>()("NotOfCluster", {
+/** Something that an id names and the cluster has not: a broker, or a message. */
+export class NotThere extends Schema.TaggedError<NotThere>()("NotThere", {
+  problem: Schema.String,
+  remedy: Schema.String
+}) {
+  override get message() {
+    return this.problem
+  }
+}
+
+/** A delay that a broker would take and leave alone. */
+export class DelayUnsupported extends Schema.TaggedError<DelayUnsupported>()("DelayUnsupported", {
   problem: Schema.String,
   remedy: Schema.String
 }) {
@@ -68,7 +78,7 @@ export class NotOfCluster extends Schema.TaggedError<NotOfCluster>()("NotOfClust
 }
 
 /** What only the command line fails with. */
-type OwnFailure = UsageError | GroupNotFound | NotOfCluster
+type OwnFailure = UsageError | GroupNotFound | NotThere | DelayUnsupported
 
 /** What a command can fail with before it is told to the user. */
 export type CliFailure = StartError | SendError | AdminError | WireError | OwnFailure
@@ -97,6 +107,9 @@ interface Advice {
   readonly remedy?: string | undefined
 }
 
+/** What lists say that have nothing to list. */
+export const NO_BROKER = "the name server knows no broker; brokers register within 30 s of their start"
+
 const NO_BROKER_REMEDY =
   "Start a broker that registers with these name servers (mqbroker -n <host:port>); it is known within 30 s of its start."
 
@@ -109,6 +122,8 @@ const ofRoute = (problem: RouteProblem, topic: string, hints: Hints): Advice => 
   switch (problem) {
     case "no-name-server-address":
       return says(ExitCode.usage, "Pass --namesrv host:9876, or set NAMESRV_ADDR.")
+    case "no-broker":
+      return says(ExitCode.cannotConnect, NO_BROKER_REMEDY)
     case "topic-absent":
       return says(ExitCode.refused, `Check the name, or create it: effect-rocketmq topic create --topic ${topic}`)
     case "no-writable-queue":
@@ -133,7 +148,8 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | O
   switch (reason._tag) {
     case "UsageError":
       return says(ExitCode.usage, reason.remedy)
-    case "NotOfCluster":
+    case "NotThere":
+    case "DelayUnsupported":
       return says(ExitCode.refused, reason.remedy)
     case "GroupNotFound":
       return says(
@@ -156,10 +172,10 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | O
       return says(ExitCode.usage, "Pass an offsetMsgId, not a msgId.")
     case "UnknownCluster":
       return reason.clusters.length === 0
-        ? says(ExitCode.refused, NO_BROKER_REMEDY)
+        ? says(ExitCode.cannotConnect, NO_BROKER_REMEDY)
         : says(ExitCode.usage, "Pass one of them as --cluster.")
     case "UnknownBroker":
-      return reason.brokers.length === 0 ? says(ExitCode.refused, NO_BROKER_REMEDY) : says(ExitCode.usage)
+      return reason.brokers.length === 0 ? says(ExitCode.cannotConnect, NO_BROKER_REMEDY) : says(ExitCode.usage)
     case "RouteUnavailable":
       return ofRoute(reason.problem, reason.topic, hints)
     case "BrokerNotRegistered":
@@ -228,7 +244,7 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | O
 /** An error names every server that was tried, each with what it said. */
 const MAX_MESSAGE_LENGTH = 2_000
 
-const isOwn = Schema.is(Schema.Union([UsageError, GroupNotFound, NotOfCluster]))
+const isOwn = Schema.is(Schema.Union([UsageError, GroupNotFound, NotThere, DelayUnsupported]))
 
 /** Puts a failure into words and an exit code. */
 export const explain = (error: CliFailure, hints: Hints = {}): Explained => {

@@ -185,7 +185,8 @@ const AGO: ReadonlyMap<string, number> = new Map([
   ["d", 86_400_000]
 ])
 
-const parseMoment = (input: string): Moment => {
+/** What {@link moment} reads; throws where a text is none. */
+export const parseMoment = (input: string): Moment => {
   const ago = /^(\d+)([smhd])$/.exec(input)
   if (ago !== null) return { ago: Number(ago[1]) * (AGO.get(ago[2] ?? "") ?? 0) }
   const at = /^\d{10,}$/.test(input) ? Number(input) : Date.parse(input)
@@ -276,6 +277,16 @@ export const either = (
     ? Effect.map(named([argument], { topic: flag }), (found) => found.topic)
     : Effect.map(named([argument], { group: flag }), (found) => found.group)
 
+/** Of flags that say the same in different ways at most one may be given. */
+export const atMostOne = (flags: Readonly<Record<string, unknown>>): Effect.Effect<void, CommandFailed> => {
+  const given = Object.entries(flags).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`]))
+  return given.length <= 1
+    ? Effect.void
+    : Effect.fail(
+        new UsageError({ problem: `${given.join(" and ")} exclude each other.`, remedy: "Pass one of them." })
+      ).pipe(reporting())
+}
+
 /**
  * `--if-not-exists` and `--replace`: what `create` does with something that is there already; without them it refuses.
  */
@@ -295,8 +306,7 @@ export const ifExists = (flags: {
   readonly ifNotExists: boolean
   readonly replace: boolean
 }): Effect.Effect<IfExists, CommandFailed> =>
-  flags.ifNotExists && flags.replace
-    ? Effect.fail(
-        new UsageError({ problem: "--if-not-exists and --replace exclude each other.", remedy: "Pass one of them." })
-      ).pipe(reporting())
-    : Effect.succeed(flags.ifNotExists ? "keep" : flags.replace ? "replace" : "fail")
+  Effect.as(
+    atMostOne({ "if-not-exists": flags.ifNotExists || undefined, replace: flags.replace || undefined }),
+    flags.ifNotExists ? "keep" : flags.replace ? "replace" : "fail"
+  )

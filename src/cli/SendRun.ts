@@ -1,7 +1,6 @@
 import { Clock, Duration, Effect, Exit, Fiber, Scope } from "effect"
 import type { Message } from "../message/Message.ts"
 import type { SendResult } from "../message/SendResult.ts"
-import type { DefaultMQProducerShape } from "../producer/DefaultMQProducer.ts"
 import type { SendError } from "../producer/send/SendError.ts"
 import { monotonicMillis } from "../transport/Deadline.ts"
 
@@ -23,6 +22,8 @@ export interface SendStats {
   failed: number
   /** Of those, the ones that may be stored all the same. */
   unknown: number
+  /** Handed to a connection, by sends that nobody acknowledges. */
+  handedOver: number
   bytes: number
   firstError: SendError | undefined
   last: SendResult | undefined
@@ -32,12 +33,18 @@ export interface SendStats {
   readonly latencies: Array<number>
 }
 
+/** How one message is sent; a way that nobody acknowledges has no result. */
+export interface Sender {
+  readonly send: (message: Message) => Effect.Effect<SendResult | undefined, SendError>
+}
+
 /** Nothing sent yet. */
 export const emptyStats = (): SendStats => ({
   sent: 0,
   acknowledged: 0,
   failed: 0,
   unknown: 0,
+  handedOver: 0,
   bytes: 0,
   firstError: undefined,
   last: undefined,
@@ -56,7 +63,7 @@ export const percentile = (latencies: ReadonlyArray<number>, share: number): num
  * message and gives those under way `drainMillis` to end; what is left then counts as unknown.
  */
 export const sendAll = Effect.fnUntraced(function* <E>(
-  producer: Pick<DefaultMQProducerShape, "send">,
+  producer: Sender,
   next: NextMessage<E>,
   stats: SendStats,
   options: {
@@ -76,6 +83,11 @@ export const sendAll = Effect.fnUntraced(function* <E>(
       stats.sent++
       return Effect.match(producer.send(message), {
         onSuccess: (result) => {
+          if (result === undefined) {
+            stats.handedOver++
+            stats.elapsedMillis = now() - begin
+            return
+          }
           stats.acknowledged++
           stats.bytes += message.body.length
           stats.last = result
@@ -109,16 +121,14 @@ export const sendAll = Effect.fnUntraced(function* <E>(
       )
       const exit = yield* Effect.exit(restore(Fiber.joinAll(workers)))
       stopped = true
-      const drained = Effect.suspend(() => {
-        const left = stats.sent - stats.acknowledged - stats.failed
-        return left === 0 ? Effect.void : Effect.sleep(DRAIN_POLL_MILLIS)
-      }).pipe(
-        Effect.repeat({ until: () => stats.sent === stats.acknowledged + stats.failed }),
+      const underWay = () => stats.sent - stats.acknowledged - stats.handedOver - stats.failed
+      const drained = Effect.suspend(() => (underWay() === 0 ? Effect.void : Effect.sleep(DRAIN_POLL_MILLIS))).pipe(
+        Effect.repeat({ until: () => underWay() === 0 }),
         Effect.timeoutOption(Duration.millis(options.drainMillis))
       )
       yield* drained
       yield* Scope.close(scope, Exit.void)
-      const left = stats.sent - stats.acknowledged - stats.failed
+      const left = underWay()
       stats.failed += left
       stats.unknown += left
       return yield* Effect.asVoid(exit)

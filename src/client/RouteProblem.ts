@@ -11,6 +11,7 @@ export const RouteProblem = Schema.Literals([
   "name-server-tls",
   "request-not-signed",
   "client-exhausted",
+  "no-broker",
   "topic-absent",
   "no-writable-queue",
   "no-master",
@@ -38,6 +39,8 @@ export const routeRemedy: { readonly [K in RouteProblem]: string } = {
   "request-not-signed": "The request could not be signed; see what the rpc hook or the source of the credentials says.",
   "client-exhausted":
     "This process or its host has no file descriptors or memory left for a connection; close some, or raise the limit (ulimit -n).",
+  "no-broker":
+    "The name server knows no broker at all: check that brokers run and that their namesrvAddr names this name server, with which they register within 30 s; and that it is the name server that is meant.",
   "topic-absent":
     "No broker has the topic; check its spelling and namespace, or create it (`effect-rocketmq topic create`; a send creates it where borrowRoute and the brokers' autoCreateTopicEnable allow that).",
   "no-writable-queue":

@@ -4,6 +4,7 @@ import * as MessageQueue from "../message/MessageQueue.ts"
 import type { BrokerData, TopicRouteData } from "../protocol/TopicRouteData.ts"
 import { monotonicMillis } from "../transport/Deadline.ts"
 import { ClientClosed } from "../transport/RemotingError.ts"
+import { absence } from "./AbsentTopic.ts"
 import type { AccessDenied } from "./AccessDenied.ts"
 import type { AddressPolicy } from "./AddressPolicy.ts"
 import type { AddressRefused } from "./AddressRefused.ts"
@@ -240,7 +241,9 @@ export const make = Effect.fnUntraced(function* (options: TopicRouteOptions) {
     if (borrow !== undefined) templates.add(borrow.createTopicKey)
     const template = borrow === undefined || hasOwn ? undefined : yield* read(borrow.createTopicKey)
     if (borrow === undefined || template === undefined) {
-      return yield* new RouteUnavailable({ topic, problem: "topic-absent", tries: [] })
+      // Whoever knows brokers need not ask whether there are any.
+      const problem = brokers.addresses.size > 0 ? "topic-absent" : yield* absence(api, timeoutMillis)
+      return yield* new RouteUnavailable({ topic, problem, tries: [] })
     }
     const lent = RouteBounds.bounded(template)
     return yield* accept({ topic, data: borrowed(lent.route, borrow), borrowed: true }, lent.warnings)
@@ -256,7 +259,7 @@ export const make = Effect.fnUntraced(function* (options: TopicRouteOptions) {
     failing.set(topic, problem)
     // A retry topic, the template topic where creation is off, and a topic that no send has created yet are rightly absent.
     const expected =
-      problem === "topic-absent" &&
+      (problem === "topic-absent" || problem === "no-broker") &&
       (isRetryTopic(topic) || templates.has(topic) || topicRouteTable.get(topic)?.borrowed === true)
     if (expected) return Effect.void
     const text =

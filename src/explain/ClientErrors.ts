@@ -34,6 +34,7 @@ const routeCause: { readonly [K in RouteProblem]: string } = {
   "too-many-queues": "the route has more queues than a topic can have",
   "address-not-allowed": "the route names addresses that this client may not dial",
   "address-unreadable": "the addresses that the route names are no host:port",
+  "no-broker": "the name server knows no broker",
   "topic-absent": "no broker has the topic",
   "no-writable-queue": "the topic exists, but no queue of it may be written",
   "no-master": "the topic's brokers have no master at present"

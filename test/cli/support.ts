@@ -18,7 +18,9 @@ export interface Call {
 /** How a call differs from the usual one. */
 export interface CallOptions {
   readonly env?: Readonly<Record<string, string>> | undefined
-  readonly stdin?: string | undefined
+  /** What standard input has, as one chunk or as several. */
+  readonly stdin?: string | ReadonlyArray<Uint8Array> | undefined
+  readonly stdinIsTerminal?: boolean | undefined
   readonly color?: boolean | undefined
   /** Characters in a line of the terminal that both outputs are on; none by default. */
   readonly columns?: number | undefined
@@ -26,12 +28,15 @@ export interface CallOptions {
   readonly terminal?: { readonly columns: number; readonly statuses: Array<string | undefined> } | undefined
 }
 
-const services = ({ color = false, columns, env = {}, stdin = "", terminal }: CallOptions) => {
+const services = ({ color = false, columns, env = {}, stdin = "", stdinIsTerminal = false, terminal }: CallOptions) => {
   const plain = { isTerminal: columns !== undefined, color, columns }
   return Layer.mergeAll(
     NodeServices.layer,
     // After the services of the process, whose standard input it replaces.
-    Stdio.layerTest({ stdin: Stream.make(new TextEncoder().encode(stdin)) }),
+    Stdio.layerTest({
+      stdin: Stream.fromIterable(typeof stdin === "string" ? [new TextEncoder().encode(stdin)] : stdin),
+      stdinIsTerminal: Effect.succeed(stdinIsTerminal)
+    }),
     ConfigProvider.layer(ConfigProvider.fromEnvRecord({ ...env })),
     Layer.succeed(Screen, {
       stdout: plain,

@@ -84,3 +84,35 @@ describe("a topic or a group that nobody has", () => {
     }).pipe(cluster())
   )
 })
+
+describe("a cluster without brokers", () => {
+  it.live("is said to be one, with what to do", () =>
+    Effect.gen(function* () {
+      yield* (yield* EmbeddedCluster).stopBroker("broker-a")
+      for (const line of ["topic list", "cluster list"]) {
+        const call = yield* onCluster(line.split(" "))
+        assert.deepStrictEqual([call.exitCode, call.out.filter((text) => !/^[A-Z]/.test(text))], [0, []], line)
+        assert.match(call.talk.join(), /the name server knows no broker/, line)
+      }
+      for (const line of [
+        "topic route orders",
+        "topic stats orders",
+        "topic create fresh",
+        "send orders --body x",
+        "peek orders",
+        "consume orders readers",
+        "group list",
+        "group create readers",
+        "group progress readers orders",
+        "message query orders --key k",
+        "doctor orders"
+      ]) {
+        const call = yield* onCluster(line.split(" "))
+        const told = [...call.out, ...call.talk].join("\n")
+        assert.strictEqual(call.exitCode, 3, told)
+        assert.match(told, /name server knows no broker|no broker is registered/, line)
+        assert.match(told, /regist/, line)
+      }
+    }).pipe(cluster())
+  )
+})

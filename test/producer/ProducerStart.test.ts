@@ -392,6 +392,22 @@ describe("no route: which of the causes it is", () => {
     }).pipe(onMemory({ topics }))
   )
 
+  it.effect("a name server that no broker registers with", () =>
+    Effect.gen(function* () {
+      yield* (yield* EmbeddedCluster).stopBroker("broker-a")
+      for (const topic of ["orders", "new"]) {
+        cause("no-broker", "The name server knows no broker at all", yield* routeProblem({}, topic))
+      }
+      // One that does not say leaves it at the topic.
+      const refusal = FaultScript.answer(ResponseCode.SYSTEM_ERROR, "not for you")
+      yield* (yield* EmbeddedCluster).faults.add({
+        match: { broker: "namesrv", code: RequestCode.GET_BROKER_CLUSTER_INFO },
+        actions: [refusal]
+      })
+      cause("topic-absent", "topic create", yield* routeProblem({}, "new"))
+    }).pipe(onMemory({ topics }))
+  )
+
   it.effect("N12: a topic that may only be read", () =>
     Effect.gen(function* () {
       cause("no-writable-queue", "write permission", yield* routeProblem({}))

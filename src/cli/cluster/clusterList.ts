@@ -1,7 +1,7 @@
 import { Console, Effect } from "effect"
 import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
-import { reporting } from "../Failure.ts"
+import { NO_BROKER, reporting } from "../Failure.ts"
 import { palette, Screen } from "../Screen.ts"
 import { json, table } from "../Text.ts"
 
@@ -32,7 +32,7 @@ export const run = (input: ClusterListInput) =>
       return
     }
     if (clusters.length === 0) {
-      yield* Console.error("the name server knows no broker; brokers register within 30 s of their start")
+      yield* Console.error(NO_BROKER)
       return
     }
     const colors = palette((yield* Screen).stdout)

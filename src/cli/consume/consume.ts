@@ -71,7 +71,8 @@ const lookAtTopic = Effect.fnUntraced(function* (admin: MQAdminShape, { group, t
     Effect.catchIf(
       ({ reason }) =>
         wait &&
-        (reason._tag === "TopicNotFound" || (reason._tag === "RouteUnavailable" && reason.problem === "topic-absent")),
+        (reason._tag === "TopicNotFound" ||
+          (reason._tag === "RouteUnavailable" && ["topic-absent", "no-broker"].includes(reason.problem))),
       () => Effect.succeed(undefined)
     )
   )

@@ -5,7 +5,7 @@ import type { ReadMessage } from "../../admin/QueueReader.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import * as MessageId from "../../message/MessageId.ts"
 import * as Address from "../../transport/Address.ts"
-import { NotOfCluster, reporting, UsageError } from "../Failure.ts"
+import { NotThere, reporting, UsageError } from "../Failure.ts"
 import { millisOf, type Moment } from "../Flags.ts"
 import * as MessageText from "../MessageText.ts"
 import { palette, Screen } from "../Screen.ts"
@@ -70,13 +70,25 @@ const atPlace = Effect.fnUntraced(function* (id: string) {
     [...brokerAddrs.values()].some((address) => Address.canonicalText(address) === named)
   )
   if (home === undefined) {
-    return yield* new NotOfCluster({
+    return yield* new NotThere({
       problem: `The id ${id} is of broker ${named}, which the name server does not know.`,
       remedy: "Ask the cluster of that broker; if it is a sender's msgId, name its topic behind it, or with --topic."
     })
   }
-  const message: FoundMessage = { ...(yield* admin.viewMessage(id)), brokerName: home.brokerName }
-  return message
+  const { brokerName } = home
+  const message = yield* admin.viewMessage(id).pipe(
+    Effect.catchIf(
+      ({ reason }) => reason._tag === "BrokerRejected",
+      () =>
+        Effect.fail(
+          new NotThere({
+            problem: `Broker ${brokerName} (${named}) has no message at offset ${place.offset} of its log, which the id ${id} names.`,
+            remedy: "Check the id. Brokers delete old messages after a time (fileReservedTime)."
+          })
+        )
+    )
+  )
+  return { ...message, brokerName }
 })
 
 /** `effect-rocketmq message get`: one message by its id. */

@@ -1,12 +1,12 @@
 import { Console, Effect } from "effect"
 import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { type QueueRange, type ReadMessage, readInOrder } from "../../admin/QueueReader.ts"
-import type { MessageQueue } from "../../message/MessageQueue.ts"
 import * as NameList from "../../message/NameList.ts"
 import { compressionOf } from "../../protocol/Compression.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting, UsageError } from "../Failure.ts"
 import { toJson, toLine } from "../MessageText.ts"
+import { selected } from "../QueueName.ts"
 import { palette, Screen } from "../Screen.ts"
 import { count, json } from "../Text.ts"
 
@@ -22,14 +22,6 @@ export interface PeekInput extends Connection {
   /** How many messages at most, all queues together. */
   readonly count: number
   readonly json: boolean
-}
-
-const selected = (queues: ReadonlyArray<MessageQueue>, wanted: string | undefined): ReadonlyArray<MessageQueue> => {
-  if (wanted === undefined) return queues
-  const colon = wanted.lastIndexOf(":")
-  const id = Number(wanted.slice(colon + 1))
-  const brokerName = colon < 0 ? undefined : wanted.slice(0, colon)
-  return queues.filter((q) => q.queueId === id && (brokerName === undefined || q.brokerName === brokerName))
 }
 
 /** Reads messages as {@link run} does and hands them over one by one, each unpacked when its turn has come. */

@@ -2,7 +2,7 @@ import { Console, Effect } from "effect"
 import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { DLQ_GROUP_TOPIC_PREFIX, isRetryTopic, isSystemTopic } from "../../message/MixAll.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
-import { reporting } from "../Failure.ts"
+import { NO_BROKER, reporting } from "../Failure.ts"
 import { count, json, table } from "../Text.ts"
 
 /** What `topic list` is asked. */
@@ -32,6 +32,7 @@ export const run = (input: TopicListInput) =>
       return
     }
     for (const line of table(topics.map((topic) => [topic]))) yield* Console.log(line)
+    if (brokerAddrTable.size === 0) yield* Console.error(NO_BROKER)
     const hidden = every.length - topics.length
     if (hidden > 0) yield* Console.error(`${count(hidden, "topic")} of the system not shown (--all shows them)`)
   }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))

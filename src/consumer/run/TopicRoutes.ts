@@ -22,7 +22,8 @@ export const lookUp = (
       Effect.match(instance.routes.updateTopicRouteInfoFromNameServer(topic, undefined), {
         onSuccess: () => {},
         onFailure: (error) => {
-          if (error._tag === "RouteUnavailable" && error.problem === "topic-absent") absent(topic)
+          if (error._tag !== "RouteUnavailable") return
+          if (error.problem === "topic-absent" || error.problem === "no-broker") absent(topic)
         }
       }),
     { concurrency: 16, discard: true }
