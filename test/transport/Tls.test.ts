@@ -2,6 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { Clock, Effect, Layer, Queue, Redacted } from "effect"
 import * as Net from "node:net"
 import * as NodeTls from "node:tls"
+import NodeTlsDefaults from "node:tls"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"
 import * as RemotingClient from "../support/remoting.ts"
 import { TlsFailed } from "../../src/transport/RemotingError.ts"
@@ -14,6 +15,8 @@ import { type Certificate, Certs } from "../support/certificates.ts"
 import { request } from "./support.ts"
 
 const DAY = 86_400
+/** With these OpenSSL speaks TLS 1.1 too. */
+const OLD_CIPHERS = "DEFAULT@SECLEVEL=0"
 const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
 
 /** A server that answers 0 to everything. */
@@ -198,6 +201,33 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
     })
   )
 
+  /** The defaults of Node and OpenSSL allow TLS 1.1 while an effect runs: they alone would refuse it else. */
+  const withOldDefaults = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => {
+        const before = { ciphers: NodeTlsDefaults.DEFAULT_CIPHERS, version: NodeTlsDefaults.DEFAULT_MIN_VERSION }
+        NodeTlsDefaults.DEFAULT_MIN_VERSION = "TLSv1"
+        NodeTlsDefaults.DEFAULT_CIPHERS = OLD_CIPHERS
+        return before
+      }),
+      () => effect,
+      ({ ciphers, version }) =>
+        Effect.sync(() => {
+          NodeTlsDefaults.DEFAULT_MIN_VERSION = version
+          NodeTlsDefaults.DEFAULT_CIPHERS = ciphers
+        })
+    )
+
+  /** What Node's own client agrees on with a server; undefined when on nothing. */
+  const agreed = (address: string, options: NodeTls.ConnectionOptions) =>
+    Effect.callback<string | undefined>((resume) => {
+      const [host, port] = address.split(":")
+      const socket = NodeTls.connect({ ...options, host, port: Number(port), rejectUnauthorized: false })
+      socket.once("secureConnect", () => resume(Effect.succeed(socket.getProtocol() ?? undefined)))
+      socket.once("error", () => resume(Effect.succeed(undefined)))
+      return Effect.sync(() => socket.destroy())
+    })
+
   it.effect("a server that speaks TLS 1.1 at most", () =>
     Effect.gen(function* () {
       const { server } = yield* Certs
@@ -208,9 +238,10 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
             key: Redacted.value(server.key),
             minVersion: "TLSv1",
             maxVersion: "TLSv1.1",
-            ciphers: "DEFAULT@SECLEVEL=0"
+            ciphers: OLD_CIPHERS
           })
           old.on("tlsClientError", () => {})
+          old.on("secureConnection", (socket) => socket.on("error", () => {}))
           old.listen(0, "127.0.0.1", () => resume(Effect.succeed(old)))
         }),
         (old) => Effect.sync(() => void old.close())
@@ -220,7 +251,18 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
           return `127.0.0.1:${bound !== null && typeof bound === "object" ? bound.port : 0}`
         })
       )
-      assert.strictEqual(yield* refusedFor(address, { insecure: true }), "protocol")
+      assert.strictEqual(yield* withOldDefaults(agreed(address, {})), "TLSv1.1")
+      assert.strictEqual(yield* withOldDefaults(refusedFor(address, { insecure: true })), "protocol")
+    })
+  )
+
+  it.effect("a client that speaks TLS 1.1 at most is not served", () =>
+    Effect.gen(function* () {
+      const { address } = yield* withOldDefaults(Effect.flatMap(Certs, ({ server }) => serve(server)))
+      assert.strictEqual(yield* agreed(address, {}), "TLSv1.3")
+      assert.strictEqual(yield* agreed(address, { maxVersion: "TLSv1.2" }), "TLSv1.2")
+      const old = { minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: OLD_CIPHERS } as const
+      assert.isUndefined(yield* agreed(address, old))
     })
   )
 

@@ -148,6 +148,25 @@ describe("sendBatch", () => {
     }).pipe(onMemory({ topics }))
   )
 
+  it.effect("may be as long as the limit, and not a byte longer; split cuts it there too", () =>
+    Effect.gen(function* () {
+      const batch = [text("orders", "x".repeat(500)), text("orders", "y".repeat(300))]
+      const tried = (maxMessageSize: number) =>
+        Effect.scoped(
+          Effect.flatMap(startProducer({ maxMessageSize }), (producer) => Effect.exit(producer.sendBatch(batch)))
+        )
+      const length = Number(/takes (\d+) bytes/.exec(failureOf(yield* tried(600)).message)?.[1])
+      assert.isAbove(length, 800)
+      assert.strictEqual(valueOf(yield* tried(length)).results.length, 2)
+      assert.include(failureOf(yield* tried(length - 1)).message, `takes ${length} bytes, at most ${length - 1} are`)
+      const room = MessageBatch.split(batch, 0).oversized.reduce((sum, one) => sum + one.length, 0)
+      assert.isAtLeast(room, length, "split leaves room for what the sender adds")
+      const sizes = (maxBytes: number) => MessageBatch.split(batch, maxBytes).batches.map((one) => one.length)
+      assert.deepStrictEqual(sizes(room), [2])
+      assert.deepStrictEqual(sizes(room - 1), [1, 1])
+    }).pipe(onMemory({ topics }))
+  )
+
   it.effect("a list that is too long leaves in as many batches as split makes of it", () =>
     Effect.gen(function* () {
       const { messages } = yield* EmbeddedCluster

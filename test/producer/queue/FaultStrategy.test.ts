@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import { EmbeddedCluster, FaultScript } from "../../../src/testing/index.ts"
 import * as LatencyFaultTolerance from "../../../src/producer/queue/LatencyFaultTolerance.ts"
 import { RequestCode } from "../../../src/protocol/RequestCode.ts"
+import { ResponseCode } from "../../../src/protocol/ResponseCode.ts"
 import { advance, onMemory, settle, startProducer, text, timed, valueOf } from "../../support/rig.ts"
 
 const SEND = RequestCode.SEND_MESSAGE_V2
@@ -91,6 +92,22 @@ describe("sendLatencyEnable", () => {
       yield* advance(9_000)
       assert.strictEqual((yield* producer.send(text("orders"))).queue.brokerName, "broker-b")
       yield* advance(1_100)
+      const after = yield* Effect.forEach(Array.from({ length: 8 }), () => producer.send(text("orders")))
+      assert.deepStrictEqual(counts(after), { a: 4, b: 4 })
+    }).pipe(onMemory({ brokers: 2, topics }))
+  )
+
+  it.effect("a broker that refused a message for the message's own sake is not isolated", () =>
+    Effect.gen(function* () {
+      const cluster = yield* EmbeddedCluster
+      const producer = yield* startProducer({ sendLatencyEnable: true })
+      yield* cluster.faults.add({
+        match: { code: SEND },
+        actions: [FaultScript.answer(ResponseCode.MESSAGE_ILLEGAL, "the message is illegal")],
+        times: 2
+      })
+      for (let n = 0; n < 2; n++) assert.isTrue(Exit.isFailure(yield* Effect.exit(producer.send(text("orders")))))
+      assert.deepStrictEqual((yield* producer.state).faults, [])
       const after = yield* Effect.forEach(Array.from({ length: 8 }), () => producer.send(text("orders")))
       assert.deepStrictEqual(counts(after), { a: 4, b: 4 })
     }).pipe(onMemory({ brokers: 2, topics }))

@@ -682,6 +682,46 @@ describe("shutdown", () => {
     }).pipe(onMemory({ topics }))
   )
 
+  const storedAlone = {
+    _tag: "Answer" as const,
+    response: {
+      code: ResponseCode.FLUSH_SLAVE_TIMEOUT,
+      extFields: { msgId: "7F00000100002A9F0000000000000007", queueId: "1", queueOffset: "7" }
+    }
+  }
+  for (const [name, answer, config] of [
+    ["may be tried again", FaultScript.answer(ResponseCode.SERVICE_NOT_AVAILABLE, "not now"), {}],
+    ["is busy", FaultScript.answer(ResponseCode.SYSTEM_BUSY, "busy"), {}],
+    ["is stored on one broker alone", storedAlone, { retryAnotherBrokerWhenNotStoreOK: true }]
+  ] as const) {
+    it.effect(`no attempt follows when the time for what is under way is over: one that ${name}`, () =>
+      Effect.gen(function* () {
+        const { faults, traffic } = yield* EmbeddedCluster
+        // The other one keeps the connection open, so that the answer still comes.
+        yield* warm({ producerGroup: "stays", instanceName: "shared" })
+        const leaves = yield* warm({
+          ...config,
+          producerGroup: "leaves",
+          instanceName: "shared",
+          drainTimeoutMillis: 200
+        })
+        yield* faults.add({ match: { code: SEND }, actions: [FaultScript.delay(500), answer], times: 1 })
+        yield* traffic.clear
+        const left = yield* Effect.forkChild(Effect.exit(leaves.send(text("orders"), { timeoutMillis: 10_000 })), {
+          startImmediately: true
+        })
+        yield* settle
+        const closing = yield* Effect.forkChild(leaves.shutdown, { startImmediately: true })
+        yield* advance(5_000, 50)
+        yield* Fiber.join(closing)
+        const exit = yield* Fiber.join(left)
+        if (name === "is stored on one broker alone") assert.strictEqual(valueOf(exit).status, "FLUSH_SLAVE_TIMEOUT")
+        else assert.strictEqual(failureOf(exit).attempts.length, 1)
+        assert.strictEqual((yield* traffic.ofCode(SEND)).length, 1)
+      }).pipe(onMemory({ topics, brokers: 2 }))
+    )
+  }
+
   it.effect("twice at once, and again, is one shutdown", () =>
     Effect.gen(function* () {
       const { traffic } = yield* EmbeddedCluster
