@@ -1,5 +1,5 @@
-/** A producer that is started, used and shut down again and again, in a process that otherwise does nothing. */
-import { Effect, Layer, References } from "effect"
+/** A producer, or a consumer, that is started, used and shut down again and again, in a process that otherwise does nothing. */
+import { Effect, Layer, References, type Scope } from "effect"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import * as Message from "../../src/message/Message.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
@@ -46,16 +46,22 @@ const cycle = (namesrvAddr: string, index: number) =>
 /** A closed socket needs some turns of the event loop before its handle is gone. */
 const turns = Effect.sleep(300)
 
-const program = ({ count }: CyclesOptions, fibers: () => number) =>
+/** Gives the one life that is led again and again; `index` says which one it is. What it needs is there for all of them. */
+export type Prepare<E, E2> = (
+  peers: Peers.Peers
+) => Effect.Effect<(index: number) => Effect.Effect<void, E2, Scope.Scope>, E, Scope.Scope>
+
+const program = <E, E2>(prepare: Prepare<E, E2>, { count }: CyclesOptions, fibers: () => number) =>
   Effect.gen(function* () {
     const peers = yield* Peers.start()
+    const life = yield* prepare(peers)
     const violations: Array<string> = []
     const millis: Array<number> = []
     const many = (from: number, to: number) =>
       Effect.gen(function* () {
         for (let index = from; index < to; index++) {
           const began = performance.now()
-          yield* cycle(peers.namesrvAddr, index)
+          yield* Effect.scoped(life(index))
           millis.push(performance.now() - began)
         }
         yield* turns
@@ -85,13 +91,17 @@ const program = ({ count }: CyclesOptions, fibers: () => number) =>
     }
   })
 
-/** Runs it. */
-export const run = (options: CyclesOptions): Promise<Outcome> => {
+/** Leads so many lives, and compares what the process holds with the time before. */
+export const repeated = <E, E2>(prepare: Prepare<E, E2>, options: CyclesOptions): Promise<Outcome> => {
   const fibers = countFibers()
-  return program(options, fibers.live).pipe(
+  return program(prepare, options, fibers.live).pipe(
     Effect.scoped,
     fibers.provide,
     Effect.provideService(References.MinimumLogLevel, "None"),
     Effect.runPromise
   )
 }
+
+/** Runs it with producers. */
+export const run = (options: CyclesOptions): Promise<Outcome> =>
+  repeated(({ namesrvAddr }) => Effect.succeed((index) => cycle(namesrvAddr, index)), options)

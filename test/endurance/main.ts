@@ -3,6 +3,8 @@
  * last line says what came of it; the exit code is 1 when something did not hold. See docs/endurance.md.
  */
 import { parseArgs } from "node:util"
+import * as ConsumerCycles from "./consumerCycles.ts"
+import * as ConsumerSoak from "./consumerSoak.ts"
 import * as Cycles from "./cycles.ts"
 import * as Embedded from "./embedded.ts"
 import * as Members from "./members.ts"
@@ -21,7 +23,7 @@ const { positionals, values } = parseArgs({
     kills: { type: "string", default: "50" },
     count: { type: "string", default: "1000" },
     minutes: { type: "string" },
-    rate: { type: "string", default: "500" },
+    rate: { type: "string" },
     every: { type: "string", default: "30" },
     rounds: { type: "string", default: "5" }
   }
@@ -31,8 +33,10 @@ const usage = `usage: npm run endurance -- <what> [options]
   embedded --messages 1000000 [--seed 1] [--wire tcp|memory] [--events 200]
   rocketmq --messages 200000 --kills 50 [--seed 1]
   cycles   --count 1000
+  consumer-cycles --count 1000
   members  --minutes 5
   soak     --minutes 30 [--rate 500 messages a second] [--every 30 seconds]
+  consumer-soak --minutes 30 [--rate 100 messages a second] [--every 30 seconds]
   shutdown [--rounds 5]`
 
 const whole = (name: string, text: string): number => {
@@ -56,11 +60,18 @@ const runs: Readonly<Record<string, () => Promise<Outcome>>> = {
       seed: whole("seed", values.seed)
     }),
   cycles: () => Cycles.run({ count: whole("count", values.count) }),
+  "consumer-cycles": () => ConsumerCycles.run({ count: whole("count", values.count) }),
   members: () => Members.run({ minutes: whole("minutes", values.minutes ?? "5") }),
   soak: () =>
     Soak.run({
       minutes: whole("minutes", values.minutes ?? "30"),
-      rate: whole("rate", values.rate),
+      rate: whole("rate", values.rate ?? "500"),
+      every: whole("every", values.every)
+    }),
+  "consumer-soak": () =>
+    ConsumerSoak.run({
+      minutes: whole("minutes", values.minutes ?? "30"),
+      rate: whole("rate", values.rate ?? "100"),
       every: whole("every", values.every)
     }),
   shutdown: () => Shutdown.run({ rounds: whole("rounds", values.rounds) })

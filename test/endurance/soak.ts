@@ -25,13 +25,70 @@ const SLOPE_LIMIT = 1
 const SENDERS = 20
 
 /** The slope of the straight line through the points that has the least squares. */
-export const slope = (points: ReadonlyArray<readonly [x: number, y: number]>): number => {
+const slope = (points: ReadonlyArray<readonly [x: number, y: number]>): number => {
   const mean = (pick: (point: readonly [number, number]) => number) =>
     points.reduce((sum, point) => sum + pick(point), 0) / points.length
   const [meanX, meanY] = [mean(([x]) => x), mean(([, y]) => y)]
   const over = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0)
   const under = points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0)
   return over / under
+}
+
+/** Each kind at its most or at its least. */
+const extreme = (part: ReadonlyArray<Resources>, pick: (...values: Array<number>) => number): Resources => ({
+  handles: Object.fromEntries(
+    [...new Set(part.flatMap((each) => Object.keys(each.handles)))].map((kind) => [
+      kind,
+      pick(...part.map((each) => each.handles[kind] ?? 0))
+    ])
+  ),
+  fibers: pick(...part.map((each) => each.fibers)),
+  listeners: pick(...part.map((each) => each.listeners)),
+  heapMiB: 0,
+  externalMiB: 0
+})
+/**
+ * What grew. A sample meets more or fewer sends under way, with their fibers and timers, so the most of the first half is
+ * compared with the least of the second: what leaks goes on growing.
+ */
+const flat = (samples: ReadonlyArray<Resources>): ReadonlyArray<string> => {
+  const half = Math.floor(samples.length / 2)
+  return leftOver(extreme(samples.slice(0, half), Math.max), extreme(samples.slice(half), Math.min))
+}
+
+/** What was held at a moment of the run. */
+interface Sample {
+  readonly minute: number
+  readonly held: Resources
+}
+
+/** Takes a sample each `every` seconds until the minutes are over, and prints it. */
+export const sampled = Effect.fnUntraced(function* (
+  { every, minutes }: Pick<SoakOptions, "every" | "minutes">,
+  fibers: () => number,
+  began: number,
+  done: () => string
+) {
+  const samples: Array<Sample> = []
+  for (let at = every; at <= minutes * 60; at += every) {
+    const wait = began + at * 1_000 - performance.now()
+    if (wait > 0) yield* Effect.sleep(wait)
+    const sample = { minute: (performance.now() - began) / 60_000, held: resources(fibers) }
+    samples.push(sample)
+    say(`${sample.minute.toFixed(1)} min, ${done()}: ${describe(sample.held)}`)
+  }
+  return samples
+})
+
+/** What the samples behind the warming up say: whether anything grows. */
+export const judged = (minutes: number, samples: ReadonlyArray<Sample>) => {
+  const settled = samples.filter(({ minute }) => minute >= minutes * WARM_UP)
+  const perTenMinutes = slope(settled.map(({ held, minute }) => [minute / 10, held.heapMiB]))
+  const grows = perTenMinutes < SLOPE_LIMIT ? [] : [`the heap grows by ${perTenMinutes.toFixed(3)} MiB in 10 minutes`]
+  return {
+    text: `heap ${perTenMinutes >= 0 ? "+" : ""}${perTenMinutes.toFixed(3)} MiB in 10 minutes (${settled.length} samples)`,
+    violations: [...grows, ...flat(settled.map(({ held }) => held))]
+  }
 }
 
 const program = ({ every, minutes, rate }: SoakOptions, fibers: () => number) =>
@@ -89,49 +146,17 @@ const program = ({ every, minutes, rate }: SoakOptions, fibers: () => number) =>
         discard: true
       })
     )
-    const samples: Array<{ readonly minute: number; readonly held: Resources }> = []
-    for (let at = every; at <= minutes * 60; at += every) {
-      const wait = began + at * 1_000 - performance.now()
-      if (wait > 0) yield* Effect.sleep(wait)
-      const sample = { minute: (performance.now() - began) / 60_000, held: resources(fibers) }
-      samples.push(sample)
-      say(`${sample.minute.toFixed(1)} min, ${sent} sent: ${describe(sample.held)}`)
-    }
+    const samples = yield* sampled({ minutes, every }, fibers, began, () => `${sent} sent`)
     yield* Fiber.join(load)
-    const settled = samples.filter(({ minute }) => minute >= minutes * WARM_UP)
-    const perTenMinutes = slope(settled.map(({ held, minute }) => [minute / 10, held.heapMiB]))
-    if (!(perTenMinutes < SLOPE_LIMIT))
-      violations.push(`the heap grows by ${perTenMinutes.toFixed(3)} MiB in 10 minutes`)
-    violations.push(...flat(settled.map(({ held }) => held)))
+    const held = judged(minutes, samples)
+    violations.push(...held.violations)
     const { stored } = yield* peers.look
     if (failed === 0 && stored !== sent) violations.push(`${sent} sent, ${stored} stored`)
     return {
-      summary: `${minutes} minutes, ${sent} messages, ${failed} failed: heap ${perTenMinutes >= 0 ? "+" : ""}${perTenMinutes.toFixed(3)} MiB in 10 minutes (${settled.length} samples)`,
+      summary: `${minutes} minutes, ${sent} messages, ${failed} failed: ${held.text}`,
       violations
     }
   })
-
-/** Each kind at its most or at its least. */
-const extreme = (part: ReadonlyArray<Resources>, pick: (...values: Array<number>) => number): Resources => ({
-  handles: Object.fromEntries(
-    [...new Set(part.flatMap((each) => Object.keys(each.handles)))].map((kind) => [
-      kind,
-      pick(...part.map((each) => each.handles[kind] ?? 0))
-    ])
-  ),
-  fibers: pick(...part.map((each) => each.fibers)),
-  listeners: pick(...part.map((each) => each.listeners)),
-  heapMiB: 0,
-  externalMiB: 0
-})
-/**
- * What grew. A sample meets more or fewer sends under way, with their fibers and timers, so the most of the first half is
- * compared with the least of the second: what leaks goes on growing.
- */
-const flat = (samples: ReadonlyArray<Resources>): ReadonlyArray<string> => {
-  const half = Math.floor(samples.length / 2)
-  return leftOver(extreme(samples.slice(0, half), Math.max), extreme(samples.slice(half), Math.min))
-}
 
 /** Runs it. */
 export const run = (options: SoakOptions): Promise<Outcome> => {
