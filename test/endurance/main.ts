@@ -7,6 +7,8 @@ import * as ConsumerCycles from "./consumerCycles.ts"
 import * as ConsumerSoak from "./consumerSoak.ts"
 import * as Cycles from "./cycles.ts"
 import * as Embedded from "./embedded.ts"
+import * as Group from "./group.ts"
+import { kinds } from "./Kinds.ts"
 import * as Members from "./members.ts"
 import { type Outcome, say } from "./Report.ts"
 import * as RocketMQ from "./rocketmq.ts"
@@ -18,6 +20,7 @@ const { positionals, values } = parseArgs({
   options: {
     messages: { type: "string" },
     seed: { type: "string", default: "1" },
+    kind: { type: "string", default: "concurrently" },
     wire: { type: "string", default: "tcp" },
     events: { type: "string" },
     kills: { type: "string", default: "50" },
@@ -32,6 +35,7 @@ const { positionals, values } = parseArgs({
 const usage = `usage: npm run endurance -- <what> [options]
   embedded --messages 1000000 [--seed 1] [--wire tcp|memory] [--events 200]
   rocketmq --messages 200000 --kills 50 [--seed 1]
+  group    --messages 1000000 [--seed 1] [--wire tcp|memory] [--events 150] [--kind concurrently]
   cycles   --count 1000
   consumer-cycles --count 1000
   members  --minutes 5
@@ -58,6 +62,14 @@ const runs: Readonly<Record<string, () => Promise<Outcome>>> = {
       messages: whole("messages", values.messages ?? "200000"),
       kills: whole("kills", values.kills),
       seed: whole("seed", values.seed)
+    }),
+  group: () =>
+    Group.run({
+      messages: whole("messages", values.messages ?? "1000000"),
+      seed: whole("seed", values.seed),
+      wire: values.wire === "memory" ? "memory" : "tcp",
+      kind: kinds.find((kind) => kind === values.kind) ?? "concurrently",
+      events: whole("events", values.events ?? "150")
     }),
   cycles: () => Cycles.run({ count: whole("count", values.count) }),
   "consumer-cycles": () => ConsumerCycles.run({ count: whole("count", values.count) }),

@@ -1,0 +1,267 @@
+/** A great many messages to a group on an embedded cluster, whose members join, leave and are killed, and which is reset. */
+import { Clock, Effect, Exit, Fiber, Layer, Random, References, Scope } from "effect"
+import { MQAdmin } from "../../src/admin/MQAdmin.ts"
+import { MQClientManager } from "../../src/client/MQClientManager.ts"
+import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
+import * as Message from "../../src/message/Message.ts"
+import * as MessageQueue from "../../src/message/MessageQueue.ts"
+import { RETRY_GROUP_TOPIC_PREFIX } from "../../src/message/MixAll.ts"
+import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
+import { Wire } from "../../src/transport/Wire.ts"
+import { make as makeObserver, type ObserverShape } from "../conformance/Observer.ts"
+import { mortalWire } from "../simulation/members.ts"
+import { type DeliveryFindings, type Deliveries, makeDeliveries } from "./Deliveries.ts"
+import { type Handle, type Kind, member } from "./Kinds.ts"
+import { counted, type Outcome, say } from "./Report.ts"
+
+export interface GroupOptions {
+  readonly messages: number
+  readonly seed: number
+  readonly wire: "tcp" | "memory"
+  readonly kind: Kind
+  /** How many times a member leaves or is killed, with one that joins after it, or the group is reset. */
+  readonly events: number
+}
+
+const TOPIC = "endurance"
+const GROUP = "group"
+const QUEUES = 4
+const BROKERS = 3
+const MEMBERS = 8
+const SENDERS = 8
+const BATCH = 32
+
+/** One message in so many is not consumed at first, and one in so many takes up to {@link SLOW} milliseconds. */
+const FAILS = 500
+const TAKES = 50
+const SLOW = 100
+
+/** Messages that may wait: a reset goes back by time, so nobody is far behind. */
+const BACKLOG = 10_000
+
+/** Messages of a queue behind the group's offset that a reset may go back to; the rest is forgotten. */
+const KEPT = 3_000
+
+/** A reset goes back by so many milliseconds at most. */
+const BACK = 3_000
+
+/** The heap may grow by so much from the first tenth of the run to any later one. */
+const HEAP_GROWTH_MIB = 64
+
+/** Milliseconds in which the rest is consumed when all is sent: what came back comes again 10 s later. */
+const SETTLES = 120_000
+
+const queuesOf = (topic: string, count: number) =>
+  Array.from({ length: BROKERS * count }, (_, index) =>
+    MessageQueue.make(topic, `broker-${"abc"[index % BROKERS]}`, Math.floor(index / BROKERS))
+  )
+const queues = queuesOf(TOPIC, QUEUES)
+const allQueues = [...queues, ...queuesOf(RETRY_GROUP_TOPIC_PREFIX + GROUP, 1)]
+
+/** What the brokers have as the group's offsets; 0 where they have none. */
+export const committed = (observer: ObserverShape, all: ReadonlyArray<MessageQueue.MessageQueue>, group: string) =>
+  Effect.map(
+    Effect.forEach(all, (queue) =>
+      Effect.map(
+        Effect.option(observer.committed(queue, group)),
+        (found) => [MessageQueue.key(queue), (found._tag === "Some" ? found.value : undefined) ?? 0] as const
+      )
+    ),
+    (entries) => new Map(entries)
+  )
+
+const heapMiB = (): number => {
+  globalThis.gc?.()
+  return process.memoryUsage().heapUsed / 1024 / 1024
+}
+
+const program = ({ events, kind, messages, seed }: GroupOptions) =>
+  Effect.gen(function* () {
+    const cluster = yield* EmbeddedCluster
+    const { namesrvAddr } = cluster
+    const clock = yield* Clock.Clock
+    const now = () => clock.currentTimeMillisUnsafe()
+    const observer = yield* makeObserver(namesrvAddr)
+    const deliveries: Deliveries = makeDeliveries({ capacity: messages + 100, inOrder: kind === "orderly" })
+    const violations: Array<string> = []
+
+    let started = 0
+    /** Starts a member; it is told how to end it. */
+    const join = Effect.gen(function* () {
+      const id = started++
+      const { die, mortal } = yield* mortalWire
+      const own = Layer.fresh(MQClientManager.layer).pipe(Layer.provide(Layer.succeed(Wire, mortal)))
+      const scope = yield* Scope.make()
+      let alive = true
+      const handle: Handle = ({ attempt, body, queue, queueOffset }) => {
+        const n = Buffer.from(body.buffer, body.byteOffset, body.byteLength).readUInt32BE(0)
+        const end = Effect.suspend(() => {
+          const ok = attempt > 1 || n % FAILS !== 0
+          if (alive) {
+            deliveries.finish({
+              member: id,
+              queue: MessageQueue.key(queue),
+              offset: queueOffset,
+              n,
+              ok,
+              at: now()
+            })
+          }
+          return ok ? Effect.void : Effect.fail("not now")
+        })
+        return n % TAKES === 1 ? Effect.delay(end, n % SLOW) : end
+      }
+      yield* member(
+        kind,
+        {
+          consumerGroup: GROUP,
+          subscriptions: [Subscription.all(TOPIC)],
+          namesrvAddr,
+          consumeFromWhere: "first",
+          startTimeoutMillis: 60_000,
+          pollNameServerInterval: 1_000,
+          heartbeatBrokerInterval: 1_000,
+          drainTimeoutMillis: 2_000
+        },
+        handle
+      ).pipe(Effect.provide(yield* Scope.provide(Layer.build(own), scope)), Scope.provide(scope))
+      const close = Scope.close(scope, Exit.void)
+      const kill = Effect.gen(function* () {
+        // What ends while the connections do may still be written.
+        yield* die
+        alive = false
+        const at = now()
+        deliveries.setback({
+          kind: "kill",
+          offsets: yield* committed(observer, allQueues, GROUP),
+          begin: at,
+          end: at,
+          member: id
+        })
+        // A process that is dead leaves nothing; this one has to put away what was its own.
+        return yield* Effect.forkScoped(close)
+      })
+      return { close, kill }
+    })
+
+    const members = yield* Effect.replicateEffect(join, MEMBERS, { concurrency: "unbounded" })
+    const admin = yield* Layer.build(MQAdmin.layer({ namesrvAddr, instanceName: "admin" }))
+    const reset = Effect.gen(function* () {
+      const { resetOffsetByTimestamp } = yield* MQAdmin
+      const begin = now()
+      const to = begin - (yield* Random.nextIntBetween(0, BACK))
+      // Never forward: what was not read would be lost by what was asked for.
+      const found = yield* resetOffsetByTimestamp({ group: GROUP, topic: TOPIC, to, force: false })
+      deliveries.setback({
+        kind: "reset",
+        offsets: new Map(found.map(({ offset, queue }) => [MessageQueue.key(queue), Number(offset)])),
+        begin,
+        end: now()
+      })
+    }).pipe(Effect.provide(admin))
+
+    const counts = new Map<string, number>()
+    const closing: Array<Fiber.Fiber<void>> = []
+    const event = Effect.gen(function* () {
+      const index = yield* Random.nextIntBetween(0, MEMBERS - 1)
+      const what = yield* Effect.orDie(Random.choice(["leaves", "killed", "reset"] as const))
+      counts.set(what, (counts.get(what) ?? 0) + 1)
+      if (what === "reset") return yield* reset
+      const victim = members[index]
+      if (victim === undefined) return
+      if (what === "leaves") yield* victim.close
+      else closing.push(yield* victim.kill)
+      yield* Effect.sleep(yield* Random.nextIntBetween(0, 1_000))
+      members[index] = yield* join
+    })
+
+    const producer = yield* DefaultMQProducer.make({ producerGroup: "senders", namesrvAddr, sendMsgTimeout: 60_000 })
+    yield* Effect.acquireRelease(producer.start, () => producer.shutdown)
+    let sent = 0
+    const send = Effect.suspend(() => {
+      if (sent - deliveries.consumed() > BACKLOG) return Effect.sleep(5)
+      const from = sent
+      sent = Math.min(messages, sent + BATCH)
+      return producer.sendBatch(
+        Array.from({ length: sent - from }, (_, index) => {
+          const body = Buffer.alloc(16 + ((from + index) % 200))
+          body.writeUInt32BE(from + index, 0)
+          return Message.make({ topic: TOPIC, body, keys: `k${(from + index) % 97}` })
+        })
+      )
+    })
+    const began = now()
+    const sender = Effect.whileLoop({ while: () => sent < messages, body: () => send, step: () => undefined })
+    const load = yield* Effect.forkChild(
+      Effect.replicateEffect(sender, SENDERS, { concurrency: "unbounded", discard: true })
+    )
+    const heaps: Array<number> = []
+    const watching = yield* Effect.forkChild(
+      Effect.forever(
+        Effect.gen(function* () {
+          yield* Effect.sleep(500)
+          const offsets = yield* committed(observer, queues, GROUP)
+          for (const { brokerName, queueId, topic } of queues) {
+            const { store } = cluster.brokers.find(({ name }) => name === brokerName) ?? {}
+            const offset = offsets.get(MessageQueue.key({ topic, brokerName, queueId })) ?? 0
+            store?.trim(TOPIC, queueId, offset - KEPT)
+          }
+          if (deliveries.consumed() < ((heaps.length + 1) * messages) / 10) return
+          heaps.push(heapMiB())
+          say(
+            `${deliveries.consumed()} consumed of ${sent} in ${((now() - began) / 1_000).toFixed(0)} s, ` +
+              `${counted(counts)}, heap ${heaps.at(-1)?.toFixed(0)} MiB`
+          )
+        })
+      )
+    )
+
+    for (let caused = 0; caused < events; caused++) {
+      while (deliveries.consumed() * (events + 1) < (caused + 1) * messages) yield* Effect.sleep(5)
+      yield* event
+    }
+    yield* Fiber.join(load)
+    for (let waited = 0; waited < SETTLES && deliveries.consumed() < messages; waited += 100) yield* Effect.sleep(100)
+    const seconds = (now() - began) / 1_000
+    // What a reset lets come again, and what failed then, is still on its way.
+    yield* Effect.sleep(15_000)
+    yield* Fiber.interrupt(watching)
+    yield* Effect.forEach(members, ({ close }) => close, { concurrency: "unbounded", discard: true })
+    yield* Effect.forEach(closing, Fiber.join, { discard: true })
+    const [first = 0] = heaps
+    const most = Math.max(first, ...heaps)
+    if (most - first > HEAP_GROWTH_MIB) violations.push(`the heap grew from ${first} to ${most} MiB`)
+    const findings = deliveries.findings(Array.from({ length: messages }, (_, n) => n))
+    return {
+      summary: `${kind}, seed ${seed}: ${messages} messages to ${MEMBERS} members in ${seconds.toFixed(0)} s (${counted(counts)}), ${said(findings)}, heap at most ${most.toFixed(0)} MiB`,
+      violations: [...violations, ...findings.violations]
+    }
+  })
+
+/** What a ledger found, for the summary. */
+export const said = ({ again, failed, finished, violationCount }: DeliveryFindings): string =>
+  `${finished} handlers ended (${failed} failed), consumed again ${counted(again) || "none"}; ${violationCount} violations`
+
+/** Runs it: three brokers, two name servers, eight members. */
+export const run = (options: GroupOptions): Promise<Outcome> => {
+  const cluster = {
+    brokers: BROKERS,
+    nameServers: 2,
+    topics: { [TOPIC]: { readQueueNums: QUEUES, writeQueueNums: QUEUES } },
+    seed: options.seed,
+    recordTraffic: false
+  }
+  const services = MQClientManager.layer.pipe(
+    Layer.provideMerge(
+      options.wire === "tcp" ? EmbeddedCluster.layerTcp(cluster) : EmbeddedCluster.layerMemory(cluster)
+    )
+  )
+  return program(options).pipe(
+    Effect.scoped,
+    Effect.provide(services),
+    Random.withSeed(options.seed),
+    Effect.provideService(References.MinimumLogLevel, "None"),
+    Effect.runPromise
+  )
+}
