@@ -54,6 +54,8 @@ export interface Deliveries {
   readonly setback: (setback: Setback) => void
   /** Different messages that were consumed. */
   readonly consumed: () => number
+  readonly isConsumed: (n: number) => boolean
+  readonly isFinished: (queue: string, offset: number) => boolean
   /** Looks whether what was sent, by its number, was consumed, and what came again after each reset. */
   readonly findings: (sent: Iterable<number>) => DeliveryFindings
 }
@@ -71,19 +73,30 @@ const UNTIL_TOLD = 20_000
 
 const REPORTED = 100
 
+/** A longer list with what a shorter one has. */
+const grown = <A extends Uint8Array | Uint16Array | Float64Array>(longer: A, shorter: A): A => {
+  longer.set(shorter)
+  return longer
+}
+
 /** What is known of the places of a queue. */
 class Places {
+  /** The queue's own. */
+  readonly index: number
   times = new Uint8Array(1_024)
   member = new Uint16Array(1_024)
   at = new Float64Array(1_024)
   /** The greatest offset that was finished. */
   last = -1
 
+  constructor(index = -1) {
+    this.index = index
+  }
+
   /** Makes room for an offset. */
   reach(offset: number): void {
     if (offset < this.times.length) return
     const size = Math.max(offset + 1, 2 * this.times.length)
-    const grown = <A extends Uint8Array | Uint16Array | Float64Array>(next: A, last: A): A => (next.set(last), next)
     this.times = grown(new Uint8Array(size), this.times)
     this.member = grown(new Uint16Array(size), this.member)
     this.at = grown(new Float64Array(size), this.at)
@@ -99,8 +112,12 @@ export const makeDeliveries = ({ capacity, inOrder = false }: DeliveriesOptions)
   const retried = new Uint8Array(capacity)
   const failures = new Uint8Array(capacity)
   const setbacks: Array<Setback> = []
-  /** Finishes beyond the first: whether a setback explains them may be known only a little later. */
-  const repeats: Array<{ readonly first: Finish; readonly second: Finish }> = []
+  /**
+   * Finishes beyond the first, six numbers each: whether a setback explains them may be known only a little later, and a
+   * reset lets thousands come again.
+   */
+  const repeats: Array<number> = []
+  const queues: Array<string> = []
   const violations: Array<string> = []
   let violationCount = 0
   let finished = 0
@@ -113,7 +130,7 @@ export const makeDeliveries = ({ capacity, inOrder = false }: DeliveriesOptions)
   }
 
   const explains =
-    (first: Finish, second: Finish) =>
+    (first: Pick<Finish, "member" | "at">, second: Pick<Finish, "queue" | "offset" | "at">) =>
     (setback: Setback): boolean => {
       const from = setback.offsets.get(second.queue)
       if (from === undefined || second.offset < from || second.at < setback.begin) return false
@@ -140,7 +157,7 @@ export const makeDeliveries = ({ capacity, inOrder = false }: DeliveriesOptions)
         consumedTimes[n] = Math.min(255, (consumedTimes[n] ?? 0) + 1)
       }
       let known = places.get(queue)
-      if (known === undefined) places.set(queue, (known = new Places()))
+      if (known === undefined) places.set(queue, (known = new Places(queues.push(queue) - 1)))
       known.reach(offset)
       const times = known.times[offset] ?? 0
       if (times === 0) {
@@ -150,9 +167,10 @@ export const makeDeliveries = ({ capacity, inOrder = false }: DeliveriesOptions)
         known.last = Math.max(known.last, offset)
       }
       if (times > 0) {
-        const before = { ...finish, member: known.member[offset] ?? 0, at: known.at[offset] ?? 0 }
+        const before = { member: known.member[offset] ?? 0, at: known.at[offset] ?? 0 }
         // Two processes may be heard of in another order than they were in.
-        repeats.push(before.at <= at ? { first: before, second: finish } : { first: finish, second: before })
+        const [first, second] = before.at <= at ? [before, finish] : [finish, before]
+        repeats.push(known.index, offset, first.member, first.at, second.member, second.at)
       }
       known.times[offset] = Math.min(255, times + 1)
       if (times > 0 && (known.at[offset] ?? 0) > at) return
@@ -161,11 +179,17 @@ export const makeDeliveries = ({ capacity, inOrder = false }: DeliveriesOptions)
     },
     setback: (setback) => void setbacks.push(setback),
     consumed: () => consumed,
+    isConsumed: (n) => (consumedTimes[n] ?? 0) > 0,
+    isFinished: (queue, offset) => (places.get(queue)?.times[offset] ?? 0) > 0,
     findings: (sent) => {
       for (const n of sent) if (consumedTimes[n] === 0) violation(`message ${n} was acknowledged and never consumed`)
       const again = new Map<string, number>()
       const count = (why: string, times: number) => void (times > 0 && again.set(why, (again.get(why) ?? 0) + times))
-      for (const { first, second } of repeats) {
+      for (let i = 0; i < repeats.length; i += 6) {
+        const [index = 0, offset = 0, member = 0, at = 0, nextMember = 0, nextAt = 0] = repeats.slice(i, i + 6)
+        const queue = queues[index] ?? ""
+        const first = { member, at }
+        const second = { member: nextMember, at: nextAt, queue, offset }
         const why = setbacks.find(explains(first, second))?.kind
         if (why !== undefined) count(why, 1)
         else {
@@ -186,9 +210,9 @@ export const makeDeliveries = ({ capacity, inOrder = false }: DeliveriesOptions)
       for (const { begin, kind, offsets } of setbacks) {
         if (kind !== "reset") continue
         for (const [queue, from] of offsets) {
-          const known = places.get(queue)
-          for (let offset = from; known !== undefined && offset < known.times.length; offset++) {
-            if (known.times[offset] === 0 || (known.at[offset] ?? 0) >= begin) continue
+          const { at, last, times } = places.get(queue) ?? new Places()
+          for (let offset = from; offset <= last; offset++) {
+            if (times[offset] === 0 || (at[offset] ?? 0) >= begin) continue
             violation(`offset ${offset} of ${queue} did not come again after the reset to ${from} at ${begin}`)
             break
           }

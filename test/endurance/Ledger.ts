@@ -84,6 +84,7 @@ export interface Ledger {
   /** The number of the next message. */
   readonly next: () => number
   readonly sent: () => number
+  readonly isAcknowledged: (n: number) => boolean
   readonly acknowledged: (n: number, place: Place, doubts: Doubts) => void
   readonly ended: (n: number, state: "notSent" | "rejected" | "unknown" | "givenUp", doubts: Doubts) => void
   /** Is told of a copy. False when the message's send has not ended, so that it must be told again later. */
@@ -191,6 +192,7 @@ export const makeLedger = (capacity: number): Ledger => {
       return sent++
     },
     sent: () => sent,
+    isAcknowledged: (n) => state[n] === State.acknowledged,
     acknowledged: (n, place, doubts) => {
       if (!end(n, State.acknowledged, doubts)) return
       broker[n] = brokerIndex(place.broker)

@@ -1,5 +1,5 @@
 /** A great many messages to a group on an embedded cluster, whose members join, leave and are killed, and which is reset. */
-import { Clock, Effect, Exit, Fiber, Layer, Random, References, Scope } from "effect"
+import { Clock, Effect, Exit, Fiber, FiberSet, Layer, Random, References, Schedule, Scope } from "effect"
 import { MQAdmin } from "../../src/admin/MQAdmin.ts"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
@@ -86,6 +86,8 @@ const program = ({ events, kind, messages, seed }: GroupOptions) =>
     const deliveries: Deliveries = makeDeliveries({ capacity: messages + 100, inOrder: kind === "orderly" })
     const violations: Array<string> = []
 
+    /** Members that were killed and are putting away what was their own. */
+    const closing = yield* FiberSet.make<void>()
     let started = 0
     /** Starts a member; it is told how to end it. */
     const join = Effect.gen(function* () {
@@ -140,7 +142,7 @@ const program = ({ events, kind, messages, seed }: GroupOptions) =>
           member: id
         })
         // A process that is dead leaves nothing; this one has to put away what was its own.
-        return yield* Effect.forkScoped(close)
+        yield* FiberSet.run(closing, close)
       })
       return { close, kill }
     })
@@ -162,18 +164,17 @@ const program = ({ events, kind, messages, seed }: GroupOptions) =>
     }).pipe(Effect.provide(admin))
 
     const counts = new Map<string, number>()
-    const closing: Array<Fiber.Fiber<void>> = []
     const event = Effect.gen(function* () {
       const index = yield* Random.nextIntBetween(0, MEMBERS - 1)
       const what = yield* Effect.orDie(Random.choice(["leaves", "killed", "reset"] as const))
       counts.set(what, (counts.get(what) ?? 0) + 1)
-      if (what === "reset") return yield* reset
       const victim = members[index]
-      if (victim === undefined) return
+      if (what === "reset" || victim === undefined) return yield* reset
       if (what === "leaves") yield* victim.close
-      else closing.push(yield* victim.kill)
+      else yield* victim.kill
       yield* Effect.sleep(yield* Random.nextIntBetween(0, 1_000))
       members[index] = yield* join
+      return undefined
     })
 
     const producer = yield* DefaultMQProducer.make({ producerGroup: "senders", namesrvAddr, sendMsgTimeout: 60_000 })
@@ -228,7 +229,7 @@ const program = ({ events, kind, messages, seed }: GroupOptions) =>
     yield* Effect.sleep(15_000)
     yield* Fiber.interrupt(watching)
     yield* Effect.forEach(members, ({ close }) => close, { concurrency: "unbounded", discard: true })
-    yield* Effect.forEach(closing, Fiber.join, { discard: true })
+    yield* FiberSet.awaitEmpty(closing)
     const [first = 0] = heaps
     const most = Math.max(first, ...heaps)
     if (most - first > HEAP_GROWTH_MIB) violations.push(`the heap grew from ${first} to ${most} MiB`)

@@ -8,6 +8,7 @@ import * as ConsumerSoak from "./consumerSoak.ts"
 import * as Cycles from "./cycles.ts"
 import * as Embedded from "./embedded.ts"
 import * as Group from "./group.ts"
+import * as GroupRocketMQ from "./groupRocketmq.ts"
 import { kinds } from "./Kinds.ts"
 import * as Members from "./members.ts"
 import { type Outcome, say } from "./Report.ts"
@@ -23,7 +24,7 @@ const { positionals, values } = parseArgs({
     kind: { type: "string", default: "concurrently" },
     wire: { type: "string", default: "tcp" },
     events: { type: "string" },
-    kills: { type: "string", default: "50" },
+    kills: { type: "string" },
     count: { type: "string", default: "1000" },
     minutes: { type: "string" },
     rate: { type: "string" },
@@ -36,6 +37,7 @@ const usage = `usage: npm run endurance -- <what> [options]
   embedded --messages 1000000 [--seed 1] [--wire tcp|memory] [--events 200]
   rocketmq --messages 200000 --kills 50 [--seed 1]
   group    --messages 1000000 [--seed 1] [--wire tcp|memory] [--events 150] [--kind concurrently]
+  group-rocketmq --messages 200000 --kills 30 [--seed 1]
   cycles   --count 1000
   consumer-cycles --count 1000
   members  --minutes 5
@@ -60,7 +62,7 @@ const runs: Readonly<Record<string, () => Promise<Outcome>>> = {
   rocketmq: () =>
     RocketMQ.run({
       messages: whole("messages", values.messages ?? "200000"),
-      kills: whole("kills", values.kills),
+      kills: whole("kills", values.kills ?? "50"),
       seed: whole("seed", values.seed)
     }),
   group: () =>
@@ -70,6 +72,12 @@ const runs: Readonly<Record<string, () => Promise<Outcome>>> = {
       wire: values.wire === "memory" ? "memory" : "tcp",
       kind: kinds.find((kind) => kind === values.kind) ?? "concurrently",
       events: whole("events", values.events ?? "150")
+    }),
+  "group-rocketmq": () =>
+    GroupRocketMQ.run({
+      messages: whole("messages", values.messages ?? "200000"),
+      kills: whole("kills", values.kills ?? "30"),
+      seed: whole("seed", values.seed)
     }),
   cycles: () => Cycles.run({ count: whole("count", values.count) }),
   "consumer-cycles": () => ConsumerCycles.run({ count: whole("count", values.count) }),

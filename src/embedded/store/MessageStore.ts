@@ -145,6 +145,8 @@ export const make = (options?: { readonly maxBytes?: number | undefined }): Mess
   let bytes = 0
   let puts = 0
   let lastPut = 0
+  /** Entries that are in their queues; the log may have more. */
+  let live = 0
 
   const queueOf = (topic: string, queueId: number): StoreQueue | undefined => topics.get(topic)?.get(queueId)
 
@@ -170,6 +172,7 @@ export const make = (options?: { readonly maxBytes?: number | undefined }): Mess
 
   const forget = (entry: StoredEntry): void => {
     bytes -= entry.bytes.length
+    live -= 1
     unindex(entry)
   }
 
@@ -177,6 +180,16 @@ export const make = (options?: { readonly maxBytes?: number | undefined }): Mess
   const isGone = (entry: StoredEntry): boolean => {
     const queue = queueOf(entry.topic, entry.queueId)
     return queue === undefined || entry.queueOffset < queue.min
+  }
+
+  /** Lets go of what is out of its queue: at the front at once, elsewhere when it is the larger part of the log. */
+  const dropGone = (): void => {
+    for (let oldest = log.items[log.head]; oldest !== undefined && isGone(oldest); oldest = log.items[log.head]) {
+      dropFirst(log)
+    }
+    if (size(log) <= 2 * live + 1_024) return
+    log.items = log.items.slice(log.head).filter((entry) => !isGone(entry))
+    log.head = 0
   }
 
   const evict = (): void => {
@@ -212,6 +225,7 @@ export const make = (options?: { readonly maxBytes?: number | undefined }): Mess
     end += encoded.length
     bytes += encoded.length
     puts += 1
+    live += 1
     lastPut = message.storeTimestamp
     queue.items.push(entry)
     log.items.push(entry)
@@ -311,9 +325,7 @@ export const make = (options?: { readonly maxBytes?: number | undefined }): Mess
         queue.min += 1
         if (entry !== undefined) forget(entry)
       }
-      for (let oldest = log.items[log.head]; oldest !== undefined && isGone(oldest); oldest = log.items[log.head]) {
-        dropFirst(log)
-      }
+      dropGone()
     },
     subscribe: (listener) => {
       listeners.add(listener)
@@ -321,6 +333,6 @@ export const make = (options?: { readonly maxBytes?: number | undefined }): Mess
         listeners.delete(listener)
       }
     },
-    stats: () => ({ messages: size(log), bytes, maxPhysicalOffset: end, puts, lastPut })
+    stats: () => ({ messages: live, bytes, maxPhysicalOffset: end, puts, lastPut })
   }
 }

@@ -124,6 +124,17 @@ describe("MessageStore", () => {
     assert.deepInclude(store.stats(), { messages: 0, bytes: 0, puts: 9 })
   })
 
+  it("keeps nothing of what was trimmed behind a message of another queue that stays", () => {
+    const store = MessageStore.make()
+    const old = at(store, 0, { topic: "other" })
+    const entries = Array.from({ length: 3_000 }, (_, i) => at(store, i))
+    store.trim("orders", 0, 2_900)
+    const held = entries.filter((entry) => store.byPhysicalOffset(entry.physicalOffset) === entry)
+    assert.deepStrictEqual(held, entries.slice(2_900))
+    assert.strictEqual(store.byPhysicalOffset(old.physicalOffset), old)
+    assert.strictEqual(store.stats().messages, 101)
+  })
+
   const put = Arbitrary.schema(
     Schema.Struct({
       topic: Schema.Literals(["a", "b"]),
