@@ -127,7 +127,12 @@ const program = ({ events, kind, messages, seed }: GroupOptions) =>
           drainTimeoutMillis: 2_000
         },
         handle
-      ).pipe(Effect.provide(yield* Scope.provide(Layer.build(own), scope)), Scope.provide(scope))
+      ).pipe(
+        // On a machine with too much to do a start may run out of its time; it is made again, as a process would be.
+        Effect.retry({ times: 60, schedule: Schedule.spaced("500 millis") }),
+        Effect.provide(yield* Scope.provide(Layer.build(own), scope)),
+        Scope.provide(scope)
+      )
       const close = Scope.close(scope, Exit.void)
       const kill = Effect.gen(function* () {
         // What ends while the connections do may still be written.
