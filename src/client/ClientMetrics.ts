@@ -106,7 +106,7 @@ export const instanceSeries = (sources: InstanceSources): ReadonlyArray<Observed
     {
       kind: "gauge",
       name: "rocketmq.client.route.age",
-      description: "Age of the route that was read longest ago",
+      description: "How long ago a name server last answered for the route that has waited longest for it",
       unit: "s",
       read: () =>
         largest(

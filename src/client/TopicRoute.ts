@@ -51,7 +51,10 @@ export interface TopicRoute {
   readonly updateAll: Effect.Effect<void>
   /** Java's `cleanOfflineBroker`: forgets the addresses that no route names any more, and returns those that are left. */
   readonly cleanOfflineBroker: Effect.Effect<ReadonlySet<string>>
-  /** When the topic's route was last read, on the monotonic clock in milliseconds. */
+  /**
+   * When a name server last answered for the topic's route, or that there is none, on the monotonic clock in milliseconds;
+   * undefined for a topic that nobody keeps.
+   */
   readonly readAt: (topic: string) => number | undefined
   /** The address of a broker's master that is not dialled, and why. */
   readonly refusedMaster: (brokerName: string) => AddressRefused | undefined
@@ -276,6 +279,8 @@ export const make = Effect.fnUntraced(function* (options: TopicRouteOptions) {
         return noteOutcome(topic, undefined)
       }),
       Effect.tapError((error) => {
+        // That there is no such topic is an answer too, and may be right for long: the template's, or a borrowed route's.
+        if (error._tag === "RouteUnavailable" && error.problem === "topic-absent") readAt.set(topic, now())
         if (error._tag === "AccessDenied") return noteOutcome(topic, "access-denied")
         // That the name servers are away says nothing of the topic, and was told once for all topics.
         return isOutage(error.tries) ? Effect.void : noteOutcome(topic, error.problem, error.message)
@@ -301,14 +306,16 @@ export const make = Effect.fnUntraced(function* (options: TopicRouteOptions) {
       )
     )
 
-  const updateAll = Effect.flatMap(topicsOf(members), (topics) =>
-    Effect.forEach(
+  const updateAll = Effect.flatMap(topicsOf(members), (topics) => {
+    // What nobody keeps any longer is read no more, and is not old for that.
+    for (const topic of readAt.keys()) if (!topics.has(topic)) readAt.delete(topic)
+    return Effect.forEach(
       topics,
       // A borrowed route stays until the topic exists; asking for the template again would only repeat it.
       (topic) => Effect.ignore(updateTopicRouteInfoFromNameServer(topic, undefined)),
       { concurrency: POLL_CONCURRENCY, discard: true }
     )
-  )
+  })
 
   const cleanOfflineBroker = Effect.sync(() => {
     const named = new Set<string>()

@@ -78,6 +78,27 @@ describe("metrics of a client instance", () => {
     }).pipe(onMemory(cluster), ownRegistry)
   )
 
+  it.effect(
+    "show no old route while the name server answers: topics that are idle, lent, gone, or looked up once",
+    () =>
+      Effect.gen(function* () {
+        const { createTopic, deleteTopic } = yield* EmbeddedCluster
+        yield* createTopic("later")
+        yield* createTopic("once")
+        const producer = yield* startProducer({ readiness: "routes", topics: ["orders", "later"] })
+        yield* producer.fetchPublishMessageQueues("once")
+        // It is sent through the template's route, and no broker makes it.
+        yield* producer.send(text("made-by-a-send"))
+        yield* deleteTopic("made-by-a-send")
+        yield* deleteTopic("later")
+        for (let minute = 0; minute < 10; minute++) {
+          yield* advance(60_000, 1_000)
+          const age = (yield* series)["rocketmq.client.route.age"] ?? -1
+          assert.isTrue(age >= 0 && age <= 31, `minute ${minute}: ${age}`)
+        }
+      }).pipe(onMemory(cluster), ownRegistry)
+  )
+
   it.effect("count heartbeats that fail, requests under way, answers that come late, and reconnects", () =>
     Effect.gen(function* () {
       const { brokers, faults, startBroker, stopBroker } = yield* EmbeddedCluster
