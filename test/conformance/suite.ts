@@ -12,6 +12,7 @@ import * as ConsumeFilter from "./consumeFilter.ts"
 import * as ConsumeGroup from "./consumeGroup.ts"
 import * as ConsumeOffsets from "./consumeOffsets.ts"
 import * as ConsumeOrder from "./consumeOrder.ts"
+import * as ConsumeReset from "./consumeReset.ts"
 import * as ConsumeRetry from "./consumeRetry.ts"
 import * as ConsumeStream from "./consumeStream.ts"
 import * as Delay from "./delay.ts"
@@ -49,6 +50,7 @@ export const conformance = <E>(name: string, target: Layer.Layer<Target | Wire, 
       describe("consume: offsets", () => ConsumeOffsets.tests(test))
       describe("consume: order", () => ConsumeOrder.tests(test))
       describe("consume: broadcasting", () => ConsumeBroadcast.tests(test))
+      describe("consume: resets", () => ConsumeReset.tests(test))
       describe("consume: redeliveries", () => ConsumeRetry.tests(test))
       describe("consume: streams", () => ConsumeStream.tests(test))
       describe("consume: filters", () => ConsumeFilter.tests(test))

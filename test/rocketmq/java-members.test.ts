@@ -1,6 +1,7 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Fiber, Random } from "effect"
 import { DefaultMQPushConsumer } from "../../src/consumer/DefaultMQPushConsumer.ts"
+import * as MessageListener from "../../src/consumer/MessageListener.ts"
 import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
 import * as Message from "../../src/message/Message.ts"
 import * as MessageQueue from "../../src/message/MessageQueue.ts"
@@ -15,6 +16,15 @@ import { createTopic, observe, services, startProducer, TEST_TIMEOUT } from "./s
 type Line =
   | { readonly what: "got"; readonly text: string; readonly topic: string; readonly reconsumeTimes: number }
   | { readonly what: "owned"; readonly queues: ReadonlyArray<string> }
+
+/** A message that was consumed in order, and when: milliseconds since the epoch. */
+interface Step {
+  readonly queueId: number
+  readonly offset: number
+  readonly text: string
+  readonly begin: number
+  readonly end: number
+}
 
 const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, n) => `${from + n}`)
 
@@ -116,6 +126,120 @@ const tests = (version: RocketMQVersion) =>
               offsets.reduce<number>((sum, offset) => sum + (offset ?? 0), 0),
               81
             )
+          }).pipe(Effect.scoped),
+        TEST_TIMEOUT
+      )
+
+      test.effect(
+        "C-45: in order, while a Java member comes and leaves: no queue goes a step back, none has two at work",
+        () =>
+          Effect.gen(function* () {
+            const { namesrvAddr } = yield* RocketMQ
+            const topic = yield* createTopic("in-order-with-java", ["broker-a"], { queues: QUEUES })
+            const producer = yield* startProducer()
+            const group = uniqueName("in-order-with-java")
+            const steps: Array<Step> = []
+            const ours = yield* DefaultMQPushConsumer.make(
+              {
+                consumerGroup: group,
+                subscriptions: [Subscription.all(topic)],
+                namesrvAddr,
+                instanceName: "zzz",
+                consumeFromWhere: "first",
+                startTimeoutMillis: 60_000,
+                pollNameServerInterval: 1_000
+              },
+              MessageListener.orderly(({ body, queueId, queueOffset: offset }) =>
+                Effect.gen(function* () {
+                  const begin = Date.now()
+                  yield* Effect.sleep(5)
+                  steps.push({ queueId, offset, text: new TextDecoder().decode(body), begin, end: Date.now() })
+                })
+              )
+            )
+            yield* Effect.acquireRelease(ours.start, () => ours.shutdown)
+            const owned = Effect.map(
+              ours.assignment,
+              (queues) => queues.filter((queue) => queue.topic === topic).length
+            )
+            let sent = 0
+            const load = yield* Effect.suspend(() => producer.send(Message.make({ topic, body: `${sent}` }))).pipe(
+              Effect.tap(Effect.sync(() => void sent++)),
+              Effect.andThen(Effect.sleep(10)),
+              Effect.forever,
+              Effect.forkScoped
+            )
+            const java = yield* Effect.forkChild(
+              JavaClient.runProgram<Step>(
+                "JavaOrderlyMember",
+                { namesrvAddr, version, timeoutMillis: 60_000 },
+                { topic, group, count: 100 }
+              )
+            )
+            yield* eventuallyThat(owned, (count) => assert.strictEqual(count, QUEUES / 2))
+            const theirs = yield* Fiber.join(java)
+            yield* eventuallyThat(owned, (count) => assert.strictEqual(count, QUEUES))
+            yield* Fiber.interrupt(load)
+            yield* eventuallyThat(
+              Effect.sync(() => new Set([...steps, ...theirs].map(({ text }) => text)).size),
+              (count) => assert.isAtLeast(count, sent)
+            )
+            for (let queueId = 0; queueId < QUEUES; queueId++) {
+              const own = [...steps, ...theirs]
+                .filter((step) => step.queueId === queueId)
+                .toSorted((a, b) => a.begin - b.begin || a.offset - b.offset)
+              assert.isAbove(own.length, 0)
+              // Both hand over what is written and unlocked, so nothing comes twice: the offsets are 0, 1, 2 and on.
+              assert.deepStrictEqual(
+                own.map(({ offset }) => offset),
+                own.map((_, offset) => offset)
+              )
+              for (const [index, { begin }] of own.entries()) {
+                assert.isAtLeast(begin, own[index - 1]?.end ?? 0, "two at work in one queue")
+              }
+            }
+          }).pipe(Effect.scoped),
+        TEST_TIMEOUT
+      )
+
+      test.effect(
+        "mqadmin shows what a consumer tells in its traces beside what the sender told",
+        () =>
+          Effect.gen(function* () {
+            const { namesrvAddr } = yield* RocketMQ
+            const topic = yield* createTopic("traced", ["broker-a"], { queues: 1 })
+            const producer = yield* startProducer({
+              producerGroup: "told-producer",
+              enableTrace: true,
+              drainTimeoutMillis: 30_000
+            })
+            const { msgId } = yield* producer.send(Message.make({ topic, body: "7", keys: ["k"] }))
+            yield* producer.shutdown
+            const consumer = yield* DefaultMQPushConsumer.make(
+              {
+                consumerGroup: uniqueName("told-group"),
+                subscriptions: [Subscription.all(topic)],
+                consumeFromWhere: "first",
+                namesrvAddr,
+                startTimeoutMillis: 60_000,
+                enableTrace: true,
+                drainTimeoutMillis: 30_000
+              },
+              () => Effect.void
+            )
+            yield* Effect.acquireRelease(consumer.start, () => consumer.shutdown)
+            yield* consumer.caughtUp()
+            yield* consumer.shutdown
+            assert.deepInclude((yield* consumer.state).trace, { sent: 2, buffered: 0, dropped: 0, failed: 0 })
+            const { stdout } = yield* eventuallyThat(
+              JavaClient.mqadmin({ namesrvAddr, version }, ["queryMsgTraceById", "-i", msgId]),
+              (found) => {
+                assert.include(found.stdout, "told-producer")
+                assert.include(found.stdout, consumer.consumerGroup)
+              }
+            )
+            assert.match(stdout, /Pub +told-producer +\S+ +\S+ \S+ +\d+ms +success/)
+            assert.match(stdout, new RegExp(`Sub +${consumer.consumerGroup} +\\S+ +\\S+ \\S+ +\\d+ms +success`))
           }).pipe(Effect.scoped),
         TEST_TIMEOUT
       )
