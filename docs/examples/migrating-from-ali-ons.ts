@@ -23,7 +23,7 @@ const print = (text: string) => process.stdout.write(`${text}\n`)
   const result = await producer.send({ topic: "orders", tags: "created", body: "hello", keys: "order-7" })
   print(`${result.status} ${result.msgId.length === 32 || result.msgId.length === 56}`)
 
-  // await producer.send(msg, "order-7")
+  // msg.shardingKey = "order-7"; await producer.send(msg)
   const [a, b] = [
     await producer.send({ topic: "orders", body: "1" }, { orderingKey: "order-7" }),
     await producer.send({ topic: "orders", body: "2" }, { orderingKey: "order-7" })
