@@ -1,13 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { execFile } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { promisify } from "node:util"
+import { EmbeddedCluster, TcpWire } from "../src/testing/index.ts"
+import { cli } from "./cli/support.ts"
 
 /**
- * Keeps README and docs true: every code block compiles against the sources, every link points at something, and every
- * example runs.
+ * Keeps README and docs true: every code block compiles against the sources, every link points at something, every command
+ * and every example runs.
  */
 
 const root = Path.join(import.meta.dirname, "..")
@@ -83,6 +85,52 @@ describe("docs", () => {
     )
     assert.deepStrictEqual(broken, [])
   })
+
+  it.live(
+    "every command of this package that stands in a block runs as it is written",
+    () =>
+      Effect.gen(function* () {
+        const { namesrvAddr } = yield* EmbeddedCluster
+        const program = /^(?:npx effect-rocketmq|npm run --silent cli --) (.*?)(?: +# .*)?$/
+        let count = 0
+        for (const page of pages) {
+          const text = Fs.readFileSync(Path.join(root, page), "utf8")
+          for (const [, block = ""] of text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)) {
+            for (const line of block.split("\n")) {
+              const [, words] = program.exec(line) ?? []
+              // It goes on until it is interrupted, and is the cluster that all others of its page are run against.
+              if (words === undefined || words === "dev") continue
+              const args = words.split(/ +/).map((word) => word.replace("127.0.0.1:9876", namesrvAddr))
+              const { exitCode, talk } = yield* cli(args, { env: { NAMESRV_ADDR: namesrvAddr } })
+              assert.strictEqual(exitCode, 0, `${page}: ${line}: ${talk.join("\n")}`)
+              count++
+            }
+          }
+        }
+        assert.isAbove(count, 6)
+      }).pipe(Effect.provide(EmbeddedCluster.layerTcp()), Effect.provide(TcpWire.layer)),
+    60_000
+  )
+
+  it.live(
+    "every command of this package that stands in a sentence is there",
+    () =>
+      Effect.gen(function* () {
+        const named = new Set<string>()
+        for (const page of pages) {
+          const text = Fs.readFileSync(Path.join(root, page), "utf8")
+          const inline =
+            /`(?:effect-rocketmq )?((?:topic|group|message|cluster|broker|dlq) [a-z]+|doctor|decode|peek)\b/g
+          for (const [, command = ""] of text.matchAll(inline)) named.add(command)
+        }
+        assert.isAbove(named.size, 10)
+        for (const command of named) {
+          const { out } = yield* cli([...command.split(" "), "--help"])
+          assert.include(out.join("\n"), `effect-rocketmq ${command}`, command)
+        }
+      }).pipe(Effect.provide(TcpWire.layer)),
+    60_000
+  )
 
   it("every npm script that the pages name is there", () => {
     const { scripts } = Schema.decodeUnknownSync(
