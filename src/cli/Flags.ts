@@ -3,6 +3,7 @@ import { Argument, Flag } from "effect/cli"
 import type { IfExists } from "../admin/AdminContext.ts"
 import { isValidName, TOPIC_MAX_LENGTH } from "../message/MixAll.ts"
 import { type CommandFailed, reporting, UsageError } from "./Failure.ts"
+import * as MessageForm from "./MessageForm.ts"
 import { printable } from "./Text.ts"
 import { firstOf, type Names, variables } from "./Variables.ts"
 
@@ -150,6 +151,35 @@ export const cluster = Flag.String("cluster").pipe(
   Flag.optional
 )
 
+/** `--format`: how each message is printed. */
+export const format: Flag.Flag<Option.Option<MessageForm.Form>> = Flag.String("format").pipe(
+  Flag.withMetavar("{msgId} {body}"),
+  Flag.withDescription("Print each message so: {topic} {tags} {keys} {property.<name>} {body} ..., \\t and \\n"),
+  Flag.mapTryCatch(MessageForm.parse, () => MessageForm.EXPECTED),
+  Flag.optional
+)
+
+/** `10s`, `500ms`, `2m`: a span of time, in milliseconds. */
+export const span = (name: string): Flag.Flag<number> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("10s"),
+    Flag.mapTryCatch(parseSpan, () => "write it as 10s, 500ms, 2m or 1h")
+  )
+
+const UNITS: ReadonlyMap<string, number> = new Map([
+  ["ms", 1],
+  ["s", 1_000],
+  ["m", 60_000],
+  ["h", 3_600_000]
+])
+
+const parseSpan = (input: string): number => {
+  const found = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(input)
+  const millis = found === null ? Number.NaN : Number(found[1]) * (UNITS.get(found[2] ?? "") ?? Number.NaN)
+  if (!(millis > 0 && millis <= 2_147_483_647)) throw new Error(`"${input}" is no time`)
+  return millis
+}
+
 /** A whole number within bounds. */
 export const int = (name: string, least: number, most = Number.MAX_SAFE_INTEGER): Flag.Flag<number> => {
   const bounds = most === Number.MAX_SAFE_INTEGER ? `${least} or more` : `from ${least} to ${most}`
@@ -196,6 +226,25 @@ export const parseMoment = (input: string): Moment => {
 
 /** The moment in milliseconds since the epoch. */
 export const millisOf = (when: Moment, now: number): number => ("at" in when ? when.at : now - when.ago)
+
+/** Which messages of a topic are wanted. */
+export const messages = {
+  since: moment("since").pipe(
+    Flag.withDescription("Only what was stored then or later: 2026-08-01T10:00:00Z, milliseconds, or 15m for ago"),
+    Flag.optional
+  ),
+  tag: Flag.String("tag").pipe(
+    Flag.withDescription("Only messages with this tag"),
+    Flag.withSchema(Schema.NonEmptyString),
+    Flag.optional
+  ),
+  key: Flag.String("key").pipe(
+    Flag.withAlias("k"),
+    Flag.withDescription("Only messages with this key; message query finds one by the brokers' index"),
+    Flag.withSchema(Schema.NonEmptyString),
+    Flag.optional
+  )
+} as const
 
 /** What topics and groups allow, as words. */
 export const perm: Flag.Flag<2 | 4 | 6> = Flag.ChoiceWithValue("perm", [

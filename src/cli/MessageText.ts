@@ -1,9 +1,12 @@
+import { Effect } from "effect"
 import type { ReadMessage } from "../admin/QueueReader.ts"
 import type { MessageExt } from "../message/MessageExt.ts"
 import { compressionOf } from "../protocol/Compression.ts"
 import { MessageConst } from "../protocol/MessageProperties.ts"
+import { UsageError } from "./Failure.ts"
+import type { Form, FormName } from "./MessageForm.ts"
 import type { Palette } from "./Screen.ts"
-import { count, excerpt, moment, printable } from "./Text.ts"
+import { count, excerpt, json, moment, printable } from "./Text.ts"
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
@@ -52,4 +55,52 @@ export const toLine = ({ message, queue }: ReadMessage, colors: Palette): string
     ...(keys.length === 0 ? [] : [colors.warn(excerpt(keys.join(" "), SHOWN))]),
     `${text}${body.length > SHOWN ? colors.dim(` ... (${count(message.body.length, "byte")})`) : ""}`
   ].join("  ")
+}
+
+/** A field of a message as a template shows it. */
+const fieldOf = ({ message, queue }: ReadMessage, name: FormName): string => {
+  switch (name) {
+    case "brokerName":
+      return queue.brokerName
+    case "keys":
+      return message.keys.join(" ")
+    case "tags":
+      return message.tags ?? ""
+    case "body":
+      return bodyOf(message).body
+    case "properties":
+      return json(message.properties)
+    default:
+      return String(message[name])
+  }
+}
+
+/**
+ * A message as a template says. What is the template's own stays as it is; of the message, nothing is left that a terminal
+ * acts on or that ends a line. A body that is no text is base64.
+ */
+export const toForm = (read: ReadMessage, form: Form): string =>
+  form
+    .map((part) =>
+      "text" in part
+        ? part.text
+        : printable("name" in part ? fieldOf(read, part.name) : (read.message.properties[part.property] ?? ""))
+    )
+    .join("")
+
+/** How a command prints messages: `--json`, `--format`, or the line for people. */
+export const printer = (
+  input: { readonly json: boolean; readonly format: Form | undefined },
+  colors: Palette,
+  asJson: (read: ReadMessage) => unknown = toJson
+): Effect.Effect<(read: ReadMessage) => string, UsageError> => {
+  const { format } = input
+  if (input.json && format !== undefined) {
+    return Effect.fail(
+      new UsageError({ problem: "--json and --format exclude each other.", remedy: "Pass one of them." })
+    )
+  }
+  return Effect.succeed((read) =>
+    input.json ? json(asJson(read)) : format === undefined ? toLine(read, colors) : toForm(read, format)
+  )
 }

@@ -8,6 +8,7 @@ import * as Flags from "./Flags.ts"
 import { group } from "./group/GroupCommands.ts"
 import { load } from "./Load.ts"
 import { message } from "./message/MessageCommands.ts"
+import { peek } from "./message/PeekCommand.ts"
 import { send } from "./send/SendCommand.ts"
 import { topic } from "./topic/TopicCommands.ts"
 import { guarded, presenter } from "./Usage.ts"
@@ -76,58 +77,6 @@ const doctor = Command.make(
   Command.withExamples([
     { command: 'effect-rocketmq doctor --namesrv "10.0.0.5:9876;10.0.0.6:9876" --topic orders' },
     { command: "effect-rocketmq doctor --group billing", description: "And why does nobody read?" }
-  ])
-)
-
-const peek = Command.make(
-  "peek",
-  {
-    ...Flags.connection,
-    topic: Flags.topic.pipe(Flag.optional),
-    name: Flags.topicArgument,
-    queue: Flag.String("queue").pipe(
-      Flag.withAlias("q"),
-      Flag.withMetavar("id | broker:id"),
-      Flag.withDescription("Only this queue; default: all, in the order of their store times"),
-      Flag.filter(
-        (text) => /^(?:.+:)?\d+$/.test(text),
-        (text) => `"${text}" is no queue; write 3 or broker-a:3`
-      ),
-      Flag.optional
-    ),
-    offset: Flag.String("offset").pipe(
-      Flag.withMetavar("earliest | latest | number"),
-      Flag.withDescription("Where to begin in each queue; latest shows the newest messages. Default earliest"),
-      Flag.withDefault("earliest"),
-      Flag.withSchema(
-        Schema.Union([
-          Schema.Literals(["earliest", "latest"]),
-          Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(0))
-        ])
-      )
-    ),
-    count: Flags.int("count", 1).pipe(
-      Flag.withAlias("c"),
-      Flag.withDescription("How many messages at most, all queues together; default 100"),
-      Flag.withDefault(100)
-    ),
-    json: Flags.json
-  },
-  ({ name, queue, topic: flag, ...input }) =>
-    Effect.flatMap(Flags.either("topic", flag, name), (found) =>
-      load(
-        () => import("./message/peek.ts"),
-        ({ run }) => run({ ...input, topic: found, queue: Option.getOrUndefined(queue) })
-      )
-    )
-).pipe(
-  Command.withDescription(
-    "Read messages without consuming them; no group's progress changes. mqadmin: printMsg -t <topic>, consumeMessage -t <topic>."
-  ),
-  Command.withShortDescription("Read messages without consuming them"),
-  Command.withExamples([
-    { command: "effect-rocketmq peek --topic orders --offset latest --count 10" },
-    { command: "effect-rocketmq peek --topic orders --queue broker-a:3 --offset 120 --json" }
   ])
 )
 

@@ -4,27 +4,6 @@ import type { ConsumeFromWhere } from "../../consumer/offset/StartOffset.ts"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
 
-/** `10s`, `500ms`, `2m`: a span of time, in milliseconds. */
-const span = (name: string): Flag.Flag<number> =>
-  Flag.String(name).pipe(
-    Flag.withMetavar("10s"),
-    Flag.mapTryCatch(parseSpan, () => "write it as 10s, 500ms, 2m or 1h")
-  )
-
-const UNITS: ReadonlyMap<string, number> = new Map([
-  ["ms", 1],
-  ["s", 1_000],
-  ["m", 60_000],
-  ["h", 3_600_000]
-])
-
-const parseSpan = (text: string): number => {
-  const found = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text)
-  const millis = found === null ? Number.NaN : Number(found[1]) * (UNITS.get(found[2] ?? "") ?? Number.NaN)
-  if (!(millis > 0 && millis <= 2_147_483_647)) throw new Error(`"${text}" is no time`)
-  return millis
-}
-
 const parseFrom = (text: string): ConsumeFromWhere => {
   if (text === "first" || text === "last") return text
   const at = Date.parse(text.replace(/^timestamp:/, ""))
@@ -74,7 +53,7 @@ export const consume = Command.make(
       Flag.withDescription("End after so many distinct acknowledged messages; by default it goes on until Ctrl-C"),
       Flag.optional
     ),
-    idleTimeout: span("idle-timeout").pipe(
+    idleTimeout: Flags.span("idle-timeout").pipe(
       Flag.withDescription("End when nothing was delivered for so long: 10s, 500ms, 2m. Before --count that is exit 1"),
       Flag.optional
     ),
@@ -85,11 +64,30 @@ export const consume = Command.make(
       ),
       Flag.withDefault(0)
     ),
+    exec: Flag.String("exec").pipe(
+      Flag.withMetavar("command"),
+      Flag.withDescription(
+        "Run this for each message, by the shell: the body is its standard input, MESSAGE_TOPIC, MESSAGE_ID, MESSAGE_KEYS, MESSAGE_PROPERTY_<name>, ... its environment. Exit code 0 acknowledges, any other gives the message back; 126 and 127 end the run. --concurrency says how many at once"
+      ),
+      Flag.optional
+    ),
+    execLines: Flag.String("exec-lines").pipe(
+      Flag.withMetavar("command"),
+      Flag.withDescription(
+        "Run this once, by the shell: it reads a message a line, as --json prints them, and answers each in order with a line ok or fail. Where it ends, is late or answers something else, what it has not answered is given back and it is started anew"
+      ),
+      Flag.optional
+    ),
+    execTimeout: Flags.span("exec-timeout").pipe(
+      Flag.withDescription("How long a command may take over a message, which is given back then. Default 1m"),
+      Flag.withDefault(60_000)
+    ),
     wait: yes("wait", "Wait for a topic that is not there yet, instead of exit 4"),
     quiet: yes("quiet", "Print no messages"),
+    format: Flags.format,
     json: Flags.json
   },
-  ({ count, expression, group, idleTimeout, names, sql, topic, ...input }) =>
+  ({ count, exec, execLines, expression, format, group, idleTimeout, names, sql, topic, ...input }) =>
     Effect.flatMap(Flags.named(names, { topic, group }), (named) =>
       load(
         () => import("./consume.ts"),
@@ -98,7 +96,10 @@ export const consume = Command.make(
             ...input,
             ...named,
             count: Option.getOrUndefined(count),
+            exec: Option.getOrUndefined(exec),
+            execLines: Option.getOrUndefined(execLines),
             expression: Option.getOrUndefined(expression),
+            format: Option.getOrUndefined(format),
             idleTimeout: Option.getOrUndefined(idleTimeout),
             sql: Option.getOrUndefined(sql)
           })
@@ -118,6 +119,10 @@ export const consume = Command.make(
     {
       command: 'effect-rocketmq consume --topic orders --group trial --expression "paid || shipped" --fail-first 1',
       description: "See messages come again"
+    },
+    {
+      command: `effect-rocketmq consume --topic orders --group hook --exec 'curl -fsS --data-binary @- http://localhost/hook'`,
+      description: "A command for each message"
     }
   ])
 )

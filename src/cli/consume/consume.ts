@@ -2,61 +2,65 @@ import { Clock, Console, Deferred, Effect, Exit, Layer, Option, Scope, Stream } 
 import { make as makeAdmin, type MQAdminShape } from "../../admin/MQAdmin.ts"
 import type { ClientOptions } from "../../client/ClientConfig.ts"
 import { MQClientManager } from "../../client/MQClientManager.ts"
-import * as ConsumeResult from "../../consumer/ConsumeResult.ts"
 import type { ConsumerProblem } from "../../consumer/ConsumerState.ts"
 import { DefaultMQPushConsumer, type DefaultMQPushConsumerShape } from "../../consumer/DefaultMQPushConsumer.ts"
-import type { ConsumeFromWhere } from "../../consumer/offset/StartOffset.ts"
 import * as MessageListener from "../../consumer/MessageListener.ts"
 import type { ReceivedMessage } from "../../consumer/ReceivedMessage.ts"
 import * as Subscription from "../../consumer/subscription/Subscription.ts"
 import * as MessageQueue from "../../message/MessageQueue.ts"
 import { isRetryTopic, PermName } from "../../message/MixAll.ts"
 import { monotonicMillis } from "../../transport/Deadline.ts"
-import { clientOptions, type Connection } from "../Connection.ts"
+import { clientOptions } from "../Connection.ts"
 import { type CliFailure, CommandFailed, ExitCode, explain, type Explained, tell, UsageError } from "../Failure.ts"
-import { toJson, toLine } from "../MessageText.ts"
+import { printer } from "../MessageText.ts"
 import { palette, Screen } from "../Screen.ts"
-import { count, duration, json, number, printable } from "../Text.ts"
+import { json, printable } from "../Text.ts"
+import { type End, makeHandler } from "./ConsumeHandler.ts"
+import type { ConsumeInput } from "./ConsumeInput.ts"
+import { messageJson, summaryJson, summaryLines, tooFew } from "./ConsumeSummary.ts"
+import * as Exec from "./Exec.ts"
+import * as ExecLines from "./ExecLines.ts"
 import * as Stats from "./ConsumeStats.ts"
 import { live } from "./LiveLine.ts"
 
-/** What `consume` is asked. */
-export interface ConsumeInput extends Connection {
-  readonly topic: string
-  readonly group: string
-  readonly expression: string | undefined
-  readonly sql: string | undefined
-  readonly from: ConsumeFromWhere
-  readonly orderly: boolean
-  readonly broadcast: boolean
-  readonly concurrency: number
-  /** End after so many distinct acknowledged messages. */
-  readonly count: number | undefined
-  /** End when nothing was delivered for so many milliseconds. */
-  readonly idleTimeout: number | undefined
-  /** Give each message back at its first so many deliveries. */
-  readonly failFirst: number
-  /** Wait for a topic that is not there. */
-  readonly wait: boolean
-  readonly quiet: boolean
-  readonly json: boolean
-}
-
-/** How long lines that are being printed may take after a signal, in milliseconds. */
-const DRAIN_MILLIS = 10_000
 /** How long what was given back may take then; whoever waits because enough was consumed is interrupted, in milliseconds. */
 const SETTLE_MILLIS = 300
 /** How often it is looked whether a topic is there that is waited for, in milliseconds. */
 const TOPIC_POLL_MILLIS = 1_000
 
-/** Why a run ended by itself: enough was consumed, nothing came any more, or nobody reads its output. */
-type End = "count" | "idle" | "closed"
-
 /** What cannot be together is said, and not taken for something else. */
-const unsupported = ({ broadcast, failFirst, orderly }: ConsumeInput): string | undefined =>
-  broadcast && failFirst > 0 && !orderly
-    ? "--fail-first: where a group broadcasts, a message that was given back does not come again."
-    : undefined
+const unsupported = (input: ConsumeInput): { readonly problem: string; readonly remedy: string } | undefined => {
+  const { broadcast, exec, execLines, expression, failFirst, orderly, sql } = input
+  const [giving] = [
+    ...(failFirst > 0 ? ["--fail-first"] : []),
+    ...(exec === undefined ? [] : ["--exec"]),
+    ...(execLines === undefined ? [] : ["--exec-lines"])
+  ]
+  if (broadcast && !orderly && giving !== undefined) {
+    return {
+      problem: `${giving}: where a group broadcasts, a message that was given back does not come again.`,
+      remedy: "Leave one of them out, or pass --orderly: there it does."
+    }
+  }
+  if (exec !== undefined && execLines !== undefined) {
+    return { problem: "--exec and --exec-lines exclude each other.", remedy: "Pass one of them." }
+  }
+  if (sql !== undefined && expression !== undefined) {
+    return {
+      problem: "--sql and --expression: a topic has one filter.",
+      remedy: "Leave one of them out; in SQL a tag is the property TAGS."
+    }
+  }
+  return undefined
+}
+
+/** What a user's command does with a message, if there is one. */
+const commandOf = ({ exec, execLines, execTimeout }: ConsumeInput) =>
+  exec !== undefined
+    ? Exec.make(exec, execTimeout)
+    : execLines !== undefined
+      ? ExecLines.make(execLines, execTimeout, (message) => json(messageJson({ message, queue: message.queue })))
+      : Effect.succeed(undefined)
 
 /** What is asked for of the topic. */
 const subscriptionOf = ({ expression, sql, topic }: ConsumeInput): Subscription.Subscription =>
@@ -101,70 +105,6 @@ const lookAtTopic = Effect.fnUntraced(function* (admin: MQAdminShape, { group, t
   return true
 })
 
-/** Handles what comes: prints it and acknowledges it then, gives it back, or holds it because enough was consumed. */
-const makeHandler = (
-  input: ConsumeInput,
-  stats: Stats.ConsumeStats,
-  now: () => number,
-  print: (message: ReceivedMessage) => Effect.Effect<void, unknown>,
-  ended: Deferred.Deferred<End>
-) => {
-  const target = input.count ?? Infinity
-  /** The distinct messages that were begun, and how many of them are acknowledged; kept only where they are counted. */
-  const begun = new Set<string>()
-  let distinct = 0
-  let printing = 0
-  let stopped = false
-
-  const handler = (message: ReceivedMessage) =>
-    Effect.suspend((): Effect.Effect<ConsumeResult.ConsumeResult> => {
-      // Neither acknowledged nor given back: the next owner of its queue gets it.
-      if (stopped) return Effect.never
-      Stats.delivered(stats, now())
-      if (message.reconsumeTimes < input.failFirst) {
-        stats.failed++
-        return Effect.succeed(ConsumeResult.reconsumeLater())
-      }
-      const isNew = target !== Infinity && !begun.has(message.msgId)
-      if (isNew) {
-        if (begun.size >= target) return Effect.never
-        begun.add(message.msgId)
-      }
-      printing++
-      return print(message).pipe(
-        Effect.match({
-          onSuccess: () => {
-            Stats.acknowledged(stats, message, now())
-            if (isNew && ++distinct >= target) Deferred.doneUnsafe(ended, Effect.succeed("count"))
-            return ConsumeResult.success
-          },
-          onFailure: () => undefined
-        }),
-        Effect.flatMap((result) => {
-          if (result !== undefined) return Effect.succeed(result)
-          stopped = true
-          Deferred.doneUnsafe(ended, Effect.succeed("closed"))
-          return Effect.never
-        }),
-        Effect.ensuring(
-          Effect.sync(() => {
-            printing--
-          })
-        )
-      )
-    })
-
-  /** No further message is acknowledged; waits for those that are being printed. */
-  const drain = Effect.suspend(() => {
-    const isClosed = stopped
-    stopped = true
-    // Lines that nobody reads any more are not waited for.
-    if (isClosed || printing === 0) return Effect.void
-    return Effect.sleep(5).pipe(Effect.repeat({ until: () => printing === 0 }), Effect.timeoutOption(DRAIN_MILLIS))
-  })
-  return { handler, drain }
-}
-
 /** Ends when nothing was delivered for so long, counted from the first assignment. */
 const idle = (
   millis: number | undefined,
@@ -197,53 +137,6 @@ const tellProblems = Effect.fnUntraced(function* (consumer: DefaultMQPushConsume
   })
 })
 
-/** A message as `consume --json` prints it; the shape is frozen. */
-export const messageJson = (message: ReceivedMessage) => {
-  const { body, encoding, ...shown } = toJson({ message, queue: message.queue })
-  const { reconsumeTimes, storeTimestamp } = message
-  return { ...shown, storeTimestamp, reconsumeTimes, body, encoding }
-}
-
-const round = (n: number) => Math.round(n * 1_000) / 1_000
-
-/** The object that `consume --json` ends with, on standard error; the shape is frozen. */
-export const summaryJson = (stats: Stats.ConsumeStats, owned: ReadonlyArray<MessageQueue.MessageQueue>) => ({
-  consumed: stats.consumed,
-  failed: stats.failed,
-  queues: queuesOf(stats, owned),
-  seconds: round(Stats.millisOf(stats) / 1_000),
-  messagesPerSecond: Math.round(Stats.rateOf(stats))
-})
-
-/** The queues that it owned at the end or has read from, with what was acknowledged of each. */
-const queuesOf = (stats: Stats.ConsumeStats, owned: ReadonlyArray<MessageQueue.MessageQueue>) => {
-  const all = new Map(owned.map((queue) => [MessageQueue.key(queue), { queue, consumed: 0 }]))
-  for (const [key, one] of stats.queues) all.set(key, one)
-  return [...all.values()]
-    .toSorted((a, b) => MessageQueue.compare(a.queue, b.queue))
-    .map(({ consumed, queue }) => ({
-      topic: queue.topic,
-      brokerName: queue.brokerName,
-      queueId: queue.queueId,
-      consumed
-    }))
-}
-
-const summaryLines = (input: ConsumeInput, stats: Stats.ConsumeStats): ReadonlyArray<string> => {
-  const back = stats.failed === 0 ? "" : `, ${count(stats.failed, "delivery").replace(/ys$/, "ies")} given back`
-  const first = `${count(stats.consumed, "message")} of ${printable(input.topic)} consumed by group ${printable(input.group)}${back}`
-  return stats.consumed < 2
-    ? [first]
-    : [first, `${duration(Stats.millisOf(stats))}, ${number(Stats.rateOf(stats))} messages/s`]
-}
-
-const tooFew = (input: ConsumeInput, consumed: number): Explained => ({
-  tag: "TooFew",
-  message: `Nothing was delivered for ${duration(input.idleTimeout ?? 0)}; ${number(consumed)} of ${number(input.count ?? 0)} messages are consumed.`,
-  remedy: `See what is left, and who else reads it: effect-rocketmq group progress ${printable(input.group)}, group clients ${printable(input.group)}`,
-  exitCode: ExitCode.failed
-})
-
 /**
  * `effect-rocketmq consume`: a member of a group until enough is consumed, nothing comes any more, or a signal. A message is
  * acknowledged once its line was accepted by whoever reads standard output.
@@ -253,31 +146,32 @@ export const run = Effect.fnUntraced(function* (input: ConsumeInput) {
   const clock = yield* Clock.Clock
   const now = monotonicMillis(clock)
   const stats = Stats.emptyStats()
-  const ended = Deferred.makeUnsafe<End>()
-  const colors = palette(screen.stdout)
-  const print = (message: ReceivedMessage) => {
-    if (input.quiet) return Effect.void
-    const read = { message, queue: message.queue }
-    const text = input.json ? json(messageJson(message)) : toLine(read, colors)
-    return screen.stderr.isTerminal ? Effect.andThen(screen.status(undefined), screen.line(text)) : screen.line(text)
-  }
-  const { drain, handler } = makeHandler(input, stats, now, print, ended)
+  const ended = Deferred.makeUnsafe<End, Explained>()
+  /** A user's command says what is shown, unless something is asked for. */
+  const isQuiet =
+    input.quiet || ((input.exec ?? input.execLines) !== undefined && !input.json && input.format === undefined)
+  const printing = Effect.map(
+    printer(input, palette(screen.stdout), messageJson),
+    (toText) => (message: ReceivedMessage) => {
+      if (isQuiet) return Effect.void
+      const text = toText({ message, queue: message.queue })
+      return screen.stderr.isTerminal ? Effect.andThen(screen.status(undefined), screen.line(text)) : screen.line(text)
+    }
+  )
 
+  /** What is being handled ends before anything is closed. */
+  let drain: Effect.Effect<unknown> = Effect.void
   /** Set once it runs. */
   let running: DefaultMQPushConsumerShape | undefined
 
   /** Opens the consumer in a scope. */
   const open = Effect.fnUntraced(function* (scope: Scope.Scope) {
-    const problem = unsupported(input)
-    if (problem !== undefined) {
-      return yield* new UsageError({ problem, remedy: "Leave the flag out, or take another client for it." })
-    }
-    if (input.sql !== undefined && input.expression !== undefined) {
-      return yield* new UsageError({
-        problem: "--sql and --expression: a topic has one filter.",
-        remedy: "Leave one of them out; in SQL a tag is the property TAGS."
-      })
-    }
+    const wrong = unsupported(input)
+    if (wrong !== undefined) return yield* new UsageError(wrong)
+    const print = yield* printing
+    const handle = yield* Scope.provide(commandOf(input), scope)
+    const { drain: drainHandlers, handler } = makeHandler({ input, stats, now, handle, print, ended })
+    drain = drainHandlers
     const options: ClientOptions = {
       ...(yield* clientOptions(input)),
       // For all clients of the instance, which is made by the first of them.
@@ -335,7 +229,7 @@ export const run = Effect.fnUntraced(function* (input: ConsumeInput) {
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const opened = yield* Effect.exit(restore(open(scope)))
-      const exit: Exit.Exit<End, CliFailure | CommandFailed> = Exit.isFailure(opened)
+      const exit: Exit.Exit<End, CliFailure | CommandFailed | Explained> = Exit.isFailure(opened)
         ? Exit.failCause(opened.cause)
         : yield* Effect.exit(restore(untilEnd(opened.value.consumer, opened.value.isThere)))
       yield* drain
@@ -348,10 +242,10 @@ export const run = Effect.fnUntraced(function* (input: ConsumeInput) {
         return
       }
       const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
-      if (failure?._tag === "CommandFailed") {
+      if (failure !== undefined && "_tag" in failure && failure._tag === "CommandFailed") {
         yield* failure
       } else if (failure !== undefined) {
-        const explained = explain(failure, { namesrv: input.namesrv, topic: input.topic })
+        const explained = "_tag" in failure ? explain(failure, { namesrv: input.namesrv, topic: input.topic }) : failure
         yield* conclude(explained, owned)
         yield* new CommandFailed({ exitCode: explained.exitCode, summary: explained.message })
       } else {

@@ -1,97 +1,72 @@
-import { Console, Effect } from "effect"
-import { MQAdmin } from "../../admin/MQAdmin.ts"
-import { type QueueRange, type ReadMessage, readInOrder } from "../../admin/QueueReader.ts"
-import * as NameList from "../../message/NameList.ts"
+import { Clock, Console, Effect } from "effect"
+import type { ReadMessage } from "../../admin/QueueReader.ts"
 import { compressionOf } from "../../protocol/Compression.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting, UsageError } from "../Failure.ts"
-import { toJson, toLine } from "../MessageText.ts"
-import { selected } from "../QueueName.ts"
+import { millisOf, type Moment } from "../Flags.ts"
+import type { Form } from "../MessageForm.ts"
+import { printer } from "../MessageText.ts"
+import { follow, read, type ReadFrom, type ReadQuery } from "../ReadTopic.ts"
 import { palette, Screen } from "../Screen.ts"
-import { count, json } from "../Text.ts"
-
-/** Where to begin in each queue: at the oldest message, at an offset, or so that the newest messages come. */
-export type PeekFrom = "earliest" | "latest" | number
+import { count } from "../Text.ts"
 
 /** What `peek` is asked. */
 export interface PeekInput extends Connection {
   readonly topic: string
   /** `3` on every broker, or `broker-a:3`; every queue when absent. */
   readonly queue: string | undefined
-  readonly offset: PeekFrom
-  /** How many messages at most, all queues together. */
-  readonly count: number
+  /** Where to begin in each queue; when absent at the oldest message, and at the end with `follow`. */
+  readonly offset: ReadFrom | undefined
+  readonly since: Moment | undefined
+  readonly tag: string | undefined
+  readonly key: string | undefined
+  /** How many messages at most, all queues together; when absent 100, and any number with `follow`. */
+  readonly count: number | undefined
+  /** Whether to go on with what is stored from now on. */
+  readonly follow: boolean
+  readonly format: Form | undefined
   readonly json: boolean
 }
 
-/** Reads messages as {@link run} does and hands them over one by one, each unpacked when its turn has come. */
-export const read = Effect.fnUntraced(function* <E, R>(
-  input: Pick<PeekInput, "topic" | "queue" | "offset" | "count">,
-  emit: (peeked: ReadMessage) => Effect.Effect<void, E, R>
-) {
-  const admin = yield* MQAdmin
-  const show = ({ message, queue }: ReadMessage) =>
-    Effect.flatMap(admin.unpack(message), (unpacked) => emit({ queue, message: unpacked }))
-  const all = yield* admin.fetchSubscribeMessageQueues(input.topic)
-  const queues = selected(all, input.queue)
-  if (queues.length === 0 && input.queue !== undefined) {
-    yield* new UsageError({
-      problem: `Topic "${input.topic}" has no readable queue ${input.queue}.`,
-      remedy: `It has ${NameList.text(all.map((q) => `${q.brokerName}:${q.queueId}`))}.`
-    })
-  }
-  const { offset } = input
-  if (offset !== "latest") {
-    const ranges = yield* Effect.forEach(
-      queues,
-      (queue) =>
-        Effect.map(offset === "earliest" ? admin.minOffset(queue) : Effect.succeed(offset), (from): QueueRange => ({
-          queue,
-          from,
-          to: Infinity
-        })),
-      { concurrency: 8 }
-    )
-    let shown = 0
-    yield* readInOrder(admin, ranges, input.count, (peeked) => Effect.map(show(peeked), () => ++shown < input.count))
-    return
-  }
-  // The newest of all queues are among the newest of each; what is older falls off the front.
-  const ranges = yield* Effect.forEach(
-    queues,
-    (queue) =>
-      Effect.map(Effect.all([admin.minOffset(queue), admin.maxOffset(queue)]), ([least, to]): QueueRange => ({
-        queue,
-        from: Math.max(least, to - input.count),
-        to
-      })),
-    { concurrency: 8 }
-  )
-  const newest: Array<ReadMessage> = []
-  yield* readInOrder(admin, ranges, input.count, (peeked) =>
-    Effect.sync(() => {
-      newest.push(peeked)
-      if (newest.length > input.count) newest.shift()
-      return true
-    })
-  )
-  yield* Effect.forEach(newest, show, { discard: true })
-})
+/** How many messages are shown where nothing is said. */
+const DEFAULT_COUNT = 100
 
 /** `effect-rocketmq peek`: reads messages without consuming them; no group's progress changes. */
 export const run = (input: PeekInput) =>
   Effect.gen(function* () {
-    const colors = palette((yield* Screen).stdout)
+    const { since, ...rest } = input
+    if (since !== undefined && input.offset !== undefined) {
+      return yield* new UsageError({
+        problem: "--since and --offset both say where to begin.",
+        remedy: "Pass one of them."
+      })
+    }
+    const screen = yield* Screen
+    const toText = yield* printer(input, palette(screen.stdout))
     let shown = 0
     let packed = 0
-    yield* read(input, (peeked) => {
+    const textOf = (one: ReadMessage) => {
       shown++
-      if (compressionOf(peeked.message.sysFlag) !== undefined) packed++
-      return Console.log(input.json ? json(toJson(peeked)) : toLine(peeked, colors))
-    })
+      if (compressionOf(one.message.sysFlag) !== undefined) packed++
+      return toText(one)
+    }
+    const query: ReadQuery = {
+      ...rest,
+      since: since === undefined ? undefined : millisOf(since, yield* Clock.currentTimeMillis),
+      offset: input.offset ?? (input.follow ? "latest" : "earliest"),
+      count: input.count ?? (input.follow ? Infinity : DEFAULT_COUNT)
+    }
+    yield* input.follow
+      ? // Each line is out before the next is read, and a reader that goes away ends it.
+        follow(query, (one) => screen.line(textOf(one))).pipe(Effect.catchTag("OutputClosed", () => Effect.void))
+      : read(query, (one) => Console.log(textOf(one)))
     if (packed > 0)
       yield* Console.error(
         `${count(packed, "body")} shown packed: damaged or too large, or LZ4 without the package lz4-napi`
       )
-    if (shown === 0) yield* Console.error(`no messages in topic ${input.topic}`)
+    if (shown === 0) {
+      const filtered = [input.since, input.tag, input.key].some((wanted) => wanted !== undefined)
+      yield* Console.error(`no ${filtered ? "such " : ""}messages in topic ${input.topic}`)
+    }
+    return undefined
   }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { EmbeddedCluster } from "../../../src/testing/index.ts"
 import * as MessageProperties from "../../../src/protocol/MessageProperties.ts"
@@ -145,6 +145,116 @@ describe("peek", () => {
       assert.strictEqual((yield* onCluster(["peek", "-t", "nope"])).exitCode, 4)
       assert.strictEqual((yield* onCluster(["peek", "-t", "orders", "--offset", "-1"])).exitCode, 2)
       assert.strictEqual((yield* onCluster(["peek", "-t", "orders", "--queue", "x"])).exitCode, 2)
+    }).pipe(cluster())
+  )
+})
+
+const keyed = (keys: string, tags: string) => MessageProperties.encode({ KEYS: keys, TAGS: tags })
+
+const following = (...args: ReadonlyArray<string>) =>
+  Effect.forkChild(onCluster(["peek", "-t", "orders", "--json", "--follow", ...args]), { startImmediately: true })
+
+describe("peek, what is wanted", () => {
+  /** 60 messages a minute apart over 4 queues; every tenth is tagged `rare`, and each has the key of its number. */
+  const stored = Effect.gen(function* () {
+    for (let i = 0; i < 60; i++) {
+      yield* store({ queueId: i % 4, properties: keyed(`all n${i}`, i % 10 === 0 ? "rare" : "often") }, `m${i}`)
+      yield* TestClock.adjust("1 minute")
+    }
+  })
+
+  it.effect("--since, --tag and --key, alone and together, from either end", () =>
+    Effect.gen(function* () {
+      yield* stored
+      for (const [args, expected] of [
+        ["--tag rare", ["m0", "m10", "m20", "m30", "m40", "m50"]],
+        ["--tag rare --count 2", ["m0", "m10"]],
+        ["--tag rare --offset latest --count 2", ["m40", "m50"]],
+        ["--tag rare --offset latest", ["m0", "m10", "m20", "m30", "m40", "m50"]],
+        ["--key n7", ["m7"]],
+        ["--key n7 --tag rare", []],
+        // Now is an hour after the first.
+        ["--since 5m", ["m55", "m56", "m57", "m58", "m59"]],
+        ["--since 5m --count 2", ["m55", "m56"]],
+        ["--since 30m --tag rare", ["m30", "m40", "m50"]],
+        ["--since 1970-01-01T00:58:00Z", ["m58", "m59"]],
+        ["--offset 14 --tag rare", []],
+        ["--offset 12 --tag rare", ["m50"]]
+      ] as const) {
+        const call = yield* onCluster(["peek", "-t", "orders", "--json", ...args.split(" ")])
+        assert.strictEqual(call.exitCode, 0, `${args}: ${call.talk.join()}`)
+        assert.deepStrictEqual(bodies(call.out), [...expected], args)
+        if (expected.length === 0) assert.deepStrictEqual(call.talk, ["no such messages in topic orders"])
+      }
+      const both = yield* onCluster(["peek", "-t", "orders", "--since", "5m", "--offset", "latest"])
+      assert.strictEqual(both.exitCode, 2)
+      assert.match(both.talk.join(), /--since and --offset both say where to begin/)
+      assert.strictEqual((yield* onCluster(["peek", "-t", "orders", "--since", "soon"])).exitCode, 2)
+    }).pipe(cluster())
+  )
+
+  it.effect("--format prints what a template names, without what a terminal acts on", () =>
+    Effect.gen(function* () {
+      const properties = MessageProperties.encode({ KEYS: "k1 k2", TAGS: "paid", "x.y": "\u001b[2Jz" })
+      yield* store({ queueId: 1, properties }, "one\n\u001b[31m")
+      yield* store({ queueId: 2, properties: "" }, new Uint8Array([0xff, 0x00]))
+      const form =
+        "{{{topic}}} {brokerName}:{queueId}:{queueOffset}\\t{keys}|{tags}|{property.x.y}|{property.none}|{body}"
+      const { exitCode, out } = yield* onCluster(["peek", "-t", "orders", "--format", form])
+      assert.strictEqual(exitCode, 0)
+      assert.deepStrictEqual(out, [
+        "{orders} broker-a:1:0\tk1 k2|paid| [2Jz||one  [31m",
+        "{orders} broker-a:2:0\t||||/wA="
+      ])
+      for (const wrong of ["{nothing}", "{", "{property.}"]) {
+        const call = yield* onCluster(["peek", "-t", "orders", "--format", wrong])
+        assert.strictEqual(call.exitCode, 2, wrong)
+        assert.match(call.talk.join(), /write fields as \{name\}/)
+      }
+      const twice = yield* onCluster(["peek", "-t", "orders", "--format", "{body}", "--json"])
+      assert.strictEqual(twice.exitCode, 2)
+    }).pipe(cluster())
+  )
+
+  it.effect("--follow goes on with what is stored, also in a queue that is new, and ends after --count", () =>
+    Effect.gen(function* () {
+      yield* store({ queueId: 0, properties: keyed("k", "often") }, "before")
+      const tail = yield* following("--count", "3")
+      const all = yield* following("--count", "4", "--offset", "earliest")
+      const rare = yield* following("--count", "1", "--tag", "rare")
+      const since = yield* following("--count", "2", "--since", "1h")
+      yield* TestClock.adjust("2 seconds")
+      yield* store({ queueId: 3, properties: keyed("k", "often") }, "one")
+      yield* TestClock.adjust("1 second")
+      yield* onCluster("topic update orders --read-queues 6 --write-queues 6".split(" "))
+      yield* store({ queueId: 5, properties: keyed("k", "rare") }, "new queue")
+      yield* TestClock.adjust("20 seconds")
+      yield* store({ queueId: 1, properties: keyed("k", "often") }, "two")
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(bodies((yield* Fiber.join(tail)).out), ["one", "new queue", "two"])
+      assert.deepStrictEqual(bodies((yield* Fiber.join(all)).out), ["before", "one", "new queue", "two"])
+      assert.deepStrictEqual(bodies((yield* Fiber.join(rare)).out), ["new queue"])
+      assert.deepStrictEqual(bodies((yield* Fiber.join(since)).out), ["before", "one"])
+    }).pipe(cluster())
+  )
+
+  it.effect("--follow outlives a broker that is away for a while, and not one that stays away", () =>
+    Effect.gen(function* () {
+      const { startBroker, stopBroker } = yield* EmbeddedCluster
+      const run = yield* following("--count", "1")
+      yield* TestClock.adjust("2 seconds")
+      yield* stopBroker("broker-a")
+      yield* TestClock.adjust("5 seconds")
+      yield* startBroker("broker-a")
+      yield* TestClock.adjust("5 seconds")
+      yield* store({ queueId: 0 }, "after")
+      yield* TestClock.adjust("15 seconds")
+      assert.deepStrictEqual(bodies((yield* Fiber.join(run)).out), ["after"])
+      const lost = yield* following()
+      yield* TestClock.adjust("2 seconds")
+      yield* stopBroker("broker-a")
+      yield* TestClock.adjust("10 minutes")
+      assert.notStrictEqual((yield* Fiber.join(lost)).exitCode, 0)
     }).pipe(cluster())
   )
 })
