@@ -135,6 +135,7 @@ const subRooms: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ["cli/cluster", below("*")],
   ["cli/consume", below("*")],
   ["cli/demo", below("*")],
+  ["cli/dlq", below("*")],
   ["cli/doctor", below("*")],
   ["cli/group", below("*")],
   ["cli/message", below("*")],

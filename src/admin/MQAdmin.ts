@@ -7,6 +7,7 @@ import { type AdminConfig, type AdminOptions, type Overrides, reader, resolve } 
 import * as Contexts from "./AdminContext.ts"
 import * as Brokers from "./Brokers.ts"
 import * as Clients from "./Clients.ts"
+import * as DeadLetters from "./DeadLetters.ts"
 import * as Groups from "./Groups.ts"
 import * as Members from "./Members.ts"
 import * as Messages from "./Messages.ts"
@@ -23,6 +24,7 @@ export interface MQAdminShape
     Topics.Topics,
     Groups.Groups,
     Clients.Clients,
+    DeadLetters.DeadLetters,
     Members.Members,
     Messages.Messages,
     Queries.Queries,
@@ -104,6 +106,7 @@ const acquire = Effect.fnUntraced(function* (
   const offsets = Offsets.make(context, messages)
   const clients = Clients.make(context)
   const queries = Queries.make(context, messages, offsets)
+  const deadLetters = DeadLetters.make(context, queries)
   const calls = guarded({
     ...Brokers.make(context),
     ...topics,
@@ -113,7 +116,13 @@ const acquire = Effect.fnUntraced(function* (
     ...offsets,
     ...queries,
     ...Members.make(context, clients, queries),
+    ...deadLetters,
     ...Traces.make(queries)
   })
-  return MQAdmin.of({ ...calls, unpack: messages.unpack })
+  // These two ask nobody.
+  return MQAdmin.of({
+    ...calls,
+    unpack: messages.unpack,
+    originOfDeadLetter: deadLetters.originOfDeadLetter
+  })
 })

@@ -42,6 +42,8 @@ export interface CreateTopicOptions {
 export interface UpdateTopicOptions {
   /** The topic's name. */
   readonly topic: string
+  /** The one master on which it is changed, by its broker's name; default all that have it. */
+  readonly brokerName?: string | undefined
   /** Queues on each master that can be read. */
   readonly readQueueNums?: number | undefined
   /** Queues on each master that can be written. */
@@ -231,7 +233,9 @@ export const make = (context: AdminContext): Topics => {
   ): Effect.fn.Return<ReadonlyArray<BrokerTopicConfig>, AdminError> {
     const { topic } = options
     const operation = `update topic ${topic}`
-    const before = yield* examineTopicConfig(topic).pipe(failing(operation))
+    const before = (yield* examineTopicConfig(topic).pipe(failing(operation))).filter(
+      ({ brokerName }) => options.brokerName === undefined || options.brokerName === brokerName
+    )
     if (before.length === 0) return yield* Effect.fail(new TopicNotFound({ topic })).pipe(failing(operation))
     const done: Array<string> = []
     for (const { address, brokerName, config } of before) {

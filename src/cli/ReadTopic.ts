@@ -114,36 +114,42 @@ const newestOf = Effect.fnUntraced(function* (
 
 /**
  * Reads the messages of a topic that are wanted, without consuming them, in the order in which they were stored, and hands
- * them over one by one, each unpacked when its turn has come. What is stored meanwhile may come too, where nothing is filtered.
+ * them over one by one, each unpacked when its turn has come unless it is wanted as it is stored. What is stored meanwhile does
+ * not come; false ends it.
  */
 export const read = Effect.fnUntraced(function* <E, R>(
   query: ReadQuery,
-  emit: (read: ReadMessage) => Effect.Effect<void, E, R>
+  emit: (read: ReadMessage) => Effect.Effect<boolean | void, E, R>,
+  bodies: "stored" | "unpacked" = "unpacked"
 ) {
   const admin = yield* MQAdmin
   const show = ({ message, queue }: ReadMessage) =>
-    Effect.flatMap(admin.unpack(message), (unpacked) => emit({ queue, message: unpacked }))
+    Effect.flatMap(bodies === "stored" ? Effect.succeed(message) : admin.unpack(message), (one) =>
+      emit({ queue, message: one })
+    )
   const queues = yield* queuesOf(admin, query)
   if (query.offset === "latest" && query.since === undefined) {
     const newest = yield* newestOf(admin, queues, query)
     yield* Effect.forEach(newest, show, { discard: true })
     return
   }
-  const filtered = isFiltered(query)
   const ranges = yield* Effect.forEach(
     queues,
     (queue) =>
-      Effect.map(
-        Effect.all([startOf(admin, queue, query), filtered ? admin.maxOffset(queue) : Effect.succeed(Infinity)]),
-        ([from, to]): QueueRange => ({ queue, from, to })
-      ),
+      Effect.map(Effect.all([startOf(admin, queue, query), admin.maxOffset(queue)]), ([from, to]): QueueRange => ({
+        queue,
+        from,
+        to
+      })),
     { concurrency: QUEUES_AT_ONCE }
   )
   let shown = 0
-  yield* readInOrder(admin, ranges, filtered ? Infinity : query.count, (one) => {
+  yield* readInOrder(admin, ranges, isFiltered(query) ? Infinity : query.count, (one) => {
     // In the order of their store times: none that follows is in time.
     if (one.message.storeTimestamp > (query.until ?? Infinity)) return Effect.succeed(false)
-    return passes(one, query) ? Effect.map(show(one), () => ++shown < query.count) : Effect.succeed(true)
+    return passes(one, query)
+      ? Effect.map(show(one), (more) => ++shown < query.count && more !== false)
+      : Effect.succeed(true)
   })
 })
 

@@ -3,6 +3,7 @@ import { CliConfig, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
 import { broker, cluster } from "./cluster/ClusterCommands.ts"
 import { consume } from "./consume/ConsumeCommand.ts"
 import { decode } from "./message/DecodeCommand.ts"
+import { dlq } from "./dlq/DlqCommands.ts"
 import { ExitCode } from "./Failure.ts"
 import * as Flags from "./Flags.ts"
 import { group } from "./group/GroupCommands.ts"
@@ -85,7 +86,7 @@ export const root = Command.make("effect-rocketmq").pipe(
   Command.withDescription(
     "Apache RocketMQ from the command line: run one, look into one, administer it, send to it and read from it."
   ),
-  Command.withSubcommands([dev, doctor, send, consume, peek, topic, group, message, cluster, broker, decode])
+  Command.withSubcommands([dev, doctor, send, consume, peek, topic, group, message, dlq, cluster, broker, decode])
 )
 
 /** What the client logs goes to standard error, and only errors do unless `--log-level` asks for more. */

@@ -1,0 +1,70 @@
+import { Clock, Console, Effect } from "effect"
+import { MQAdmin } from "../../admin/MQAdmin.ts"
+import { dlqTopic, PermName } from "../../message/MixAll.ts"
+import * as NameList from "../../message/NameList.ts"
+import { monotonicMillis } from "../../transport/Deadline.ts"
+import { CommandFailed, ExitCode, type Explained, tell } from "../Failure.ts"
+import { knownGroup } from "../KnownGroup.ts"
+import { palette, Screen } from "../Screen.ts"
+
+/** How long the name server may take to know of a permission, in milliseconds, and how often it is asked. */
+const ROUTE_MILLIS = 10_000
+const ROUTE_POLL_MILLIS = 100
+
+/** Says why it goes no further. */
+const refuse = (refused: Explained) =>
+  Effect.andThen(tell(refused), new CommandFailed({ exitCode: refused.exitCode, summary: refused.message }))
+
+/** Whether a group has a topic of dead letters; fails with `GroupNotFound` where there is no such group. */
+export const hasDeadLetters = Effect.fnUntraced(function* (group: string) {
+  const { fetchAllTopicList } = yield* MQAdmin
+  if ((yield* fetchAllTopicList).includes(dlqTopic(group))) return true
+  yield* knownGroup(group)
+  return false
+})
+
+/**
+ * Runs an effect that reads the dead letters of a group. Where a broker keeps them write-only, that is said, or read
+ * permission is granted on it for as long as the effect runs, whatever comes of it.
+ */
+export const reading = <A, E, R>(group: string, grantRead: boolean, self: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const admin = yield* MQAdmin
+    const topic = dlqTopic(group)
+    const colors = palette((yield* Screen).stderr)
+    const closed = (yield* admin.examineTopicConfig(topic)).filter(({ config }) => (config.perm & PermName.READ) === 0)
+    const names = NameList.text(closed.map(({ brokerName }) => brokerName))
+    if (closed.length > 0 && !grantRead) {
+      return yield* refuse({
+        tag: "NotReadable",
+        message: `The dead letters of group "${group}" may not be read on ${names}: topic ${topic} is write-only there (perm 2).`,
+        remedy: `Pass --grant-read to let them be read while the command runs, or for good: effect-rocketmq topic update "${topic}" --perm rw`,
+        exitCode: ExitCode.refused
+      })
+    }
+    if (closed.length > 0) {
+      yield* Console.error(
+        `${colors.warn("granted:")} read permission of ${topic} on ${names}, taken back at the end; if this is killed: effect-rocketmq topic update "${topic}" --perm w`
+      )
+    }
+    for (const { brokerName, config } of closed) {
+      yield* Effect.acquireRelease(admin.updateTopic({ topic, brokerName, perm: config.perm | PermName.READ }), () =>
+        admin.updateTopic({ topic, brokerName, perm: config.perm }).pipe(
+          Effect.matchEffect({
+            onFailure: (error) =>
+              Console.error(
+                `${colors.bad("error:")} the read permission of ${topic} on ${brokerName} could not be taken back: ${error.message} Try: effect-rocketmq topic update "${topic}" --perm w`
+              ),
+            onSuccess: () => Effect.void
+          })
+        )
+      )
+    }
+    const now = monotonicMillis(yield* Clock.Clock)
+    const deadline = now() + ROUTE_MILLIS
+    const isReadable = Effect.map(admin.fetchSubscribeMessageQueues(topic), (queues) =>
+      closed.every(({ brokerName }) => queues.some((queue) => queue.brokerName === brokerName))
+    )
+    while (!(yield* isReadable) && now() < deadline) yield* Effect.sleep(ROUTE_POLL_MILLIS)
+    return yield* self
+  }).pipe(Effect.scoped)
