@@ -215,17 +215,24 @@ const AGO: ReadonlyMap<string, number> = new Map([
   ["d", 86_400_000]
 ])
 
-/** What {@link moment} reads; throws where a text is none. */
+/** The last moment that a calendar has. */
+const LATEST_MILLIS = 8.64e15
+
+/** What {@link moment} reads; throws where a text is none. A bare number is no year: it may have lost its unit. */
 export const parseMoment = (input: string): Moment => {
-  const ago = /^(\d+)([smhd])$/.exec(input)
+  const ago = /^(\d{1,9})([smhd])$/.exec(input)
   if (ago !== null) return { ago: Number(ago[1]) * (AGO.get(ago[2] ?? "") ?? 0) }
-  const at = /^\d{10,}$/.test(input) ? Number(input) : Date.parse(input)
-  if (Number.isNaN(at)) throw new Error(`"${input}" is no time`)
+  const at = /^\d{10,}$/.test(input)
+    ? Number(input)
+    : /^\d{4}-\d{2}-\d{2}(?:T|$)/.test(input)
+      ? Date.parse(input)
+      : Number.NaN
+  if (!(at >= 0 && at <= LATEST_MILLIS)) throw new Error(`"${input}" is no time`)
   return { at }
 }
 
-/** The moment in milliseconds since the epoch. */
-export const millisOf = (when: Moment, now: number): number => ("at" in when ? when.at : now - when.ago)
+/** The moment in milliseconds since the epoch; what is longer ago than that is its beginning. */
+export const millisOf = (when: Moment, now: number): number => ("at" in when ? when.at : Math.max(0, now - when.ago))
 
 /** Which messages of a topic are wanted. */
 export const messages = {

@@ -16,6 +16,9 @@ const same = (calls: ReadonlyArray<string>) =>
     for (const answer of answers) assert.deepStrictEqual(answer, first)
   })
 
+const cells = (lines: ReadonlyArray<string>) =>
+  lines.flatMap((line) => line.split(/ {2,}/)).filter((cell) => cell !== "")
+
 const flagsOf = (lines: ReadonlyArray<string>) => lines.flatMap((line) => /^ {2}--([a-z-]+)/.exec(line)?.[1] ?? [])
 
 const wordsOf = (lines: ReadonlyArray<string>) => lines.join(" ").replace(/ \\ /g, " ").split(/\s+/)
@@ -149,6 +152,10 @@ describe("the command line", () => {
         [["topic", "create", "x", "--queues", "1e3"], /^error: .*--queues: "1e3"\. Expected: a whole number/],
         [["topic", "create", "x", "--queues", "4.0"], /^error: .*--queues: "4.0"\. Expected: a whole number/],
         [["topic", "create", "x", "--perm", "rwx"], /^error: .*--perm: "rwx"\. Expected: "rw"/],
+        // A number without its unit would be a year.
+        [["topic", "offsets", "x", "--at", "15"], /^error: .*--at: "15"\. Expected: write it as/],
+        [["topic", "offsets", "x", "--at", "1 Aug"], /^error: .*--at: "1 Aug"/],
+        [["topic", "offsets", "x", "--at", "99999999999999999999"], /^error: .*--at: "9+"/],
         [["topic", "list", "--log-level", "loud"], /^error: .*--log-level: "loud"/],
         [["topic", "route", "bad\u001b[2Jname"], /^error: "bad \[2Jname" cannot be a topic/],
         [["topic", "route", "--topic", "bad\u001b[2Jname"], /^error: .*"bad \[2Jname"/],
@@ -246,6 +253,26 @@ describe("the command line", () => {
       // The remedy has a command to be copied.
       assert.strictEqual(narrow.talk.at(-1), whole.talk.at(-1))
     }).pipe(offline)
+  )
+
+  it.effect("prints a table cell by cell where the terminal is too narrow for it", () =>
+    Effect.gen(function* () {
+      const args = ["topic", "route", "orders"]
+      const wide = yield* onCluster(args)
+      assert.lengthOf(wide.out, 3)
+      assert.deepStrictEqual((yield* onCluster(args, { columns: 100 })).out, wide.out)
+      const narrow = yield* onCluster(args, { columns: 40 })
+      for (const line of narrow.out) assert.isAtMost(line.length, 40)
+      const [head = "", ...rows] = wide.out
+      const names = cells([head])
+      assert.deepStrictEqual(
+        narrow.out,
+        rows.flatMap((row, i) => [
+          ...(i === 0 ? [] : [""]),
+          ...cells([row]).map((cell, k) => `${(names[k] ?? "").padEnd(12)}${cell}`)
+        ])
+      )
+    }).pipe(Effect.provide(EmbeddedCluster.layerMemory({ brokers: 2, topics: { orders: {} } })))
   )
 
   it.effect("stands in docs/command-line.md, command by command and flag by flag", () =>

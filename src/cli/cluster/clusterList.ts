@@ -2,8 +2,8 @@ import { Console, Effect } from "effect"
 import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { NO_BROKER, reporting } from "../Failure.ts"
-import { palette, Screen } from "../Screen.ts"
-import { json, table } from "../Text.ts"
+import { printTable } from "../Output.ts"
+import { json } from "../Text.ts"
 
 /** What `cluster list` is asked. */
 export interface ClusterListInput extends Connection {
@@ -35,10 +35,9 @@ export const run = (input: ClusterListInput) =>
       yield* Console.error(NO_BROKER)
       return
     }
-    const colors = palette((yield* Screen).stdout)
-    const [head = "", ...lines] = table([
+    yield* printTable(
       ["CLUSTER", "BROKER", "ROLE", "ADDRESS"],
-      ...clusters.flatMap(({ brokers, name }) =>
+      clusters.flatMap(({ brokers, name }) =>
         brokers.map(({ address, brokerId, brokerName }) => [
           name,
           brokerName,
@@ -46,7 +45,5 @@ export const run = (input: ClusterListInput) =>
           address
         ])
       )
-    ])
-    yield* Console.log(colors.dim(head))
-    for (const line of lines) yield* Console.log(line)
+    )
   }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))

@@ -11,7 +11,7 @@ import { isOneway, isResponse, type RemotingCommand } from "../../protocol/Remot
 import * as SendMessage from "../../protocol/request/SendMessage.ts"
 import { RequestCode, requestCodeName } from "../../protocol/RequestCode.ts"
 import { responseCodeName } from "../../protocol/ResponseCode.ts"
-import { CommandFailed, ExitCode, reporting, UsageError } from "../Failure.ts"
+import { CommandFailed, ExitCode, reporting, tellAll, UsageError } from "../Failure.ts"
 import { palette, Screen } from "../Screen.ts"
 import { json, printable } from "../Text.ts"
 
@@ -246,7 +246,8 @@ export const run = (input: DecodeInput) =>
     }
     if (problem !== undefined) {
       const summary = ForeignText.clean(problem)
-      yield* Console.error(`${palette((yield* Screen).stderr).bad("error:")} ${summary}`)
+      const remedy = "Pass whole frames from their first byte on: a capture may have cut one, or hold another protocol."
+      yield* tellAll([summary], { tag: "FrameError", remedy })
       return yield* new CommandFailed({ exitCode: ExitCode.failed, summary })
     }
     return undefined

@@ -3,7 +3,8 @@ import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { RMQ_SYS_TRACE_TOPIC } from "../../message/MixAll.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting } from "../Failure.ts"
-import { duration, json, moment, table } from "../Text.ts"
+import { printTable } from "../Output.ts"
+import { duration, json, moment } from "../Text.ts"
 
 /** What `message trace` is asked. */
 export interface MessageTraceInput extends Connection {
@@ -53,7 +54,7 @@ export const trace = (input: MessageTraceInput) =>
         entry.topic ?? "-",
         entry.storeHost ?? "-"
       ])
-      for (const line of table([HEAD, ...rows], [4, 6])) yield* Console.log(line)
+      yield* printTable(HEAD, rows, [4, 6])
     }
     if (entries.length > 0) return
     yield* Console.error(

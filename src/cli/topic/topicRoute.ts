@@ -3,8 +3,8 @@ import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { PermName } from "../../message/MixAll.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting } from "../Failure.ts"
-import { palette, Screen } from "../Screen.ts"
-import { json, table } from "../Text.ts"
+import { printTable } from "../Output.ts"
+import { json } from "../Text.ts"
 
 /** What `topic route` is asked. */
 export interface TopicRouteInput extends Connection {
@@ -49,7 +49,6 @@ export const run = (input: TopicRouteInput) =>
       )
       return
     }
-    const colors = palette((yield* Screen).stdout)
     const rows = brokers.flatMap(({ brokerAddrs, brokerName, cluster }) =>
       [...brokerAddrs].map(([id, address]) => {
         const queues = queueDatas.find((queue) => queue.brokerName === brokerName)
@@ -64,10 +63,5 @@ export const run = (input: TopicRouteInput) =>
         ]
       })
     )
-    const [head = "", ...lines] = table(
-      [["BROKER", "ROLE", "ADDRESS", "CLUSTER", "READ", "WRITE", "PERMISSION"], ...rows],
-      [4, 5]
-    )
-    yield* Console.log(colors.dim(head))
-    for (const line of lines) yield* Console.log(line)
+    yield* printTable(["BROKER", "ROLE", "ADDRESS", "CLUSTER", "READ", "WRITE", "PERMISSION"], rows, [4, 5])
   }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
