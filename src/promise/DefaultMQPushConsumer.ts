@@ -2,6 +2,7 @@ import { Effect, Stream } from "effect"
 import type { ServiceState } from "../client/ServiceState.ts"
 import type { CaughtUpOptions } from "../consumer/run/CaughtUp.ts"
 import type { DrainReport } from "../consumer/run/RunOptions.ts"
+import type { ConsumeResult } from "../consumer/ConsumeResult.ts"
 import type { ConsumerState } from "../consumer/ConsumerState.ts"
 import { DefaultMQPushConsumer as Service, type DefaultMQPushConsumerShape } from "../consumer/DefaultMQPushConsumer.ts"
 import { asUnordered } from "../consumer/consume/Settle.ts"
@@ -11,7 +12,8 @@ import type { ReceivedMessage } from "../consumer/ReceivedMessage.ts"
 import type { Subscription } from "../consumer/subscription/Subscription.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import { type PlainConsumerOptions, plain } from "./ConsumerOptions.ts"
-import type { CallOptions } from "./Run.ts"
+import type { Topic, TopicDecodeError } from "../message/Topic.ts"
+import { type CallOptions, run as runPlain } from "./Run.ts"
 import { lifeCalls, start, type Started } from "./Start.ts"
 
 /**
@@ -23,6 +25,21 @@ export type PlainHandler = (
   message: ReceivedMessage,
   signal: AbortSignal
 ) => OrderlyResult | void | Promise<OrderlyResult | void>
+
+/**
+ * Handles several messages of one queue together. Fulfilled without a value they are all consumed; a `BatchResult` says it of
+ * each; rejected, all come again. The signal is aborted as a {@link PlainHandler}'s.
+ */
+export type PlainBatchHandler = (
+  messages: MessageListener.Batch,
+  signal: AbortSignal
+) => MessageListener.BatchResult | void | Promise<MessageListener.BatchResult | void>
+
+/** How a consumer of batches is started. */
+export interface StartBatchOptions extends CallOptions, MessageListener.BatchOptions {
+  /** What a handler's rejection means for all messages of the batch; without it they come again, and the log tells of the error. */
+  readonly onFailure?: ((error: unknown, messages: MessageListener.Batch) => ConsumeResult) | undefined
+}
 
 /** How a consumer is started. */
 export interface StartConsumerOptions extends CallOptions {
@@ -39,6 +56,30 @@ export interface StartConsumerOptions extends CallOptions {
   readonly order?: "queue" | ((message: ReceivedMessage) => string) | undefined
   /** With `order: "queue"`: whether what succeeds is committed without an `OrderlyResult.commit`; default true. */
   readonly autoCommit?: boolean | undefined
+}
+
+/** Options of {@link decoded}. */
+export interface DecodedOptions {
+  /** What a message means whose body the topic's schema cannot read; by default a dead letter: it will not get better. */
+  readonly onDecodeError?: ((error: TopicDecodeError, message: ReceivedMessage) => ConsumeResult) | undefined
+}
+
+/** A handler of a typed topic's values, for {@link DefaultMQPushConsumer}'s `start`; it is rejected with what the function throws. */
+export const decoded = <A, RE>(
+  topic: Topic<A, never, RE>,
+  handler: (
+    value: A,
+    message: ReceivedMessage,
+    signal: AbortSignal
+  ) => ConsumeResult | void | Promise<ConsumeResult | void>,
+  options: DecodedOptions = {}
+): PlainHandler => {
+  const handle = MessageListener.decoded(
+    topic,
+    (value, message) => Effect.promise(async (signal) => handler(value, message, signal)),
+    options
+  )
+  return (message, signal) => runPlain(handle(message), signal)
 }
 
 /** A started push consumer; `await using` shuts it down. */
@@ -112,6 +153,22 @@ const listenerOf = (handler: PlainHandler, { autoCommit, onFailure, order }: Sta
     : MessageListener.keyed(order, unordered, options)
 }
 
+/** {@link listenerOf} of a handler of batches. */
+const batchesOf = (handler: PlainBatchHandler, { maxSize, onFailure, within }: StartBatchOptions) => {
+  const call = (messages: MessageListener.Batch) => async (signal: AbortSignal) => handler(messages, signal)
+  return MessageListener.batch<Thrown, never>(
+    {
+      maxSize,
+      within,
+      onFailure: onFailure === undefined ? undefined : ({ error }, messages) => onFailure(error, messages)
+    },
+    (messages) =>
+      onFailure === undefined
+        ? Effect.promise(call(messages))
+        : Effect.tryPromise({ try: call(messages), catch: (error) => new Thrown(error) })
+  )
+}
+
 const calls = (started: Started<DefaultMQPushConsumerShape>): DefaultMQPushConsumer => {
   const { context, run, service: consumer } = started
   return {
@@ -158,6 +215,15 @@ export const DefaultMQPushConsumer = {
   ): Promise<DefaultMQPushConsumer> =>
     calls(
       await start(Service, Service.layer(plain(options), listenerOf(handler, call)), options.services, call.signal)
+    ),
+  /** {@link start} with a handler that gets up to `maxSize` messages of one queue at once (`MessageListener.batch`). */
+  startBatch: async (
+    options: PlainConsumerOptions,
+    handler: PlainBatchHandler,
+    batch: StartBatchOptions
+  ): Promise<DefaultMQPushConsumer> =>
+    calls(
+      await start(Service, Service.layer(plain(options), batchesOf(handler, batch)), options.services, batch.signal)
     ),
   /** A started consumer with what is not given read from the environment; the names are in docs/configuration.md. */
   startConfig: async (

@@ -38,7 +38,7 @@ export type { AckOutcome } from "../consumer/MessageStream.ts"
 export type { LocalOffsetFileOptions } from "../consumer/offset/LocalOffsetStore.ts"
 export { type OffsetEntry, OffsetStoreError } from "../consumer/offset/OffsetStore.ts"
 export * as AllocateStrategy from "../consumer/rebalance/AllocateStrategy.ts"
-export { OrderlyResult } from "../consumer/MessageListener.ts"
+export { BatchResult, OrderlyResult } from "../consumer/MessageListener.ts"
 export { ReceivedMessage, type ReceivedMessageInput } from "../consumer/ReceivedMessage.ts"
 export * as ReconsumePolicy from "../consumer/ReconsumePolicy.ts"
 export * as Subscription from "../consumer/subscription/Subscription.ts"
@@ -95,7 +95,15 @@ export type {
   PlainStreamOptions
 } from "./ConsumerOptions.ts"
 export { DefaultMQProducer, type Queued } from "./DefaultMQProducer.ts"
-export { DefaultMQPushConsumer, type PlainHandler, type StartConsumerOptions } from "./DefaultMQPushConsumer.ts"
+export {
+  decoded,
+  type DecodedOptions,
+  DefaultMQPushConsumer,
+  type PlainBatchHandler,
+  type PlainHandler,
+  type StartBatchOptions,
+  type StartConsumerOptions
+} from "./DefaultMQPushConsumer.ts"
 export { LocalOffsetStore } from "./LocalOffsetStore.ts"
 export { messages, type Messages, type PlainDelivery } from "./Messages.ts"
 export type { PlainCredentials, PlainOptions, PlainParts, PlainTlsOptions, Secret } from "./Options.ts"
