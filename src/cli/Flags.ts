@@ -253,6 +253,16 @@ export const messages = {
   )
 } as const
 
+/** `--queue`: `3` on every broker, or `broker-a:3`. */
+export const queue: Flag.Flag<string> = Flag.String("queue").pipe(
+  Flag.withAlias("q"),
+  Flag.withMetavar("id | broker:id"),
+  Flag.filter(
+    (name) => /^(?:.+:)?\d+$/.test(name),
+    () => "a queue, as 3 or broker-a:3"
+  )
+)
+
 /** What topics and groups allow, as words. */
 export const perm: Flag.Flag<2 | 4 | 6> = Flag.ChoiceWithValue("perm", [
   ["rw", 6],

@@ -55,8 +55,9 @@ const passes = (
   (tag === undefined || tags === tag) &&
   (key === undefined || keys.includes(key))
 
-/** The queues that are read; one that was named has to be there. */
-const queuesOf = Effect.fnUntraced(function* (admin: MQAdminShape, { queue, topic }: ReadQuery) {
+/** The queues of a topic that can be read; one that was named has to be there. */
+export const selectQueues = Effect.fnUntraced(function* ({ queue, topic }: Pick<ReadQuery, "queue" | "topic">) {
+  const admin = yield* MQAdmin
   const all = yield* admin.fetchSubscribeMessageQueues(topic)
   const queues = selected(all, queue)
   if (queues.length === 0 && queue !== undefined) {
@@ -127,7 +128,7 @@ export const read = Effect.fnUntraced(function* <E, R>(
     Effect.flatMap(bodies === "stored" ? Effect.succeed(message) : admin.unpack(message), (one) =>
       emit({ queue, message: one })
     )
-  const queues = yield* queuesOf(admin, query)
+  const queues = yield* selectQueues(query)
   if (query.offset === "latest" && query.since === undefined) {
     const newest = yield* newestOf(admin, queues, query)
     yield* Effect.forEach(newest, show, { discard: true })
@@ -181,7 +182,7 @@ export const follow = Effect.fnUntraced(function* <E, R>(
 
   const look = Effect.gen(function* () {
     const isFirst = looks === 0
-    if (looks % ROUTE_EVERY === 0) queues = yield* queuesOf(admin, query)
+    if (looks % ROUTE_EVERY === 0) queues = yield* selectQueues(query)
     const ranges = yield* Effect.forEach(queues, (queue) => rangeOf(queue, isFirst), { concurrency: QUEUES_AT_ONCE })
     yield* readInOrder(admin, ranges, Infinity, (one) => {
       const done = Effect.sync(() => {

@@ -1,5 +1,6 @@
 import { Effect, Layer, Logger, Option, References, Runtime, Schema } from "effect"
 import { CliConfig, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
+import { bench } from "./bench/BenchCommand.ts"
 import { broker, cluster } from "./cluster/ClusterCommands.ts"
 import { consume } from "./consume/ConsumeCommand.ts"
 import { decode } from "./message/DecodeCommand.ts"
@@ -86,7 +87,21 @@ export const root = Command.make("effect-rocketmq").pipe(
   Command.withDescription(
     "Apache RocketMQ from the command line: run one, look into one, administer it, send to it and read from it."
   ),
-  Command.withSubcommands([dev, doctor, send, consume, peek, topic, group, message, dlq, cluster, broker, decode])
+  Command.withSubcommands([
+    dev,
+    doctor,
+    send,
+    consume,
+    peek,
+    topic,
+    group,
+    message,
+    dlq,
+    bench,
+    cluster,
+    broker,
+    decode
+  ])
 )
 
 /** What the client logs goes to standard error, and only errors do unless `--log-level` asks for more. */

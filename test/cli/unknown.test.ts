@@ -35,7 +35,15 @@ const UNKNOWN: ReadonlyArray<string> = [
   "group positions nobody orders",
   "group reset nobody orders --to earliest",
   "group delete nobody --yes",
-  "doctor orders nobody"
+  "doctor orders nobody",
+  "dlq list nobody",
+  "dlq peek nobody",
+  "dlq replay nobody",
+  "bench nope --count 1",
+  "group offsets show nobody",
+  "group offsets set nobody orders --to latest",
+  "group offsets clone readers --from nobody",
+  "group watch nobody --count 1"
 ]
 
 /** Commands that are about no topic and no group that has to be there. */

@@ -2,6 +2,7 @@ import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
+import { offsets, watch } from "./OffsetCommands.ts"
 
 /** A group by flag or by argument. */
 const oneGroup = { group: Flags.group.pipe(Flag.optional), name: Flags.groupArgument } as const
@@ -167,5 +168,5 @@ const reset = Command.make(
 /** `effect-rocketmq group`. */
 export const group = Command.make("group").pipe(
   Command.withDescription("List, create and delete consumer groups; show and set how far they have read"),
-  Command.withSubcommands([list, create, remove, progress, clients, positions, reset])
+  Command.withSubcommands([list, create, remove, progress, clients, positions, reset, offsets, watch])
 )

@@ -10,14 +10,8 @@ export const peek = Command.make(
     ...Flags.connection,
     topic: Flags.topic.pipe(Flag.optional),
     name: Flags.topicArgument,
-    queue: Flag.String("queue").pipe(
-      Flag.withAlias("q"),
-      Flag.withMetavar("id | broker:id"),
+    queue: Flags.queue.pipe(
       Flag.withDescription("Only this queue; default: all, in the order of their store times"),
-      Flag.filter(
-        (text) => /^(?:.+:)?\d+$/.test(text),
-        (text) => `"${text}" is no queue; write 3 or broker-a:3`
-      ),
       Flag.optional
     ),
     offset: Flag.String("offset").pipe(

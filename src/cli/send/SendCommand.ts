@@ -73,16 +73,7 @@ export const send = Command.make(
     ),
     delay: delayFlag,
     deliverAt: deliverAtFlag,
-    queue: Flag.String("queue").pipe(
-      Flag.withAlias("q"),
-      Flag.withMetavar("id | broker:id"),
-      Flag.withDescription("The queue to send to; by default they take turns"),
-      Flag.filter(
-        (text) => /^(?:.+:)?\d+$/.test(text),
-        () => "a queue, as 3 or broker-a:3"
-      ),
-      Flag.optional
-    ),
+    queue: Flags.queue.pipe(Flag.withDescription("The queue to send to; by default they take turns"), Flag.optional),
     orderingKey: Flag.String("ordering-key").pipe(
       Flag.withMetavar("key"),
       Flag.withDescription("All messages of a key go to one queue, one after the other unless --concurrency says more"),
