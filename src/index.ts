@@ -2,6 +2,8 @@
  * effect-rocketmq: an Apache RocketMQ client written as an Effect program.
  *
  * What a program usually needs: `DefaultMQProducer`, `MQClientManager`, `Message`.
+ *
+ * @packageDocumentation
  */
 
 export * as Message from "./message/Message.ts"

@@ -1,6 +1,8 @@
 /**
  * `effect-rocketmq/promise`: the same producer and consumer for code without Effect. Values, options and errors are those of
  * `effect-rocketmq`; what is an effect there is a promise here.
+ *
+ * @packageDocumentation
  */
 export {
   AccessDenied,

@@ -4,6 +4,8 @@
  *
  * Unstable: these are the codecs that this package itself sends with. They follow RocketMQ's protocol and the needs of the
  * client, and may change in any release, a patch included. Pin the version of this package if you build on them.
+ *
+ * @packageDocumentation
  */
 export * as AclSignature from "./AclSignature.ts"
 export * as ClusterInfo from "./ClusterInfo.ts"

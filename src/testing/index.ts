@@ -1,6 +1,8 @@
 /**
  * Entry point `effect-rocketmq/testing`: RocketMQ inside the process, on sockets or on a test's virtual clock, with
  * faults on demand and recorded traffic; and on top of it simulation, where one seed decides everything.
+ *
+ * @packageDocumentation
  */
 export type { AclOptions, AclUser, Action } from "../embedded/server/AccessControl.ts"
 export * as Arbitraries from "../embedded/Arbitraries.ts"

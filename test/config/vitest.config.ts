@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     root: new URL("../..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
-    exclude: ["test/rocketmq/**"],
+    exclude: ["**/node_modules/**", "test/rocketmq/**", "test/runtimes/**"],
     pool: "forks",
     testTimeout: 30_000
   }

@@ -1,11 +1,10 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { execFile, execFileSync, spawnSync } from "node:child_process"
+import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
-import { tmpdir } from "node:os"
 import * as Path from "node:path"
-import { promisify } from "node:util"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
+import { addPrograms, execute, lastLine, projectWithTarball } from "./project.ts"
 
 /**
  * The packed tarball as a user has it: unpacked into the `node_modules` of a project that has the peers and not the
@@ -17,23 +16,7 @@ const entryPoints = ["", "/testing", "/promise", "/protocol"].map((path) => `eff
 let project = ""
 
 beforeAll(() => {
-  const folder = Fs.mkdtempSync(Path.join(tmpdir(), "effect-rocketmq-tarball-"))
-  project = Path.join(folder, "project")
-  const source = Path.join(folder, "package")
-  for (const name of ["package.json", "README.md", "CHANGELOG.md", "LICENSE", "docs", "src"]) {
-    Fs.cpSync(Path.join(root, name), Path.join(source, name), { recursive: true })
-  }
-  execFileSync(process.execPath, [Path.join(root, "test", "config", "build.ts"), Path.join(source, "dist")], {
-    cwd: root
-  })
-  const pack = ["pack", "--json", "--offline", "--ignore-scripts", "--loglevel=error"]
-  const [{ filename }] = JSON.parse(execFileSync("npm", pack, { cwd: source, encoding: "utf8" }))
-  const installed = Path.join(project, "node_modules", "effect-rocketmq")
-  Fs.mkdirSync(installed, { recursive: true })
-  execFileSync("tar", ["xzf", Path.join(source, filename), "-C", installed, "--strip-components", "1"])
-  for (const peer of ["effect", "@effect", "@types"]) {
-    Fs.symlinkSync(Path.join(root, "node_modules", peer), Path.join(project, "node_modules", peer))
-  }
+  project = projectWithTarball()
 }, 120_000)
 
 afterAll(() => Fs.rmSync(Path.dirname(project), { recursive: true, force: true }))
@@ -45,15 +28,6 @@ const run = (name: string, text: string): string => {
   assert.strictEqual(done.status, 0, done.stderr)
   return done.stdout.trim()
 }
-
-const executeFile = promisify(execFile)
-
-/** Runs a program beside this one, which may serve it meanwhile, and gives what it prints. */
-const execute = (file: string, args: ReadonlyArray<string>, cwd: string) =>
-  Effect.map(
-    Effect.promise(() => executeFile(file, args, { cwd, maxBuffer: 64 << 20 })),
-    ({ stdout }) => stdout
-  )
 
 const Bundled = Schema.fromJsonString(
   Schema.Struct({
@@ -95,9 +69,7 @@ const roomsIn = ({ modules }: { readonly modules: ReadonlyArray<string> }): Read
 /** Bundles the programs from within the project. */
 const bundle = (bundler: string, out: string) => {
   const names = Object.keys(saying).map((name) => `${name}.mjs`)
-  for (const name of names) {
-    Fs.copyFileSync(Path.join(import.meta.dirname, "programs", name), Path.join(project, name))
-  }
+  addPrograms(project, names)
   const script = Path.join(import.meta.dirname, "bundle.mjs")
   return Effect.flatMap(
     execute(process.execPath, [script, bundler, out, ...names], project),
@@ -152,8 +124,7 @@ describe("the tarball", () => {
             if (name === "message") assert.notMatch(found.imports.join(), /http|tls|net|zlib|crypto|dns|fs/)
             assert.notMatch([...found.imports, ...found.modules].join(), /undici|\bws\b/)
             const printed = yield* execute(process.execPath, [found.file, namesrvAddr], out)
-            // Log lines may stand before it.
-            assert.strictEqual(printed.trim().split("\n").at(-1), said, name)
+            assert.strictEqual(lastLine(printed), said, name)
           }
         }).pipe(Effect.provide(EmbeddedCluster.layerTcp({ topics: { orders: {} } }))),
       300_000
