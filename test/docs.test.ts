@@ -113,6 +113,30 @@ describe("docs", () => {
   )
 
   it.live(
+    "every flag of a command that stands in a block is the command's",
+    () =>
+      Effect.gen(function* () {
+        let count = 0
+        for (const page of pages) {
+          const text = Fs.readFileSync(Path.join(root, page), "utf8")
+          for (const [, block = ""] of text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)) {
+            const calls = /effect-rocketmq ((?:(?:topic|group|message|cluster|broker|dlq) )?[a-z]+)\b(.*)/g
+            // What stands in quotes is somebody else's.
+            for (const [, command = "", rest = ""] of block.replaceAll(/'[^']*'/g, "''").matchAll(calls)) {
+              const { out } = yield* cli([...command.split(" "), "--help"])
+              for (const [, flag = ""] of rest.matchAll(/ (-[a-z]|--[a-z-]+)(?= |$)/g)) {
+                assert.match(out.join("\n"), new RegExp(`(^|[ ,])${flag}([ ,]|$)`, "m"), `${page}: ${command} ${flag}`)
+                count++
+              }
+            }
+          }
+        }
+        assert.isAbove(count, 10)
+      }).pipe(Effect.provide(TcpWire.layer)),
+    60_000
+  )
+
+  it.live(
     "every command of this package that stands in a sentence is there",
     () =>
       Effect.gen(function* () {
