@@ -12,8 +12,7 @@ import type { ReceivedMessage } from "../consumer/ReceivedMessage.ts"
 import type { Subscription } from "../consumer/subscription/Subscription.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import { type PlainConsumerOptions, plain } from "./ConsumerOptions.ts"
-import type { Topic, TopicDecodeError } from "../message/Topic.ts"
-import { type CallOptions, run as runPlain } from "./Run.ts"
+import type { CallOptions } from "./Run.ts"
 import { lifeCalls, start, type Started } from "./Start.ts"
 
 /**
@@ -56,30 +55,6 @@ export interface StartConsumerOptions extends CallOptions {
   readonly order?: "queue" | ((message: ReceivedMessage) => string) | undefined
   /** With `order: "queue"`: whether what succeeds is committed without an `OrderlyResult.commit`; default true. */
   readonly autoCommit?: boolean | undefined
-}
-
-/** Options of {@link decoded}. */
-export interface DecodedOptions {
-  /** What a message means whose body the topic's schema cannot read; by default a dead letter: it will not get better. */
-  readonly onDecodeError?: ((error: TopicDecodeError, message: ReceivedMessage) => ConsumeResult) | undefined
-}
-
-/** A handler of a typed topic's values, for {@link DefaultMQPushConsumer}'s `start`; it is rejected with what the function throws. */
-export const decoded = <A, RE>(
-  topic: Topic<A, never, RE>,
-  handler: (
-    value: A,
-    message: ReceivedMessage,
-    signal: AbortSignal
-  ) => ConsumeResult | void | Promise<ConsumeResult | void>,
-  options: DecodedOptions = {}
-): PlainHandler => {
-  const handle = MessageListener.decoded(
-    topic,
-    (value, message) => Effect.promise(async (signal) => handler(value, message, signal)),
-    options
-  )
-  return (message, signal) => runPlain(handle(message), signal)
 }
 
 /** A started push consumer; `await using` shuts it down. */

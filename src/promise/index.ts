@@ -98,8 +98,6 @@ export type {
 } from "./ConsumerOptions.ts"
 export { DefaultMQProducer, type Queued } from "./DefaultMQProducer.ts"
 export {
-  decoded,
-  type DecodedOptions,
   DefaultMQPushConsumer,
   type PlainBatchHandler,
   type PlainHandler,
@@ -107,6 +105,7 @@ export {
   type StartConsumerOptions
 } from "./DefaultMQPushConsumer.ts"
 export { LocalOffsetStore } from "./LocalOffsetStore.ts"
+export * as MessageListener from "./MessageListener.ts"
 export { messages, type Messages, type PlainDelivery } from "./Messages.ts"
 export type { PlainCredentials, PlainOptions, PlainParts, PlainTlsOptions, Secret } from "./Options.ts"
 export * as Replier from "./Replier.ts"

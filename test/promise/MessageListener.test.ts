@@ -5,9 +5,9 @@ import { ConsumeMessageHooks, DeadLetterHooks, FilterMessageHooks } from "../../
 import {
   BatchResult,
   ConsumeResult,
-  decoded,
   DefaultMQProducer,
   DefaultMQPushConsumer,
+  MessageListener,
   messages,
   StartError,
   Subscription,
@@ -114,7 +114,7 @@ describe("kinds of consumers as promises", () => {
       ] as const) {
         await using consumer = await DefaultMQPushConsumer.start(
           group(namesrvAddr, name),
-          decoded(orders, async ({ id }) => void seen.push(id), options)
+          MessageListener.decoded(orders, async ({ id }) => void seen.push(id), options)
         )
         await consumer.caughtUp()
         assert.strictEqual((await consumer.state()).counters.deadLettered, expected, name)
