@@ -167,16 +167,20 @@ export {
   AdminReason,
   ConsumerNotOnline,
   GroupAlreadyExists,
+  GroupNotFound,
   InvalidMessageId,
+  InvalidOrderConf,
   InvalidText,
   MessageNotFound,
+  NoAccessControl,
   NoMaster,
   TooManyBrokers,
   TooMuchAnswered,
   TopicAlreadyExists,
   TopicNotFound,
   UnknownBroker,
-  UnknownCluster
+  UnknownCluster,
+  UnknownSetting
 } from "./admin/AdminError.ts"
 export * as AllocateStrategy from "./consumer/rebalance/AllocateStrategy.ts"
 export * as ConsumeResult from "./consumer/ConsumeResult.ts"
@@ -234,9 +238,20 @@ export {
 export { type AnyError, explain } from "./explain/Explain.ts"
 export type { BrokerAddress, IfExists } from "./admin/AdminContext.ts"
 export type { ClientConnection, ConsumeProgress, ConsumerConnections, QueueProgress } from "./admin/Clients.ts"
-export type { CreatedGroup, CreateGroupOptions, DeleteGroupOptions, GroupInfo } from "./admin/Groups.ts"
+export type { AclAction, AclOptions, AclRight } from "./admin/Acls.ts"
+export type {
+  BrokerGroupConfig,
+  CreatedGroup,
+  CreateGroupOptions,
+  DeleteGroupOptions,
+  GroupInfo,
+  UpdateGroupOptions
+} from "./admin/Groups.ts"
+export type { NameServerChanges, NameServerConfig, OrderConf, WritePermission } from "./admin/NameServers.ts"
+export type { ChangedSetting } from "./admin/Settings.ts"
+export type { CreateUserOptions, UpdateUserOptions, User, UserStatus, UserType } from "./admin/Users.ts"
+export type { ConsumeDirectlyOptions, DirectConsumption, MemberInfo, MemberStatus } from "./admin/Members.ts"
 export type { ReplayOptions, ReplayOutcome } from "./admin/DeadLetters.ts"
-export type { ConsumeDirectlyOptions, DirectConsumption, MemberStatus } from "./admin/Members.ts"
 export type { PullResult } from "./admin/Messages.ts"
 export type { AdminConfig, AdminOptions, Overrides as AdminOverrides } from "./admin/AdminConfig.ts"
 export { MQAdmin, type MQAdminShape } from "./admin/MQAdmin.ts"

@@ -132,6 +132,7 @@ const subRooms: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ["embedded/filter", below()],
   ["embedded/broker", below("embedded/server", "embedded/store", "embedded/filter")],
   ["embedded/nameserver", below("embedded/server", "embedded/store")],
+  ["cli/access", below("*")],
   ["cli/bench", below("*")],
   ["cli/cluster", below("*")],
   ["cli/consume", below("*")],

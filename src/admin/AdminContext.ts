@@ -66,6 +66,13 @@ export interface AdminContext {
     { readonly clusterName: string; readonly brokers: ReadonlyArray<BrokerAddress> },
     NameServerApiError | UnknownCluster | NoMaster | AddressRefused | TooManyBrokers
   >
+  /** Every broker of a cluster, slaves too, as {@link AdminContext.masters} names it; slaves keep what they are told themselves. */
+  readonly members: (
+    clusterName: string | undefined
+  ) => Effect.Effect<
+    ReadonlyArray<BrokerAddress & { readonly brokerId: number }>,
+    NameServerApiError | UnknownCluster | NoMaster | AddressRefused | TooManyBrokers
+  >
   /** The masters of all clusters, sorted by name. */
   readonly allMasters: Effect.Effect<ReadonlyArray<BrokerAddress>, NameServerApiError | AddressRefused | TooManyBrokers>
   /** The masters on a topic's route, sorted by name. An unknown topic fails with `RouteUnavailable`. */
@@ -92,6 +99,8 @@ export const failing =
       self,
       (reason) => new AdminError({ operation: ForeignText.clean(operation, MAX_OPERATION), done: [...done], reason })
     )
+
+const isMaster = (brokerId: number): boolean => brokerId === MASTER_ID
 
 const byName = (a: BrokerAddress, b: BrokerAddress) => (a.brokerName < b.brokerName ? -1 : 1)
 
@@ -133,23 +142,46 @@ export const make = (
     GetBrokerClusterInfo.decodeResponse
   )
 
-  /** Those of the brokers that have a master, with its address, when all of these may be dialled. */
-  const reachable = Effect.fnUntraced(function* (subject: string, given: Iterable<BrokerData>) {
+  /** The brokers whose id passes, with their addresses, when all of these may be dialled. */
+  const reachable = Effect.fnUntraced(function* (
+    subject: string,
+    given: Iterable<BrokerData>,
+    passes: (brokerId: number) => boolean = isMaster
+  ) {
     const { brokers, warnings } = boundedBrokers(given)
     for (const warning of warnings) {
       if (warning._tag === "TooManyBrokers") return yield* new TooManyBrokers({ subject, brokers: warning.brokers })
     }
-    const found: Array<BrokerAddress> = []
+    const found: Array<BrokerAddress & { readonly brokerId: number }> = []
     for (const { brokerAddrs, brokerName } of brokers) {
-      const address = brokerAddrs.get(MASTER_ID)
-      if (address === undefined) continue
-      found.push({ brokerName, address: yield* dialled({ brokerName, brokerId: MASTER_ID, address }) })
+      for (const [brokerId, address] of [...brokerAddrs].toSorted(([a], [b]) => a - b)) {
+        if (!passes(brokerId)) continue
+        found.push({ brokerName, brokerId, address: yield* dialled({ brokerName, brokerId, address }) })
+      }
     }
     return found.toSorted(byName)
   })
 
+  const masters = (subject: string, given: Iterable<BrokerData>) =>
+    Effect.map(reachable(subject, given), (found) =>
+      found.map(({ address, brokerName }): BrokerAddress => ({ brokerName, address }))
+    )
+
+  /** The brokers of a cluster; the name may be left out where there is only one. */
+  const clusterOf = Effect.fnUntraced(function* (wanted: string | undefined) {
+    const info = yield* clusterInfo
+    const clusters = named(info.clusterAddrTable.keys())
+    const clusterName = wanted ?? (clusters.length === 1 ? clusters[0] : undefined)
+    const names = clusterName === undefined ? undefined : info.clusterAddrTable.get(clusterName)
+    if (clusterName === undefined || names === undefined) {
+      return yield* new UnknownCluster({ clusterName: wanted, clusters })
+    }
+    const brokers = [...new Set(names)].flatMap((name) => info.brokerAddrTable.get(name) ?? [])
+    return { clusterName, subject: `cluster ${clusterName}`, names, brokers }
+  })
+
   const allMasters = Effect.flatMap(clusterInfo, ({ brokerAddrTable }) =>
-    reachable("the name server's clusters", brokerAddrTable.values())
+    masters("the name server's clusters", brokerAddrTable.values())
   )
 
   return {
@@ -168,23 +200,21 @@ export const make = (
       namespace === undefined || Namespace.isWrapped(namespace, name) || Namespace.isSystemResource(name),
     unwrapQueue: (queue) => ({ ...queue, topic: unwrap(queue.topic) }),
     masters: Effect.fnUntraced(function* (wanted) {
-      const info = yield* clusterInfo
-      const clusters = named(info.clusterAddrTable.keys())
-      const clusterName = wanted ?? (clusters.length === 1 ? clusters[0] : undefined)
-      const names = clusterName === undefined ? undefined : info.clusterAddrTable.get(clusterName)
-      if (clusterName === undefined || names === undefined) {
-        return yield* new UnknownCluster({ clusterName: wanted, clusters })
-      }
-      const members = [...new Set(names)].flatMap((name) => info.brokerAddrTable.get(name) ?? [])
-      const brokers = yield* reachable(`cluster ${clusterName}`, members)
+      const { clusterName, names, subject, ...found } = yield* clusterOf(wanted)
+      const brokers = yield* masters(subject, found.brokers)
       return brokers.length === 0
         ? yield* new NoMaster({ clusterName, brokers: named(names) })
         : { clusterName, brokers }
     }),
+    members: Effect.fnUntraced(function* (wanted) {
+      const { clusterName, names, subject, ...found } = yield* clusterOf(wanted)
+      const brokers = yield* reachable(subject, found.brokers, () => true)
+      return brokers.length === 0 ? yield* new NoMaster({ clusterName, brokers: named(names) }) : brokers
+    }),
     addressOf: (queue) => addressOf(routes, queue),
     allMasters,
     routeOf,
-    mastersOf: (topic) => Effect.flatMap(routeOf(topic), ({ brokerDatas }) => reachable(`topic ${topic}`, brokerDatas)),
+    mastersOf: (topic) => Effect.flatMap(routeOf(topic), ({ brokerDatas }) => masters(`topic ${topic}`, brokerDatas)),
     broker: Effect.fnUntraced(function* (nameOrAddress) {
       if (!("_tag" in Address.parse(nameOrAddress))) {
         const address = policy.permit(nameOrAddress)

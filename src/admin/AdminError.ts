@@ -130,6 +130,61 @@ export class GroupAlreadyExists extends Schema.TaggedError<GroupAlreadyExists>()
   }
 }
 
+/** A consumer group that no broker has, where it was to be changed. Nothing was changed. */
+export class GroupNotFound extends Schema.TaggedError<GroupNotFound>()("GroupNotFound", {
+  /** The group, as it was given. */
+  group: Schema.String
+}) {
+  override get message() {
+    return `No broker has a group "${this.group}".`
+  }
+}
+
+/** Settings that a server was to change and does not have: it would have said yes, and done nothing. Nothing was changed. */
+export class UnknownSetting extends Schema.TaggedError<UnknownSetting>()("UnknownSetting", {
+  /** The broker, or `host:port` of the name server. */
+  server: Schema.String,
+  /** The names that it does not know. */
+  names: Schema.Array(Schema.String),
+  /** Names that it knows and that are like them. */
+  similar: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    const like = this.similar.length === 0 ? "" : ` It has ${NameList.text(this.similar)}.`
+    return `${this.server} has no setting ${NameList.text(this.names)}.${like} Nothing was changed.`
+  }
+}
+
+/** A broker that keeps no users and rights which a client could see or change. Nothing was changed there. */
+export class NoAccessControl extends Schema.TaggedError<NoAccessControl>()("NoAccessControl", {
+  /** The broker, by name. */
+  brokerName: Schema.String,
+  /** `host:port` at which it was asked. */
+  address: Schema.String,
+  /** `release`: it does not know these requests, which came with 5.3.0; `disabled`: its access control is not set up. */
+  problem: Schema.Literals(["release", "disabled"])
+}) {
+  override get message() {
+    const why =
+      this.problem === "release"
+        ? "does not know users and rights, which brokers have from 5.3.0 on; before that they stand in its conf/plain_acl.yml"
+        : "keeps no users: its settings name no authenticationMetadataProvider and authorizationMetadataProvider"
+    return `Broker ${this.brokerName} (${this.address}) ${why}.`
+  }
+}
+
+/** A queue number of an order configuration for a broker that does not have so many queues. Nothing was changed. */
+export class InvalidOrderConf extends Schema.TaggedError<InvalidOrderConf>()("InvalidOrderConf", {
+  /** The topic. */
+  topic: Schema.String,
+  /** What is wrong: `broker-a has 4 queues to write, 8 were named`. */
+  problem: Schema.String
+}) {
+  override get message() {
+    return `The order configuration of topic "${this.topic}" cannot be used: ${this.problem}. Nothing was changed.`
+  }
+}
+
 /** No message has the id. Brokers find a message by its id for as long as it and its index entry are kept. */
 export class MessageNotFound extends Schema.TaggedError<MessageNotFound>()("MessageNotFound", {
   /** The topic that was searched. */
@@ -181,6 +236,10 @@ export const AdminReason = Schema.Union([
   TopicNotFound,
   TopicAlreadyExists,
   GroupAlreadyExists,
+  GroupNotFound,
+  UnknownSetting,
+  NoAccessControl,
+  InvalidOrderConf,
   MessageNotFound,
   ConsumerNotOnline,
   ...ApiError.members

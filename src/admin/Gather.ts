@@ -21,6 +21,17 @@ export const gather = <A, E>(
   brokers: ReadonlyArray<BrokerAddress>,
   ask: (broker: BrokerAddress, counted: Counted) => Effect.Effect<A, E>,
   limit: number = MAX_GATHERED_BYTES
+): Effect.Effect<ReadonlyArray<A>, E | TooMuchAnswered> => gatherEach(subject, brokers, ask, { limit })
+
+/** {@link gather} for whatever else is asked one by one, members of a group for instance. */
+export const gatherEach = <T, A, E>(
+  subject: string,
+  asked: ReadonlyArray<T>,
+  ask: (one: T, counted: Counted) => Effect.Effect<A, E>,
+  {
+    concurrency = BROKERS_AT_ONCE,
+    limit = MAX_GATHERED_BYTES
+  }: { readonly concurrency?: number; readonly limit?: number }
 ): Effect.Effect<ReadonlyArray<A>, E | TooMuchAnswered> =>
   Effect.suspend(() => {
     let bytes = 0
@@ -30,14 +41,14 @@ export const gather = <A, E>(
       return decode(answer)
     }
     return Effect.forEach(
-      brokers,
-      (broker) =>
-        Effect.flatMap(ask(broker, counted), (answer) => {
+      asked,
+      (one) =>
+        Effect.flatMap(ask(one, counted), (answer) => {
           answered += 1
           return bytes > limit
-            ? Effect.fail(new TooMuchAnswered({ subject, bytes, limit, answered, brokers: brokers.length }))
+            ? Effect.fail(new TooMuchAnswered({ subject, bytes, limit, answered, brokers: asked.length }))
             : Effect.succeed(answer)
         }),
-      { concurrency: BROKERS_AT_ONCE }
+      { concurrency }
     )
   })

@@ -6,7 +6,7 @@ import * as QueryTopicsByConsumer from "../protocol/request/QueryTopicsByConsume
 import * as SubscriptionGroup from "../protocol/request/SubscriptionGroup.ts"
 import type { SubscriptionGroupConfig } from "../protocol/request/SubscriptionGroup.ts"
 import { type AdminContext, type BrokerAddress, failing, type IfExists, keptOf } from "./AdminContext.ts"
-import { type AdminError, GroupAlreadyExists } from "./AdminError.ts"
+import { type AdminError, GroupAlreadyExists, GroupNotFound } from "./AdminError.ts"
 import { type Counted, gather } from "./Gather.ts"
 import type { Topics } from "./Topics.ts"
 
@@ -18,6 +18,22 @@ export interface CreateGroupOptions extends Partial<SubscriptionGroupConfig> {
   readonly clusterName?: string | undefined
   /** What to do where a master has the group already; default `replace`, as Java's `createAndUpdateSubscriptionGroupConfig`. */
   readonly ifExists?: IfExists | undefined
+}
+
+/** What to change of a consumer group; what is left out stays as it is on each broker. */
+export interface UpdateGroupOptions extends Partial<Omit<SubscriptionGroupConfig, "groupName" | "attributes">> {
+  /** The group's name. */
+  readonly groupName: string
+  /** The cluster; may be left out where there is only one. */
+  readonly clusterName?: string | undefined
+}
+
+/** A consumer group as one broker keeps it. */
+export interface BrokerGroupConfig {
+  /** The broker's name. */
+  readonly brokerName: string
+  /** What it keeps. */
+  readonly config: SubscriptionGroupConfig
 }
 
 /** A consumer group that was created. */
@@ -61,6 +77,14 @@ export interface Groups {
    * otherwise; with `fail` it fails with `GroupAlreadyExists`. Brokers may have made it themselves, at the first heartbeat.
    */
   readonly createSubscriptionGroup: (options: CreateGroupOptions) => Effect.Effect<CreatedGroup, AdminError>
+  /**
+   * Changes settings of a consumer group on every master of a cluster that has it, and gives what each has now. What is not
+   * named stays as it is on each, settings of newer brokers that this client does not know included. A group that none of them
+   * has fails with `GroupNotFound`.
+   */
+  readonly updateSubscriptionGroup: (
+    options: UpdateGroupOptions
+  ) => Effect.Effect<ReadonlyArray<BrokerGroupConfig>, AdminError>
   /** Deletes a consumer group on every master of a cluster, and its topics for retries and dead letters. */
   readonly deleteSubscriptionGroup: (group: string, options?: DeleteGroupOptions) => Effect.Effect<void, AdminError>
   /** The groups that read a topic, or did once. */
@@ -144,6 +168,40 @@ export const make = (context: AdminContext, { deleteTopic }: Pick<Topics, "delet
     return { groupName: given.groupName, clusterName, brokers: done, ...keptOf(ifExists, kept), config }
   })
 
+  const updateSubscriptionGroup = Effect.fnUntraced(function* ({
+    clusterName,
+    groupName,
+    ...changes
+  }: UpdateGroupOptions): Effect.fn.Return<ReadonlyArray<BrokerGroupConfig>, AdminError> {
+    const operation = `update group ${groupName}`
+    const { brokers } = yield* masters(clusterName).pipe(failing(operation))
+    const tables = yield* gather("the groups", brokers, ({ address }, counted) =>
+      api.call(
+        address,
+        SubscriptionGroup.request({ operation: "list" }),
+        timeoutMillis,
+        counted(SubscriptionGroup.decodeStoredResponse)
+      )
+    ).pipe(failing(operation))
+    const found = brokers.flatMap((broker, index) => {
+      const stored = tables[index]?.get(wrap(groupName))
+      return stored === undefined ? [] : [{ ...broker, stored }]
+    })
+    if (found.length === 0) return yield* failing(operation)(Effect.fail(new GroupNotFound({ group: groupName })))
+    const done: Array<string> = []
+    for (const { address, brokerName, stored } of found) {
+      yield* api
+        .call(address, SubscriptionGroup.changeRequest(stored, changes), timeoutMillis, () => undefined)
+        .pipe(failing(operation, done))
+      done.push(brokerName)
+    }
+    const now = yield* groupsOn(found).pipe(failing(operation, done))
+    return found.flatMap(({ brokerName }, index): ReadonlyArray<BrokerGroupConfig> => {
+      const config = now[index]?.subscriptionGroupTable.get(wrap(groupName))
+      return config === undefined ? [] : [{ brokerName, config: unwrapConfig(config) }]
+    })
+  })
+
   const deleteSubscriptionGroup = Effect.fnUntraced(function* (
     group: string,
     { cleanOffset = false, clusterName }: DeleteGroupOptions
@@ -208,6 +266,7 @@ export const make = (context: AdminContext, { deleteTopic }: Pick<Topics, "delet
   return {
     getAllSubscriptionGroup: (clusterName) => getAllSubscriptionGroup(clusterName).pipe(failing("list the groups")),
     createSubscriptionGroup,
+    updateSubscriptionGroup,
     deleteSubscriptionGroup: (group, options = {}) => deleteSubscriptionGroup(group, options),
     queryTopicConsumeByWho: (topic) =>
       queryTopicConsumeByWho(topic).pipe(failing(`list the groups that read topic ${topic}`)),

@@ -5,12 +5,16 @@ import { accept, type Resolution } from "../client/options/OptionTable.ts"
 import * as ServiceLife from "../client/ServiceLife.ts"
 import { type AdminConfig, type AdminOptions, type Overrides, reader, resolve } from "./AdminConfig.ts"
 import * as Contexts from "./AdminContext.ts"
+import * as AccessCalls from "./AccessCalls.ts"
+import * as Acls from "./Acls.ts"
+import * as Users from "./Users.ts"
 import * as Brokers from "./Brokers.ts"
 import * as Clients from "./Clients.ts"
 import * as DeadLetters from "./DeadLetters.ts"
 import * as Groups from "./Groups.ts"
 import * as Members from "./Members.ts"
 import * as Messages from "./Messages.ts"
+import * as NameServers from "./NameServers.ts"
 import * as Offsets from "./Offsets.ts"
 import * as Queries from "./Queries.ts"
 import { guarded } from "./TextGuard.ts"
@@ -21,6 +25,9 @@ import * as Traces from "./Traces.ts"
 export interface MQAdminShape
   extends
     Brokers.Brokers,
+    NameServers.NameServers,
+    Users.Users,
+    Acls.Acls,
     Topics.Topics,
     Groups.Groups,
     Clients.Clients,
@@ -107,8 +114,12 @@ const acquire = Effect.fnUntraced(function* (
   const clients = Clients.make(context)
   const queries = Queries.make(context, messages, offsets)
   const deadLetters = DeadLetters.make(context, queries)
+  const access = AccessCalls.make(context)
   const calls = guarded({
     ...Brokers.make(context),
+    ...NameServers.make(context),
+    ...Users.make(access),
+    ...Acls.make(access),
     ...topics,
     ...Groups.make(context, topics),
     ...clients,

@@ -1,5 +1,5 @@
 import { Console, Context, Effect, Runtime, Schema } from "effect"
-import type { AdminError, AdminReason } from "../admin/AdminError.ts"
+import { type AdminError, type AdminReason, GroupNotFound } from "../admin/AdminError.ts"
 import { explain as explainError } from "../explain/Explain.ts"
 import type { RouteProblem, StartError, StartReason } from "../client/ClientError.ts"
 import type { SendError, SendReason } from "../producer/send/SendError.ts"
@@ -48,12 +48,13 @@ export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
   }
 }
 
-/** A consumer group that no broker has. */
-export class GroupNotFound extends Schema.TaggedError<GroupNotFound>()("GroupNotFound", {
-  group: Schema.String
+/** What was to be created and is there already, where no error of the administrator says so: the right of a user. */
+export class Refused extends Schema.TaggedError<Refused>()("Refused", {
+  problem: Schema.String,
+  remedy: Schema.String
 }) {
   override get message() {
-    return `No broker has a group "${this.group}".`
+    return this.problem
   }
 }
 
@@ -78,7 +79,7 @@ export class DelayUnsupported extends Schema.TaggedError<DelayUnsupported>()("De
 }
 
 /** What only the command line fails with. */
-type OwnFailure = UsageError | GroupNotFound | NotThere | DelayUnsupported
+type OwnFailure = UsageError | GroupNotFound | NotThere | DelayUnsupported | Refused
 
 /** What a command can fail with before it is told to the user. */
 export type CliFailure = StartError | SendError | AdminError | WireError | OwnFailure
@@ -150,6 +151,7 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | O
       return says(ExitCode.usage, reason.remedy)
     case "NotThere":
     case "DelayUnsupported":
+    case "Refused":
       return says(ExitCode.refused, reason.remedy)
     case "GroupNotFound":
       return says(
@@ -175,7 +177,9 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | O
         ? says(ExitCode.cannotConnect, NO_BROKER_REMEDY)
         : says(ExitCode.usage, "Pass one of them as --cluster.")
     case "UnknownBroker":
-      return reason.brokers.length === 0 ? says(ExitCode.cannotConnect, NO_BROKER_REMEDY) : says(ExitCode.usage)
+      return reason.brokers.length === 0
+        ? says(ExitCode.cannotConnect, NO_BROKER_REMEDY)
+        : says(ExitCode.usage, "Name one of them: effect-rocketmq cluster list shows what there is.")
     case "RouteUnavailable":
       return ofRoute(reason.problem, reason.topic, hints)
     case "BrokerNotRegistered":
@@ -196,8 +200,13 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | O
     case "GroupAlreadyExists":
       return says(
         ExitCode.refused,
-        "Pass --if-not-exists to leave it as it is, or --replace to set it anew, with the defaults for what is not named."
+        `Change what you name and nothing else: effect-rocketmq group update ${reason.group}. Or pass --if-not-exists to leave it as it is, --replace to set it anew.`
       )
+    case "UnknownSetting":
+    case "InvalidOrderConf":
+      return says(ExitCode.usage)
+    case "NoAccessControl":
+      return says(ExitCode.refused)
     case "TlsFailed":
       return says(ExitCode.cannotConnect)
     case "NameServerUnavailable":
@@ -244,7 +253,7 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | O
 /** An error names every server that was tried, each with what it said. */
 const MAX_MESSAGE_LENGTH = 2_000
 
-const isOwn = Schema.is(Schema.Union([UsageError, GroupNotFound, NotThere, DelayUnsupported]))
+const isOwn = Schema.is(Schema.Union([UsageError, GroupNotFound, NotThere, DelayUnsupported, Refused]))
 
 /** Puts a failure into words and an exit code. */
 export const explain = (error: CliFailure, hints: Hints = {}): Explained => {

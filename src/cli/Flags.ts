@@ -277,6 +277,16 @@ export const yesFlag: Flag.Flag<boolean> = Flag.Boolean("yes").pipe(
   Flag.withDefault(false)
 )
 
+/** `--yes`, which commands that take something away for a while want to hear. */
+export const meantFlag: Flag.Flag<boolean> = yesFlag.pipe(Flag.withDescription("Yes, change it"))
+
+/** `--set name=value`, for the settings of servers. */
+export const settings = Flag.KeyValuePair("set").pipe(
+  Flag.withMetavar("name=value"),
+  Flag.withDescription("A setting and its new value; may be repeated"),
+  Flag.withDefault({})
+)
+
 type Given = Readonly<Partial<Record<Named, Option.Option<string>>>>
 
 type Subjects<Required, Optional> = { readonly [K in keyof Required]: string } & {

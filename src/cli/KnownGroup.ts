@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { MQAdmin } from "../admin/MQAdmin.ts"
-import { GroupNotFound } from "./Failure.ts"
+import { GroupNotFound } from "../admin/AdminError.ts"
 
 /**
  * Fails with `GroupNotFound` where no broker of any cluster has the group: brokers answer a question about a misspelt group

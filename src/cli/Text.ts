@@ -31,6 +31,12 @@ export const json = (value: unknown): string => ForeignText.escapeJson(JSON.stri
 /** A text from outside in which a terminal finds nothing to act on. */
 export const { excerpt, printable } = ForeignText
 
+/** A word of a command that is printed to be copied: a shell reads this very text, and a terminal acts on nothing in it. */
+export const quoted = (word: string): string => {
+  const shown = printable(word)
+  return /^[\w@%+=:,./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`
+}
+
 /** A column is as wide as its longest cell, and at most so many characters: one cell must not widen all the others. */
 const MAX_WIDTH = 200
 

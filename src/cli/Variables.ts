@@ -8,6 +8,7 @@ export const variables = {
   namesrv: ["ROCKETMQ_NAME_SERVER", "ROCKETMQ_NAMESRV_ADDR", "NAMESRV_ADDR"],
   accessKey: ["ROCKETMQ_ACCESS_KEY", "ROCKETMQ_CREDENTIALS_ACCESS_KEY"],
   secretKey: ["ROCKETMQ_SECRET_KEY", "ROCKETMQ_CREDENTIALS_SECRET_KEY"],
+  userPassword: ["ROCKETMQ_USER_PASSWORD"],
   securityToken: ["ROCKETMQ_SECURITY_TOKEN", "ROCKETMQ_CREDENTIALS_SECURITY_TOKEN"],
   namespace: ["ROCKETMQ_NAMESPACE"]
 } as const satisfies Readonly<Record<string, Names>>

@@ -9,6 +9,8 @@ import { ExitCode } from "./Failure.ts"
 import * as Flags from "./Flags.ts"
 import { group } from "./group/GroupCommands.ts"
 import { load } from "./Load.ts"
+import { acl, user } from "./access/AccessCommands.ts"
+import { namesrv as nameServers } from "./cluster/NamesrvCommands.ts"
 import { message } from "./message/MessageCommands.ts"
 import { peek } from "./message/PeekCommand.ts"
 import { send } from "./send/SendCommand.ts"
@@ -100,6 +102,9 @@ export const root = Command.make("effect-rocketmq").pipe(
     bench,
     cluster,
     broker,
+    nameServers,
+    user,
+    acl,
     decode
   ])
 )

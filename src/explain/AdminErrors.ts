@@ -2,16 +2,20 @@ import type {
   AdminError,
   ConsumerNotOnline,
   GroupAlreadyExists,
+  GroupNotFound,
   InvalidMessageId,
+  InvalidOrderConf,
   InvalidText,
   MessageNotFound,
+  NoAccessControl,
   NoMaster,
   TooManyBrokers,
   TooMuchAnswered,
   TopicAlreadyExists,
   TopicNotFound,
   UnknownBroker,
-  UnknownCluster
+  UnknownCluster,
+  UnknownSetting
 } from "../admin/AdminError.ts"
 import * as NameList from "../message/NameList.ts"
 import type { AddressRefused } from "../client/ClientError.ts"
@@ -30,6 +34,10 @@ export type AdminOnlyReason =
   | TopicNotFound
   | TopicAlreadyExists
   | GroupAlreadyExists
+  | GroupNotFound
+  | UnknownSetting
+  | NoAccessControl
+  | InvalidOrderConf
   | MessageNotFound
   | ConsumerNotOnline
 
@@ -95,7 +103,39 @@ export const adminExplainers: Explainers<AdminOnlyReason> = {
     cause: "the group was to be created and is there already",
     evidence: [`group: ${e.group}`, ...NameList.lines(e.brokers, (broker) => `has it: ${broker}`)],
     remedy:
-      'Use it as it is, or create it with ifExists: "replace", which sets everything that is not named to its default.'
+      "Change it with updateSubscriptionGroup (`effect-rocketmq group update`), which leaves alone what is not named."
+  }),
+  GroupNotFound: (e) => ({
+    cause: "no broker that was asked has the group",
+    evidence: [`group: ${e.group}`],
+    remedy:
+      "Check its spelling and namespace (`effect-rocketmq group list`); a broker may make it at the first heartbeat."
+  }),
+  UnknownSetting: (e) => ({
+    cause: "the server has no such setting, and would have said yes to it",
+    evidence: [
+      `server: ${e.server}`,
+      ...NameList.lines(e.names, (name) => `unknown: ${name}`),
+      ...NameList.lines(e.similar, (name) => `known: ${name}`)
+    ],
+    remedy: "Check the spelling among its settings (`effect-rocketmq broker config`, `effect-rocketmq namesrv config`)."
+  }),
+  NoAccessControl: (e) => ({
+    cause:
+      e.problem === "release"
+        ? "the broker is of a release without these requests"
+        : "the broker's access control is not set up",
+    evidence: [`broker: ${e.brokerName} at ${e.address}`],
+    remedy:
+      e.problem === "release"
+        ? "Edit conf/plain_acl.yml on the broker, which it reads again by itself where its aclEnable is true, or use a broker of 5.3.0 or later."
+        : "Set authenticationEnabled, authenticationProvider, authenticationMetadataProvider, authorizationMetadataProvider and initAuthenticationUser in its broker.conf, and restart it."
+  }),
+  InvalidOrderConf: (e) => ({
+    cause: "the order configuration does not fit the topic",
+    evidence: [`topic: ${e.topic}`, e.problem],
+    remedy:
+      "Name brokers of the topic, and of each no more queues than can be written (`effect-rocketmq topic config`)."
   }),
   MessageNotFound: (e) => ({
     cause: "no message of the topic has the id",

@@ -69,6 +69,18 @@ const ofCode = (code: number, request: string): readonly [cause: string, remedy:
         "It is starting, shutting down, a slave, or its disk is full; see its log."
       ]
     case ResponseCode.NO_PERMISSION:
+      if (request.startsWith("AUTH_")) {
+        return [
+          "the broker does not do that to its users or rights",
+          "See its own words: what it has, and what it lacks."
+        ]
+      }
+      if (request.endsWith("_CONFIG")) {
+        return [
+          "the server does not change that while it runs",
+          "Change it in the server's configuration file, and restart it; its configBlackList says which settings those are."
+        ]
+      }
       return [
         "the broker or the topic does not allow it",
         "Check the topic's and the broker's permission, and that the topic is no reserved one."

@@ -57,6 +57,15 @@ export const read = (body: Uint8Array): ReadonlyMap<string, string> | undefined 
   return settings
 }
 
+const escaped = (text: string, isName: boolean): string =>
+  text.replace(isName ? /[\\ :=#!]/g : /\\|^ /g, "\\$&").replace(/[^ -~]/g, (unit) => {
+    return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`
+  })
+
+/** Writes settings so that Java reads these very texts, whatever stands in them: {@link read} gives them back. */
+export const store = (settings: Iterable<readonly [name: string, value: string]>): Uint8Array =>
+  encoder.encode(Array.from(settings, ([name, value]) => `${escaped(name, true)}=${escaped(value, false)}\n`).join(""))
+
 /** Writes settings as RocketMQ does: in the order given, nothing escaped. */
 export const write = (settings: Iterable<readonly [name: string, value: string]>): Uint8Array =>
   encoder.encode(Array.from(settings, ([name, value]) => `${name}=${value}\n`).join(""))

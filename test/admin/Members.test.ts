@@ -63,6 +63,36 @@ for (const version of [MQVersion.V5_5_0, MQVersion.V4_9_7]) {
       }).pipe(withAdmin(version))
     )
 
+    it.effect("say what they do", () =>
+      Effect.gen(function* () {
+        const admin = yield* MQAdmin
+        const producer = yield* DefaultMQProducer
+        assert.strictEqual((yield* reasonOf(admin.getConsumerRunningInfo("billing")))._tag, "ConsumerNotOnline")
+        const consumer = yield* consume(() => Effect.void)
+        for (let n = 0; n < 3; n++) yield* producer.send(Message.make({ topic: "orders", body: "x" }))
+        yield* consumer.caughtUp()
+        const clientId = (yield* consumer.state).instance?.clientId ?? ""
+        const [member = assert.fail("nobody"), ...others] = yield* admin.getConsumerRunningInfo("billing", {
+          jstack: true
+        })
+        assert.deepStrictEqual([others.length, member.client.clientId], [0, clientId])
+        const { jstack, mqTable, subscriptionSet } = member.info ?? assert.fail("no answer")
+        // It is no JVM: fibers have no stacks.
+        assert.match(jstack ?? "", /handlers run\. They are fibers/)
+        assert.includeMembers(
+          subscriptionSet.map(({ topic }) => topic),
+          ["orders"]
+        )
+        const [, state] = mqTable.find(([{ topic }]) => topic === "orders") ?? assert.fail("no queue")
+        assert.deepInclude(state, { commitOffset: 3, cachedMsgCount: 0 })
+        assert.lengthOf(yield* admin.getConsumerRunningInfo("billing", { clientId }), 1)
+        assert.strictEqual(
+          (yield* reasonOf(admin.getConsumerRunningInfo("billing", { clientId: "other" })))._tag,
+          "ConsumerNotOnline"
+        )
+      }).pipe(withAdmin(version))
+    )
+
     it.effect("say how far they are", () =>
       Effect.gen(function* () {
         const admin = yield* MQAdmin

@@ -3,6 +3,8 @@ import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
 import * as ConsumeMessageDirectly from "../../src/protocol/push/ConsumeMessageDirectly.ts"
+import * as GetConsumerRunningInfo from "../../src/protocol/push/GetConsumerRunningInfo.ts"
+import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import * as GetConsumerStatusFromClient from "../../src/protocol/push/GetConsumerStatusFromClient.ts"
 import type { Response } from "../../src/protocol/RemotingCommand.ts"
 import * as UpdateConsumerOffset from "../../src/protocol/request/UpdateConsumerOffset.ts"
@@ -12,6 +14,24 @@ import { type Call, onCluster } from "./support.ts"
 
 const cluster = (options: Parameters<typeof EmbeddedCluster.layerMemory>[0] = { topics: { orders: {} } }) =>
   Effect.provide(EmbeddedCluster.layerMemory({ ...options, listen: { namesrvPort: 9_876, brokerPort: 10_911 } }))
+
+/** A queue of which nothing happened. */
+const idle = {
+  commitOffset: 0,
+  cachedMsgMinOffset: 0,
+  cachedMsgMaxOffset: 0,
+  cachedMsgCount: 0,
+  cachedMsgSizeInMiB: 0,
+  transactionMsgMinOffset: 0,
+  transactionMsgMaxOffset: 0,
+  transactionMsgCount: 0,
+  locked: false,
+  tryUnlockTimes: 0,
+  lastLockTimestamp: 0,
+  droped: false,
+  lastPullTimestamp: 0,
+  lastConsumeTimestamp: 0
+}
 
 /** A member of the group `readers` that answers whatever it is asked. */
 const member = Effect.fnUntraced(function* (answer: Response) {
@@ -116,6 +136,81 @@ describe("topic", () => {
 })
 
 describe("group", () => {
+  it.effect("update: what is named changes, the rest stays on each broker, settings that nobody here knows too", () =>
+    Effect.gen(function* () {
+      const { faults } = yield* EmbeddedCluster
+      yield* onCluster(["group", "create", "readers", "--retries", "3"])
+      const stopped = yield* onCluster(["group", "update", "readers", "--no-consume", "--json"])
+      const config = { consumeEnable: false, retryMaxTimes: 3, retryQueueNums: 1, consumeMessageOrderly: false }
+      assert.deepStrictEqual(told(stopped), {
+        group: "readers",
+        brokers: ["broker-a", "broker-b"].map((brokerName) => ({ brokerName, ...config }))
+      })
+      const again = yield* onCluster(["group", "update", "readers", "--consume", "--retries", "5"])
+      assert.deepStrictEqual(again.out, [
+        "BROKER    CONSUMES  RETRIES  RETRY QUEUES  ORDERLY",
+        "broker-a  yes             5             1  no",
+        "broker-b  yes             5             1  no"
+      ])
+      assert.strictEqual((yield* onCluster(["group", "update", "readers"])).exitCode, 2)
+      assert.strictEqual((yield* onCluster(["group", "update", "nope", "--retries", "1"])).exitCode, 4)
+      const stored = { groupName: "readers", retryMaxTimes: 3, groupRetryPolicy: { type: "EXPONENTIAL" }, of: "6.0" }
+      yield* faults.add({
+        match: { code: RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG },
+        actions: [
+          {
+            _tag: "Answer",
+            response: { code: 0, body: Buffer.from(JSON.stringify({ subscriptionGroupTable: { readers: stored } })) }
+          }
+        ]
+      })
+      yield* onCluster(["group", "update", "readers", "--retries", "7"])
+      const { traffic } = yield* EmbeddedCluster
+      const sent = (yield* traffic.all).findLast(({ code }) => code === RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP)
+      assert.deepStrictEqual(JSON.parse(new TextDecoder().decode(sent?.body)), {
+        ...stored,
+        retryMaxTimes: 7,
+        attributes: {}
+      })
+    }).pipe(cluster({ ...two, recordTraffic: { bodies: true } }))
+  )
+
+  it.effect("status: what each member does, as it says itself", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* onCluster(["group", "status", "readers"])).exitCode, 4)
+      const topic = "orders"
+      const queue = { topic, brokerName: "broker-a", queueId: 0 }
+      const info = {
+        properties: new Map([["consumeThreadMin", "20"]]),
+        subscriptionSet: [
+          {
+            topic,
+            subString: "*",
+            expressionType: "TAG",
+            classFilterMode: false,
+            tagsSet: [],
+            codeSet: [],
+            subVersion: 1
+          }
+        ],
+        mqTable: [[queue, { ...idle, commitOffset: 7, cachedMsgCount: 2 }]] as const,
+        mqPopTable: [],
+        statusTable: new Map([
+          [topic, { pullRT: 1, pullTPS: 2, consumeRT: 3, consumeOKTPS: 4, consumeFailedTPS: 0.5, consumeFailedMsgs: 6 }]
+        ]),
+        userConsumerInfo: new Map<string, string>()
+      }
+      yield* member(GetConsumerRunningInfo.response(info))
+      const shown = yield* onCluster(["group", "status", "readers", "--jstack"])
+      assert.strictEqual(shown.exitCode, 0)
+      assert.match(shown.out.join("\n"), /10\.0\.0\.1@1#1 +orders +broker-a +0 +7 +2 /)
+      assert.match(shown.out.join("\n"), /10\.0\.0\.1@1#1 +orders +TAG \* +4\.0 +0\.5 +6 +3\.0/)
+      assert.match(shown.talk.join(), /has no stacks to give/)
+      const json = told(yield* onCluster(["group", "status", "readers", "--json"]))
+      assert.deepNestedInclude(json, { "members[0].clientId": "10.0.0.1@1#1", "members[0].queues[0].commitOffset": 7 })
+    }).pipe(cluster())
+  )
+
   it.effect("create, list, delete", () =>
     Effect.gen(function* () {
       const created = yield* onCluster(["group", "create", "readers", "--retries", "3", "--json"])

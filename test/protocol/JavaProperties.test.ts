@@ -12,6 +12,14 @@ const plainText = Arbitrary.map(
   (characters) => characters.join("")
 )
 
+/** Characters that mean something to Java, and some that Latin-1 does not have. */
+const anyText = Arbitrary.map(
+  Arbitrary.array(
+    Arbitrary.schema(Schema.Literals(["a", "=", ":", "#", "!", " ", "\\", "\n", "\t", "\0", "u", "ü", "€", "😀"]))
+  ),
+  (characters) => characters.join("")
+)
+
 describe("settings as Java reads them", () => {
   it("separators, spaces, comments, empty values, the last of several", () => {
     assert.deepStrictEqual(read("a=1\n b : 2\nc 3\n\td=\ne\n# f=6\n!g=7\n\n  \na=8\nh = x = y \n"), {
@@ -51,6 +59,15 @@ describe("settings as Java reads them", () => {
     ([entries]) => {
       const settings = new Map(entries)
       assert.deepStrictEqual(JavaProperties.read(JavaProperties.write(settings)), settings)
+    }
+  )
+
+  it.prop(
+    "reads back whatever is stored",
+    [Arbitrary.array(Arbitrary.all([anyText, anyText] as const))],
+    ([entries]) => {
+      const settings = new Map(entries)
+      assert.deepStrictEqual(JavaProperties.read(JavaProperties.store(settings)), settings)
     }
   )
 })

@@ -71,6 +71,64 @@ const haStatus = {
 }
 const group = P.SubscriptionGroup.makeConfig({ groupName: "g", attributes: { "+priority.factor": "5" } })
 
+const utf8 = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes)
+
+/** What brokers with access control of 5.5.0 take and give; the bodies are as fastjson writes `UserInfo` and `AclInfo`. */
+const access: ReadonlyArray<
+  readonly [
+    Pick<P.RemotingCommand.Request, "code" | "extFields" | "body">,
+    { readonly code: number; readonly extFields: unknown; readonly body: string }
+  ]
+> = [
+  [
+    P.Users.request({
+      operation: "create",
+      user: { username: "zoe", password: "p", userType: "Normal", userStatus: "enable" }
+    }),
+    {
+      code: 3001,
+      extFields: { username: "zoe" },
+      body: '{"password":"p","userStatus":"enable","userType":"Normal","username":"zoe"}'
+    }
+  ],
+  [
+    P.Users.request({ operation: "update", user: { username: "zoe", userStatus: "disable" } }),
+    { code: 3002, extFields: { username: "zoe" }, body: '{"userStatus":"disable","username":"zoe"}' }
+  ],
+  [P.Users.request({ operation: "delete", username: "zoe" }), { code: 3003, extFields: { username: "zoe" }, body: "" }],
+  [P.Users.request({ operation: "list" }), { code: 3005, extFields: {}, body: "" }],
+  [P.Users.request({ operation: "list", filter: "z" }), { code: 3005, extFields: { filter: "z" }, body: "" }],
+  ...(["create", "update"] as const).map((operation): (typeof access)[number] => [
+    P.Acls.request({
+      operation,
+      acl: {
+        subject: "User:zoe",
+        policies: [
+          {
+            policyType: "Custom",
+            entries: [
+              { resource: "Topic:orders", actions: ["Pub", "Sub"], sourceIps: ["10.0.0.0/8"], decision: "Allow" }
+            ]
+          }
+        ]
+      }
+    }),
+    {
+      code: operation === "create" ? 3006 : 3007,
+      extFields: { subject: "User:zoe" },
+      body: '{"policies":[{"entries":[{"actions":["Pub","Sub"],"decision":"Allow","resource":"Topic:orders","sourceIps":["10.0.0.0/8"]}],"policyType":"Custom"}],"subject":"User:zoe"}'
+    }
+  ]),
+  [
+    P.Acls.request({ operation: "delete", subject: "User:zoe", resource: "Topic:orders" }),
+    { code: 3008, extFields: { subject: "User:zoe", resource: "Topic:orders" }, body: "" }
+  ],
+  [
+    P.Acls.request({ operation: "list", subjectFilter: "z", resourceFilter: "o" }),
+    { code: 3010, extFields: { subjectFilter: "z", resourceFilter: "o" }, body: "" }
+  ]
+]
+
 const administration: ReadonlyArray<readonly [unknown, unknown]> = [
   [
     decode(P.CreateTopicList.decodeRequest)(P.CreateTopicList.request({ topicConfigList: [topic] })),
@@ -103,6 +161,15 @@ const administration: ReadonlyArray<readonly [unknown, unknown]> = [
     (what) => [decode(P.CleanStore.decodeRequest)(P.CleanStore.request(what)), what] as const
   )
 ]
+
+describe("the requests about users and rights", () => {
+  it("are written as Java's are", () => {
+    for (const [made, expected] of access) {
+      const { body, code, extFields } = made
+      assert.deepStrictEqual<unknown>({ code, extFields, body: utf8(body) }, expected)
+    }
+  })
+})
 
 describe("requests without a recorded frame read what they write", () => {
   it("both ends", () => {

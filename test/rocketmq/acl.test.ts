@@ -1,13 +1,11 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Redacted, Ref } from "effect"
 import type { AccessProblem } from "../../src/client/AccessDenied.ts"
-import * as ClientConfig from "../../src/client/ClientConfig.ts"
+import { make as makeAdmin } from "../../src/admin/MQAdmin.ts"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import { type Credentials, SessionCredentials } from "../../src/client/SessionCredentials.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
 import type { ProducerOptions } from "../../src/producer/ProducerConfig.ts"
-import type { Request } from "../../src/protocol/RemotingCommand.ts"
-import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { failureOf, text } from "../support/rig.ts"
 import { admin, guardedBy, writer } from "./accessControl.ts"
 import { RocketMQ, type RocketMQOptions } from "./RocketMQServer.ts"
@@ -45,45 +43,40 @@ const startProducer = (given: Partial<ProducerOptions>) =>
     return producer
   })
 
-/** Asks the first broker something as an administrator. */
-const administer = (request: Request) =>
-  Effect.gen(function* () {
-    const { brokers, namesrvAddr } = yield* RocketMQ
-    const manager = yield* MQClientManager
-    const { api } = yield* manager.getOrCreateMQClientInstance(
-      yield* ClientConfig.check({ namesrvAddr, credentials: admin })
-    )
-    yield* api.call(brokers[0]?.address ?? "", request, 20_000, (response) => response)
-  }).pipe(Effect.scoped)
-
-const json = (value: unknown) => Buffer.from(JSON.stringify(value))
-
-const entry = (resource: string, action: string) => ({
-  resource,
-  actions: [action],
-  sourceIps: [],
-  decision: "Allow"
-})
-
-/** The users of 5.x are made on the broker; those of 4.x stand in its file. */
+/** The users of 5.x are made on the broker, by the calls for it; those of 4.x stand in its file, and the calls say so. */
 const makeUsers = Effect.gen(function* () {
-  const { version } = yield* RocketMQ
-  if (version !== "5.5.0") return
-  const { accessKey: username, secretKey } = writer
-  yield* administer({
-    code: RequestCode.AUTH_CREATE_USER,
-    extFields: { username },
-    body: json({ username, password: Redacted.value(secretKey), userType: "Normal", userStatus: "enable" })
-  })
-  yield* administer({
-    code: RequestCode.AUTH_CREATE_ACL,
-    extFields: { subject: `User:${username}` },
-    body: json({
-      subject: `User:${username}`,
-      policies: [{ policyType: "Custom", entries: [entry("Topic:orders", "Pub"), entry("Topic:secrets", "Sub")] }]
-    })
-  })
-})
+  const { namesrvAddr, version } = yield* RocketMQ
+  const { accessKey: username, secretKey: password } = writer
+  const calls = yield* makeAdmin({ namesrvAddr, credentials: admin, adminTimeoutMillis: 20_000 })
+  if (version !== "5.5.0") {
+    const { reason } = yield* Effect.flip(calls.createUser({ username, password }))
+    assert.deepInclude(reason, { _tag: "NoAccessControl", problem: "release" })
+    return
+  }
+  const subject = `User:${username}`
+  yield* calls.createUser({ username, password: Redacted.make("another") })
+  yield* calls.updateUser({ username, password })
+  const again = yield* Effect.flip(calls.createUser({ username, password }))
+  assert.deepInclude(again.reason, { _tag: "BrokerRejected", remark: "The user is existed" })
+  yield* calls.createAcl({ subject, resources: ["Topic:orders", "Topic:gone"], actions: ["Pub"] })
+  yield* calls.updateAcl({ subject, resources: ["Topic:secrets"], actions: ["Sub"], sourceIps: ["127.0.0.1"] })
+  yield* calls.deleteAcl(subject, { resource: "Topic:gone" })
+  const right = { subject, policyType: "Custom", decision: "Allow", brokers: ["broker-a"] }
+  assert.sameDeepMembers(
+    [...(yield* calls.listAcl({ subject }))],
+    [
+      { ...right, resource: "Topic:orders", actions: ["Pub"], sourceIps: [] },
+      { ...right, resource: "Topic:secrets", actions: ["Sub"], sourceIps: ["127.0.0.1"] }
+    ]
+  )
+  yield* calls.createUser({ username: "passing", password })
+  yield* calls.updateUser({ username: "passing", userStatus: "disable" })
+  assert.deepStrictEqual(yield* calls.listUser({ filter: "passing" }), [
+    { username: "passing", userType: "Normal", userStatus: "disable", brokers: ["broker-a"] }
+  ])
+  yield* calls.deleteUser("passing")
+  assert.deepStrictEqual(yield* calls.listUser({ filter: "passing" }), [])
+}).pipe(Effect.scoped)
 
 /** What a start and a send are refused with. */
 const refusals = (credentials: Credentials | undefined) =>

@@ -8,6 +8,10 @@ export interface Verb {
   readonly codes: ReadonlyArray<number>
   /** Of these, what a cluster of the release refuses; undefined for a release whose mqadmin has no such verb. */
   readonly refused: Readonly<Record<"5.5.0" | "4.9.7", ReadonlyArray<number> | undefined>>
+  /** The commands of this package that do what it does; empty where none does. */
+  readonly commands: ReadonlyArray<string>
+  /** What the last column says in whole. */
+  readonly ours: string
 }
 
 const numbers = (text: string): ReadonlyArray<number> => (text.match(/\d+/g) ?? []).map(Number)
@@ -17,9 +21,14 @@ export const verbs = (): ReadonlyArray<Verb> =>
   Fs.readFileSync(new URL("../../docs/mqadmin.md", import.meta.url), "utf8")
     .split("\n")
     .flatMap((line) => {
-      const [, verb = "", codes = "", five = "", four = ""] = line.split("|").map((cell) => cell.trim())
+      const [, verb = "", codes = "", five = "", four = "", , ours = ""] = line.split("|").map((cell) => cell.trim())
       const name = /^`(\w+)`$/.exec(verb)?.[1]
       if (name === undefined) return []
       const refused = (cell: string) => (cell === "-" ? undefined : numbers(cell))
-      return [{ name, codes: numbers(codes), refused: { "5.5.0": refused(five), "4.9.7": refused(four) } }]
+      const commands = ours.startsWith("none: ")
+        ? []
+        : [...ours.matchAll(/`([^`]+)`/g)].map(([, command = ""]) => command)
+      return [
+        { name, codes: numbers(codes), refused: { "5.5.0": refused(five), "4.9.7": refused(four) }, commands, ours }
+      ]
     })

@@ -32,7 +32,7 @@ import { Wire } from "../../transport/Wire.ts"
 import type { Finding } from "./DoctorReport.ts"
 import * as Remedies from "./DoctorRemedies.ts"
 import { ExitCode } from "../Failure.ts"
-import { count, duration, number } from "../Text.ts"
+import { count, duration, number, quoted } from "../Text.ts"
 
 /** How long one request of the doctor may take, in milliseconds. */
 export const TIMEOUT_MILLIS = 3_000
@@ -329,7 +329,7 @@ const unwritable = Effect.fnUntraced(function* (
   )
   const of = (cause: (typeof causes)[number]["cause"]) => causes.find((found) => found.cause === cause)
   const closed = of("broker-closed")
-  const wiped = of("wiped")
+  const wiped = causes.filter(({ cause }) => cause === "wiped").map(({ brokerName }) => brokerName)
   const update = `effect-rocketmq topic update --topic ${topic}`
   const remedy =
     of("read-only") !== undefined
@@ -338,8 +338,11 @@ const unwritable = Effect.fnUntraced(function* (
         ? `If that is not meant: ${update} --write-queues 4`
         : closed !== undefined
           ? `The topic allows writing; ${closed.brokerName} itself does not (brokerPermission): whoever closed it has to open it. Nothing at the topic helps.`
-          : wiped !== undefined
-            ? `The topic and ${wiped.brokerName} allow writing; the name server was told not to send there (wipeWritePerm): whoever did that takes it back with mqadmin addWritePerm -b ${wiped.brokerName}. Nothing at the topic helps.`
+          : wiped.length > 0
+            ? `The topic and ${listed(wiped)} allow writing; the name server was told not to send there (wipeWritePerm). Nothing at the topic helps; if that is not meant: ${listed(
+                wiped.map((name) => `effect-rocketmq cluster writable ${quoted(name)}`),
+                " && "
+              )}`
             : `Ask who runs the brokers: the topic or the brokers are closed for writing.`
   return failed(`${topic} has no queue to write: ${queuesOf(route)}`, remedy, ExitCode.refused)
 })

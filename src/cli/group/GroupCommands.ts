@@ -65,6 +65,74 @@ const create = Command.make(
   )
 )
 
+const update = Command.make(
+  "update",
+  {
+    ...Flags.connection,
+    ...oneGroup,
+    cluster: Flags.cluster,
+    retries: Flags.int("retries", 0, 10_000).pipe(
+      Flag.withDescription("How often a message is tried again before it is a dead letter"),
+      Flag.optional
+    ),
+    orderly: Flag.Boolean("orderly").pipe(
+      Flag.withDescription("Whether proxies treat it as an orderly group"),
+      Flag.optional
+    ),
+    consume: Flag.Boolean("consume").pipe(
+      Flag.withDescription("Whether it may consume; --no-consume stops it at once"),
+      Flag.optional
+    ),
+    json: Flags.json
+  },
+  ({ cluster, consume, group: flag, name, orderly, retries, ...input }) =>
+    Effect.flatMap(Flags.either("group", flag, name), (found) =>
+      load(
+        () => import("./groupUpdate.ts"),
+        ({ run }) =>
+          run({
+            ...input,
+            group: found,
+            cluster: Option.getOrUndefined(cluster),
+            consume: Option.getOrUndefined(consume),
+            orderly: Option.getOrUndefined(orderly),
+            retries: Option.getOrUndefined(retries)
+          })
+      )
+    )
+).pipe(
+  Command.withDescription(
+    "Change a consumer group on every master that has it; what is not named stays. mqadmin: updateSubGroup -g <group> -c <cluster> ..., which sets the rest to its defaults"
+  )
+)
+
+const status = Command.make(
+  "status",
+  {
+    ...Flags.connection,
+    ...oneGroup,
+    client: Flags.client,
+    jstack: Flag.Boolean("jstack").pipe(
+      Flag.withDescription(
+        "The stacks of members in Java too; those of this package have fibers, and say how many handlers run"
+      ),
+      Flag.withDefault(false)
+    ),
+    json: Flags.json
+  },
+  ({ client, group: flag, name, ...input }) =>
+    Effect.flatMap(Flags.either("group", flag, name), (found) =>
+      load(
+        () => import("./groupStatus.ts"),
+        ({ run }) => run({ ...input, group: found, client: Option.getOrUndefined(client) })
+      )
+    )
+).pipe(
+  Command.withDescription(
+    "Show what each member of a group does, as it says itself: its queues, how much of them it holds, and how fast it is. mqadmin: consumerStatus -g <group> -i <client> -s"
+  )
+)
+
 const remove = Command.make(
   "delete",
   {
@@ -133,7 +201,7 @@ const positions = Command.make(
     )
 ).pipe(
   Command.withDescription(
-    "Show how far each member of a group is, as it says itself. mqadmin: consumerStatus -g <group> -i <client> shows it with all else"
+    "Show how far each member of a group is, as it says itself. mqadmin: none, consumerStatus -g <group> -i <client> shows it with all else"
   )
 )
 
@@ -167,6 +235,6 @@ const reset = Command.make(
 
 /** `effect-rocketmq group`. */
 export const group = Command.make("group").pipe(
-  Command.withDescription("List, create and delete consumer groups; show and set how far they have read"),
-  Command.withSubcommands([list, create, remove, progress, clients, positions, reset, offsets, watch])
+  Command.withDescription("List, create, change and delete consumer groups; show and set how far they have read"),
+  Command.withSubcommands([list, create, update, remove, progress, clients, positions, status, reset, offsets, watch])
 )

@@ -1,7 +1,8 @@
 import { Console, Effect } from "effect"
+import { GroupNotFound } from "../../admin/AdminError.ts"
 import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
-import { GroupNotFound, reporting, UsageError } from "../Failure.ts"
+import { reporting, UsageError } from "../Failure.ts"
 import { printDone } from "../Output.ts"
 import { json } from "../Text.ts"
 

@@ -2,6 +2,7 @@ import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
+import { order } from "./OrderCommands.ts"
 
 /** A topic by flag or by argument. */
 const oneTopic = { topic: Flags.topic.pipe(Flag.optional), name: Flags.topicArgument } as const
@@ -133,13 +134,14 @@ const update = Command.make(
       Flag.optional
     ),
     perm: Flags.perm.pipe(Flag.withDescription("What it allows"), Flag.optional),
+    order: Flag.Boolean("order").pipe(Flag.withDescription("Whether it is an ordered topic"), Flag.optional),
     attributes: Flag.KeyValuePair("attribute").pipe(
       Flag.withDescription("An attribute of 5.x, message.type=FIFO; may be repeated"),
       Flag.withDefault({})
     ),
     json: Flags.json
   },
-  ({ name, perm, readQueues, topic, writeQueues, ...input }) =>
+  ({ name, order: ordered, perm, readQueues, topic, writeQueues, ...input }) =>
     Effect.flatMap(Flags.either("topic", topic, name), (found) =>
       load(
         () => import("./topicUpdate.ts"),
@@ -147,6 +149,7 @@ const update = Command.make(
           run({
             ...input,
             topic: found,
+            order: Option.getOrUndefined(ordered),
             perm: Option.getOrUndefined(perm),
             readQueues: Option.getOrUndefined(readQueues),
             writeQueues: Option.getOrUndefined(writeQueues)
@@ -174,5 +177,5 @@ const remove = Command.make(
 /** `effect-rocketmq topic`. */
 export const topic = Command.make("topic").pipe(
   Command.withDescription("List, show, create, change and delete topics"),
-  Command.withSubcommands([list, route, config, stats, offsets, create, update, remove])
+  Command.withSubcommands([list, route, config, stats, offsets, create, update, remove, order])
 )

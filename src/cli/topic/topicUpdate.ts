@@ -10,6 +10,7 @@ export interface TopicUpdateInput extends Connection {
   readonly readQueues: number | undefined
   readonly writeQueues: number | undefined
   readonly perm: number | undefined
+  readonly order: boolean | undefined
   /** An empty value removes an attribute. */
   readonly attributes: Readonly<Record<string, string>>
   readonly json: boolean
@@ -18,14 +19,17 @@ export interface TopicUpdateInput extends Connection {
 /** `effect-rocketmq topic update`: changes a topic on every master that has it. */
 export const run = (input: TopicUpdateInput) =>
   Effect.gen(function* () {
-    const { perm, readQueues, topic, writeQueues } = input
+    const { order, perm, readQueues, topic, writeQueues } = input
     const attributes = Object.fromEntries(
       Object.entries(input.attributes).map(([name, value]) => [name, value === "" ? undefined : value])
     )
-    if ([perm, readQueues, writeQueues].every((value) => value === undefined) && Object.keys(attributes).length === 0) {
+    if (
+      [order, perm, readQueues, writeQueues].every((value) => value === undefined) &&
+      Object.keys(attributes).length === 0
+    ) {
       return yield* new UsageError({
         problem: `There is nothing to change of topic ${topic}.`,
-        remedy: "Pass --read-queues, --write-queues, --perm or --attribute."
+        remedy: "Pass --read-queues, --write-queues, --perm, --order or --attribute."
       })
     }
     const admin = yield* MQAdmin
@@ -34,6 +38,7 @@ export const run = (input: TopicUpdateInput) =>
       readQueueNums: readQueues,
       writeQueueNums: writeQueues,
       perm,
+      order,
       attributes
     })
     return yield* print(topic, changed, input.json)

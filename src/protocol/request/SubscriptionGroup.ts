@@ -1,6 +1,7 @@
 import * as Body from "../BodyCodec.ts"
 import { DecodeError } from "../DecodeError.ts"
 import * as HeaderCodec from "../HeaderCodec.ts"
+import { type JsonValue, parse, stringify } from "../LenientJson.ts"
 import type { RemotingCommand, Request, Response } from "../RemotingCommand.ts"
 import { RequestCode } from "../RequestCode.ts"
 import { ResponseCode } from "../ResponseCode.ts"
@@ -72,6 +73,8 @@ export interface SubscriptionGroupList {
   /** The groups by name. */
   readonly subscriptionGroupTable: ReadonlyMap<string, SubscriptionGroupConfig>
 }
+
+const encoder = new TextEncoder()
 
 const configWith = (groupName: Body.RequiredBody<string>): Body.RequiredBody<SubscriptionGroupConfig> =>
   Body.struct({
@@ -187,6 +190,44 @@ export const response = (value?: SubscriptionGroupConfig | SubscriptionGroupList
     code: ResponseCode.SUCCESS,
     extFields: { totalGroupNum: String(value.subscriptionGroupTable.size) },
     body: Body.encode(list, value)
+  }
+}
+
+/** The groups of a broker by name, each as the broker wrote it. */
+export type StoredGroups = ReadonlyMap<string, ReadonlyMap<string, JsonValue>>
+
+const isObject = (value: JsonValue | undefined): value is ReadonlyMap<string, JsonValue> => value instanceof Map
+
+/** What a client reads of an answer with code 0 to `list`, with the settings that this client does not know as well. */
+export const decodeStoredResponse = (cmd: RemotingCommand): StoredGroups | DecodeError => {
+  const code = RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG
+  const body = parse(cmd.body, code)
+  if (body instanceof DecodeError) return body
+  const table = isObject(body) ? body.get("subscriptionGroupTable") : undefined
+  if (!isObject(table))
+    return new DecodeError({ code, field: "body.subscriptionGroupTable", detail: "expected an object" })
+  return new Map([...table].flatMap(([name, stored]) => (isObject(stored) ? [[name, stored] as const] : [])))
+}
+
+/**
+ * What a client sends to change some settings of a group: all of them as the broker has them, but for the changes. A broker
+ * puts the defaults in the place of what is left out, of attributes alone it takes the changes.
+ */
+export const changeRequest = (
+  stored: ReadonlyMap<string, JsonValue>,
+  changes: Partial<Omit<SubscriptionGroupConfig, "groupName">>
+): Request => {
+  const changed = new Map<string, JsonValue>([
+    ...stored,
+    ["attributes", new Map(Object.entries(changes.attributes ?? {}))]
+  ])
+  for (const [name, value] of Object.entries(changes)) {
+    if (typeof value === "number" || typeof value === "boolean") changed.set(name, value)
+  }
+  return {
+    code: RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP,
+    extFields: undefined,
+    body: encoder.encode(stringify(changed))
   }
 }
 

@@ -10,7 +10,7 @@ import { ResponseCode } from "../ResponseCode.ts"
  * a setting that may not be changed; 1 when the lines cannot be read. A server keeps a value it cannot read as it was.
  *
  * ```text
- * body: one `name=value` a line
+ * body: one `name=value` a line, escaped as Java's `Properties.load` undoes it
  * ```
  *
  * Source: RocketMQ `AdminBrokerProcessor.updateBrokerConfig`, `DefaultRequestProcessor.updateConfig`.
@@ -24,7 +24,7 @@ export type ConfiguredServer = "broker" | "namesrv"
 export const request = (settings: Settings, server: ConfiguredServer): Request => ({
   code: server === "broker" ? RequestCode.UPDATE_BROKER_CONFIG : RequestCode.UPDATE_NAMESRV_CONFIG,
   extFields: undefined,
-  body: JavaProperties.write(settings)
+  body: JavaProperties.store(settings)
 })
 
 /** What a server reads; a request without a body changes nothing. */

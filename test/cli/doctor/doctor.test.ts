@@ -197,7 +197,10 @@ describe("doctor", () => {
         ]
       })
       const wiped = last(yield* onCluster(["doctor", "--topic", "orders"])).join("\n")
-      assert.match(wiped, /remedy +The topic and broker-a allow writing;[^]*wipeWritePerm[^]*addWritePerm -b broker-a/)
+      assert.match(
+        wiped,
+        /remedy +The topic and broker-a allow writing;[^]*wipeWritePerm[^]*effect-rocketmq cluster writable broker-a$/m
+      )
       yield* faults.add({
         match: { code: RequestCode.GET_BROKER_CONFIG },
         actions: [{ _tag: "Answer", response: GetBrokerConfig.response(new Map([["brokerPermission", "4"]]), "{}") }]
