@@ -98,6 +98,17 @@ describe("the ledger of what a group finished", () => {
     assert.strictEqual(foundBy({ inOrder: true }, reset, setback("reset", 1, 15)).violationCount, 0)
   })
 
+  it("explains what two members finish of a queue whose broker has just come back, and says for how long they did", () => {
+    const twice = [...once, finish(1, 12, { member: 2 })]
+    const { again, sharedMillis, violationCount } = found(twice, setback("broker", 1, 5))
+    assert.deepStrictEqual(
+      [[...again], sharedMillis, violationCount],
+      [[["two owners after a broker's return", 1]], 6, 0]
+    )
+    assert.strictEqual(found([...once, finish(1, 12)], setback("broker", 1, 5)).violationCount, 1, "one member")
+    assert.strictEqual(found(twice, setback("broker", 1, -20_000)).violationCount, 1, "long ago")
+  })
+
   it("takes finishes that are told in another order", () => {
     const late = [finish(1, 30, { member: 2 }), ...once]
     assert.deepStrictEqual([...found(late, setback("kill", 1, 20, { member: 1 })).again], [["kill", 1]])

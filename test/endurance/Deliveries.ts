@@ -43,6 +43,8 @@ export interface DeliveryFindings {
   readonly failed: number
   /** Messages that were consumed more than once, by why: each time beyond the first counts. */
   readonly again: ReadonlyMap<string, number>
+  /** For how long after a broker's return there were queues with two owners, in milliseconds. */
+  readonly sharedMillis: number
   /** What must not be; the first hundred in words. */
   readonly violations: ReadonlyArray<string>
   readonly violationCount: number
@@ -70,6 +72,12 @@ export interface DeliveriesOptions {
 
 /** Milliseconds for which what members had cached may still be finished after a reset: until their next pull is answered. */
 const UNTIL_TOLD = 20_000
+
+/**
+ * Milliseconds after a broker's return in which a queue may have two owners: it tells a member who the others are as far as it
+ * has heard of them, and each computes its share from that.
+ */
+const UNTIL_COMPLETE = 15_000
 
 const REPORTED = 100
 
@@ -144,6 +152,15 @@ export const makeDeliveries = ({ capacity, inOrder = false }: DeliveriesOptions)
       }
     }
 
+  const sharedAfter =
+    (first: Pick<Finish, "member" | "at">, second: Pick<Finish, "member" | "queue">) =>
+    ({ begin, end, kind, offsets }: Setback): boolean =>
+      kind === "broker" &&
+      first.member !== second.member &&
+      offsets.has(second.queue) &&
+      first.at >= begin &&
+      first.at <= end + UNTIL_COMPLETE
+
   return {
     finish: (finish) => {
       const { at, member, n, offset, ok, queue } = finish
@@ -184,6 +201,7 @@ export const makeDeliveries = ({ capacity, inOrder = false }: DeliveriesOptions)
     findings: (sent) => {
       for (const n of sent) if (consumedTimes[n] === 0) violation(`message ${n} was acknowledged and never consumed`)
       const again = new Map<string, number>()
+      let longest = 0
       const count = (why: string, times: number) => void (times > 0 && again.set(why, (again.get(why) ?? 0) + times))
       for (let i = 0; i < repeats.length; i += 6) {
         const [index = 0, offset = 0, member = 0, at = 0, nextMember = 0, nextAt = 0] = repeats.slice(i, i + 6)
@@ -191,8 +209,12 @@ export const makeDeliveries = ({ capacity, inOrder = false }: DeliveriesOptions)
         const first = { member, at }
         const second = { member: nextMember, at: nextAt, queue, offset }
         const why = setbacks.find(explains(first, second))?.kind
+        const back = why === undefined ? setbacks.findLast(sharedAfter(first, second)) : undefined
         if (why !== undefined) count(why, 1)
-        else {
+        else if (back !== undefined) {
+          count("two owners after a broker's return", 1)
+          longest = Math.max(longest, first.at - back.end)
+        } else {
           violation(
             `offset ${second.offset} of ${second.queue} was finished by member ${first.member} at ${first.at} and again ` +
               `by member ${second.member} at ${second.at}, and nothing explains that`
@@ -218,7 +240,7 @@ export const makeDeliveries = ({ capacity, inOrder = false }: DeliveriesOptions)
           }
         }
       }
-      return { finished, failed, again, violations: [...violations], violationCount }
+      return { finished, failed, again, sharedMillis: longest, violations: [...violations], violationCount }
     }
   }
 }
