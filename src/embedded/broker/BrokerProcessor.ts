@@ -9,6 +9,7 @@ import type { Handler, Handlers } from "../server/Handler.ts"
 import * as ClientProcessor from "./ClientProcessor.ts"
 import * as ConfigProcessor from "./ConfigProcessor.ts"
 import * as ConsumptionProcessor from "./ConsumptionProcessor.ts"
+import { malformedAt } from "../server/JavaText.ts"
 import * as LockProcessor from "./LockProcessor.ts"
 import * as OffsetProcessor from "./OffsetProcessor.ts"
 import * as PullProcessor from "./PullProcessor.ts"
@@ -35,6 +36,18 @@ const newIn5: ReadonlySet<number> = new Set<number>([
   RequestCode.GET_SUBSCRIPTIONGROUP_CONFIG,
   RequestCode.QUERY_TOPICS_BY_CONSUMER,
   RequestCode.LITE_PULL_MESSAGE,
+  RequestCode.QUERY_ASSIGNMENT
+])
+
+/** What has JSON in its body. */
+const withJson: ReadonlySet<number> = new Set<number>([
+  RequestCode.HEART_BEAT,
+  RequestCode.CHECK_CLIENT_CONFIG,
+  RequestCode.LOCK_BATCH_MQ,
+  RequestCode.UNLOCK_BATCH_MQ,
+  RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP,
+  RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST,
+  RequestCode.UPDATE_AND_CREATE_TOPIC_LIST,
   RequestCode.QUERY_ASSIGNMENT
 ])
 
@@ -78,8 +91,11 @@ export const make = (broker: Broker): BrokerProcessor => {
     ].flatMap((processor) => [...processor.handlers(broker)])
   )
   const handle: Handler = (request, channel) => {
-    const known = broker.config.version >= MQVersion.V5_0_0 || !newIn5.has(request.code)
-    const handler = known ? handlers.get(request.code) : undefined
+    const legacy = broker.config.version < MQVersion.V5_0_0
+    const handler = legacy && newIn5.has(request.code) ? undefined : handlers.get(request.code)
+    const malformed = !legacy && withJson.has(request.code) ? malformedAt(request.body) : undefined
+    if (malformed !== undefined)
+      return Effect.succeed({ code: ResponseCode.SYSTEM_ERROR, remark: Remarks.malformedInput(malformed) })
     return (handler ?? unknown)(request, channel)
   }
   return {

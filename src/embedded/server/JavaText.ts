@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer"
 import { type ExtFields, setField } from "../../protocol/ExtFields.ts"
 import * as Utf8 from "../../protocol/Utf8.ts"
 import type { RemotingCommand } from "../../protocol/RemotingCommand.ts"
@@ -68,4 +69,20 @@ export const headerText: Utf8.TextReader = (bytes, start, end) => {
     at += length
   }
   return parts.join("")
+}
+
+/**
+ * Where the JSON of a body has a byte with which no character can begin: a server of 5.x reads nothing of it then. What else
+ * is no UTF-8 comes out as U+FFFD, as in 4.x. Undefined where there is none. Observed with 5.5.0.
+ *
+ * Source: fastjson2 `JSONReaderUTF8.readString`.
+ */
+export const malformedAt = (body: Uint8Array): number | undefined => {
+  if (isUtf8(body)) return undefined
+  for (let at = 0; at < body.length;) {
+    const length = lengthOf(body[at] ?? 0)
+    if (length === 0) return at
+    at += length
+  }
+  return undefined
 }

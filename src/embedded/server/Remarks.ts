@@ -101,6 +101,10 @@ export const BUFFER_UNDERFLOW = "java.nio.BufferUnderflowException"
 export const unreadableBody = (field: string, detail: string): string =>
   `com.alibaba.fastjson2.JSONException: ${field}: ${detail}`
 
+/** The body of a request holds a byte with which no character begins. Source: fastjson2 `JSONReaderUTF8`. */
+export const malformedInput = (at: number): string =>
+  `com.alibaba.fastjson2.JSONException: malformed input around byte ${at}, com.alibaba.fastjson2.JSONReaderUTF8.readString(JSONReaderUTF8.java:4981)`
+
 /** The topic name is empty. Source: RocketMQ `TopicValidator`. */
 export const TOPIC_BLANK = "The specified topic is blank."
 

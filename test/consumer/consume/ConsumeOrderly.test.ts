@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as ConsumeResult from "../../../src/consumer/ConsumeResult.ts"
 import * as MessageListener from "../../../src/consumer/MessageListener.ts"
@@ -8,7 +8,8 @@ import * as Message from "../../../src/message/Message.ts"
 import * as MessageQueue from "../../../src/message/MessageQueue.ts"
 import { DefaultMQProducer } from "../../../src/producer/DefaultMQProducer.ts"
 import * as LockBatch from "../../../src/protocol/request/LockBatch.ts"
-import { EmbeddedCluster } from "../../../src/testing/index.ts"
+import { RequestCode } from "../../../src/protocol/RequestCode.ts"
+import { EmbeddedCluster, FaultScript } from "../../../src/testing/index.ts"
 import * as RemotingClient from "../../support/remoting.ts"
 import { settle } from "../../support/rig.ts"
 import { commits, consume, rig, text } from "../support.ts"
@@ -295,6 +296,27 @@ describe("messages in order of their keys", () => {
       assert.deepStrictEqual(seen, ["a", "c"])
       const { counters } = yield* consumer.state
       assert.deepStrictEqual([counters.defects, counters.succeeded, counters.reconsumeLater], [1, 2, 1])
+    }).pipe(Effect.scoped, Effect.provide(oneQueue))
+  )
+
+  it.effect("a lock is given back after the answer to its renewal, which a broker might carry out later", () =>
+    Effect.gen(function* () {
+      const { faults, traffic } = yield* EmbeddedCluster
+      const consumer = yield* consume(orderly(() => Effect.void))
+      yield* send(["a"])
+      yield* consumer.caughtUp()
+      const slow = { match: { code: RequestCode.LOCK_BATCH_MQ }, actions: [FaultScript.delay(700)] }
+      yield* faults.add(slow)
+      yield* traffic.clear
+      const renewals = traffic.ofCode(RequestCode.LOCK_BATCH_MQ)
+      for (let step = 0; step < 300 && (yield* renewals).length === 0; step++) yield* TestClock.adjust(100)
+      const closing = yield* Effect.forkChild(consumer.shutdown, { startImmediately: true })
+      yield* TestClock.adjust("3 seconds")
+      yield* Fiber.join(closing)
+      const [asked] = yield* renewals
+      const [given] = yield* traffic.ofCode(RequestCode.UNLOCK_BATCH_MQ)
+      assert.isDefined(asked?.answer)
+      assert.isAtLeast(given?.time ?? 0, asked.answer.time)
     }).pipe(Effect.scoped, Effect.provide(oneQueue))
   )
 })

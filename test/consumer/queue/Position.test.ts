@@ -21,6 +21,7 @@ describe("Position", () => {
     const open = new Set(taken.map(({ offset }) => offset))
     for (const { offset, slot } of taken.toSorted((a, b) => a.rank - b.rank)) {
       const before = position.value
+      assert.isFalse(position.isDone(slot))
       const moved = position.finish(slot)
       open.delete(offset)
       const smallest = Math.min(...open, Infinity)

@@ -79,4 +79,17 @@ describe("ProcessQueue", () => {
     assert.deepStrictEqual(totals, { count: 0, bytes: 0 })
     assert.strictEqual(queue.consumeOffset, 0)
   })
+
+  it("lags by what lies between its position and the end of the queue, once an answer told of that", () => {
+    const queue = new ProcessQueue<number>(messageQueue, 1, 0, new TopicStats(0), { count: 0, bytes: 0 }, () => {})
+    queue.locate(3)
+    assert.isUndefined(queue.lag)
+    assert.strictEqual(queue.span, 0)
+    queue.maxOffset = 10
+    assert.strictEqual(queue.lag, 7)
+    for (const offset of [3, 5]) queue.accept(offset, offset, 1)
+    assert.strictEqual(queue.span, 2)
+    queue.maxOffset = 2
+    assert.strictEqual(queue.lag, 0)
+  })
 })

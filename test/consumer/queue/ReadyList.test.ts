@@ -5,7 +5,7 @@ import { ReadyList } from "../../../src/consumer/queue/ReadyList.ts"
 const Step = Schema.Struct({
   queue: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 })),
   count: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5 })),
-  what: Schema.Literals(["offer", "take", "takeMany", "drop"])
+  what: Schema.Literals(["offer", "take", "takeOf", "takeMany", "drop", "hold", "free"])
 })
 
 describe("ReadyList", () => {
@@ -15,6 +15,8 @@ describe("ReadyList", () => {
     const given = (messages: ReadonlyArray<{ readonly queue: number; readonly n: number }>) => {
       for (const { n, queue } of messages) assert.strictEqual(waiting.get(queue)?.shift(), n)
     }
+    const held = new Set<number>()
+    const open = () => [...waiting].flatMap(([queue, all]) => (held.has(queue) ? [] : all)).length
     let n = 0
     for (const { count, queue, what } of steps) {
       if (what === "offer") {
@@ -24,12 +26,25 @@ describe("ReadyList", () => {
       } else if (what === "drop") {
         assert.strictEqual(list.drop(queue), waiting.get(queue)?.length ?? 0)
         waiting.delete(queue)
+        held.delete(queue)
+      } else if (what === "hold" || what === "free") {
+        list.hold(queue, what === "hold")
+        if (what === "hold") held.add(queue)
+        else held.delete(queue)
+      } else if (what === "takeOf") {
+        const message = list.takeOf(queue)
+        assert.strictEqual(message === undefined, (waiting.get(queue) ?? []).length === 0)
+        if (message !== undefined) given([message])
       } else if (what === "take") {
         const message = list.take()
-        assert.strictEqual(message === undefined, [...waiting.values()].flat().length === 0)
-        if (message !== undefined) given([message])
+        assert.strictEqual(message === undefined, open() === 0)
+        if (message !== undefined) {
+          assert.isFalse(held.has(message.queue))
+          given([message])
+        }
       } else {
         const messages = list.takeMany(count)
+        assert.strictEqual(messages.length === 0, count === 0 || open() === 0)
         assert.isAtMost(messages.length, count)
         assert.isAtMost(new Set(messages.map((message) => message.queue)).size, 1)
         given(messages)

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import * as AclSignature from "../../../src/protocol/AclSignature.ts"
 import * as MessageProperties from "../../../src/protocol/MessageProperties.ts"
 import { ResponseCode } from "../../../src/protocol/ResponseCode.ts"
-import { headerText } from "../../../src/embedded/server/JavaText.ts"
+import { headerText, malformedAt } from "../../../src/embedded/server/JavaText.ts"
 import { EmbeddedCluster } from "../../../src/testing/index.ts"
 import { brokerAddress, rawClient, sendRequest } from "../support.ts"
 
@@ -80,5 +80,21 @@ describe("bytes that are no UTF-8 in a header", () => {
     for (const [hex, text] of Object.entries(cases)) {
       assert.strictEqual(headerText(Buffer.from(hex, "hex"), 0, hex.length / 2), text, hex)
     }
+  })
+})
+
+describe("bytes that are no UTF-8 in a body", () => {
+  it("are refused by 5.x where no character can begin, and nowhere else", () => {
+    const cases: Readonly<Record<string, number | undefined>> = {
+      "61c3bf7a": undefined,
+      "61c37a": undefined,
+      eda080: undefined,
+      "6180": 1,
+      ff: 0,
+      "61f8888080": 1,
+      c380ff: 2,
+      "": undefined
+    }
+    for (const [hex, at] of Object.entries(cases)) assert.strictEqual(malformedAt(Buffer.from(hex, "hex")), at, hex)
   })
 })
