@@ -1,4 +1,5 @@
 import * as Path from "node:path"
+import { mistakes } from "../mutation/score.ts"
 import { type Row, rows, rowsOf } from "./rows.ts"
 
 /**
@@ -245,7 +246,8 @@ export const pageOf = (tests: ReadonlyArray<RowTest>, before: string | undefined
       "## Simulation",
       "",
       marked("simulation", simulation === undefined || simulation === "" ? NO_SIMULATION : simulation)
-    ].join("\n")
+    ].join("\n"),
+    ["## Mistakes on purpose", "", mistakes].join("\n")
   ].join("\n\n")}\n`
 }
 

@@ -76,6 +76,19 @@ describe("ResponseTable", () => {
     assert.strictEqual(table.answered(1), b)
   })
 
+  it("has the oldest among those that are under way, wherever in its ring the next number falls", () => {
+    const table = makeResponseTable(makeCounters())
+    const oldest = pending()
+    table.add(oldest)
+    for (let n = 0; n < 3_000; n++) {
+      const other = pending()
+      table.add(other)
+      table.answered(other.opaque)
+      assert.deepStrictEqual(table.values(), [oldest])
+    }
+    assert.deepStrictEqual(table.takeAll(), [oldest])
+  })
+
   it("finds every request, however many there are and however late its answer", () => {
     const counters = makeCounters()
     const table = makeResponseTable(counters, 999)
