@@ -35,12 +35,23 @@ const blocks = pages.flatMap((page) =>
 const pushConsumerWords =
   "adjustThreadPoolNumsThreshold allocateMessageQueueStrategy awaitTerminationMillisWhenShutdown clientRebalance consumeConcurrentlyMaxSpan consumeFromWhere consumeMessageBatchMaxSize consumeOrderly consumeThreadMax consumeThreadMin consumeTimeout consumeTimestamp consumerGroup createTopic defaultMQPushConsumerImpl earliestMsgStoreTime fetchSubscribeMessageQueues maxOffset maxReconsumeTimes messageListener messageModel messageQueueListener minOffset offsetStore pause popBatchNums popInvisibleTime popThresholdForQueue postSubscriptionWhenPull pullBatchSize pullBatchSizeInBytes pullInterval pullThresholdForQueue pullThresholdForTopic pullThresholdSizeForQueue pullThresholdSizeForTopic queryMessage registerConsumeMessageHook registerMessageListener resume searchOffset sendMessageBack shutdown start subscribe subscription suspend suspendCurrentQueueTimeMillis traceDispatcher unitMode unsubscribe updateCorePoolSize useTLS viewMessage"
 
+/** The same of its DefaultLitePullConsumer. */
+const litePullWords =
+  "allocateMessageQueueStrategy assign assignment autoCommit autoCommitIntervalMillis brokerSuspendMaxTimeMillis commit commitSync committed connectBrokerByUser consumeFromWhere consumeMaxSpan consumeTimestamp consumerGroup consumerPullTimeoutMillis consumerTimeoutMillisWhenSuspend customizedTraceTopic defaultBrokerId enableMsgTrace fetchMessageQueues isRunning messageModel messageQueueListener offsetForTimestamp offsetStore pause poll pollTimeoutMillis pullBatchSize pullThreadNums pullThresholdForAll pullThresholdForQueue pullThresholdSizeForQueue registerTopicMessageQueueChangeListener resume seek seekToBegin seekToEnd setSubExpressionForAssign shutdown start subscribe topicMetadataCheckIntervalMillis traceDispatcher unitMode unsubscribe updateNameServerAddress"
+
 describe("docs", () => {
   it("java-names.md or configuration.md has every word of Java's DefaultMQPushConsumer", () => {
     const text = ["java-names.md", "configuration.md"]
       .map((page) => Fs.readFileSync(Path.join(docs, page), "utf8").toLowerCase())
       .join()
     const missing = pushConsumerWords.split(" ").filter((word) => !text.includes(word.toLowerCase()))
+    assert.deepStrictEqual(missing, [])
+  })
+
+  it("java-names.md has every word of Java's DefaultLitePullConsumer", () => {
+    const page = Fs.readFileSync(Path.join(docs, "java-names.md"), "utf8")
+    const text = page.slice(page.indexOf("## Lite pull consumers")).toLowerCase()
+    const missing = litePullWords.split(" ").filter((word) => !text.includes(word.toLowerCase()))
     assert.deepStrictEqual(missing, [])
   })
 

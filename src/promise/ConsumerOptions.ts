@@ -24,7 +24,7 @@ export interface PlainRebalanceListener {
 }
 
 /** What stands for Effect's own types in the options of a consumer. */
-interface PlainConsumerParts extends PlainParts {
+export interface PlainConsumerParts extends PlainParts {
   /** Where the group's offsets are kept; by default on the brokers. */
   readonly offsetStore?: PlainOffsetStore | undefined
   /** Hears of queues that are taken and given up. */

@@ -37,6 +37,8 @@ export { ConsumerFailed } from "../consumer/ConsumerFailed.ts"
 export type { DrainReport } from "../consumer/run/RunOptions.ts"
 export type { ConsumerProblem, ConsumerState, QueueState } from "../consumer/ConsumerState.ts"
 export type { AckOutcome } from "../consumer/MessageStream.ts"
+export { CommitFailed, CommitProblem, SeekRefused, SubscriptionConflict } from "../consumer/lite/LitePullError.ts"
+export type { CommitOptions, PollOptions, SeekTo } from "../consumer/lite/LitePullShape.ts"
 export type { LocalOffsetFileOptions } from "../consumer/offset/LocalOffsetStore.ts"
 export { type OffsetEntry, OffsetStoreError } from "../consumer/offset/OffsetStore.ts"
 export * as AllocateStrategy from "../consumer/rebalance/AllocateStrategy.ts"
@@ -96,6 +98,7 @@ export type {
   PlainRebalanceListener,
   PlainStreamOptions
 } from "./ConsumerOptions.ts"
+export { DefaultLitePullConsumer, type PlainLitePullOptions } from "./DefaultLitePullConsumer.ts"
 export { DefaultMQProducer, type Queued } from "./DefaultMQProducer.ts"
 export {
   DefaultMQPushConsumer,

@@ -6,6 +6,8 @@ import * as ClientConfig from "../../src/client/ClientConfig.ts"
 import { type AnyTable, COMMON_PREFIX, entriesOf, levelsOf } from "../../src/client/options/ConfigNames.ts"
 import type { Entry } from "../../src/client/options/Option.ts"
 import * as ConsumerOptions from "../../src/consumer/ConsumerOptions.ts"
+import * as LitePullOptions from "../../src/consumer/lite/LitePullOptions.ts"
+import * as ReadLitePullConfig from "../../src/consumer/lite/ReadLitePullConfig.ts"
 import * as ReadConsumerConfig from "../../src/consumer/ReadConsumerConfig.ts"
 import * as ProducerOptions from "../../src/producer/ProducerOptions.ts"
 import * as ReadProducerConfig from "../../src/producer/ReadProducerConfig.ts"
@@ -92,6 +94,15 @@ export const sections: Readonly<Record<string, ReadonlyArray<Row>>> = {
     ConsumerOptions.ownTable,
     ReadConsumerConfig.reader.ownPrefixes,
     new Map([...docsOf("consumer/ConsumerOptions.ts", "ConsumerOnlyOptions"), ...traceDocs])
+  ),
+  litePull: rowsOf(
+    LitePullOptions.ownTable,
+    ReadLitePullConfig.reader.ownPrefixes,
+    new Map([
+      ...docsOf("consumer/ConsumerOptions.ts", "ConsumerOnlyOptions"),
+      ...traceDocs,
+      ...docsOf("consumer/lite/LitePullOptions.ts", "LitePullOnlyOptions")
+    ])
   ),
   client: rowsOf(ClientConfig.table, sharedPrefixes, instanceDocs),
   admin: rowsOf(AdminConfig.ownTable, [`${COMMON_PREFIX}.admin`], docsOf("admin/AdminConfig.ts", "AdminOnlyOptions"))

@@ -10,6 +10,7 @@ import * as Consume from "./consume.ts"
 import * as ConsumeBroadcast from "./consumeBroadcast.ts"
 import * as ConsumeFilter from "./consumeFilter.ts"
 import * as ConsumeGroup from "./consumeGroup.ts"
+import * as ConsumeLitePull from "./consumeLitePull.ts"
 import * as ConsumeOffsets from "./consumeOffsets.ts"
 import * as ConsumeOrder from "./consumeOrder.ts"
 import * as ConsumeReset from "./consumeReset.ts"
@@ -53,6 +54,7 @@ export const conformance = <E>(name: string, target: Layer.Layer<Target | Wire, 
       describe("consume: resets", () => ConsumeReset.tests(test))
       describe("consume: redeliveries", () => ConsumeRetry.tests(test))
       describe("consume: streams", () => ConsumeStream.tests(test))
+      describe("consume: lite pull", () => ConsumeLitePull.tests(test))
       describe("consume: filters", () => ConsumeFilter.tests(test))
       describe("consume: groups", () => ConsumeGroup.tests(test))
       describe("errors", () => Errors.tests(test))

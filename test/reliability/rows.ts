@@ -666,6 +666,11 @@ export const rows: ReadonlyArray<Row> = [
     "members of one group with different filters",
     "all of them say so once, name both and what each reads, and no longer when they agree"
   ),
+  consuming(
+    "C-57",
+    "a lite pull consumer seeks during a pull, or loses a queue between pull and poll, for good or to regain it",
+    "what was cached, and the answer under way, never come; nothing is committed but what earlier polls gave"
+  ),
   consuming("C-58", "handlers stand still, bodies are large", "what is cached stays within the limits of all queues"),
   consuming("C-59", "a hundred starts and closes", "every message once, nothing is left"),
   consuming(
