@@ -4,7 +4,7 @@ import type { IfExists } from "../admin/AdminContext.ts"
 import { isValidName, TOPIC_MAX_LENGTH } from "../message/MixAll.ts"
 import { type CommandFailed, reporting, UsageError } from "./Failure.ts"
 import * as MessageForm from "./MessageForm.ts"
-import { printable } from "./Text.ts"
+import { type Moment, parseMoment, parseSpan, printable } from "./Text.ts"
 import { firstOf, type Names, variables } from "./Variables.ts"
 
 /** `--namesrv`, else the variables that `layerConfig` reads, through `Config`. */
@@ -166,20 +166,6 @@ export const span = (name: string): Flag.Flag<number> =>
     Flag.mapTryCatch(parseSpan, () => "write it as 10s, 500ms, 2m or 1h")
   )
 
-const UNITS: ReadonlyMap<string, number> = new Map([
-  ["ms", 1],
-  ["s", 1_000],
-  ["m", 60_000],
-  ["h", 3_600_000]
-])
-
-const parseSpan = (input: string): number => {
-  const found = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(input)
-  const millis = found === null ? Number.NaN : Number(found[1]) * (UNITS.get(found[2] ?? "") ?? Number.NaN)
-  if (!(millis > 0 && millis <= 2_147_483_647)) throw new Error(`"${input}" is no time`)
-  return millis
-}
-
 /** A whole number within bounds. */
 export const int = (name: string, least: number, most = Number.MAX_SAFE_INTEGER): Flag.Flag<number> => {
   const bounds = most === Number.MAX_SAFE_INTEGER ? `${least} or more` : `from ${least} to ${most}`
@@ -204,35 +190,6 @@ export const moment = (name: string): Flag.Flag<Moment> =>
     Flag.withMetavar("time"),
     Flag.mapTryCatch(parseMoment, () => `write it as 2026-08-01T10:00:00Z, as milliseconds, or as 15m, 2h, 3d ago`)
   )
-
-/** A point in time, or so many milliseconds ago. */
-export type Moment = { readonly at: number } | { readonly ago: number }
-
-const AGO: ReadonlyMap<string, number> = new Map([
-  ["s", 1_000],
-  ["m", 60_000],
-  ["h", 3_600_000],
-  ["d", 86_400_000]
-])
-
-/** The last moment that a calendar has. */
-const LATEST_MILLIS = 8.64e15
-
-/** What {@link moment} reads; throws where a text is none. A bare number is no year: it may have lost its unit. */
-export const parseMoment = (input: string): Moment => {
-  const ago = /^(\d{1,9})([smhd])$/.exec(input)
-  if (ago !== null) return { ago: Number(ago[1]) * (AGO.get(ago[2] ?? "") ?? 0) }
-  const at = /^\d{10,}$/.test(input)
-    ? Number(input)
-    : /^\d{4}-\d{2}-\d{2}(?:T|$)/.test(input)
-      ? Date.parse(input)
-      : Number.NaN
-  if (!(at >= 0 && at <= LATEST_MILLIS)) throw new Error(`"${input}" is no time`)
-  return { at }
-}
-
-/** The moment in milliseconds since the epoch; what is longer ago than that is its beginning. */
-export const millisOf = (when: Moment, now: number): number => ("at" in when ? when.at : Math.max(0, now - when.ago))
 
 /** Which messages of a topic are wanted. */
 export const messages = {
@@ -262,6 +219,23 @@ export const queue: Flag.Flag<string> = Flag.String("queue").pipe(
     () => "a queue, as 3 or broker-a:3"
   )
 )
+
+const parsePair = (pair: string): readonly [name: string, value: string] => {
+  const at = pair.indexOf("=")
+  if (at < 1) throw new Error(pair)
+  return [pair.slice(0, at), pair.slice(at + 1)]
+}
+
+/** Names with their values, one at each use of the flag: `a=1`, or `a=` for an empty value; of one name the last counts. */
+export const pairs = (name: string): Flag.Flag<Readonly<Record<string, string>>> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("name=value"),
+    Flag.atLeast(0),
+    Flag.mapTryCatch(
+      (given) => Object.fromEntries(given.map(parsePair)),
+      () => "name=value"
+    )
+  )
 
 /** What topics and groups allow, as words. */
 export const perm: Flag.Flag<2 | 4 | 6> = Flag.ChoiceWithValue("perm", [

@@ -85,3 +85,50 @@ export const wrap = (line: string, columns: number | undefined, indent: number):
 
 /** Columns that a text keeps on a terminal that is narrower than its indentation. */
 const LEAST_TEXT = 10
+
+/** A point in time, or so many milliseconds ago. */
+export type Moment = { readonly at: number } | { readonly ago: number }
+
+const AGO: ReadonlyMap<string, number> = new Map([
+  ["s", 1_000],
+  ["m", 60_000],
+  ["h", 3_600_000],
+  ["d", 86_400_000]
+])
+
+/** The last moment that a calendar has. */
+const LATEST_MILLIS = 8.64e15
+
+/**
+ * Reads what people write: `2026-08-01T10:00:00Z`, milliseconds since the epoch, or `15m` for ago; throws where a text is
+ * none. A bare number is no year: it may have lost its unit.
+ */
+export const parseMoment = (input: string): Moment => {
+  const ago = /^(\d{1,9})([smhd])$/.exec(input)
+  if (ago !== null) return { ago: Number(ago[1]) * (AGO.get(ago[2] ?? "") ?? 0) }
+  const at = /^\d{10,}$/.test(input)
+    ? Number(input)
+    : /^\d{4}-\d{2}-\d{2}(?:T|$)/.test(input)
+      ? Date.parse(input)
+      : Number.NaN
+  if (!(at >= 0 && at <= LATEST_MILLIS)) throw new Error(`"${input}" is no time`)
+  return { at }
+}
+
+/** The moment in milliseconds since the epoch; what is longer ago than that is its beginning. */
+export const millisOf = (when: Moment, now: number): number => ("at" in when ? when.at : Math.max(0, now - when.ago))
+
+const UNITS: ReadonlyMap<string, number> = new Map([
+  ["ms", 1],
+  ["s", 1_000],
+  ["m", 60_000],
+  ["h", 3_600_000]
+])
+
+/** Reads a span of time such as `10s`, `500ms`, `2m`, in milliseconds; throws where a text is none. */
+export const parseSpan = (input: string): number => {
+  const found = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(input)
+  const millis = found === null ? Number.NaN : Number(found[1]) * (UNITS.get(found[2] ?? "") ?? Number.NaN)
+  if (!(millis > 0 && millis <= 2_147_483_647)) throw new Error(`"${input}" is no time`)
+  return millis
+}

@@ -72,6 +72,9 @@ const describe = (error: CliError.NonShowHelpErrors, commandPath: ReadonlyArray<
     }
     case "MissingOption":
       return error.option === "namesrv" ? `${error.message}, and NAMESRV_ADDR is not set` : error.message
+    case "InvalidValue":
+      // What a schema expects, said once.
+      return error.message.replace("Schema validation failed: Expected ", "").replace(/\n\s*Expected /g, ", or ")
     default:
       return error.message
   }

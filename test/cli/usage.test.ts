@@ -152,6 +152,15 @@ describe("the command line", () => {
         [["topic", "create", "x", "--queues", "1e3"], /^error: .*--queues: "1e3"\. Expected: a whole number/],
         [["topic", "create", "x", "--queues", "4.0"], /^error: .*--queues: "4.0"\. Expected: a whole number/],
         [["topic", "create", "x", "--perm", "rwx"], /^error: .*--perm: "rwx"\. Expected: "rw"/],
+        [
+          ["topic", "create", "x", "--attribute", "novalue"],
+          /^error: Invalid value for flag --attribute: .* name=value$/
+        ],
+        [["send", "x", "--property", "=v"], /^error: Invalid value for flag --property: .* name=value$/],
+        [
+          ["message", "query", "x", "--key", ""],
+          /^error: Missing value for flag --key\. Expected: a value with a length/
+        ],
         // A number without its unit would be a year.
         [["topic", "offsets", "x", "--at", "15"], /^error: .*--at: "15"\. Expected: write it as/],
         [["topic", "offsets", "x", "--at", "1 Aug"], /^error: .*--at: "1 Aug"/],

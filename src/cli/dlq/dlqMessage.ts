@@ -1,8 +1,7 @@
 import type { ReadMessage } from "../../admin/QueueReader.ts"
-import type { Moment } from "../Flags.ts"
-import { millisOf } from "../Flags.ts"
 import { toJson } from "../MessageText.ts"
 import type { ReadFilter } from "../ReadTopic.ts"
+import { millisOf, type Moment } from "../Text.ts"
 
 /** Which dead letters are wanted. */
 export interface Wanted {

@@ -5,11 +5,10 @@ import { isRetryTopic } from "../../message/MixAll.ts"
 import * as NameList from "../../message/NameList.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { CommandFailed, ExitCode, type Explained, reporting, tellAll, UsageError } from "../Failure.ts"
-import { millisOf, type Moment } from "../Flags.ts"
 import { knownGroup } from "../KnownGroup.ts"
 import { printTable } from "../Output.ts"
 import { selectQueues } from "../ReadTopic.ts"
-import { json, printable } from "../Text.ts"
+import { json, printable, millisOf, type Moment } from "../Text.ts"
 
 /** What the three commands are asked. */
 export interface OffsetsInput extends Connection {

@@ -2,10 +2,9 @@ import { Clock, Console, Effect } from "effect"
 import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting, UsageError } from "../Failure.ts"
-import { millisOf, type Moment } from "../Flags.ts"
 import { knownGroup } from "../KnownGroup.ts"
 import { printTable } from "../Output.ts"
-import { json } from "../Text.ts"
+import { json, millisOf, type Moment } from "../Text.ts"
 
 /** What `group reset` is asked. */
 export interface GroupResetInput extends Connection {

@@ -6,10 +6,9 @@ import { adminLayer, type Connection } from "../Connection.ts"
 import * as MessageId from "../../message/MessageId.ts"
 import * as Address from "../../transport/Address.ts"
 import { NotThere, reporting, UsageError } from "../Failure.ts"
-import { millisOf, type Moment } from "../Flags.ts"
 import * as MessageText from "../MessageText.ts"
 import { palette, Screen } from "../Screen.ts"
-import { excerpt, json, moment, printable, table } from "../Text.ts"
+import { excerpt, json, moment, printable, table, millisOf, type Moment } from "../Text.ts"
 import { inAnyCase } from "./MessageIds.ts"
 
 /** What `message get` is asked. */

@@ -3,12 +3,11 @@ import type { ReadMessage } from "../../admin/QueueReader.ts"
 import { compressionOf } from "../../protocol/Compression.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting, UsageError } from "../Failure.ts"
-import { millisOf, type Moment } from "../Flags.ts"
 import type { Form } from "../MessageForm.ts"
 import { printer } from "../MessageText.ts"
 import { follow, read, type ReadFrom, type ReadQuery } from "../ReadTopic.ts"
 import { palette, Screen } from "../Screen.ts"
-import { count } from "../Text.ts"
+import { count, millisOf, type Moment } from "../Text.ts"
 
 /** What `peek` is asked. */
 export interface PeekInput extends Connection {

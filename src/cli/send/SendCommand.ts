@@ -3,6 +3,7 @@ import { Command, Flag } from "effect/cli"
 import * as MessageDelay from "../../message/MessageDelay.ts"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
+import { parseMoment } from "../Text.ts"
 
 const delayFlag = Flag.String("delay").pipe(
   Flag.withMetavar("90s | level:3"),
@@ -13,7 +14,7 @@ const delayFlag = Flag.String("delay").pipe(
     (text): MessageDelay.MessageDelay => {
       const level = /^level:(\d{1,9})$/.exec(text)?.[1]
       if (level !== undefined) return MessageDelay.level(Number(level))
-      const span = Flags.parseMoment(text)
+      const span = parseMoment(text)
       if (!("ago" in span)) throw new Error(text)
       return MessageDelay.by(span.ago)
     },
@@ -29,7 +30,7 @@ const deliverAtFlag = Flag.String("deliver-at").pipe(
   ),
   Flag.mapTryCatch(
     (text): MessageDelay.MessageDelay => {
-      const time = Flags.parseMoment(text)
+      const time = parseMoment(text)
       if (!("at" in time)) throw new Error(text)
       return MessageDelay.at(time.at)
     },
@@ -52,10 +53,7 @@ export const send = Command.make(
     ),
     tags: Flag.String("tags").pipe(Flag.withDescription("The message's tag"), Flag.optional),
     keys: Flag.String("key").pipe(Flag.withDescription("A key to find it by; may be repeated"), Flag.atLeast(0)),
-    properties: Flag.KeyValuePair("property").pipe(
-      Flag.withDescription("A user property k=v; may be repeated"),
-      Flag.withDefault({})
-    ),
+    properties: Flags.pairs("property").pipe(Flag.withDescription("A user property; may be repeated")),
     count: Flags.int("count", 1).pipe(
       Flag.withAlias("c"),
       Flag.withDescription("How many messages to send"),

@@ -98,9 +98,8 @@ const create = Command.make(
     ),
     perm: Flags.perm.pipe(Flag.withDescription("What it allows; default rw"), Flag.withDefault(6)),
     order: Flag.Boolean("order").pipe(Flag.withDescription("Mark it as an ordered topic"), Flag.withDefault(false)),
-    attributes: Flag.KeyValuePair("attribute").pipe(
-      Flag.withDescription("An attribute of 5.x, message.type=FIFO; may be repeated"),
-      Flag.withDefault({})
+    attributes: Flags.pairs("attribute").pipe(
+      Flag.withDescription("An attribute of 5.x, message.type=FIFO; may be repeated")
     ),
     ...Flags.existing,
     json: Flags.json
@@ -135,9 +134,8 @@ const update = Command.make(
     ),
     perm: Flags.perm.pipe(Flag.withDescription("What it allows"), Flag.optional),
     order: Flag.Boolean("order").pipe(Flag.withDescription("Whether it is an ordered topic"), Flag.optional),
-    attributes: Flag.KeyValuePair("attribute").pipe(
-      Flag.withDescription("An attribute of 5.x, message.type=FIFO; may be repeated"),
-      Flag.withDefault({})
+    attributes: Flags.pairs("attribute").pipe(
+      Flag.withDescription("An attribute of 5.x, message.type=FIFO; message.type= removes it; may be repeated")
     ),
     json: Flags.json
   },

@@ -2,9 +2,8 @@ import { Clock, Console, Effect } from "effect"
 import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting } from "../Failure.ts"
-import { millisOf, type Moment } from "../Flags.ts"
 import { printTable } from "../Output.ts"
-import { json } from "../Text.ts"
+import { json, millisOf, type Moment } from "../Text.ts"
 
 /** What `topic offsets` is asked. */
 export interface TopicOffsetsInput extends Connection {
