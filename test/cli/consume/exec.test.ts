@@ -171,6 +171,16 @@ describe("consume --exec", () => {
     60_000
   )
 
+  it.live("prints each message by a template, with a command too", () =>
+    Effect.gen(function* () {
+      yield* send("--body", "x", "--tags", "paid", "--property", "a=1")
+      const args = "consume orders g --count 1 --format {topic}\\t{tags}|{property.a}|{body} --exec".split(" ")
+      const call = yield* onCluster([...args, "true"])
+      assert.strictEqual(call.exitCode, 0, call.talk.join("\n"))
+      assert.deepStrictEqual(call.out, ["orders\tpaid|1|x"])
+    }).pipe(cluster)
+  )
+
   it.live("says 2 for what goes not together", () =>
     Effect.gen(function* () {
       for (const [args, words] of [
