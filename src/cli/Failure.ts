@@ -6,7 +6,7 @@ import type { SendError, SendReason } from "../producer/send/SendError.ts"
 import type { WireError } from "../transport/Wire.ts"
 import * as ForeignText from "../message/ForeignText.ts"
 import { palette, Screen } from "./Screen.ts"
-import { json, wrap } from "./Text.ts"
+import { json, quoted, wrap } from "./Text.ts"
 
 /**
  * The exit codes of the command line.
@@ -117,7 +117,7 @@ const NO_BROKER_REMEDY =
 const says = (exitCode: ExitCode, remedy?: string): Advice => ({ exitCode, remedy })
 
 const doctor = ({ namesrv, topic }: Hints) =>
-  `effect-rocketmq doctor${namesrv === undefined ? "" : ` --namesrv "${namesrv}"`}${topic === undefined ? "" : ` --topic ${topic}`}`
+  `effect-rocketmq doctor${namesrv === undefined ? "" : ` --namesrv ${quoted(namesrv)}`}${topic === undefined ? "" : ` --topic ${quoted(topic)}`}`
 
 const ofRoute = (problem: RouteProblem, topic: string, hints: Hints): Advice => {
   switch (problem) {
@@ -126,11 +126,14 @@ const ofRoute = (problem: RouteProblem, topic: string, hints: Hints): Advice => 
     case "no-broker":
       return says(ExitCode.cannotConnect, NO_BROKER_REMEDY)
     case "topic-absent":
-      return says(ExitCode.refused, `Check the name, or create it: effect-rocketmq topic create --topic ${topic}`)
+      return says(
+        ExitCode.refused,
+        `Check the name, or create it: effect-rocketmq topic create --topic ${quoted(topic)}`
+      )
     case "no-writable-queue":
       return says(
         ExitCode.refused,
-        `If the topic lacks write permission: effect-rocketmq topic update ${topic} --perm rw. If its brokers were, only they can be opened; ${doctor({ ...hints, topic })} tells which.`
+        `If the topic lacks write permission: effect-rocketmq topic update ${quoted(topic)} --perm rw. If its brokers were, only they can be opened; ${doctor({ ...hints, topic })} tells which.`
       )
     case "name-server-rejected":
       return says(ExitCode.refused, "See the name server's own words above.")
@@ -156,7 +159,7 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | O
     case "GroupNotFound":
       return says(
         ExitCode.refused,
-        `Check the name, effect-rocketmq group list shows what there is; or create it: effect-rocketmq group create ${reason.group}`
+        `Check the name, effect-rocketmq group list shows what there is; or create it: effect-rocketmq group create ${quoted(reason.group)}`
       )
     case "NoNameServer":
       return says(ExitCode.usage, "Pass --namesrv host:9876, or set NAMESRV_ADDR.")
@@ -195,12 +198,12 @@ const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | O
     case "TopicAlreadyExists":
       return says(
         ExitCode.refused,
-        `Change what you name and nothing else: effect-rocketmq topic update ${reason.topic}. Or pass --if-not-exists to leave it as it is, --replace to set it anew.`
+        `Change what you name and nothing else: effect-rocketmq topic update ${quoted(reason.topic)}. Or pass --if-not-exists to leave it as it is, --replace to set it anew.`
       )
     case "GroupAlreadyExists":
       return says(
         ExitCode.refused,
-        `Change what you name and nothing else: effect-rocketmq group update ${reason.group}. Or pass --if-not-exists to leave it as it is, --replace to set it anew.`
+        `Change what you name and nothing else: effect-rocketmq group update ${quoted(reason.group)}. Or pass --if-not-exists to leave it as it is, --replace to set it anew.`
       )
     case "UnknownSetting":
     case "InvalidOrderConf":

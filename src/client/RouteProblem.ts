@@ -42,12 +42,12 @@ export const routeRemedy: { readonly [K in RouteProblem]: string } = {
   "no-broker":
     "The name server knows no broker at all: check that brokers run and that their namesrvAddr names this name server, with which they register within 30 s; and that it is the name server that is meant.",
   "topic-absent":
-    "No broker has the topic; check its spelling and namespace, or create it (`effect-rocketmq topic create`; a send creates it where borrowRoute and the brokers' autoCreateTopicEnable allow that).",
+    "No broker has the topic; check its spelling and namespace, or create it (`effect-rocketmq topic create <topic>`; a send creates it where borrowRoute and the brokers' autoCreateTopicEnable allow that).",
   "no-writable-queue":
     "The topic exists, but no queue of it may be written: give it write permission (`effect-rocketmq topic update <topic> --perm rw`), or have its brokers opened where those are closed (brokerPermission, wipeWritePerm).",
   "no-master": "The topic's brokers have no master (broker id 0) at present; start it, or wait for the fail-over.",
   "too-many-queues":
-    "Give the topic less queues (`effect-rocketmq topic update`), or check who answers as name server; the route known before, if any, stays in use.",
+    "Check who answers as name server, or give the topic less queues: to write first (`effect-rocketmq topic update <topic> --write-queues <number>`), to read when the others are read up, for what is unread in a queue that is taken away is lost to consumers. The route known before, if any, stays in use.",
   "address-not-allowed":
     "The addresses that the route names may not be dialled; let the option allowAddress allow them, or check who answers as name server.",
   "address-unreadable":

@@ -92,18 +92,18 @@ export const adminExplainers: Explainers<AdminOnlyReason> = {
   TopicNotFound: (e) => ({
     cause: "no broker that was asked has the topic",
     evidence: [`topic: ${e.topic}`],
-    remedy: "Check its spelling and namespace, or create it (`effect-rocketmq topic create`)."
+    remedy: "Check its spelling and namespace, or create it (`effect-rocketmq topic create <topic>`)."
   }),
   TopicAlreadyExists: (e) => ({
     cause: "the topic was to be created and is there already",
     evidence: [`topic: ${e.topic}`, ...NameList.lines(e.brokers, (broker) => `has it: ${broker}`)],
-    remedy: "Change it with updateTopic (`effect-rocketmq topic update`), which leaves alone what is not named."
+    remedy: "Change it with updateTopic (`effect-rocketmq topic update <topic>`), which leaves alone what is not named."
   }),
   GroupAlreadyExists: (e) => ({
     cause: "the group was to be created and is there already",
     evidence: [`group: ${e.group}`, ...NameList.lines(e.brokers, (broker) => `has it: ${broker}`)],
     remedy:
-      "Change it with updateSubscriptionGroup (`effect-rocketmq group update`), which leaves alone what is not named."
+      "Change it with updateSubscriptionGroup (`effect-rocketmq group update <group>`), which leaves alone what is not named."
   }),
   GroupNotFound: (e) => ({
     cause: "no broker that was asked has the group",
@@ -118,7 +118,8 @@ export const adminExplainers: Explainers<AdminOnlyReason> = {
       ...NameList.lines(e.names, (name) => `unknown: ${name}`),
       ...NameList.lines(e.similar, (name) => `known: ${name}`)
     ],
-    remedy: "Check the spelling among its settings (`effect-rocketmq broker config`, `effect-rocketmq namesrv config`)."
+    remedy:
+      "Check the spelling among its settings (`effect-rocketmq broker config <broker>`, `effect-rocketmq namesrv config`)."
   }),
   NoAccessControl: (e) => ({
     cause:
@@ -135,7 +136,7 @@ export const adminExplainers: Explainers<AdminOnlyReason> = {
     cause: "the order configuration does not fit the topic",
     evidence: [`topic: ${e.topic}`, e.problem],
     remedy:
-      "Name brokers of the topic, and of each no more queues than can be written (`effect-rocketmq topic config`)."
+      "Name brokers of the topic, and of each no more queues than can be written (`effect-rocketmq topic config <topic>`)."
   }),
   MessageNotFound: (e) => ({
     cause: "no message of the topic has the id",

@@ -91,7 +91,7 @@ const ofCode = (code: number, request: string): readonly [cause: string, remedy:
     case ResponseCode.TOPIC_NOT_EXIST:
       return [
         "the broker does not have the topic",
-        "Create it (`effect-rocketmq topic create`), or allow the brokers to create topics."
+        "Create it (`effect-rocketmq topic create <topic>`), or allow the brokers to create topics."
       ]
     default:
       return ["the server refused the request", "See its own words, and its log."]

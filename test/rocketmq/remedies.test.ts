@@ -89,14 +89,14 @@ for (const version of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
       )
 
       test.effect(
-        "a broker whose write permission was wiped at the name server: addWritePerm gives it back",
+        "a broker whose write permission was wiped at the name server: cluster writable gives it back",
         () =>
           Effect.gen(function* () {
             const { namesrvAddr } = yield* RocketMQ
             const topic = yield* createTopic("wiped", [BROKER])
             yield* JavaClient.mqadmin({ namesrvAddr, version }, ["wipeWritePerm", "-b", BROKER])
-            yield* doctorSays(topic, /wipeWritePerm[^]*mqadmin addWritePerm -b broker-a/)
-            yield* JavaClient.mqadmin({ namesrvAddr, version }, ["addWritePerm", "-b", BROKER])
+            yield* doctorSays(topic, /wipeWritePerm[^]*effect-rocketmq cluster writable broker-a$/m)
+            assert.strictEqual((yield* call("cluster", "writable", BROKER)).exitCode, 0)
             yield* untilSent(topic)
           }),
         TEST_TIMEOUT

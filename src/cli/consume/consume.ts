@@ -14,7 +14,7 @@ import { clientOptions } from "../Connection.ts"
 import { type CliFailure, CommandFailed, ExitCode, explain, type Explained, tell, UsageError } from "../Failure.ts"
 import { printer } from "../MessageText.ts"
 import { palette, Screen } from "../Screen.ts"
-import { json, printable } from "../Text.ts"
+import { json, printable, quoted } from "../Text.ts"
 import { type End, makeHandler } from "./ConsumeHandler.ts"
 import type { ConsumeInput } from "./ConsumeInput.ts"
 import { messageJson, summaryJson, summaryLines, tooFew } from "./ConsumeSummary.ts"
@@ -86,7 +86,7 @@ const lookAtTopic = Effect.fnUntraced(function* (admin: MQAdminShape, { group, t
     const refused: Explained = {
       tag: "RouteUnavailable",
       message: `Topic "${printable(topic)}" has no queue that may be read.`,
-      remedy: `If that is not meant: effect-rocketmq topic update ${printable(topic)} --perm rw`,
+      remedy: `If that is not meant: effect-rocketmq topic update ${quoted(topic)} --perm rw`,
       exitCode: ExitCode.refused
     }
     return yield* Effect.andThen(

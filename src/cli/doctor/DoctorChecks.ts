@@ -330,7 +330,7 @@ const unwritable = Effect.fnUntraced(function* (
   const of = (cause: (typeof causes)[number]["cause"]) => causes.find((found) => found.cause === cause)
   const closed = of("broker-closed")
   const wiped = causes.filter(({ cause }) => cause === "wiped").map(({ brokerName }) => brokerName)
-  const update = `effect-rocketmq topic update --topic ${topic}`
+  const update = `effect-rocketmq topic update --topic ${quoted(topic)}`
   const remedy =
     of("read-only") !== undefined
       ? `If that is not meant: ${update} --perm rw`
@@ -364,7 +364,7 @@ export const topicRoute = (
           )
         : failed(
             `${topic} does not exist, and a send may not create it`,
-            `effect-rocketmq topic create --topic ${topic}`,
+            `effect-rocketmq topic create --topic ${quoted(topic)}`,
             ExitCode.refused
           )
     )

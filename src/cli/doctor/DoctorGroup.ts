@@ -14,7 +14,7 @@ import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import type { RemotingClient } from "../../transport/RemotingClient.ts"
 import { invoke } from "../../transport/Requests.ts"
 import { ExitCode, explain } from "../Failure.ts"
-import { count } from "../Text.ts"
+import { count, quoted } from "../Text.ts"
 import { type Finding, type Report, skipped } from "./DoctorReport.ts"
 
 /** What the walk through a group works with. */
@@ -121,7 +121,7 @@ const settings = Effect.fnUntraced(function* ({ brokers, group, namespace, remot
   const closing: Finding = {
     verdict: "failed",
     detail: `consumeEnable is false on ${NameList.text(closed)}: pulls of group ${group} are refused there (NO_PERMISSION)`,
-    remedy: `Let it consume again, with the default settings: effect-rocketmq group create ${group} --replace. With mqadmin: updateSubGroup -s true -g ${group} -c <cluster>, which sets the other settings as well.`,
+    remedy: `Let it consume again, and change nothing else of it: effect-rocketmq group update ${quoted(group)} --consume`,
     exitCode: ExitCode.refused
   }
   return closing
@@ -133,7 +133,7 @@ const membersFinding = ({ group, topic }: GroupTask, online: ConsumerConnections
   if (connections.length === 0) {
     return warn(
       `nobody of group ${group} is online`,
-      `Start a member, and look at it: effect-rocketmq group clients ${group}. A broker knows it from its first heartbeat on.`
+      `Start a member, and look at it: effect-rocketmq group clients ${quoted(group)}. A broker knows it from its first heartbeat on.`
     )
   }
   const named = NameList.text(connections.map(({ clientId, language }) => `${clientId} (${language})`))
@@ -224,7 +224,7 @@ const deadLetters = Effect.fnUntraced(function* ({ admin, group }: GroupTask) {
     ? ok("no dead letters")
     : warn(
         `${count(messages, "message")} in ${topic}: tried as often as the group allows, or given up by a handler`,
-        `See them: effect-rocketmq peek --topic "${topic}"`
+        `See them: effect-rocketmq peek --topic ${quoted(topic)}`
       )
 })
 

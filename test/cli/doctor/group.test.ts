@@ -110,7 +110,7 @@ describe("doctor --group", () => {
       const unknown = yield* doctor()
       assert.match(String(steps(unknown)[0]), /^12,failed,no broker has group g/)
       const admin = yield* MQAdmin.make({ namesrvAddr: (yield* EmbeddedCluster).namesrvAddr })
-      yield* admin.createSubscriptionGroup({ groupName: "g", consumeEnable: false })
+      yield* admin.createSubscriptionGroup({ groupName: "g", consumeEnable: false, retryMaxTimes: 3 })
       const call = yield* doctor()
       assert.strictEqual(call.exitCode, 4)
       const { detail, remedy, step } = JSON.parse(call.out.join()).failure
@@ -121,9 +121,14 @@ describe("doctor --group", () => {
         steps(call).map(([number]) => number),
         [12, 13, 14, 15, 16, 17]
       )
-      const words = /: effect-rocketmq (group create g --replace)\./.exec(remedy)?.[1]?.split(" ") ?? []
+      const words = /: effect-rocketmq (group update g --consume)$/.exec(remedy)?.[1]?.split(" ") ?? []
       assert.strictEqual((yield* onCluster(words)).exitCode, 0)
       assert.strictEqual((yield* doctor()).exitCode, 0)
+      const groups = yield* admin.getAllSubscriptionGroup()
+      assert.deepInclude(groups.find(({ groupName }) => groupName === "g")?.config, {
+        consumeEnable: true,
+        retryMaxTimes: 3
+      })
     }).pipe(
       Effect.scoped,
       Effect.provide(MQClientManager.layer),
@@ -174,7 +179,7 @@ describe("doctor --group", () => {
       assert.match(String(dead), /17,warn,3 messages in %DLQ%g/)
       const { steps: all } = JSON.parse(call.out.join())
       const { remedy } = all.at(-1)
-      const peek = /effect-rocketmq (peek) (--topic) "(.*)"$/.exec(remedy)?.slice(1) ?? []
+      const peek = /effect-rocketmq (peek) (--topic) (\S+)$/.exec(remedy)?.slice(1) ?? []
       const letters = yield* onCluster([...peek, "--json"])
       assert.strictEqual(letters.out.length, 3)
     }).pipe(
