@@ -36,6 +36,10 @@ const UNKNOWN: ReadonlyArray<string> = [
   "group reset nobody orders --to earliest",
   "group delete nobody --yes",
   "doctor orders nobody",
+  "group update nobody --retries 3",
+  "group status nobody",
+  "topic order get nope",
+  "topic order delete nope --yes",
   "dlq list nobody",
   "dlq peek nobody",
   "dlq replay nobody",
@@ -56,7 +60,19 @@ const NEITHER: ReadonlySet<string> = new Set([
   "group create",
   "cluster list",
   "broker runtime",
-  "broker config"
+  "broker config",
+  "broker update",
+  "cluster writable",
+  "cluster unwritable",
+  "namesrv config",
+  "user list",
+  "user create",
+  "user update",
+  "user delete",
+  "acl list",
+  "acl create",
+  "acl update",
+  "acl delete"
 ])
 
 const commands = root.subcommands
