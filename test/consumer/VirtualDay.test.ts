@@ -9,7 +9,7 @@ import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { MemoryNetwork } from "../../src/transport/MemoryWire.ts"
 import { countFibers, onMemory, settle, startProducer, text as message } from "../support/rig.ts"
-import { consume, text } from "./support.ts"
+import { consume, namesrvAddr, text } from "./support.ts"
 
 const MINUTE = 60_000
 const HOURS = 24
@@ -52,13 +52,21 @@ const hourly = {
   UPDATE_CONSUMER_OFFSET: MESSAGES * 6
 }
 
+const options = (name: string) => ({
+  consumerGroup: name.replace(/-.*/, ""),
+  instanceName: name,
+  namesrvAddr,
+  consumeFromWhere: "first" as const,
+  readiness: "lazy" as const
+})
+
 describe("one virtual day", () => {
   it.effect(
     "of ten members, of every kind: each period to the exact count, nothing is lost or doubled, and nothing grows",
     () =>
       Effect.gen(function* () {
         const fibers = countFibers()
-        const { clients, namesrvAddr, traffic } = yield* EmbeddedCluster
+        const { clients, traffic } = yield* EmbeddedCluster
         const network = yield* MemoryNetwork
         yield* Effect.gen(function* () {
           const seen = new Map<string, Array<string>>()
@@ -67,13 +75,6 @@ describe("one virtual day", () => {
             seen.set(name, own)
             return (received: { readonly body: Uint8Array }) => Effect.sync(() => void own.push(text(received)))
           }
-          const options = (name: string) => ({
-            consumerGroup: name.replace(/-.*/, ""),
-            instanceName: name,
-            namesrvAddr,
-            consumeFromWhere: "first" as const,
-            readiness: "lazy" as const
-          })
           const members = [
             yield* consume(note("concurrent-1"), options("concurrent-1")),
             yield* consume(note("concurrent-2"), options("concurrent-2")),
@@ -106,7 +107,7 @@ describe("one virtual day", () => {
           )
           const streamed = note("stream")
           const stream = yield* StreamMember.open({ ...options("stream"), subscriptions: [Subscription.all("orders")] })
-          if (stream === undefined) return assert.fail("it ended")
+          if (stream === undefined) return yield* Effect.die("it ended while it started")
           yield* StreamMember.deliveries(stream.handOut.take).pipe(
             Stream.mapEffect((delivery) => Effect.andThen(streamed(delivery.message), delivery.ack)),
             Stream.runDrain,
@@ -177,9 +178,11 @@ describe("one virtual day", () => {
               [0, every(30), every(30), every(5), every(60)].map((runs) => [runs * HOURS, 0])
             )
           }
+          return undefined
         }).pipe(Effect.scoped, fibers.provide)
       }).pipe(
         onMemory({
+          listen: { namesrvPort: 9_876, brokerPort: 10_911 },
           topics: { orders: { readQueueNums: QUEUES, writeQueueNums: QUEUES } },
           recordTraffic: { limit: 50_000, bodies: false }
         })
