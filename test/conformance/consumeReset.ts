@@ -3,6 +3,7 @@ import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { MQAdmin, type MQAdminShape } from "../../src/admin/MQAdmin.ts"
 import type { ReceivedMessage } from "../../src/consumer/ReceivedMessage.ts"
+import * as MessageQueue from "../../src/message/MessageQueue.ts"
 import { committedOf, noting, ownedOnce, sendMany, startConsumer, textOf } from "./consumers.ts"
 import {
   createTopic,
@@ -26,14 +27,13 @@ const administering = <A, E>(act: (admin: MQAdminShape) => Effect.Effect<A, E>) 
 export const tests = (test: Methods): void => {
   test.effect("a group is reset to a time while its members run: what was stored since is consumed again", () =>
     Effect.gen(function* () {
+      const { release } = yield* Target
       const topic = yield* createTopic("reset", { queues: 1 })
       const producer = yield* startProducer()
       const seen: Array<ReceivedMessage> = []
       const consumerGroup = uniqueName("reset")
-      const members = [
-        yield* startConsumer(topic, noting(seen), { consumerGroup, persistConsumerOffsetInterval: 500 }),
-        yield* startConsumer(topic, noting(seen), { consumerGroup, persistConsumerOffsetInterval: 500 })
-      ]
+      const soon = { consumerGroup, persistConsumerOffsetInterval: 500, persistConsumerOffsetInitialDelay: 500 }
+      const members = [yield* startConsumer(topic, noting(seen), soon), yield* startConsumer(topic, noting(seen), soon)]
       yield* ownedOnce(members, topic, [1, 1])
       yield* sendMany(producer, topic, 10, "old")
       yield* Effect.sleep(50)
@@ -49,15 +49,24 @@ export const tests = (test: Methods): void => {
       const queues = yield* eventually(
         administering((admin) => admin.resetOffsetByTimestamp({ group: consumerGroup, topic, to: time }))
       )
-      assert.strictEqual(
-        queues.reduce((sum, { offset }) => sum + Number(offset), 0),
-        10
+      const sum = queues.reduce((all, { offset }) => all + Number(offset), 0)
+      // Brokers before 5.0 take the message that is nearest in time, which may be the last one before it.
+      if (release === "5.5.0") assert.strictEqual(sum, 10)
+      else assert.isTrue(sum >= 10 - queues.length && sum <= 10, `${sum}`)
+      const from = new Map(queues.map(({ offset, queue }) => [MessageQueue.key(queue), Number(offset)]))
+      const expected = seen
+        .slice(0, 16)
+        .filter((message) => message.queueOffset >= (from.get(MessageQueue.key(message)) ?? Infinity))
+      assert.includeMembers(
+        expected.map(textOf),
+        asked.map(({ body }) => body)
       )
-      // A pull that a broker of 5.x holds sees the reset when it ends, which the next message brings about.
+      // A pull that a broker of 5.x holds sees the reset when it ends, which the next message brings about; one of 4.x tells the
+      // members when it has answered, so that they may have that message before and after.
       const next = yield* sendMany(producer, topic, 4, "next")
       yield* eventuallyThat(
-        Effect.sync(() => seen.slice(16).map(textOf).toSorted()),
-        (texts) => assert.deepStrictEqual(texts, [...asked, ...next].map(({ body }) => body).toSorted())
+        Effect.sync(() => [...new Set(seen.slice(16).map(textOf))].toSorted()),
+        (texts) => assert.deepStrictEqual(texts, [...expected.map(textOf), ...next.map(({ body }) => body)].toSorted())
       )
       yield* written(20)
       yield* ownedOnce(members, topic, [1, 1])
