@@ -93,7 +93,7 @@ describe("send --json", () => {
       assert.strictEqual(unreachable.exitCode, 3)
       assert.deepInclude(JSON.parse(unreachable.out[0] ?? "").error, {
         tag: "NameServerUnavailable",
-        remedy: 'See where it ends: effect-rocketmq doctor --namesrv "127.0.0.1:1" --topic x'
+        remedy: "See where it ends: effect-rocketmq doctor --namesrv 127.0.0.1:1 --topic x"
       })
       const absent = yield* cli(["send", "-t", "absent", "--body", "x", "--json", "--namesrv", namesrvAddr])
       assert.strictEqual(absent.exitCode, 4)
