@@ -146,6 +146,8 @@ export const make = Effect.fnUntraced(function* (options: TopicRouteOptions) {
   const topicRouteTable = new Map<string, PublishedRoute>()
   const readAt = new Map<string, number>()
   const failing = new Map<string, RouteProblem | "access-denied">()
+  /** The topics whose failure was told; their end is told as well. */
+  const told = new Set<string>()
   const warnings = new Map<string, ReadonlyArray<RouteWarning>>()
   const templates = new Set([AUTO_CREATE_TOPIC_KEY_TOPIC, options.createTopicKey])
   /** topic -> the brokers of its logical queues; made when somebody asks, forgotten when a new route comes. */
@@ -257,7 +259,9 @@ export const make = Effect.fnUntraced(function* (options: TopicRouteOptions) {
     if (problem === before) return Effect.void
     if (problem === undefined) {
       failing.delete(topic)
-      return Effect.annotateLogs(Effect.logInfo(`the route of topic ${topic} can be read again`), { topic })
+      return told.delete(topic)
+        ? Effect.annotateLogs(Effect.logInfo(`the route of topic ${topic} can be read again`), { topic })
+        : Effect.void
     }
     failing.set(topic, problem)
     // A retry topic, the template topic where creation is off, and a topic that no send has created yet are rightly absent.
@@ -265,6 +269,7 @@ export const make = Effect.fnUntraced(function* (options: TopicRouteOptions) {
       (problem === "topic-absent" || problem === "no-broker") &&
       (isRetryTopic(topic) || templates.has(topic) || topicRouteTable.get(topic)?.borrowed === true)
     if (expected) return Effect.void
+    told.add(topic)
     const text =
       problem === "too-many-queues" && message !== undefined
         ? `${message}${topicRouteTable.has(topic) ? " The route known before stays in use." : ""}`

@@ -11,6 +11,7 @@ import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
 import * as Message from "../../src/message/Message.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
+import { watchLog } from "../reliability/watch.ts"
 
 const namesrvAddr = "127.0.0.1:9876"
 const cluster = EmbeddedCluster.layerMemory({
@@ -296,4 +297,19 @@ describe("a group", () => {
       assert.deepInclude((yield* consumer.state).counters, { succeeded: 2, reconsumeLater: 4 })
     }).pipe(Effect.scoped, Effect.provide(rig))
   )
+
+  it.effect("a first start of a group tells of nothing that was never wrong", () => {
+    const log = watchLog()
+    return Effect.gen(function* () {
+      const { send } = yield* DefaultMQProducer
+      const consumer = yield* DefaultMQPushConsumer.make(
+        { consumerGroup: "new", subscriptions: [Subscription.all("orders")], namesrvAddr },
+        () => Effect.void
+      )
+      yield* Effect.acquireRelease(consumer.start, () => consumer.shutdown)
+      yield* send(Message.make({ topic: "orders", body: "7" }))
+      yield* consumer.caughtUp()
+      assert.deepStrictEqual([...log.of("Info", /route/), ...log.of("Warn", /./)], [])
+    }).pipe(Effect.scoped, Effect.provide(rig), log.provide)
+  })
 })
