@@ -10,7 +10,9 @@ import type { ReceivedMessage } from "../../src/consumer/ReceivedMessage.ts"
 import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
 import * as Message from "../../src/message/Message.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
-import { EmbeddedCluster } from "../../src/testing/index.ts"
+import { RequestCode } from "../../src/protocol/RequestCode.ts"
+import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
+import { EmbeddedCluster, FaultScript } from "../../src/testing/index.ts"
 import { watchLog } from "../reliability/watch.ts"
 
 const namesrvAddr = "127.0.0.1:9876"
@@ -302,13 +304,22 @@ describe("a group", () => {
     const log = watchLog()
     return Effect.gen(function* () {
       const { send } = yield* DefaultMQProducer
+      const { faults } = yield* EmbeddedCluster
+      // Its retry topic is made by the first heartbeat, a moment before the name server knows it.
+      yield* faults.add({
+        match: { code: RequestCode.GET_ROUTEINFO_BY_TOPIC, topic: "%RETRY%new" },
+        actions: [FaultScript.answer(ResponseCode.TOPIC_NOT_EXIST, "not yet")],
+        times: 1
+      })
       const consumer = yield* DefaultMQPushConsumer.make(
         { consumerGroup: "new", subscriptions: [Subscription.all("orders")], namesrvAddr },
         () => Effect.void
       )
       yield* Effect.acquireRelease(consumer.start, () => consumer.shutdown)
       yield* send(Message.make({ topic: "orders", body: "7" }))
+      yield* TestClock.adjust("1 minute")
       yield* consumer.caughtUp()
+      assert.isAbove((yield* faults.fired).length, 0)
       assert.deepStrictEqual([...log.of("Info", /route/), ...log.of("Warn", /./)], [])
     }).pipe(Effect.scoped, Effect.provide(rig), log.provide)
   })
