@@ -153,16 +153,26 @@ const program = ({ events, kind, messages, seed }: GroupOptions) =>
     const admin = yield* Layer.build(MQAdmin.layer({ namesrvAddr, instanceName: "admin" }))
     const reset = Effect.gen(function* () {
       const { resetOffsetByTimestamp } = yield* MQAdmin
+      // Never forward: what was not read would be lost by what was asked for, and brokers of 5.x do not look at `force`.
+      const offsets = yield* committed(observer, queues, GROUP)
+      const oldest = Math.min(
+        ...queues.map(({ brokerName, queueId, topic }) => {
+          const { store } = cluster.brokers.find(({ name }) => name === brokerName) ?? {}
+          const offset = offsets.get(MessageQueue.key({ topic, brokerName, queueId })) ?? 0
+          return store?.read(TOPIC, queueId, offset)?.storeTimestamp ?? now()
+        })
+      )
       const begin = now()
-      const to = begin - (yield* Random.nextIntBetween(0, BACK))
-      // Never forward: what was not read would be lost by what was asked for.
-      const found = yield* resetOffsetByTimestamp({ group: GROUP, topic: TOPIC, to, force: false })
+      const to = oldest - (yield* Random.nextIntBetween(0, BACK))
+      const found = yield* resetOffsetByTimestamp({ group: GROUP, topic: TOPIC, to })
       deliveries.setback({
         kind: "reset",
         offsets: new Map(found.map(({ offset, queue }) => [MessageQueue.key(queue), Number(offset)])),
         begin,
         end: now()
       })
+      // Until every member has been told: of two resets within one pull, only the later one is.
+      yield* Effect.sleep("3 seconds")
     }).pipe(Effect.provide(admin))
 
     const counts = new Map<string, number>()
