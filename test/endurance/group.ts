@@ -46,6 +46,9 @@ const KEPT = 3_000
 /** A reset goes back by so many milliseconds at most. */
 const BACK = 3_000
 
+/** What compiled code and caches may add to the heap in the second half of a run. */
+const HEAP_GRACE_MIB = 8
+
 /** Milliseconds in which the rest is consumed when all is sent: what came back comes again 10 s later. */
 const SETTLES = 120_000
 
@@ -237,8 +240,8 @@ const program = ({ events, kind, messages, seed }: GroupOptions) =>
     yield* Fiber.join(load)
     for (let waited = 0; waited < SETTLES && deliveries.consumed() < messages; waited += 100) yield* Effect.sleep(100)
     const seconds = (now() - began) / 1_000
-    // What a reset lets come again, and what failed then, is still on its way.
-    yield* Effect.sleep(15_000)
+    // Who has nothing to read hears of a reset when its pull has been held for 15 s; what fails then comes again 10 s later.
+    yield* Effect.sleep(40_000)
     yield* Fiber.interrupt(watching)
     yield* Effect.forEach(members, ({ close }) => close, { concurrency: "unbounded", discard: true })
     yield* FiberSet.awaitEmpty(closing)
@@ -246,7 +249,8 @@ const program = ({ events, kind, messages, seed }: GroupOptions) =>
     // A store lets go of what is forgotten by halves, so the heap goes up and down; what leaks goes on growing.
     const half = Math.floor(heaps.length / 2)
     const [before, after] = [Math.max(...heaps.slice(0, half)), Math.min(...heaps.slice(half))]
-    if (after > before) violations.push(`the heap grew from ${before} MiB at most to ${after} MiB at least`)
+    if (after > before + HEAP_GRACE_MIB)
+      violations.push(`the heap grew from ${before} MiB at most to ${after} MiB at least`)
     const findings = deliveries.findings(Array.from({ length: messages }, (_, n) => n))
     return {
       summary: `${kind}, seed ${seed}: ${messages} messages to ${MEMBERS} members in ${seconds.toFixed(0)} s (${counted(counts)}), ${said(findings)}, heap at most ${most.toFixed(0)} MiB`,
