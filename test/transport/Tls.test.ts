@@ -66,6 +66,33 @@ const rawServer = (onSocket: (socket: Net.Socket) => void) =>
     return { address: `127.0.0.1:${bound !== null && typeof bound === "object" ? bound.port : 0}`, read }
   })
 
+/** The defaults of Node and OpenSSL allow TLS 1.1 while an effect runs: they alone would refuse it else. */
+const withOldDefaults = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => {
+      const before = { ciphers: NodeTlsDefaults.DEFAULT_CIPHERS, version: NodeTlsDefaults.DEFAULT_MIN_VERSION }
+      NodeTlsDefaults.DEFAULT_MIN_VERSION = "TLSv1"
+      NodeTlsDefaults.DEFAULT_CIPHERS = OLD_CIPHERS
+      return before
+    }),
+    () => effect,
+    ({ ciphers, version }) =>
+      Effect.sync(() => {
+        NodeTlsDefaults.DEFAULT_MIN_VERSION = version
+        NodeTlsDefaults.DEFAULT_CIPHERS = ciphers
+      })
+  )
+
+/** What Node's own client agrees on with a server; undefined when on nothing. */
+const agreed = (address: string, options: NodeTls.ConnectionOptions) =>
+  Effect.callback<string | undefined>((resume) => {
+    const [host, port] = address.split(":")
+    const socket = NodeTls.connect({ ...options, host, port: Number(port), rejectUnauthorized: false })
+    socket.once("secureConnect", () => resume(Effect.succeed(socket.getProtocol() ?? undefined)))
+    socket.once("error", () => resume(Effect.succeed(undefined)))
+    return Effect.sync(() => socket.destroy())
+  })
+
 layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("TLS", (it) => {
   it.effect("a certificate of a given authority, by name and by address", () =>
     Effect.gen(function* () {
@@ -200,33 +227,6 @@ layer(Layer.merge(TcpWire.layer, Certs.layer), { excludeTestServices: true })("T
       assert.strictEqual(error._tag, "ConnectFailed")
     })
   )
-
-  /** The defaults of Node and OpenSSL allow TLS 1.1 while an effect runs: they alone would refuse it else. */
-  const withOldDefaults = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-    Effect.acquireUseRelease(
-      Effect.sync(() => {
-        const before = { ciphers: NodeTlsDefaults.DEFAULT_CIPHERS, version: NodeTlsDefaults.DEFAULT_MIN_VERSION }
-        NodeTlsDefaults.DEFAULT_MIN_VERSION = "TLSv1"
-        NodeTlsDefaults.DEFAULT_CIPHERS = OLD_CIPHERS
-        return before
-      }),
-      () => effect,
-      ({ ciphers, version }) =>
-        Effect.sync(() => {
-          NodeTlsDefaults.DEFAULT_MIN_VERSION = version
-          NodeTlsDefaults.DEFAULT_CIPHERS = ciphers
-        })
-    )
-
-  /** What Node's own client agrees on with a server; undefined when on nothing. */
-  const agreed = (address: string, options: NodeTls.ConnectionOptions) =>
-    Effect.callback<string | undefined>((resume) => {
-      const [host, port] = address.split(":")
-      const socket = NodeTls.connect({ ...options, host, port: Number(port), rejectUnauthorized: false })
-      socket.once("secureConnect", () => resume(Effect.succeed(socket.getProtocol() ?? undefined)))
-      socket.once("error", () => resume(Effect.succeed(undefined)))
-      return Effect.sync(() => socket.destroy())
-    })
 
   it.effect("a server that speaks TLS 1.1 at most", () =>
     Effect.gen(function* () {
