@@ -143,19 +143,20 @@ interface Commit {
 const queueOf = ({ extFields, server }: RecordedRequest): string =>
   MessageQueue.key(MessageQueue.make(extFields?.["topic"] ?? "", server, Number(extFields?.["queueId"])))
 
+const PULLS: ReadonlySet<number> = new Set([RequestCode.PULL_MESSAGE, RequestCode.LITE_PULL_MESSAGE])
+
 /** The position that a request commits, if it does. */
 const commitOf = (request: RecordedRequest): Commit | undefined => {
   const { code, extFields = {} } = request
   const commits =
     code === RequestCode.UPDATE_CONSUMER_OFFSET ||
-    (code === RequestCode.PULL_MESSAGE && (Number(extFields["sysFlag"]) & PullMessage.PullSysFlag.COMMIT_OFFSET) !== 0)
+    (PULLS.has(code) && (Number(extFields["sysFlag"]) & PullMessage.PullSysFlag.COMMIT_OFFSET) !== 0)
   return commits ? { request, offset: Number(extFields["commitOffset"]) } : undefined
 }
 
 /** Whether a request begins a generation: where to read is asked anew, or the broker said so. */
 const begins = ({ answer, code }: RecordedRequest): boolean =>
-  code === RequestCode.QUERY_CONSUMER_OFFSET ||
-  (code === RequestCode.PULL_MESSAGE && answer?.code === ResponseCode.PULL_OFFSET_MOVED)
+  code === RequestCode.QUERY_CONSUMER_OFFSET || (PULLS.has(code) && answer?.code === ResponseCode.PULL_OFFSET_MOVED)
 
 /**
  * Whether a broker took the position of a request: that of a pull before it holds it, so also of one that got no answer, or

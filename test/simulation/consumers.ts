@@ -9,7 +9,7 @@ import * as Checks from "./consumerChecks.ts"
 import * as Members from "./members.ts"
 import * as Workload from "./workload.ts"
 
-/** A group, of handlers of one message or of several, of streams, or of both, whose members come and go while faults do. */
+/** A group, of handlers of one message or of several, of streams, of both, or of those that poll, whose members come and go while faults do. */
 
 const config = { messageDelayLevel: "1s 2s 3s 4s 5s 6s" }
 const kinds: ReadonlyArray<Members.Group> = [
@@ -18,7 +18,8 @@ const kinds: ReadonlyArray<Members.Group> = [
   { name: "streamers", kind: "stream" },
   { name: "both", kind: "mixed" },
   { name: "orderly", kind: "orderly" },
-  { name: "keyed", kind: "keyed" }
+  { name: "keyed", kind: "keyed" },
+  { name: "pollers", kind: "lite" }
 ]
 
 /** So many sends, one after the other, within a time. */

@@ -8,6 +8,7 @@ import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
 import * as MessageQueue from "../../src/message/MessageQueue.ts"
 import { Wire, WireError } from "../../src/transport/Wire.ts"
 import type { World } from "../../src/testing/Simulation.ts"
+import * as Polls from "./polls.ts"
 import * as Sequence from "./sequence.ts"
 import { INTERVAL } from "./workload.ts"
 
@@ -32,7 +33,7 @@ export const REVOKE_DRAIN = 400
 const CONSUME_TIMEOUT = 6_000
 
 /** How a member handles what it gets. */
-type Kind = "concurrently" | "batch" | "orderly" | "keyed" | "stream"
+type Kind = "concurrently" | "batch" | "orderly" | "keyed" | "stream" | "lite"
 
 /** A group, and how its members handle what they get: all alike, or some one by one and some as a stream. */
 export interface Group {
@@ -44,12 +45,15 @@ export interface Group {
 export interface Member {
   readonly group: Group
   readonly kind: Kind
-  readonly consumer: DefaultMQPushConsumerShape
+  readonly consumer: Pick<DefaultMQPushConsumerShape, "state">
 }
 
 /** The members that run now, those that crashed or are being stopped left out. */
 export class Members extends Set<Member> {
-  /** Queues with deliveries that outlast a hand-over: what is acknowledged behind them comes again with them. */
+  /**
+   * Queues with deliveries that outlast a hand-over: what is acknowledged behind them comes again with them. Those that are
+   * polled as well: what the last poll gave is not committed yet.
+   */
   readonly holes = new Set<string>()
 }
 
@@ -200,7 +204,7 @@ export const life = (
     const kind =
       group.kind === "mixed" ? yield* Effect.orDie(Random.choice(["concurrently", "stream"] as const)) : group.kind
     const lazy = yield* Random.nextBoolean
-    const options = {
+    const common = {
       consumerGroup: group.name,
       subscriptions: [Subscription.all(TOPIC)],
       namesrvAddr,
@@ -209,12 +213,11 @@ export const life = (
       pullBatchSize: BATCH,
       pullThresholdForQueue: QUEUE_CAP,
       pullThresholdForAll: ALL_CAP,
-      maxReconsumeTimes: MAX_RECONSUME_TIMES,
       revokeDrain: REVOKE_DRAIN,
-      drainTimeoutMillis: DRAIN,
       pollNameServerInterval: INTERVAL,
       heartbeatBrokerInterval: INTERVAL
     } as const
+    const options = { ...common, maxReconsumeTimes: MAX_RECONSUME_TIMES, drainTimeoutMillis: DRAIN }
 
     const pushed = Effect.gen(function* () {
       const consumer = yield* DefaultMQPushConsumer.make(
@@ -246,9 +249,16 @@ export const life = (
       return member.consumer
     })
 
+    const polled = Polls.start(
+      world,
+      common,
+      world.finishes.watch(watched, () => pause(REVOKE_DRAIN)),
+      (queue) => void members.holes.add(queue)
+    )
+
     let ended: number | undefined
     yield* Effect.gen(function* () {
-      const consumer = yield* kind === "stream" ? streamed : pushed
+      const consumer = yield* kind === "stream" ? streamed : kind === "lite" ? polled : pushed
       const member: Member = { group, kind, consumer }
       members.add(member)
       const end = yield* stays

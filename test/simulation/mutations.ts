@@ -213,6 +213,32 @@ export const mutations: ReadonlyArray<Mutation> = [
     foundBy: ["order", "twice", "revoked"]
   },
   {
+    name: "seek-keeps-cache",
+    what: "a poll after a seek gives what was cached before it",
+    scenario: "consumers",
+    edits: [
+      {
+        file: "consumer/run/Tenure.ts",
+        find: "    consumption.drop(queue)\n    const known",
+        replace: "    if (queue.revoking) consumption.drop(queue)\n    const known"
+      }
+    ],
+    foundBy: ["seek"]
+  },
+  {
+    name: "automatic-commit-lost",
+    what: "what polls gave is never noted as committed",
+    scenario: "consumers",
+    edits: [
+      {
+        file: "consumer/lite/LitePull.ts",
+        find: "      run.mark()\n      if (now() < commitDueAt)",
+        replace: "      if (now() < commitDueAt)"
+      }
+    ],
+    foundBy: ["exhaustion"]
+  },
+  {
     name: "pull-not-woken",
     what: "a pull loop that waits for room is not woken when there is some",
     scenario: "consumers",
