@@ -5,6 +5,7 @@ import * as Kinds from "../../client/options/OptionKinds.ts"
 import * as OptionTable from "../../client/options/OptionTable.ts"
 import * as TraceOptions from "../../client/options/TraceOptions.ts"
 import { ConfigProblem } from "../../client/ClientError.ts"
+import * as Millis from "../../message/Millis.ts"
 import * as ConsumerOptions from "../ConsumerOptions.ts"
 import type { RebalanceListener } from "../rebalance/RebalanceListener.ts"
 
@@ -158,7 +159,7 @@ export const resolve = (options: Partial<LitePullOptions>): OptionTable.Resoluti
       : [
           new ConfigProblem({
             path: "consumerTimeoutMillisWhenSuspend",
-            problem: `must not be below brokerSuspendMaxTimeMillis, ${held} ms, is ${most} ms`
+            problem: `must not be below brokerSuspendMaxTimeMillis, ${Millis.text(held)}, is ${Millis.text(most)}`
           })
         ]
   return { config, problems: forConsumer({ config, problems: [...problems, ...tooShort] }).problems }

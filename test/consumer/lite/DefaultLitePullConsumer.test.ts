@@ -416,6 +416,7 @@ describe("DefaultLitePullConsumer", () => {
         "consumerTimeoutMillisWhenSuspend",
         "pullBatchSize"
       ])
+      assert.include(reason.message, "must not be below brokerSuspendMaxTimeMillis, 60000 ms, is 30000 ms")
       assert.isTrue(Exit.isFailure(yield* Effect.exit(consumer.poll())))
     }).pipe(onOneQueue)
   )

@@ -63,6 +63,8 @@ describe("absurd answers to pulls behind a proxy", () => {
       {},
       Effect.gen(function* () {
         const { namesrvAddr } = yield* Proxies
+        // It reads up to the end that the queue had, so that there must be more than it has patience for.
+        yield* store(150)
         const { asked } = yield* answering("NO_MATCHED_MSG", (offset) => offset + 1)
         const { exitCode, talk } = yield* cli(["peek", "--topic", "orders", "--namesrv", namesrvAddr])
         assert.notStrictEqual(exitCode, 0)
