@@ -53,11 +53,14 @@ export const mapStart =
         const hasRoom = () => slots.length - head < most
         const isUsed = () => at === chunk.length
 
+        const isOver = () => end !== undefined && head === slots.length && isUsed()
+        /** Whether there is something to be taken: a result, a failure or the end. */
+        const canTake = () => failure !== undefined || slots[head]?.exit !== undefined || isOver()
+
         const flush = () => {
           scheduled = false
           const wake = consumer
-          if (wake === undefined || closed) return
-          if (failure === undefined && end === undefined && slots[head]?.exit === undefined) return
+          if (wake === undefined || closed || !canTake()) return
           consumer = undefined
           wake()
         }
@@ -97,7 +100,9 @@ export const mapStart =
           wake?.()
         }
 
+        // A fiber may pause before it is here: what it would wait for may be there already.
         const wanted = Effect.callback<undefined>((resume) => {
+          if (isUsed() && hasRoom()) return resume(Effect.undefined)
           puller = () => resume(Effect.undefined)
         })
         yield* Effect.whileLoop<ReadonlyArray<A> | undefined, E | Cause.Done, R>({
@@ -138,9 +143,10 @@ export const mapStart =
           }
           if (Arr.isArrayNonEmpty(out)) return Effect.succeed(out)
           if (failure !== undefined) return Effect.failCause(failure)
-          return end !== undefined && head === slots.length && isUsed() ? Effect.failCause(end) : undefined
+          return end !== undefined && isOver() ? Effect.failCause(end) : undefined
         }
         const ready = Effect.callback<void>((resume) => {
+          if (canTake()) return resume(Effect.void)
           consumer = () => resume(Effect.void)
         })
         const next: Pull.Pull<Arr.NonEmptyReadonlyArray<B>, E | E2> = Effect.suspend(() => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Deferred, Effect, Exit, Fiber, Schema, Stream } from "effect"
+import { Cause, Context, Deferred, Effect, Exit, Fiber, Scheduler, Schema, Stream } from "effect"
 import { mapStart, type Start } from "../../../src/producer/bulk/Starts.ts"
 
 /** Who answers when it is told to, in whatever order. */
@@ -281,9 +281,11 @@ describe("mapStart", () => {
       latencies: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 4 }))),
       concurrency: Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 9 })),
       chunk: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 7 })),
-      fails: Schema.Int.check(Schema.isBetween({ minimum: -1, maximum: 12 }))
+      fails: Schema.Int.check(Schema.isBetween({ minimum: -1, maximum: 12 })),
+      // A fiber may have to pause at any of its steps.
+      opsBeforeYield: Schema.Literals([1, 2, 3, 5, 2_048])
     },
-    ({ chunk, concurrency, fails, latencies }) =>
+    ({ chunk, concurrency, fails, latencies, opsBeforeYield }) =>
       Effect.gen(function* () {
         /** Ends after so many turns. */
         const work = (n: number): Effect.Effect<number, string> => {
@@ -308,7 +310,7 @@ describe("mapStart", () => {
         // Where it fails, how much comes before it is a matter of who was faster.
         if (Exit.isSuccess(expected.exit)) assert.deepStrictEqual(ours.got, expected.got)
         else assert.deepStrictEqual(ours.got, numbers(ours.got.length))
-      }),
+      }).pipe(Effect.provideService(Scheduler.MaxOpsBeforeYield, opsBeforeYield)),
     { arbitrary: { runs: 200 } }
   )
 })
