@@ -3,10 +3,14 @@ import { Effect, Layer } from "effect"
 import { AdminError } from "../../src/admin/AdminError.ts"
 import { MQAdmin } from "../../src/admin/MQAdmin.ts"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
+import * as MessageExt from "../../src/message/MessageExt.ts"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { cli } from "../cli/support.ts"
 
 const HALF = "\u{1f600}".slice(0, 1)
+
+/** What asks nobody, and takes messages that were read. */
+const askNobody: ReadonlySet<string> = new Set(["unpack", "originOfDeadLetter"])
 
 const isCallResult = (value: unknown): value is Effect.Effect<unknown, unknown> => Effect.isEffect(value)
 
@@ -25,7 +29,7 @@ describe("half an emoji given to an administrator", () => {
       const before = (yield* traffic.all).length
       const tried: Array<string> = []
       for (const [name, call] of Object.entries(admin)) {
-        if (typeof call !== "function" || name === "unpack") continue
+        if (typeof call !== "function" || askNobody.has(name)) continue
         tried.push(name)
         for (const given of [HALF, { topic: `a${HALF}` }, { attributes: { [HALF]: "x" } }, [{ group: HALF }]]) {
           const result: unknown = Reflect.apply(call, admin, [given])
@@ -36,6 +40,38 @@ describe("half an emoji given to an administrator", () => {
       }
       assert.isAbove(tried.length, 25)
       assert.strictEqual((yield* traffic.all).length, before)
+    }).pipe(onCluster)
+  )
+
+  it.effect("is a text like another to what asks nobody", () =>
+    Effect.gen(function* () {
+      const admin = yield* MQAdmin
+      const message = (properties: Readonly<Record<string, string>>) =>
+        MessageExt.make(
+          {
+            topic: "%DLQ%billing",
+            body: new Uint8Array(),
+            properties,
+            flag: 0,
+            queueId: 0,
+            queueOffset: 0,
+            commitLogOffset: 0,
+            sysFlag: 0,
+            bornTimestamp: 0,
+            bornHost: "",
+            storeTimestamp: 0,
+            storeHost: "",
+            bodyCRC: 0,
+            storeSize: 0,
+            reconsumeTimes: 0,
+            preparedTransactionOffset: 0
+          },
+          ""
+        )
+      assert.isUndefined(admin.originOfDeadLetter(message({})))
+      assert.strictEqual(admin.originOfDeadLetter(message({ RETRY_TOPIC: `orders${HALF}` })), `orders${HALF}`)
+      const odd = message({ TAGS: HALF })
+      assert.deepStrictEqual(yield* admin.unpack(odd), odd)
     }).pipe(onCluster)
   )
 

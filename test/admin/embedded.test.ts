@@ -4,7 +4,7 @@ import { Effect, Layer, Redacted } from "effect"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { facts, type Release, Target, type TargetBroker } from "../conformance/Target.ts"
 import { administration } from "./administration.ts"
-import { everyConsumerRequest, everyProducerRequest, untried } from "./everyRequest.ts"
+import { everyConsumerRequest, everyProducerRequest, everyServerSetting, untried } from "./everyRequest.ts"
 
 const credentials = { accessKey: "admin-key", secretKey: Redacted.make("admin-secret") }
 // Brokers ask about half messages soon, so that nobody waits for it.
@@ -54,14 +54,17 @@ for (const release of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
     `administration of the embedded cluster as ${release}, under access control`,
     target(release, true),
     (test) => {
-      test.effect("the requests of producers and consumers are signed as the servers take them, each of them", () =>
-        Effect.gen(function* () {
-          yield* everyProducerRequest
-          yield* everyConsumerRequest
-          const { requestCodes = Effect.succeed([]) } = yield* Target
-          // All of them together, those of the other tests of this suite included.
-          assert.deepStrictEqual(untried(yield* requestCodes, release), [])
-        })
+      test.effect(
+        "the requests of producers, consumers and who sets servers up are signed as the servers take them, each of them",
+        () =>
+          Effect.gen(function* () {
+            yield* everyProducerRequest
+            yield* everyConsumerRequest
+            yield* everyServerSetting
+            const { requestCodes = Effect.succeed([]) } = yield* Target
+            // All of them together, those of the other tests of this suite included.
+            assert.deepStrictEqual(untried(yield* requestCodes, release), [])
+          })
       )
     }
   )
