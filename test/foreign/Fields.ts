@@ -28,8 +28,9 @@ const readByClients = (): ReadonlySet<string> => {
 /** A field of a codec, in the way in which all codecs are written. */
 const FIELD = /^\s+(\w+): ((?:HeaderCodec|Body)\..*)$/gm
 
-/** The codec of what only a client sends. */
-const REQUEST_HEADER = /^const (?:header|entry|entryWithValue|namespaceOnly)\b[^=]*= [\s\S]*?^\}\)/gm
+/** The codec of what only a client sends: headers, unless they are an answer's. */
+const REQUEST_HEADER =
+  /^const (?!responseHeader\b|answerHeader\b|valueOnly\b)\w+[^=]*= HeaderCodec\.struct\(\{[\s\S]*?\}\)$/gm
 
 const fieldsIn = (source: string, wanted: RegExp): ReadonlyArray<string> =>
   [...source.matchAll(FIELD)].flatMap(([, name = "", codec = ""]) => (wanted.test(codec) ? [name] : []))

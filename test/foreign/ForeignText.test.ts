@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, beforeAll, describe, it } from "@effect/vitest"
 import { Cause, Effect, Layer, Logger, References } from "effect"
 import { inspect } from "node:util"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
@@ -10,7 +10,7 @@ import { textFields, namesOf } from "./Fields.ts"
 import { type Place, placeText, type Planting } from "./PlantingWire.ts"
 import { HARM, harmIn, LONG, textsOf } from "./Harm.ts"
 import * as PlantingWire from "./PlantingWire.ts"
-import { type Scenario, scenarios, type Shown } from "./scenarios.ts"
+import { loadCommands, type Scenario, scenarios, type Shown } from "./scenarios.ts"
 
 /** What is put into a text, or in its place. */
 const changes = {
@@ -113,6 +113,8 @@ const untried = (scenario: Scenario, seen: ReadonlyMap<string, Place>): Readonly
 const ofRow: ReadonlySet<string> = new Set(["producer: a start that waits for its registration"])
 
 describe("a text that a peer sends does no harm where it is shown", () => {
+  beforeAll(loadCommands, 120_000)
+
   for (const scenario of scenarios) {
     it.effect(
       ofRow.has(scenario.name) ? `A27: ${scenario.name}` : scenario.name,

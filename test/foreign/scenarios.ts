@@ -1,5 +1,7 @@
 /** Everything that this client asks of servers and is asked by them, each as small as it can be. */
-import { Cause, Effect, Exit, Fiber } from "effect"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { Cause, Effect, Exit, Fiber, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import type { Scope } from "effect"
 import { MQAdmin, type MQAdminShape } from "../../src/admin/MQAdmin.ts"
@@ -14,7 +16,8 @@ import * as GetConsumerRunningInfo from "../../src/protocol/push/GetConsumerRunn
 import * as ResetOffset from "../../src/protocol/request/ResetOffset.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
 import { TransactionMQProducer } from "../../src/producer/TransactionMQProducer.ts"
-import type { EmbeddedCluster } from "../../src/testing/index.ts"
+import { RequestCode } from "../../src/protocol/RequestCode.ts"
+import { EmbeddedCluster } from "../../src/testing/index.ts"
 import type { Wire } from "../../src/transport/Wire.ts"
 import { cli } from "../cli/support.ts"
 import { consumerHeartbeat } from "../embedded/support.ts"
@@ -126,12 +129,72 @@ const admins: Readonly<Record<string, (admin: MQAdminShape) => Effect.Effect<unk
   reset: (admin) => admin.resetOffsetByTimestamp({ group: "readers", topic: "orders", to: 0 }),
   "by key": (admin) => admin.queryMessageByKey("orders", "key"),
   "by time": (admin) => admin.queryMessageByTime("orders", { maxNum: 2 }),
-  "by a strange id": (admin) => admin.queryMessageById("orders", "7F0000010000000000000000DEADBEEF")
+  "by a strange id": (admin) => admin.queryMessageById("orders", "7F0000010000000000000000DEADBEEF"),
+  "change config": (admin) => admin.updateBrokerConfig("broker-a", { maxMessageSize: "2000000" }),
+  "change an unknown setting": (admin) => admin.updateBrokerConfig("broker-a", { message: "1" }),
+  "change config of name servers": (admin) => admin.updateNameServerConfig({ orderMessageEnable: "true" }),
+  "write permission": (admin) => admin.wipeWritePermOfBroker("broker-a"),
+  "write permission of no broker": (admin) => admin.addWritePermOfBroker("broker-z"),
+  order: (admin) =>
+    Effect.all([
+      admin.createOrUpdateOrderConf("orders", { "broker-a": 1 }),
+      admin.getOrderConf("orders"),
+      admin.deleteOrderConf("orders")
+    ]),
+  users: (admin) => admin.listUser(),
+  "create user": (admin) => admin.createUser({ username: "zoe", password: Redacted.make("secret") }),
+  rights: (admin) => admin.listAcl(),
+  "delete rights": (admin) => admin.deleteAcl("User:zoe")
 }
+
+/** Brokers that keep a user with a right, of which the embedded ones know nothing. */
+const withAccess = Effect.flatMap(EmbeddedCluster, ({ faults }) =>
+  Effect.forEach(
+    [
+      [
+        RequestCode.AUTH_LIST_USER,
+        [{ username: "zoe", password: "secret", userType: "Normal", userStatus: "enable" }]
+      ] as const,
+      [
+        RequestCode.AUTH_LIST_ACL,
+        [
+          {
+            subject: "User:zoe",
+            policies: [
+              {
+                policyType: "Custom",
+                entries: [{ resource: "Topic:orders", actions: ["Pub"], sourceIps: ["10.0.0.0/8"], decision: "Allow" }]
+              }
+            ]
+          }
+        ]
+      ] as const
+    ],
+    ([code, answer]) =>
+      faults.add({
+        match: { code },
+        actions: [{ _tag: "Answer", response: { code: 0, body: Buffer.from(JSON.stringify(answer)) } }]
+      })
+  )
+)
 
 const queue0 = MessageQueue.make("orders", "broker-a", 0)
 
-/** What a command is made of is loaded when it runs, for which the process itself has to go on. */
+const cliFolder = Path.join(import.meta.dirname, "..", "..", "src", "cli")
+
+/** Loads what commands load when they run, so that the first that runs does not wait for as long as the machine takes. */
+export const loadCommands = (): Promise<unknown> =>
+  Promise.all(
+    Fs.readdirSync(cliFolder, { recursive: true, encoding: "utf8" })
+      .filter((file) => /Commands?\.ts$|^main\.ts$/.test(file))
+      .flatMap((file) => {
+        const path = Path.join(cliFolder, file)
+        const found = [...Fs.readFileSync(path, "utf8").matchAll(/\(\) => import\("([^"]+)"\)/g)]
+        return found.map(([, name = ""]): Promise<unknown> => import(Path.join(Path.dirname(path), name)))
+      })
+  )
+
+/** What a command is made of is imported when it runs, for which the process itself has to go on. */
 const inRealTurns = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const fiber = yield* Effect.forkChild(Effect.exit(effect), { startImmediately: true })
@@ -184,7 +247,20 @@ const commands: Readonly<
   "broker config": () => ["broker", "config", "broker-a"],
   "message get": ({ offsetMsgId }) => ["message", "get", offsetMsgId, "--topic", "orders"],
   "message get by its unique id": ({ msgId }) => ["message", "get", msgId, "--topic", "orders"],
-  "message query": () => ["message", "query", "--topic", "orders", "--key", "key"]
+  "message query": () => ["message", "query", "--topic", "orders", "--key", "key"],
+  "cluster unwritable": () => ["cluster", "unwritable", "broker-a", "--yes"],
+  "cluster writable": () => ["cluster", "writable", "broker-a"],
+  "broker config update": () => ["broker", "config", "update", "broker-a", "--set", "maxMessageSize=2000000", "--yes"],
+  "namesrv config": () => ["namesrv", "config"],
+  "namesrv config update": () => ["namesrv", "config", "update", "--set", "orderMessageEnable=true", "--yes"],
+  "topic order put": () => ["topic", "order", "put", "orders", "--queues", "broker-a=1"],
+  "topic order get": () => ["topic", "order", "get", "orders"],
+  "user list": () => ["user", "list"],
+  "user update": () => ["user", "update", "zoe", "--status", "disable"],
+  "user delete": () => ["user", "delete", "zoe", "--yes"],
+  "acl list": () => ["acl", "list"],
+  "acl create again": () => ["acl", "create", "zoe", "--resource", "Topic:orders", "--action", "Pub"],
+  "acl delete": () => ["acl", "delete", "zoe", "--yes"]
 }
 
 const make = (body: string, more: Partial<Message.MessageInput> = {}) =>
@@ -325,7 +401,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
   consumes,
   ...Object.entries(admins).map(([name, call]): Scenario => ({
     name: `administrator: ${name}`,
-    run: (shown, raw) => Effect.andThen(fill(raw), administrator(call)(shown, raw))
+    run: (shown, raw) => Effect.all([withAccess, fill(raw), administrator(call)(shown, raw)], { discard: true })
   })),
   {
     name: "administrator: route of a static topic",
@@ -341,6 +417,6 @@ export const scenarios: ReadonlyArray<Scenario> = [
   ...Object.entries(commands).map(([name, args]): Scenario => ({
     name: `command line: ${name}`,
     showsBody: name.startsWith("message get"),
-    run: commandLine(args)
+    run: (shown, raw) => Effect.andThen(withAccess, commandLine(args)(shown, raw))
   }))
 ]

@@ -4,7 +4,7 @@ import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { Refused, reporting, UsageError } from "../Failure.ts"
 import { printDone, printTable } from "../Output.ts"
-import { json, quoted } from "../Text.ts"
+import { excerpt, json, quoted } from "../Text.ts"
 
 interface Shared extends Connection {
   readonly cluster: string | undefined
@@ -16,6 +16,9 @@ export interface AclListInput extends Shared {
   readonly username: string | undefined
   readonly resource: string | undefined
 }
+
+/** Characters of the rights that a user has already, which a refusal shows. */
+const MAX_PRESENT = 1_000
 
 /** A user as brokers name it among those who have rights. */
 const subjectOf = (username: string): string => (username.startsWith("User:") ? username : `User:${username}`)
@@ -64,7 +67,7 @@ export const put = (input: AclPutInput) =>
         .map(({ actions: some, decision, resource }) => `${resource} (${decision} ${some.join(", ")})`)
       if (present.length > 0) {
         return yield* new Refused({
-          problem: `${subject} has rights already for ${present.join("; ")}. Nothing was changed.`,
+          problem: `${subject} has rights already for ${excerpt(present.join("; "), MAX_PRESENT)}. Nothing was changed.`,
           remedy: `Set them anew: effect-rocketmq acl update ${[input.username, ...resources.flatMap((one) => ["--resource", one]), ...actions.flatMap((one) => ["--action", one]), ...(deny ? ["--deny"] : []), ...sourceIps.flatMap((one) => ["--source-ip", one])].map(quoted).join(" ")}`
         })
       }
