@@ -32,6 +32,7 @@ type Command =
       readonly _tag: "Retake"
       readonly queue: OwnedQueue
       readonly move: QueueMove | undefined
+      readonly pauseMillis?: number | undefined
       readonly done: Deferred.Deferred<void>
     }
   | { readonly _tag: "Reset"; readonly done: Deferred.Deferred<void> }
@@ -134,7 +135,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     options,
     table,
     { now, nowMillis: () => clock.currentTimeMillisUnsafe() },
-    (queue, move) => ask((done) => ({ _tag: "Retake", queue, move, done }))
+    (queue, move, pauseMillis) => ask((done) => ({ _tag: "Retake", queue, move, pauseMillis, done }))
   )
   const caughtUp = CaughtUp.make(instance, table, options, share.members, (queue) =>
     instance.pullMessageService.start(loopKey(group, queue), loop(queue, "ask"))
@@ -294,7 +295,7 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
           ? Repull.repull(options, table, command.topics, command.meanwhile, loop)
           : command._tag === "Reset"
             ? reset
-            : tenure.retake(command.queue, command.move)
+            : tenure.retake(command.queue, command.move, command.pauseMillis)
     return Effect.flatMap(Effect.exit(work), (exit) => Deferred.done(command.done, exit))
   }
 

@@ -20,8 +20,8 @@ export interface FormerPull {
 /** What is done when a queue is to be read on elsewhere. */
 export interface Moves {
   /**
-   * The broker does not have the offset that was asked for, or somebody has reset it: tells of it, pauses where that happens
-   * time after time, and has the queue taken anew at the offset that the broker names.
+   * The broker does not have the offset that was asked for, or somebody has reset it: tells of it, and has the queue taken
+   * anew at the offset that the broker names, with a pause where that happens time after time.
    */
   readonly moved: (queue: OwnedQueue, position: PullMoved) => Effect.Effect<void>
   /**
@@ -52,7 +52,8 @@ export const make = Effect.fnUntraced(function* (
   options: Pick<RunOptions, "config" | "counters" | "happened" | "problem" | "store">,
   table: ReadonlyMap<string, OwnedQueue>,
   clock: { readonly now: () => number; readonly nowMillis: () => number },
-  retake: (queue: OwnedQueue, move: QueueMove) => Effect.Effect<void>
+  /** Takes a queue anew; with a pause before the first pull. */
+  retake: (queue: OwnedQueue, move: QueueMove, pauseMillis?: number) => Effect.Effect<void>
 ): Effect.fn.Return<Moves, never, Scope.Scope> {
   const { happened, problem, store } = options
   const scope = yield* Effect.scope
@@ -75,7 +76,7 @@ export const make = Effect.fnUntraced(function* (
     return count === 0 ? 0 : Math.min(MAX_MOVE_PAUSE_MILLIS, MOVE_PAUSE_MILLIS * 2 ** Math.min(count - 1, 5))
   }
 
-  const takeReset = (queue: OwnedQueue, to: number) =>
+  const takeReset = (queue: OwnedQueue, to: number, pauseMillis = 0) =>
     Effect.suspend(() => {
       if (table.get(keyOf(queue)) !== queue) return Effect.void
       options.counters.resets++
@@ -84,7 +85,7 @@ export const make = Effect.fnUntraced(function* (
         .info(`group ${group} reads queue ${keyOf(queue)} on at ${to}, where it was reset to; it was at ${from}`)
         .pipe(
           Effect.andThen(problem(`moved ${keyOf(queue)}`, undefined)),
-          Effect.andThen(retake(queue, { from, to, at: clock.nowMillis(), by: "reset" }))
+          Effect.andThen(retake(queue, { from, to, at: clock.nowMillis(), by: "reset" }, pauseMillis))
         )
     })
 
@@ -111,8 +112,10 @@ export const make = Effect.fnUntraced(function* (
       // The first pull after a reset tells of it also whoever has its offset from the store.
       if (position.reset && standsAt(queue, to)) return Effect.sleep(noted(`${keyOf(queue)} stands`))
       const pause = noted(keyOf(queue))
+      // The broker has forgotten the reset now: written meanwhile, an old position would take its place for good.
+      if (position.reset) return takeReset(queue, to, pause)
       if (pause > 0) queue.phase = "waiting"
-      return Effect.andThen(Effect.sleep(pause), position.reset ? takeReset(queue, to) : takeMoved(queue, to, position))
+      return Effect.andThen(Effect.sleep(pause), takeMoved(queue, to, position))
     })
 
   return {

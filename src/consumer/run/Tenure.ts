@@ -87,8 +87,11 @@ export interface Tenure {
   readonly revoke: (queue: OwnedQueue, round: Rounds.Round) => Effect.Effect<void>
   /** Begins what a round of rebalance does to a topic. */
   readonly round: Rounds.Rounds["begin"]
-  /** Takes a queue that is owned anew, elsewhere or at where it stands in the store; what runs counts for nothing. */
-  readonly retake: (queue: OwnedQueue, move: QueueMove | undefined) => Effect.Effect<void>
+  /**
+   * Takes a queue that is owned anew, elsewhere or at where it stands in the store; what runs counts for nothing. With a pause
+   * it is pulled only after that; where it stands is written before.
+   */
+  readonly retake: (queue: OwnedQueue, move: QueueMove | undefined, pauseMillis?: number) => Effect.Effect<void>
   /** The queues that are being given up. */
   readonly leaving: () => Iterable<OwnedQueue>
   /** A queue that is being given up is to be read on elsewhere: nothing more is written of it. */
@@ -165,7 +168,8 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     handover: boolean,
     move?: QueueMove,
     within?: Rounds.Round,
-    after?: OwnedQueue
+    after?: OwnedQueue,
+    pauseMillis = 0
   ) =>
     Effect.suspend(() => {
       const queue: OwnedQueue = new ProcessQueue(
@@ -204,6 +208,10 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
           }
           yield* problem(`locate ${key}`, undefined)
           yield* Deferred.succeed(known, undefined)
+        }
+        if (pauseMillis > 0) {
+          queue.phase = "waiting"
+          yield* Effect.sleep(pauseMillis)
         }
         yield* rounds.awaitAssigned(within)
         yield* loop(queue)
@@ -318,7 +326,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     return report
   })
 
-  const retake = (queue: OwnedQueue, move: QueueMove | undefined) =>
+  const retake: Tenure["retake"] = (queue, move, pauseMillis) =>
     Effect.suspend(() => {
       if (table.get(keyOf(queue)) !== queue) return Effect.void
       const { messageQueue } = queue
@@ -329,7 +337,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
           forget(queue)
           consumption.interrupt(queue)
         }),
-        take(messageQueue, false, move, undefined, queue)
+        take(messageQueue, false, move, undefined, queue, pauseMillis)
       )
     })
 

@@ -279,6 +279,43 @@ describe("a reset that a broker tells of", () => {
     }).pipe(onRig())
   )
 
+  it.effect("time after time: only reading waits, the position is written at once for whoever comes next", () =>
+    Effect.gen(function* () {
+      const admin = yield* MQAdmin
+      const stored = admin.fetchConsumeOffset("billing", QUEUE)
+      const { traffic } = yield* EmbeddedCluster
+      let seen = 0
+      yield* send(4)
+      const consumer = yield* first(() => Effect.sync(() => void seen++))
+      yield* consumer.caughtUp()
+      /** The group is reset before it has written that it read all, and whatever is sent lets the broker answer. */
+      const again = Effect.fnUntraced(function* (round: number) {
+        yield* reset("earliest")
+        seen = 0
+        yield* send(1, 3 + round)
+      })
+      // The pauses are 0, 1, 2, 4 and then 8 s.
+      for (const round of [1, 2, 3, 4]) {
+        yield* again(round)
+        // The answer, from which the pause begins; the pause; the answer to the pull after it.
+        yield* TestClock.adjust(50)
+        yield* TestClock.adjust(round === 1 ? 0 : 1_000 * 2 ** (round - 2))
+        yield* TestClock.adjust(50)
+        assert.strictEqual(seen, 4 + round, `round ${round}`)
+      }
+      yield* traffic.clear
+      yield* again(5)
+      yield* TestClock.adjust("7 seconds")
+      assert.strictEqual(seen, 0)
+      assert.strictEqual(yield* stored, 0)
+      assert.deepStrictEqual(yield* written, [0])
+      assert.strictEqual((yield* queueState(consumer)).phase, "waiting")
+      yield* TestClock.adjust("8 seconds")
+      assert.strictEqual(seen, 9)
+      assert.strictEqual(yield* stored, 9)
+    }).pipe(onRig())
+  )
+
   it.effect("by 220, hundreds of times: the newest counts, and few are carried out", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
