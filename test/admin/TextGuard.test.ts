@@ -21,6 +21,30 @@ const onCluster = Effect.provide(
   )
 )
 
+/** A dead letter with properties. */
+const message = (properties: Readonly<Record<string, string>>) =>
+  MessageExt.make(
+    {
+      topic: "%DLQ%billing",
+      body: new Uint8Array(),
+      properties,
+      flag: 0,
+      queueId: 0,
+      queueOffset: 0,
+      commitLogOffset: 0,
+      sysFlag: 0,
+      bornTimestamp: 0,
+      bornHost: "",
+      storeTimestamp: 0,
+      storeHost: "",
+      bodyCRC: 0,
+      storeSize: 0,
+      reconsumeTimes: 0,
+      preparedTransactionOffset: 0
+    },
+    ""
+  )
+
 describe("half an emoji given to an administrator", () => {
   it.effect("A44: is refused by every call that takes text, wherever it stands, and nothing is asked", () =>
     Effect.gen(function* () {
@@ -46,28 +70,6 @@ describe("half an emoji given to an administrator", () => {
   it.effect("is a text like another to what asks nobody", () =>
     Effect.gen(function* () {
       const admin = yield* MQAdmin
-      const message = (properties: Readonly<Record<string, string>>) =>
-        MessageExt.make(
-          {
-            topic: "%DLQ%billing",
-            body: new Uint8Array(),
-            properties,
-            flag: 0,
-            queueId: 0,
-            queueOffset: 0,
-            commitLogOffset: 0,
-            sysFlag: 0,
-            bornTimestamp: 0,
-            bornHost: "",
-            storeTimestamp: 0,
-            storeHost: "",
-            bodyCRC: 0,
-            storeSize: 0,
-            reconsumeTimes: 0,
-            preparedTransactionOffset: 0
-          },
-          ""
-        )
       assert.isUndefined(admin.originOfDeadLetter(message({})))
       assert.strictEqual(admin.originOfDeadLetter(message({ RETRY_TOPIC: `orders${HALF}` })), `orders${HALF}`)
       const odd = message({ TAGS: HALF })
