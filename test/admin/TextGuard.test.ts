@@ -22,7 +22,7 @@ const onCluster = Effect.provide(
 )
 
 /** A dead letter with properties. */
-const message = (properties: Readonly<Record<string, string>>) =>
+const deadLetter = (properties: Readonly<Record<string, string>>) =>
   MessageExt.make(
     {
       topic: "%DLQ%billing",
@@ -70,9 +70,9 @@ describe("half an emoji given to an administrator", () => {
   it.effect("is a text like another to what asks nobody", () =>
     Effect.gen(function* () {
       const admin = yield* MQAdmin
-      assert.isUndefined(admin.originOfDeadLetter(message({})))
-      assert.strictEqual(admin.originOfDeadLetter(message({ RETRY_TOPIC: `orders${HALF}` })), `orders${HALF}`)
-      const odd = message({ TAGS: HALF })
+      assert.isUndefined(admin.originOfDeadLetter(deadLetter({})))
+      assert.strictEqual(admin.originOfDeadLetter(deadLetter({ RETRY_TOPIC: `orders${HALF}` })), `orders${HALF}`)
+      const odd = deadLetter({ TAGS: HALF })
       assert.deepStrictEqual(yield* admin.unpack(odd), odd)
     }).pipe(onCluster)
   )
