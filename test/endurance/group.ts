@@ -46,6 +46,12 @@ const KEPT = 3_000
 /** A reset goes back by so many milliseconds at most. */
 const BACK = 3_000
 
+/**
+ * Milliseconds in which each pull that a broker holds is answered, and five more in which queues change hands. A broker of 5.x
+ * tells of a reset once, in any pull it holds: in that of a member that has lost the queue, its owner never hears of it.
+ */
+const UNTIL_ANSWERED = 25_000
+
 /** What compiled code and caches may add to the heap in the second half of a run. */
 const HEAP_GRACE_MIB = 8
 
@@ -154,15 +160,19 @@ const program = ({ events, kind, messages, seed }: GroupOptions) =>
 
     const members = yield* Effect.replicateEffect(join, MEMBERS, { concurrency: "unbounded" })
     const admin = yield* Layer.build(MQAdmin.layer({ namesrvAddr, instanceName: "admin" }))
+    let changedAt = now()
     const reset = Effect.gen(function* () {
       const { resetOffsetByTimestamp } = yield* MQAdmin
+      yield* Effect.sleep(Math.max(0, changedAt + UNTIL_ANSWERED - now()))
       // Never forward: what was not read would be lost by what was asked for, and brokers of 5.x do not look at `force`.
       const offsets = yield* committed(observer, queues, GROUP)
       const oldest = Math.min(
         ...queues.map(({ brokerName, queueId, topic }) => {
           const { store } = cluster.brokers.find(({ name }) => name === brokerName) ?? {}
           const offset = offsets.get(MessageQueue.key({ topic, brokerName, queueId })) ?? 0
-          return store?.read(TOPIC, queueId, offset)?.storeTimestamp ?? now()
+          // The newest that was read where all was: else a reset of a group that waits for it would lead nowhere.
+          const next = store?.read(TOPIC, queueId, offset) ?? store?.read(TOPIC, queueId, offset - 1)
+          return next?.storeTimestamp ?? now()
         })
       )
       const begin = now()
@@ -175,7 +185,7 @@ const program = ({ events, kind, messages, seed }: GroupOptions) =>
         end: now()
       })
       // Until every member has been told: of two resets within one pull, only the later one is.
-      yield* Effect.sleep("3 seconds")
+      yield* Effect.sleep(UNTIL_ANSWERED)
     }).pipe(Effect.provide(admin))
 
     const counts = new Map<string, number>()
@@ -189,6 +199,7 @@ const program = ({ events, kind, messages, seed }: GroupOptions) =>
       else yield* victim.kill
       yield* Effect.sleep(yield* Random.nextIntBetween(0, 1_000))
       members[index] = yield* join
+      changedAt = now()
       return undefined
     })
 
