@@ -185,6 +185,9 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     failurePauseMillis: config.pullFailurePauseMillis,
     postSubscription: config.postSubscriptionWhenPull,
     litePull: config.litePull === undefined ? undefined : { ...config.litePull, unknownAt: new Set() },
+    // A broker may take the offset of a pull after one that was written later, when the queue has a new owner already. A Java
+    // member that takes a queue reads where it is before it is given up: it has to be new.
+    commitsOnPull: config.offsetsOnBrokers && !config.isOrderly && config.litePull === undefined,
     subscriptionOf: (topic) => options.subscriptions().get(topic),
     room: room.of,
     awaitRoom: room.await,

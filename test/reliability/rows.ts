@@ -591,7 +591,7 @@ export const rows: ReadonlyArray<Row> = [
   consuming(
     "C-38",
     "an offset that is written is refused, lost or slow",
-    "it is kept, and the newest one is written later"
+    "it is kept, the newest one is written later, pulls carry it meanwhile"
   ),
   consuming(
     "C-39",

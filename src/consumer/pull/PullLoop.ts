@@ -58,6 +58,8 @@ export interface PullContext {
    */
   readonly litePull:
     { readonly suspendMillis: number; readonly timeoutMillis: number; readonly unknownAt: Set<string> } | undefined
+  /** Whether a pull carries the position of its queue to the broker. */
+  readonly commitsOnPull: boolean
   /** What of a topic is wanted; undefined when nothing of it is any more. */
   readonly subscriptionOf: (topic: string) => SubscriptionData | undefined
   /** How many messages a queue may ask for now; 0 while it is full, paused or suspended, with its phase set. */
@@ -168,7 +170,10 @@ export const run = (
       broker = find()
     }
     if (broker === undefined) return yield* new RouteUnavailable({ topic, problem: "no-master", tries: [] })
-    const { address } = broker
+    const { address, slave } = broker
+    const commitOffset = queue.consumeOffset ?? 0
+    // A slave takes no offsets.
+    const commits = context.commitsOnPull && commitOffset > 0 && !slave && !queue.writing
     const asked = `${address} ${subscription.subVersion}`
     held = holds ? heldByOthers(asked) : undefined
     const request = (kind: number) =>
@@ -180,13 +185,12 @@ export const run = (
           queueId,
           queueOffset: queue.nextOffset,
           maxMsgNums,
-          // Without COMMIT_OFFSET, which Java sets: a broker takes the offset of a pull in another thread than one that is
-          // written, so that it may come after a later one, also when the queue has a new owner or was reset.
           sysFlag:
             (holds && held === undefined ? PullSysFlag.SUSPEND : 0) |
+            (commits ? PullSysFlag.COMMIT_OFFSET : 0) |
             (postSubscription ? PullSysFlag.SUBSCRIPTION : 0) |
             kind,
-          commitOffset: 0,
+          commitOffset: commits ? commitOffset : 0,
           suspendTimeoutMillis: litePull?.suspendMillis ?? SUSPEND_MILLIS,
           subscription: postSubscription ? subscription.subString : undefined,
           // A filter by tags that comes along is the one that counts.
@@ -211,6 +215,7 @@ export const run = (
       References.PreventSchedulerYield,
       true
     )
+    if (commits) queue.committedOffset = commitOffset
     context.counters.pulls++
     if (answer._tag === "Found") {
       const at = context.now()

@@ -92,10 +92,15 @@ export class ProcessQueue<M> {
   nextOffset = 0
   /** The next offset that the queue will get, as the last answer said; undefined before the first. */
   maxOffset: number | undefined = undefined
-  /** What the group's offset is as far as is known: the last one that the store gave or acknowledged. */
+  /** What the group's offset is as far as is known: the last one that the store acknowledged, or that a pull carried there. */
   committedOffset: number | undefined = undefined
-  /** The position that was read or written last, also when the store did not take it: only another one is written again. */
+  /** What the store itself has read or acknowledged last: from here on a position is written again, whatever pulls carry. */
   storedOffset: number | undefined = undefined
+  /**
+   * Whether its position is being written by a request of its own. Pulls carry none meanwhile: one that is greater and
+   * overtakes the write would be put back by it.
+   */
+  writing = false
   phase: QueuePhase = "locating"
   /** Whether this generation is over; see {@link ProcessQueue.drop}. */
   dropped = false

@@ -55,7 +55,14 @@ export const make = Effect.fnUntraced(function* (
         if (offset === undefined || queue.storedOffset === offset) return Effect.succeed({ queue, written: true })
         if (queue.dropped) return Effect.succeed({ queue, written: true, reason: LEFT })
         if (!queue.holdsLock(now())) return Effect.succeed({ queue, written: false, reason: NO_LOCK })
-        const write = store.persist(group, { queue: queue.messageQueue, offset })
+        queue.writing = true
+        const write = store.persist(group, { queue: queue.messageQueue, offset }).pipe(
+          Effect.ensuring(
+            Effect.sync(() => {
+              queue.writing = false
+            })
+          )
+        )
         return options.observer.settle("commit", queue.messageQueue, write).pipe(
           Effect.matchEffect({
             onSuccess: (taken) => {

@@ -46,14 +46,7 @@ describe("what is committed", () => {
               }
               return undefined
             }),
-          {
-            concurrency: 8,
-            consumeFromWhere: "first",
-            // A client of its own, whose timers are its own, and many positions that are looked at.
-            instanceName: "consumer",
-            persistConsumerOffsetInterval: 500,
-            persistConsumerOffsetInitialDelay: 500
-          }
+          { concurrency: 8, consumeFromWhere: "first" }
         )
         for (const queueId of [0, 1, 2, 3]) yield* send(40, { ...queue, queueId })
         for (let second = 0; second < 120; second++) yield* TestClock.adjust("1 second")

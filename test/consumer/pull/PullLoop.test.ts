@@ -57,6 +57,7 @@ describe("a pull loop", () => {
           failurePauseMillis: 1_000,
           postSubscription: false,
           litePull: undefined,
+          commitsOnPull: true,
           subscriptionOf: () => {
             once("subscriptionOf")
             return Subscription.dataOf(Subscription.all("orders"), 7)

@@ -82,7 +82,7 @@ for (const version of [MQVersion.V5_5_0, MQVersion.V4_9_7]) {
               ({ queues, running }) => running === 5 && queues.some(({ cached }) => cached === 100)
             )
           )
-          yield* TestClock.adjust("10 seconds")
+          yield* TestClock.adjust("6 seconds")
           assert.strictEqual((yield* queueState(consumer)).committedOffset, 100)
           // A full queue is not pulled: who finishes something hears of the reset when its position is not taken.
           const before = seen.length

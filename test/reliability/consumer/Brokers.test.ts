@@ -201,7 +201,7 @@ describe("brokers that fail a consumer", () => {
         const first = yield* rig.join("first")
         yield* rig.send(numbers(10), 0)
         yield* rig.waitFor("delivered", () => rig.delivered.length === 10)
-        yield* advance(11_000)
+        yield* advance(6_000)
         yield* faults.add({
           match: { code: PULL, topic: "orders" },
           actions: [FaultScript.pull.offsetIllegal({ nextBeginOffset: 6, minOffset: 0, maxOffset: 6 })],
@@ -323,7 +323,7 @@ describe("brokers that fail a consumer", () => {
             offsets.toSorted((a, b) => a - b)
           )
           assert.strictEqual(offsets.at(-1), 15)
-          assert.isTrue(commits.every(({ code }) => code === RequestCode.UPDATE_CONSUMER_OFFSET))
+          assert.isAbove(commits.filter(({ code, offset }) => code === PULL && offset > 0).length, 0, "pulls carry it")
           assert.deepStrictEqual(yield* problemsOf(first), [])
           const [queue] = (yield* first.consumer.state).queues.filter((one) => one.queue.topic === "orders")
           assert.deepInclude(queue, { committedOffset: 15, lag: 0 })

@@ -301,7 +301,7 @@ describe("handlers and what they give back", () => {
             )
           }
           yield* first.consumer.caughtUp()
-          yield* advance(11_000)
+          yield* advance(6_000)
           assert.strictEqual(rig.delivered.length, 0)
           assert.strictEqual((yield* commitsOf(0)).at(-1)?.offset, 100)
         })

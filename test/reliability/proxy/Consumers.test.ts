@@ -216,7 +216,7 @@ describe("consumers behind a proxy", () => {
     )
   )
 
-  it.live("C-38: offsets that are written get lost: the newest is written when it can be", () =>
+  it.live("C-38: offsets that are written get lost: pulls carry them, and the newest is written when it can be", () =>
     row({ brokers: ["broker-a"] }, (producer) =>
       Effect.gen(function* () {
         const { broker } = yield* Proxies
