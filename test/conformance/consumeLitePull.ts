@@ -122,7 +122,6 @@ export const tests = (test: Methods): void => {
       const options = { subscriptions: [Subscription.all(topic)] as const, pollTimeoutMillis: 3_000 }
       const one = yield* member(group, options)
       const queues = yield* one.assignment
-      yield* send(queues, 16)
       yield* Effect.scoped(
         Effect.gen(function* () {
           const two = yield* member(group, options)
@@ -133,6 +132,11 @@ export const tests = (test: Methods): void => {
               [half, half]
             )
           })
+          // Whoever owns a queue has taken it over: what is polled now is committed by the same member.
+          yield* eventuallyThat(two.state, (state) =>
+            assert.isTrue(state.queues.every(({ consumeOffset }) => consumeOffset !== undefined))
+          )
+          yield* send(queues, 16)
           const [mine, others] = [yield* pollAll(one, 16), yield* pollAll(two, 16)]
           assert.sameMembers([...new Set([...mine, ...others])], numbers(16))
           yield* one.commit()

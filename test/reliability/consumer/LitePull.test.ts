@@ -12,7 +12,7 @@ import * as MessageQueue from "../../../src/message/MessageQueue.ts"
 import { DefaultMQProducer } from "../../../src/producer/DefaultMQProducer.ts"
 import { MQVersion } from "../../../src/protocol/MQVersion.ts"
 import { advance, settle, until } from "../../support/rig.ts"
-import { commits, namesrvAddr, rig, text } from "../support.ts"
+import { commits, namesrvAddr, rig, text } from "../../consumer/support.ts"
 
 const queue = MessageQueue.make("orders", "broker-a", 0)
 const versions = [MQVersion.V5_5_0, MQVersion.V4_9_7]
@@ -64,38 +64,40 @@ const isCached = (consumer: DefaultLitePullConsumerShape, count: number) =>
   )
 
 describe("C-57: lite pull over what happens to its queues", () => {
-  it.effect("R36: a queue that is lost and regained between pull and poll loses nothing (apache/rocketmq#2732)", () =>
-    Effect.gen(function* () {
-      yield* send(6)
-      let owns = true
-      const strategy: AllocateStrategy.AllocateStrategy = {
-        name: "SWITCHED",
-        allocate: (asked) => (owns ? AllocateStrategy.averagely.allocate(asked) : [])
-      }
-      const consumer = yield* member({ allocateMessageQueueStrategy: strategy })
-      /** Has the queues shared out anew. */
-      const share = consumer.subscribe(Subscription.all("orders"))
-      assert.deepStrictEqual(yield* poll(consumer, 2), ["0", "1"])
-      yield* isCached(consumer, 4)
-      owns = false
-      yield* share
-      assert.deepStrictEqual(yield* consumer.assignment, [])
-      assert.deepStrictEqual(yield* pollNow(consumer), [], "what is cached of a queue that is lost never comes")
-      owns = true
-      yield* share
-      yield* isCached(consumer, 6)
-      // What the poll before the loss gave was noted by the one after it, which came too late.
-      assert.deepStrictEqual(yield* written, [0])
-      assert.deepStrictEqual(yield* poll(consumer), numbers(6))
-      yield* advance(5_000)
-      assert.deepStrictEqual(yield* written, [0], "the new generation has committed nothing yet")
-      yield* pollNow(consumer)
-      yield* settle
-      assert.deepStrictEqual(yield* written, [0, 6])
-    }).pipe(onRig())
+  it.effect(
+    "C-57, R36: a queue that is lost and regained between pull and poll loses nothing (apache/rocketmq#2732)",
+    () =>
+      Effect.gen(function* () {
+        yield* send(6)
+        let owns = true
+        const strategy: AllocateStrategy.AllocateStrategy = {
+          name: "SWITCHED",
+          allocate: (asked) => (owns ? AllocateStrategy.averagely.allocate(asked) : [])
+        }
+        const consumer = yield* member({ allocateMessageQueueStrategy: strategy })
+        /** Has the queues shared out anew. */
+        const share = consumer.subscribe(Subscription.all("orders"))
+        assert.deepStrictEqual(yield* poll(consumer, 2), ["0", "1"])
+        yield* isCached(consumer, 4)
+        owns = false
+        yield* share
+        assert.deepStrictEqual(yield* consumer.assignment, [])
+        assert.deepStrictEqual(yield* pollNow(consumer), [], "what is cached of a queue that is lost never comes")
+        owns = true
+        yield* share
+        yield* isCached(consumer, 6)
+        // What the poll before the loss gave was noted by the one after it, which came too late.
+        assert.deepStrictEqual(yield* written, [0])
+        assert.deepStrictEqual(yield* poll(consumer), numbers(6))
+        yield* advance(5_000)
+        assert.deepStrictEqual(yield* written, [0], "the new generation has committed nothing yet")
+        yield* pollNow(consumer)
+        yield* settle
+        assert.deepStrictEqual(yield* written, [0, 6])
+      }).pipe(onRig())
   )
 
-  it.effect("a seek drops what is cached, and the answer to the pull under way", () =>
+  it.effect("C-57: a seek drops what is cached, and the answer to the pull under way", () =>
     Effect.gen(function* () {
       yield* send(3)
       const consumer = yield* member({ autoCommit: false })
