@@ -7,6 +7,7 @@ import * as UpdateConsumerOffset from "../protocol/request/UpdateConsumerOffset.
 import { ResponseCode } from "../protocol/ResponseCode.ts"
 import type { ClientClosed } from "../transport/RemotingError.ts"
 import { type ApiError, BrokerNotExist } from "./ClientError.ts"
+import * as FirstWrites from "./FirstWrites.ts"
 import { absentOn } from "./MQClientApi.ts"
 import type { MQClientInstanceShape } from "./MQClientInstance.ts"
 import type { RouteError, TopicRoute } from "./TopicRoute.ts"
@@ -58,37 +59,44 @@ export interface ConsumerOffsets {
 export const make = (
   { api, routes }: Pick<MQClientInstanceShape, "api" | "routes">,
   timeoutMillis: number
-): ConsumerOffsets => ({
-  query: (group, queue, setZeroIfNotFound) =>
-    Effect.flatMap(addressOf(routes, queue), (address) =>
-      api
-        .call(
-          address,
-          QueryConsumerOffset.request({
-            consumerGroup: group,
-            topic: queue.topic,
-            queueId: queue.queueId,
-            setZeroIfNotFound,
-            brokerName: queue.brokerName
-          }),
-          timeoutMillis,
-          QueryConsumerOffset.decodeResponse
+): ConsumerOffsets => {
+  const first = FirstWrites.make()
+  return {
+    query: (group, queue, setZeroIfNotFound) =>
+      Effect.flatMap(addressOf(routes, queue), (address) =>
+        api
+          .call(
+            address,
+            QueryConsumerOffset.request({
+              consumerGroup: group,
+              topic: queue.topic,
+              queueId: queue.queueId,
+              setZeroIfNotFound,
+              brokerName: queue.brokerName
+            }),
+            timeoutMillis,
+            QueryConsumerOffset.decodeResponse
+          )
+          .pipe(absentOn(ResponseCode.QUERY_NOT_FOUND))
+      ).pipe(Effect.map((answer) => answer?.offset)),
+    update: (group, queue, offset) =>
+      first.write(
+        // None of the three names has a space.
+        `${queue.brokerName} ${queue.topic} ${group}`,
+        Effect.flatMap(addressOf(routes, queue), (address) =>
+          api.call(
+            address,
+            UpdateConsumerOffset.request({
+              consumerGroup: group,
+              topic: queue.topic,
+              queueId: queue.queueId,
+              commitOffset: offset,
+              brokerName: queue.brokerName
+            }),
+            timeoutMillis,
+            UpdateConsumerOffset.decodeResponse
+          )
         )
-        .pipe(absentOn(ResponseCode.QUERY_NOT_FOUND))
-    ).pipe(Effect.map((answer) => answer?.offset)),
-  update: (group, queue, offset) =>
-    Effect.flatMap(addressOf(routes, queue), (address) =>
-      api.call(
-        address,
-        UpdateConsumerOffset.request({
-          consumerGroup: group,
-          topic: queue.topic,
-          queueId: queue.queueId,
-          commitOffset: offset,
-          brokerName: queue.brokerName
-        }),
-        timeoutMillis,
-        UpdateConsumerOffset.decodeResponse
       )
-    )
-})
+  }
+}

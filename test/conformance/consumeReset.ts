@@ -17,14 +17,47 @@ import {
 import { Target } from "./Target.ts"
 
 /** Does something as an administrator of the target. */
-const administering = <A, E>(act: (admin: MQAdminShape) => Effect.Effect<A, E>) =>
+const administering = <A, E, R = never>(act: (admin: MQAdminShape) => Effect.Effect<A, E, R>) =>
   Effect.flatMap(Target, ({ credentials, namesrvAddr }) =>
     Effect.flatMap(MQAdmin, act).pipe(
       Effect.provide(MQAdmin.layer({ namesrvAddr, instanceName: uniqueName("admin"), credentials }), { local: true })
     )
   )
 
+const set = (admin: MQAdminShape, group: string, queue: MessageQueue.MessageQueue) =>
+  admin.updateConsumeOffset(group, queue, queue.queueId + 1)
+
 export const tests = (test: Methods): void => {
+  test.effect("the first offsets of a group, set all at once by two clients, are all kept", () =>
+    Effect.gen(function* () {
+      const { brokers } = yield* Target
+      const topic = yield* createTopic("first-offsets", { queues: 4 })
+      const queues = Array.from({ length: 4 }, (_, id) => MessageQueue.make(topic, brokers[0].name, id))
+      const groups = Array.from({ length: 100 }, (_, n) => uniqueName(`first-${n}`))
+      yield* administering((one) =>
+        administering((other) =>
+          Effect.gen(function* () {
+            // Brokers of 5.x take offsets of groups that they know.
+            for (const groupName of groups) yield* one.createSubscriptionGroup({ groupName })
+            yield* Effect.forEach(
+              groups,
+              (group) =>
+                Effect.forEach(queues, (queue) => set(queue.queueId % 2 === 0 ? one : other, group, queue), {
+                  concurrency: 4
+                }),
+              { concurrency: 8 }
+            )
+          })
+        )
+      )
+      const kept = yield* Effect.forEach(groups, (group) => committedOf(group, topic, 4), { concurrency: 8 })
+      assert.deepStrictEqual(
+        kept,
+        groups.map(() => 10)
+      )
+    }).pipe(withManager)
+  )
+
   test.effect("a group is reset to a time while its members run: what was stored since is consumed again", () =>
     Effect.gen(function* () {
       const { release } = yield* Target
