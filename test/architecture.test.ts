@@ -137,10 +137,12 @@ const subRooms: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ["cli/cluster", below("*")],
   ["cli/consume", below("*")],
   ["cli/demo", below("*")],
+  ["cli/dev", below("*")],
   ["cli/dlq", below("*")],
-  ["cli/doctor", below("*")],
+  ["cli/doctor", below("*", "cli/remedy")],
   ["cli/group", below("*")],
   ["cli/message", below("*")],
+  ["cli/remedy", below("*")],
   ["cli/send", below("*")],
   ["cli/topic", below("*")]
 ])

@@ -10,7 +10,7 @@ import { COMMON_PREFIX } from "../client/options/ConfigNames.ts"
 import * as ReadOptions from "../client/options/ReadOptions.ts"
 import type { TlsOptions } from "../transport/Tls.ts"
 import type { Wire } from "../transport/Wire.ts"
-import type { Access } from "./Flags.ts"
+import type { Access } from "./ConnectionFlags.ts"
 import { UsageError } from "./Failure.ts"
 import { palette, Screen } from "./Screen.ts"
 

@@ -1,12 +1,13 @@
-import { Console, Context, Effect, Runtime, Schema } from "effect"
-import { type AdminError, type AdminReason, GroupNotFound } from "../admin/AdminError.ts"
+import { Console, Context, Data, Effect, Runtime, Schema } from "effect"
+import type { AdminError, GroupNotFound } from "../admin/AdminError.ts"
 import { explain as explainError } from "../explain/Explain.ts"
-import type { RouteProblem, StartError, StartReason } from "../client/ClientError.ts"
-import type { SendError, SendReason } from "../producer/send/SendError.ts"
+import type { StartError } from "../client/ClientError.ts"
+import type { SendError } from "../producer/send/SendError.ts"
 import type { WireError } from "../transport/Wire.ts"
 import * as ForeignText from "../message/ForeignText.ts"
+import { type Hints, ofReason } from "./remedy/Advice.ts"
 import { palette, Screen } from "./Screen.ts"
-import { json, quoted, wrap } from "./Text.ts"
+import { json, wrap } from "./Text.ts"
 
 /**
  * The exit codes of the command line.
@@ -38,51 +39,31 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandF
   }
 }
 
-/** Something that the flags say cannot be used. */
-export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
-  problem: Schema.String,
-  remedy: Schema.String
-}) {
-  override get message() {
-    return this.problem
+/** What the command line itself fails with: what is wrong, and what to do about it. */
+const own = <const Tag extends string>(tag: Tag) =>
+  class extends Data.TaggedError(tag)<{ readonly problem: string; readonly remedy: string }> {
+    override get message() {
+      return this.problem
+    }
   }
-}
+
+/** Something that the flags say cannot be used. */
+export class UsageError extends own("UsageError") {}
 
 /** What was to be created and is there already, where no error of the administrator says so: the right of a user. */
-export class Refused extends Schema.TaggedError<Refused>()("Refused", {
-  problem: Schema.String,
-  remedy: Schema.String
-}) {
-  override get message() {
-    return this.problem
-  }
-}
+export class Refused extends own("Refused") {}
 
-/** Something that an id names and the cluster has not: a broker, or a message. */
-export class NotThere extends Schema.TaggedError<NotThere>()("NotThere", {
-  problem: Schema.String,
-  remedy: Schema.String
-}) {
-  override get message() {
-    return this.problem
-  }
-}
+/** Something that a flag or an id names and the cluster has not: a broker, a queue, or a message. */
+export class NotThere extends own("NotThere") {}
 
 /** A delay that a broker would take and leave alone. */
-export class DelayUnsupported extends Schema.TaggedError<DelayUnsupported>()("DelayUnsupported", {
-  problem: Schema.String,
-  remedy: Schema.String
-}) {
-  override get message() {
-    return this.problem
-  }
-}
+export class DelayUnsupported extends own("DelayUnsupported") {}
 
 /** What only the command line fails with. */
-type OwnFailure = UsageError | GroupNotFound | NotThere | DelayUnsupported | Refused
+type OwnFailure = UsageError | NotThere | DelayUnsupported | Refused
 
 /** What a command can fail with before it is told to the user. */
-export type CliFailure = StartError | SendError | AdminError | WireError | OwnFailure
+export type CliFailure = StartError | SendError | AdminError | GroupNotFound | WireError | OwnFailure
 
 /** A failure as the command line tells it. */
 export interface Explained {
@@ -94,181 +75,26 @@ export interface Explained {
   readonly exitCode: ExitCode
 }
 
-/** What remedies mention. */
-interface Hints {
-  readonly namesrv?: string | undefined
-  readonly topic?: string | undefined
-  /** Whether it was a send that failed. */
-  readonly sending?: boolean | undefined
-}
-
-/** An exit code, and what to do where the command line knows better than the error's own explanation. */
-interface Advice {
-  readonly exitCode: ExitCode
-  readonly remedy?: string | undefined
-}
-
 /** What lists say that have nothing to list. */
 export const NO_BROKER = "the name server knows no broker; brokers register within 30 s of their start"
-
-const NO_BROKER_REMEDY =
-  "Start a broker that registers with these name servers (mqbroker -n <host:port>); it is known within 30 s of its start."
-
-const says = (exitCode: ExitCode, remedy?: string): Advice => ({ exitCode, remedy })
-
-const doctor = ({ namesrv, topic }: Hints) =>
-  `effect-rocketmq doctor${namesrv === undefined ? "" : ` --namesrv ${quoted(namesrv)}`}${topic === undefined ? "" : ` --topic ${quoted(topic)}`}`
-
-const ofRoute = (problem: RouteProblem, topic: string, hints: Hints): Advice => {
-  switch (problem) {
-    case "no-name-server-address":
-      return says(ExitCode.usage, "Pass --namesrv host:9876, or set NAMESRV_ADDR.")
-    case "no-broker":
-      return says(ExitCode.cannotConnect, NO_BROKER_REMEDY)
-    case "topic-absent":
-      return says(
-        ExitCode.refused,
-        `Check the name, or create it: effect-rocketmq topic create --topic ${quoted(topic)}`
-      )
-    case "no-writable-queue":
-      return says(
-        ExitCode.refused,
-        `If the topic lacks write permission: effect-rocketmq topic update ${quoted(topic)} --perm rw. If its brokers were, only they can be opened; ${doctor({ ...hints, topic })} tells which.`
-      )
-    case "name-server-rejected":
-      return says(ExitCode.refused, "See the name server's own words above.")
-    case "no-master":
-      return says(ExitCode.cannotConnect, "Start the broker's master, or wait for the fail-over.")
-    case "too-many-queues":
-    case "address-not-allowed":
-    case "address-unreadable":
-      return says(ExitCode.cannotConnect)
-    default:
-      return says(ExitCode.cannotConnect, `See where it ends: ${doctor(hints)}`)
-  }
-}
-
-const ofReason = (reason: StartReason | SendReason | AdminReason | WireError | OwnFailure, hints: Hints): Advice => {
-  switch (reason._tag) {
-    case "UsageError":
-      return says(ExitCode.usage, reason.remedy)
-    case "NotThere":
-    case "DelayUnsupported":
-    case "Refused":
-      return says(ExitCode.refused, reason.remedy)
-    case "GroupNotFound":
-      return says(
-        ExitCode.refused,
-        `Check the name, effect-rocketmq group list shows what there is; or create it: effect-rocketmq group create ${quoted(reason.group)}`
-      )
-    case "NoNameServer":
-      return says(ExitCode.usage, "Pass --namesrv host:9876, or set NAMESRV_ADDR.")
-    case "InvalidConfig":
-      return reason.problems.every(({ path }) => /^(?:namesrvAddr|NAMESRV_ADDR)/.test(path))
-        ? says(ExitCode.usage, "Write addresses as host:port;host:port.")
-        : says(ExitCode.usage)
-    case "InvalidGroup":
-      return says(ExitCode.usage, "Choose another --group.")
-    case "InvalidMessage":
-      return says(ExitCode.usage, "Change that part of the message.")
-    case "InvalidText":
-      return says(ExitCode.usage, "Correct the text.")
-    case "InvalidMessageId":
-      return says(ExitCode.usage, "Pass an offsetMsgId, not a msgId.")
-    case "UnknownCluster":
-      return reason.clusters.length === 0
-        ? says(ExitCode.cannotConnect, NO_BROKER_REMEDY)
-        : says(ExitCode.usage, "Pass one of them as --cluster.")
-    case "UnknownBroker":
-      return reason.brokers.length === 0
-        ? says(ExitCode.cannotConnect, NO_BROKER_REMEDY)
-        : says(ExitCode.usage, "Name one of them: effect-rocketmq cluster list shows what there is.")
-    case "RouteUnavailable":
-      return ofRoute(reason.problem, reason.topic, hints)
-    case "BrokerNotRegistered":
-      return ofReason(reason.cause, hints)
-    case "BrokerRejected":
-    case "TopicNotFound":
-    case "MessageNotFound":
-    case "ConsumerNotOnline":
-    case "AccessDenied":
-    case "SendForbidden":
-    case "FilterRefused":
-      return says(ExitCode.refused)
-    case "TopicAlreadyExists":
-      return says(
-        ExitCode.refused,
-        `Change what you name and nothing else: effect-rocketmq topic update ${quoted(reason.topic)}. Or pass --if-not-exists to leave it as it is, --replace to set it anew.`
-      )
-    case "GroupAlreadyExists":
-      return says(
-        ExitCode.refused,
-        `Change what you name and nothing else: effect-rocketmq group update ${quoted(reason.group)}. Or pass --if-not-exists to leave it as it is, --replace to set it anew.`
-      )
-    case "UnknownSetting":
-    case "InvalidOrderConf":
-      return says(ExitCode.usage)
-    case "NoAccessControl":
-      return says(ExitCode.refused)
-    case "TlsFailed":
-      return says(ExitCode.cannotConnect)
-    case "NameServerUnavailable":
-    case "AddressServerFailed":
-    case "NameServerResolveError":
-    case "StartTimeout":
-    case "ConnectFailed":
-    case "ConnectionClosed":
-    case "UnreadableAnswer":
-      return says(ExitCode.cannotConnect, `See where it ends: ${doctor(hints)}`)
-    case "AddressRefused":
-    case "TooManyBrokers":
-    case "TooMuchAnswered":
-      return says(ExitCode.cannotConnect)
-    case "BrokerNotExist":
-      return says(
-        ExitCode.cannotConnect,
-        reason.refused?.remedy ?? "Start the broker's master, or wait for the fail-over."
-      )
-    case "NoMaster":
-      return says(ExitCode.cannotConnect, "Start the broker's master, or wait for the fail-over.")
-    case "WireError":
-      return reason.operation === "listen"
-        ? says(
-            ExitCode.failed,
-            reason.kind === "in-use"
-              ? "Choose another --port; --port 0 takes free ones."
-              : "Choose another --host or --port."
-          )
-        : says(ExitCode.cannotConnect, `See where it ends: ${doctor(hints)}`)
-    case "RequestTimeout":
-    case "SendTimeout":
-    case "TooManyRequests":
-      // Only a command that sends has these flags.
-      return says(
-        ExitCode.failed,
-        hints.sending === true ? "Raise --timeout, or lower --concurrency." : `See where it ends: ${doctor(hints)}`
-      )
-    default:
-      return says(ExitCode.failed)
-  }
-}
 
 /** An error names every server that was tried, each with what it said. */
 const MAX_MESSAGE_LENGTH = 2_000
 
-const isOwn = Schema.is(Schema.Union([UsageError, GroupNotFound, NotThere, DelayUnsupported, Refused]))
+const isOwn = (error: CliFailure): error is OwnFailure =>
+  [UsageError, NotThere, DelayUnsupported, Refused].some((kind) => error instanceof kind)
 
 /** Puts a failure into words and an exit code. */
 export const explain = (error: CliFailure, hints: Hints = {}): Explained => {
+  const message = ForeignText.clean(error.message, MAX_MESSAGE_LENGTH)
+  if (isOwn(error)) {
+    const exitCode = error._tag === "UsageError" ? ExitCode.usage : ExitCode.refused
+    return { tag: error._tag, message, remedy: error.remedy, exitCode }
+  }
   const reason =
     error._tag === "StartError" || error._tag === "SendError" || error._tag === "AdminError" ? error.reason : error
-  const { exitCode, remedy } = ofReason(reason, { ...hints, sending: error._tag === "SendError" })
-  return {
-    tag: reason._tag,
-    message: ForeignText.clean(error.message, MAX_MESSAGE_LENGTH),
-    remedy: remedy ?? (isOwn(error) ? "" : explainError(error).remedy),
-    exitCode
-  }
+  const { exit, remedy } = ofReason(reason, { ...hints, sending: error._tag === "SendError" })
+  return { tag: reason._tag, message, remedy: remedy ?? explainError(error).remedy, exitCode: ExitCode[exit] }
 }
 
 /** Whether the command was asked for JSON, so that what keeps it from its work is told as JSON too. */

@@ -1,93 +1,10 @@
-import { Config, Effect, Option, Redacted, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { Argument, Flag } from "effect/cli"
 import type { IfExists } from "../admin/AdminContext.ts"
 import { isValidName, TOPIC_MAX_LENGTH } from "../message/MixAll.ts"
 import { type CommandFailed, reporting, UsageError } from "./Failure.ts"
 import * as MessageForm from "./MessageForm.ts"
 import { type Moment, parseMoment, parseSpan, printable } from "./Text.ts"
-import { firstOf, type Names, variables } from "./Variables.ts"
-
-/** `--namesrv`, else the variables that `layerConfig` reads, through `Config`. */
-export const namesrv: Flag.Flag<string> = Flag.String("namesrv").pipe(
-  Flag.withAlias("n"),
-  Flag.withMetavar("host:port;..."),
-  Flag.withDescription("Name servers; default: the variable ROCKETMQ_NAME_SERVER or NAMESRV_ADDR"),
-  Flag.withFallbackConfig(firstOf(variables.namesrv))
-)
-
-/**
- * How a command reaches the cluster, apart from its name servers. Of TLS only what the flags say: the variables are read
- * together with all other options of a client.
- */
-export interface Access {
-  readonly accessKey: Option.Option<string>
-  readonly secretKey: Option.Option<Redacted.Redacted>
-  readonly securityToken: Option.Option<Redacted.Redacted>
-  readonly tls: Option.Option<boolean>
-  readonly tlsCa: Option.Option<string>
-  readonly tlsCert: Option.Option<string>
-  readonly tlsKey: Option.Option<string>
-  readonly tlsServername: Option.Option<string>
-  readonly tlsInsecure: Option.Option<boolean>
-  readonly namespace: Option.Option<string>
-}
-
-const text = (name: string, variable: string, metavar: string, what: string) =>
-  Flag.String(name).pipe(
-    Flag.withMetavar(metavar),
-    Flag.withDescription(`${what}; default: ${variable}`),
-    Flag.optional
-  )
-
-const withVariable = (name: string, names: Names, what: string) =>
-  Flag.String(name).pipe(
-    Flag.withMetavar("name"),
-    Flag.withDescription(`${what}; default: ${names[0]}`),
-    Flag.withFallbackConfig(firstOf(names)),
-    Flag.optional
-  )
-
-const secret = (name: string, names: Names, what: string) =>
-  Flag.Redacted(name).pipe(
-    Flag.withDescription(`${what}; default: ${names[0]}, which other users of this machine do not see`),
-    Flag.withFallbackConfig(Config.map(firstOf(names), (value) => Redacted.make(value))),
-    Flag.optional
-  )
-
-const yes = (name: string, variable: string, what: string) =>
-  Flag.Boolean(name).pipe(Flag.withDescription(`${what}; default: ${variable}`), Flag.optional)
-
-/** Who asks, how the connections are protected, and for which namespace: the flags of every command that has `--namesrv`. */
-export const access = {
-  accessKey: withVariable("access-key", variables.accessKey, "The user, for servers with access control"),
-  secretKey: secret("secret-key", variables.secretKey, "The user's secret, with which requests are signed"),
-  securityToken: secret("security-token", variables.securityToken, "The token of temporary credentials"),
-  tls: yes("tls", "ROCKETMQ_TLS_ENABLE", "Speak TLS; any other --tls flag means it too"),
-  tlsCa: text("tls-ca", "ROCKETMQ_TLS_CA_FILE", "file", "PEM file of the authorities to trust"),
-  tlsCert: text("tls-cert", "ROCKETMQ_TLS_CERT_FILE", "file", "PEM file of this client's certificate"),
-  tlsKey: text("tls-key", "ROCKETMQ_TLS_KEY_FILE", "file", "PEM file of its key"),
-  tlsServername: text("tls-servername", "ROCKETMQ_TLS_SERVERNAME", "name", "The name to find in the certificate"),
-  tlsInsecure: yes("tls-insecure", "ROCKETMQ_TLS_INSECURE", "Take any certificate of any host; for tests"),
-  namespace: withVariable("namespace", variables.namespace, "Prefix of all topics and groups")
-} as const
-
-/** The flags of every command that talks to a cluster. */
-export const connection = { namesrv, access } as const
-
-/** Their names, which help puts behind a command's own. */
-export const connectionFlags: ReadonlySet<string> = new Set([
-  "namesrv",
-  "access-key",
-  "secret-key",
-  "security-token",
-  "tls",
-  "tls-ca",
-  "tls-cert",
-  "tls-key",
-  "tls-servername",
-  "tls-insecure",
-  "namespace"
-])
 
 /** `--json`: data for programs on standard output. */
 export const json: Flag.Flag<boolean> = Flag.Boolean("json").pipe(
@@ -227,10 +144,10 @@ const parsePair = (pair: string): readonly [name: string, value: string] => {
 }
 
 /** Names with their values, one at each use of the flag: `a=1`, or `a=` for an empty value; of one name the last counts. */
-export const pairs = (name: string): Flag.Flag<Readonly<Record<string, string>>> =>
+export const pairs = (name: string, least = 0): Flag.Flag<Readonly<Record<string, string>>> =>
   Flag.String(name).pipe(
     Flag.withMetavar("name=value"),
-    Flag.atLeast(0),
+    Flag.atLeast(least),
     Flag.mapTryCatch(
       (given) => Object.fromEntries(given.map(parsePair)),
       () => "name=value"
@@ -255,11 +172,7 @@ export const yesFlag: Flag.Flag<boolean> = Flag.Boolean("yes").pipe(
 export const meantFlag: Flag.Flag<boolean> = yesFlag.pipe(Flag.withDescription("Yes, change it"))
 
 /** `--set name=value`, for the settings of servers. */
-export const settings = Flag.KeyValuePair("set").pipe(
-  Flag.withMetavar("name=value"),
-  Flag.withDescription("A setting and its new value; may be repeated"),
-  Flag.withDefault({})
-)
+export const settings = pairs("set").pipe(Flag.withDescription("A setting and its new value; may be repeated"))
 
 type Given = Readonly<Partial<Record<Named, Option.Option<string>>>>
 

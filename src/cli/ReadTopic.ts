@@ -4,8 +4,7 @@ import { type QueueRange, readInOrder, type ReadMessage } from "../admin/QueueRe
 import * as MessageQueues from "../message/MessageQueue.ts"
 import type { MessageQueue } from "../message/MessageQueue.ts"
 import * as NameList from "../message/NameList.ts"
-import { UsageError } from "./Failure.ts"
-import { selected } from "./QueueName.ts"
+import { NotThere } from "./Failure.ts"
 
 /** Where to begin in each queue: at the oldest message, at an offset, or so that the newest messages come. */
 export type ReadFrom = "earliest" | "latest" | number
@@ -55,13 +54,25 @@ const passes = (
   (tag === undefined || tags === tag) &&
   (key === undefined || keys.includes(key))
 
+/** The queues that `3` or `broker-a:3` names; all of them when absent. */
+export const selected = (
+  queues: ReadonlyArray<MessageQueue>,
+  wanted: string | undefined
+): ReadonlyArray<MessageQueue> => {
+  if (wanted === undefined) return queues
+  const colon = wanted.lastIndexOf(":")
+  const id = Number(wanted.slice(colon + 1))
+  const brokerName = colon < 0 ? undefined : wanted.slice(0, colon)
+  return queues.filter((q) => q.queueId === id && (brokerName === undefined || q.brokerName === brokerName))
+}
+
 /** The queues of a topic that can be read; one that was named has to be there. */
 export const selectQueues = Effect.fnUntraced(function* ({ queue, topic }: Pick<ReadQuery, "queue" | "topic">) {
   const admin = yield* MQAdmin
   const all = yield* admin.fetchSubscribeMessageQueues(topic)
   const queues = selected(all, queue)
   if (queues.length === 0 && queue !== undefined) {
-    return yield* new UsageError({
+    return yield* new NotThere({
       problem: `Topic "${topic}" has no readable queue ${queue}.`,
       remedy: `It has ${NameList.text(all.map((q) => `${q.brokerName}:${q.queueId}`))}.`
     })

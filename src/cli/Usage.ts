@@ -1,7 +1,7 @@
 import { Console, Effect } from "effect"
 import { type CliError, CliOutput, type HelpDoc } from "effect/cli"
 import { AsJson, CommandFailed, ExitCode, tellAll } from "./Failure.ts"
-import { connectionFlags } from "./Flags.ts"
+import { connectionFlags } from "./ConnectionFlags.ts"
 import { type Output, Screen } from "./Screen.ts"
 import { printable, wrap } from "./Text.ts"
 

@@ -2,7 +2,9 @@ import { Effect, Layer, Logger, Option, References, Runtime, Schema } from "effe
 import { CliConfig, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
 import { bench } from "./bench/BenchCommand.ts"
 import { broker, cluster } from "./cluster/ClusterCommands.ts"
+import { connection } from "./ConnectionFlags.ts"
 import { consume } from "./consume/ConsumeCommand.ts"
+import { dev } from "./dev/DevCommand.ts"
 import { decode } from "./message/DecodeCommand.ts"
 import { dlq } from "./dlq/DlqCommands.ts"
 import { ExitCode } from "./Failure.ts"
@@ -18,42 +20,11 @@ import { topic } from "./topic/TopicCommands.ts"
 import { guarded, presenter } from "./Usage.ts"
 import { VERSION } from "./Version.ts"
 
-const dev = Command.make(
-  "dev",
-  {
-    host: Flag.String("host").pipe(
-      Flag.withDescription("The address to listen on and to announce; 127.0.0.1 unless told otherwise"),
-      Flag.withDefault("127.0.0.1")
-    ),
-    port: Flags.int("port", 0, 65_535).pipe(
-      Flag.withAlias("p"),
-      Flag.withDescription("The name server's port, 0 for a free one; default 9876, with brokers from 10911 up"),
-      Flag.optional
-    ),
-    brokers: Flags.int("brokers", 1, 26).pipe(Flag.withDescription("How many masters; default 1"), Flag.withDefault(1)),
-    json: Flags.json
-  },
-  ({ port, ...input }) =>
-    load(
-      () => import("./dev.ts"),
-      ({ run }) => run({ ...input, port: Option.getOrUndefined(port) })
-    )
-).pipe(
-  Command.withDescription(
-    "Run an embedded RocketMQ (name server and brokers) in this process, in memory, until Ctrl-C. Instead of mqnamesrv and mqbroker."
-  ),
-  Command.withShortDescription("Run an embedded RocketMQ for development"),
-  Command.withExamples([
-    { command: "effect-rocketmq dev" },
-    { command: "effect-rocketmq dev --port 0 --brokers 2 --json", description: "Free ports, told to a program" }
-  ])
-)
-
 const doctor = Command.make(
   "doctor",
   {
-    namesrv: Flags.namesrv.pipe(Flag.optional),
-    access: Flags.access,
+    namesrv: connection.namesrv.pipe(Flag.optional),
+    access: connection.access,
     topic: Flags.topic.pipe(Flag.optional),
     group: Flags.group.pipe(
       Flag.withDescription("A consumer group to look at as well: members, subscriptions, owners, lag, dead letters"),

@@ -374,7 +374,7 @@ describe("broker", () => {
       const none = yield* onCluster(["broker", "config", "broker-a", "-f", "zzz"])
       assert.deepStrictEqual(none, { exitCode: 0, out: [], talk: ["nothing has such a name"] })
       const unknown = yield* onCluster(["broker", "config", "broker-z"])
-      assert.strictEqual(unknown.exitCode, 2)
+      assert.strictEqual(unknown.exitCode, 4)
       assert.match(unknown.talk.join(), /no broker "broker-z".*broker-a, broker-b/)
     }).pipe(cluster(two))
   )

@@ -18,25 +18,33 @@ const COMMAND =
 /** Words that are no part of a command any more. */
 const PROSE = /\s(?:shows|walks|reads|tells|and|or|to|on|with|\.|&&|--namesrv \.\.\.).*$/
 
+/** A command that is printed for the cluster in use. */
+const TO_RUN = /(?:toRun\(.*?\)|\brun|asAdmin)`([^`]*)`/g
+
 interface Printed {
   readonly file: string
   readonly command: string
 }
 
-/** Every command that a text of src tells somebody to run; comments tell nobody. */
-const printed: ReadonlyArray<Printed> = Fs.readdirSync(src, { recursive: true, encoding: "utf8" })
+/** The texts of src with their files; comments tell nobody. */
+const lines = Fs.readdirSync(src, { recursive: true, encoding: "utf8" })
   .filter((file) => file.endsWith(".ts"))
   .flatMap((file) =>
     Fs.readFileSync(`${src}/${file}`, "utf8")
       .split("\n")
       .filter((line) => !/^\s*(?:\/?\*|\/\/)/.test(line))
-      .flatMap((line) =>
-        [...line.replace(NAME, "1").matchAll(COMMAND)].map(([, command = ""]) => ({
-          file,
-          command: command.replace(PROSE, "").trim()
-        }))
-      )
+      .map((line) => ({ file, line }))
   )
+
+/** Every command that a text of src tells somebody to run. */
+const printed: ReadonlyArray<Printed> = lines.flatMap(({ file, line }) =>
+  [COMMAND, TO_RUN].flatMap((pattern) =>
+    [...line.replace(NAME, "1").matchAll(pattern)].map(([, command = ""]) => ({
+      file,
+      command: command.replace(PROSE, "").trim()
+    }))
+  )
+)
 
 /** What a command says to what it cannot read: a flag, a subcommand, a word too many. */
 const UNREAD = /[Uu]nrecognized|[Uu]nknown subcommand|[Uu]nexpected|Invalid value/
@@ -74,6 +82,17 @@ describe("the commands that texts tell an operator to run", () => {
     it.effect(`effect-rocketmq ${command}`, () => Effect.map(said(command), (talk) => assert.notMatch(talk, UNREAD)))
   }
 
+  it("name the cluster, in the command line", () => {
+    const bare = lines.filter(
+      ({ file, line }) =>
+        file.startsWith("cli/") &&
+        !/^(?:cli\/demo|cli\/dev)\//.test(file) &&
+        !/\b(?:command|body): /.test(line) &&
+        line.search(COMMAND) >= 0
+    )
+    assert.deepStrictEqual(bare, [])
+  })
+
   it("have names that a shell takes as they are", () => {
     for (const [name, word] of [
       ["orders", "orders"],
@@ -85,4 +104,68 @@ describe("the commands that texts tell an operator to run", () => {
       assert.strictEqual(quoted(name), word)
     }
   })
+})
+
+/** The commands that a text has, whole, as somebody copies them. */
+const commandsIn = (text: string) =>
+  [...text.matchAll(/effect-rocketmq (.*?)(?= ;|$)/gm)].map(([, words = ""]) =>
+    [...words.matchAll(/'[^']*'|\S+/g)].map(([word]) => word.replace(/^'(.*)'$/, "$1"))
+  )
+
+describe("a command that is printed, pasted as it is", () => {
+  /** Calls that fail, of which each prints a command. */
+  const failing: ReadonlyArray<string> = [
+    "send nope --body x",
+    "topic route nope",
+    "topic create orders",
+    "group create readers",
+    "group progress nobody",
+    "group delete nobody --yes",
+    "broker config nope",
+    "consume nope readers",
+    "message query orders",
+    "doctor nope",
+    "doctor orders nobody",
+    "send closed --body x",
+    "doctor closed"
+  ]
+
+  it.live("reaches the cluster that the failed one was about, however that was named", () =>
+    Effect.gen(function* () {
+      const { namesrvAddr } = yield* EmbeddedCluster
+      const at = ["--namesrv", namesrvAddr, "--namespace", "shop"]
+      for (const args of [
+        ["topic", "create", "orders"],
+        ["topic", "create", "closed", "--perm", "r"],
+        ["group", "create", "readers"]
+      ]) {
+        assert.strictEqual((yield* cli([...args, ...at])).exitCode, 0, args.join(" "))
+      }
+      let pasted = 0
+      for (const line of failing) {
+        for (const [flags, env] of [
+          [at, {}],
+          [["--namespace", "shop"], { NAMESRV_ADDR: namesrvAddr }],
+          [[], { ROCKETMQ_NAME_SERVER: namesrvAddr, ROCKETMQ_NAMESPACE: "shop" }]
+        ] as const) {
+          const failed = yield* cli([...line.split(" "), ...flags], { env })
+          assert.notStrictEqual(failed.exitCode, 0, line)
+          const told = [...failed.out, ...failed.talk].filter((text) => /^ *(?:try:|remedy)/.test(text)).join("\n")
+          const commands = commandsIn(told)
+          assert.isAbove(commands.length, 0, `${line}: ${failed.talk.join("\n")}`)
+          for (const words of commands) {
+            assert.includeMembers(words, at, told)
+            // What it changes is no matter here; that it asks that cluster is.
+            const call = yield* cli(words)
+            assert.notInclude([2, 3], call.exitCode, `${words.join(" ")}: ${call.talk.join("\n")}`)
+            pasted++
+          }
+          yield* cli(["topic", "delete", "nope", "--yes", ...at])
+          yield* cli(["group", "delete", "nobody", "--yes", ...at])
+          yield* cli(["topic", "update", "closed", "--perm", "r", ...at])
+        }
+      }
+      assert.isAbove(pasted, 3 * failing.length)
+    }).pipe(Effect.provide(EmbeddedCluster.layerMemory({ autoCreateTopicEnable: false })))
+  )
 })

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import type { Command } from "effect/cli"
 import { root } from "../../src/cli/main.ts"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { onCluster } from "./support.ts"
@@ -39,6 +40,7 @@ const UNKNOWN: ReadonlyArray<string> = [
   "group update nobody --retries 3",
   "group status nobody",
   "topic order get nope",
+  "topic order put nope --queues broker-a=1",
   "topic order delete nope --yes",
   "dlq list nobody",
   "dlq peek nobody",
@@ -61,10 +63,11 @@ const NEITHER: ReadonlySet<string> = new Set([
   "cluster list",
   "broker runtime",
   "broker config",
-  "broker update",
+  "broker config update",
   "cluster writable",
   "cluster unwritable",
   "namesrv config",
+  "namesrv config update",
   "user list",
   "user create",
   "user update",
@@ -75,12 +78,57 @@ const NEITHER: ReadonlySet<string> = new Set([
   "acl delete"
 ])
 
-const commands = root.subcommands
-  .flatMap((group) => group.commands)
-  .flatMap((command) => {
-    const below = command.subcommands.flatMap((group) => group.commands)
-    return below.length === 0 ? [command.name] : below.map(({ name }) => `${command.name} ${name}`)
-  })
+/** Every command that does something itself, by its words; `broker config` does, and has one below it. */
+const wordsOf = (command: Command.Command.Any): ReadonlyArray<string> => {
+  const below = command.subcommands.flatMap((group) => group.commands).flatMap(wordsOf)
+  const names = below.map((name) => `${command.name} ${name}`)
+  return below.length === 0 || command.name === "config" ? [command.name, ...names] : names
+}
+
+const commands = root.subcommands.flatMap((group) => group.commands).flatMap(wordsOf)
+
+/** Other names that may be unknown: the flag or argument as help shows it, and calls of every command that has it. */
+const OTHER_NAMES: ReadonlyMap<RegExp, ReadonlyArray<string>> = new Map([
+  [
+    /^ {2}--cluster\b/m,
+    [
+      "topic create fresh --cluster nope",
+      "group list --cluster nope",
+      "group create fresh --cluster nope",
+      "group update readers --retries 3 --cluster nope",
+      "group delete readers --yes --cluster nope",
+      "user list --cluster nope",
+      "user create ada --password secret --cluster nope",
+      "user update ada --status disable --cluster nope",
+      "user delete ada --yes --cluster nope",
+      "acl list --cluster nope",
+      "acl create ada --resource Topic:orders --action Pub --cluster nope",
+      "acl update ada --resource Topic:orders --action Pub --cluster nope",
+      "acl delete ada --yes --cluster nope"
+    ]
+  ],
+  [
+    /^ {2}broker\b/m,
+    [
+      "broker runtime nope",
+      "broker config nope",
+      "broker config update nope --set autoCreateTopicEnable=true --yes",
+      "cluster writable nope",
+      "cluster unwritable nope --yes"
+    ]
+  ],
+  [
+    /^ {2}--queue\b/m,
+    [
+      "peek orders --queue nope:0",
+      "peek orders --queue 99",
+      "send orders --queue nope:0 --body x",
+      "group offsets set readers orders --queue nope:0 --to latest"
+    ]
+  ],
+  [/^ {2}--set\b/m, ["broker config update broker-a --set nope=1 --yes", "namesrv config update --set nope=1 --yes"]],
+  [/^ {2}--queues\b.*broker=/m, ["topic order put orders --queues nope=1"]]
+])
 
 describe("a topic or a group that nobody has", () => {
   it("is asked for by every command that is about one", () => {
@@ -102,6 +150,31 @@ describe("a topic or a group that nobody has", () => {
           const says =
             told.includes(name) && (line.startsWith("doctor") || call.talk.some((text) => /try: \S/.test(text)))
           if (call.exitCode !== 4 || !says) wrong.push(`${line} ${flags.join()}: ${call.exitCode} ${told}`)
+        }
+      }
+      assert.deepStrictEqual(wrong, [])
+    }).pipe(cluster())
+  )
+})
+
+describe("a cluster, a broker, a queue or a setting that nobody has", () => {
+  it.live("is exit code 4 in every command that names one", () =>
+    Effect.gen(function* () {
+      yield* onCluster(["group", "create", "readers"])
+      const wrong: Array<string> = []
+      for (const name of commands) {
+        const { out } = yield* onCluster([...name.split(" "), "--help"])
+        for (const [shown, lines] of OTHER_NAMES) {
+          const has = shown.test(out.join("\n"))
+          const called = lines.some((line) => line.startsWith(`${name} `))
+          if (has && !called) wrong.push(`${name} is not called with ${shown.source}`)
+        }
+      }
+      for (const line of [...OTHER_NAMES.values()].flat()) {
+        const call = yield* onCluster(line.split(" "))
+        const told = call.talk.join("\n")
+        if (call.exitCode !== 4 || !/nope|99/.test(told) || !/try: \S/.test(told)) {
+          wrong.push(`${line}: ${call.exitCode} ${told}`)
         }
       }
       assert.deepStrictEqual(wrong, [])

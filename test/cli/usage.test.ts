@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { VERSION } from "../../src/cli/Version.ts"
 import * as MemoryWire from "../../src/transport/MemoryWire.ts"
-import { connectionFlags } from "../../src/cli/Flags.ts"
+import { connectionFlags } from "../../src/cli/ConnectionFlags.ts"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { cli, onCluster } from "./support.ts"
 

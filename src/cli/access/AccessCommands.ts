@@ -1,10 +1,11 @@
 import { Config, Option, Redacted, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { connection } from "../ConnectionFlags.ts"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
 import { firstOf, variables } from "../Variables.ts"
 
-const shared = { ...Flags.connection, cluster: Flags.cluster, json: Flags.json } as const
+const shared = { ...connection, cluster: Flags.cluster, json: Flags.json } as const
 
 const username = Argument.String("user").pipe(
   Argument.withDescription("The user's name, which clients give as their access key"),

@@ -4,7 +4,8 @@ import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { Refused, reporting, UsageError } from "../Failure.ts"
 import { printDone, printTable } from "../Output.ts"
-import { excerpt, json, quoted } from "../Text.ts"
+import { toRun } from "../Printed.ts"
+import { excerpt, json } from "../Text.ts"
 
 interface Shared extends Connection {
   readonly cluster: string | undefined
@@ -43,7 +44,7 @@ export const list = (input: AclListInput) =>
         one.brokers.join(", ")
       ])
     )
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))
 
 /** What `acl create` and `acl update` are asked. */
 export interface AclPutInput extends Shared {
@@ -68,7 +69,7 @@ export const put = (input: AclPutInput) =>
       if (present.length > 0) {
         return yield* new Refused({
           problem: `${subject} has rights already for ${excerpt(present.join("; "), MAX_PRESENT)}. Nothing was changed.`,
-          remedy: `Set them anew: effect-rocketmq acl update ${[input.username, ...resources.flatMap((one) => ["--resource", one]), ...actions.flatMap((one) => ["--action", one]), ...(deny ? ["--deny"] : []), ...sourceIps.flatMap((one) => ["--source-ip", one])].map(quoted).join(" ")}`
+          remedy: `Set them anew: ${toRun(input)`acl update ${[input.username, ...resources.flatMap((one) => ["--resource", one]), ...actions.flatMap((one) => ["--action", one]), ...(deny ? ["--deny"] : []), ...sourceIps.flatMap((one) => ["--source-ip", one])]}`}`
         })
       }
     }
@@ -80,7 +81,7 @@ export const put = (input: AclPutInput) =>
       : printDone(
           `${subject} ${deny ? "may not" : "may"} ${actions.join(", ")} ${resources.join(", ")}, on ${brokers.join(", ")}`
         )
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))
 
 /** What `acl delete` is asked. */
 export interface AclDeleteInput extends Shared {
@@ -108,4 +109,4 @@ export const remove = (input: AclDeleteInput) =>
     return yield* input.json
       ? Console.log(json({ subject, resource: resource ?? null, deleted: true, brokers }))
       : printDone(`${subject} has lost ${what} on ${brokers.join(", ")}`)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

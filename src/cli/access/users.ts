@@ -4,6 +4,7 @@ import { MQAdmin } from "../../admin/MQAdmin.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { NotThere, reporting, UsageError } from "../Failure.ts"
 import { printDone, printTable } from "../Output.ts"
+import { toRun } from "../Printed.ts"
 import { json } from "../Text.ts"
 
 interface Shared extends Connection {
@@ -32,7 +33,7 @@ export const list = (input: Shared & { readonly filter: string | undefined }) =>
         brokers.join(", ")
       ])
     )
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))
 
 const printTold = (input: OneUserInput, done: "created" | "changed" | "deleted", brokers: ReadonlyArray<string>) =>
   input.json
@@ -46,7 +47,7 @@ export const create = (input: OneUserInput & { readonly password: Redacted.Redac
     const admin = yield* MQAdmin
     const brokers = yield* admin.createUser({ username, password, userType, clusterName: cluster })
     yield* printTold(input, "created", brokers)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))
 
 /** What `user update` is asked; what is absent stays as it is. */
 export interface UserUpdateInput extends OneUserInput {
@@ -68,7 +69,7 @@ export const update = (input: UserUpdateInput) =>
     const admin = yield* MQAdmin
     const changes = { username, password, userType, userStatus: status, clusterName: cluster }
     return yield* printTold(input, "changed", yield* admin.updateUser(changes))
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))
 
 /** `effect-rocketmq user delete`: deletes a user and its rights. */
 export const remove = (input: OneUserInput & { readonly yes: boolean }) =>
@@ -86,8 +87,8 @@ export const remove = (input: OneUserInput & { readonly yes: boolean }) =>
     if (!known.some((user) => user.username === username)) {
       return yield* new NotThere({
         problem: `No broker has a user ${username}.`,
-        remedy: "effect-rocketmq user list shows who there is."
+        remedy: `See who there is: ${toRun(input)`user list`}`
       })
     }
     return yield* printTold(input, "deleted", yield* admin.deleteUser(username, { clusterName: cluster }))
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -1,5 +1,6 @@
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import { connection } from "../ConnectionFlags.ts"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
 
@@ -7,7 +8,7 @@ import { load } from "../Load.ts"
 export const bench = Command.make(
   "bench",
   {
-    ...Flags.connection,
+    ...connection,
     topic: Flags.topic.pipe(Flag.optional),
     name: Flags.topicArgument,
     makeTopic: Flag.Boolean("make-topic").pipe(

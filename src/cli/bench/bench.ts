@@ -9,6 +9,7 @@ import { DefaultMQProducer } from "../../producer/DefaultMQProducer.ts"
 import { monotonicMillis } from "../../transport/Deadline.ts"
 import { adminLayer, clientOptions, type Connection } from "../Connection.ts"
 import { CommandFailed, ExitCode, explain, reporting, tell, UsageError } from "../Failure.ts"
+import { toRun } from "../Printed.ts"
 import { palette, Screen, withProgress } from "../Screen.ts"
 import { emptyStats, generatedBody, type NextMessage, percentile, sendAll } from "../SendRun.ts"
 import { duration as span, json, number } from "../Text.ts"
@@ -259,7 +260,7 @@ export const run = (input: BenchInput) =>
       }
     }
     if (sent.firstError !== undefined) {
-      const explained = explain(sent.firstError, { namesrv: input.namesrv, topic })
+      const explained = explain(sent.firstError, { ...input, topic })
       yield* tell(explained)
       yield* new CommandFailed({
         exitCode: sent.acknowledged > 0 ? ExitCode.failed : explained.exitCode,
@@ -271,10 +272,10 @@ export const run = (input: BenchInput) =>
       yield* tell({
         tag: "Missing",
         message,
-        remedy: `See what is there: effect-rocketmq topic stats ${topic}`,
+        remedy: `See what is there: ${toRun(input)`topic stats ${topic}`}`,
         exitCode: ExitCode.failed
       })
       yield* new CommandFailed({ exitCode: ExitCode.failed, summary: message })
     }
     return undefined
-  }).pipe(Effect.scoped, Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.scoped, Effect.provide(adminLayer(input)), reporting(input))

@@ -1,9 +1,10 @@
 import { Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { connection } from "../ConnectionFlags.ts"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
 
-const list = Command.make("list", { ...Flags.connection, json: Flags.json }, (input) =>
+const list = Command.make("list", { ...connection, json: Flags.json }, (input) =>
   load(
     () => import("./clusterList.ts"),
     ({ run }) => run(input)
@@ -16,7 +17,7 @@ const brokerName = Argument.String("broker").pipe(
   Argument.withSchema(Schema.NonEmptyString)
 )
 
-const writable = Command.make("writable", { ...Flags.connection, broker: brokerName, json: Flags.json }, (input) =>
+const writable = Command.make("writable", { ...connection, broker: brokerName, json: Flags.json }, (input) =>
   load(
     () => import("./clusterWritable.ts"),
     ({ run }) => run({ ...input, writable: true, yes: true })
@@ -29,7 +30,7 @@ const writable = Command.make("writable", { ...Flags.connection, broker: brokerN
 
 const unwritable = Command.make(
   "unwritable",
-  { ...Flags.connection, broker: brokerName, yes: Flags.meantFlag, json: Flags.json },
+  { ...connection, broker: brokerName, yes: Flags.meantFlag, json: Flags.json },
   (input) =>
     load(
       () => import("./clusterWritable.ts"),
@@ -48,7 +49,7 @@ export const cluster = Command.make("cluster").pipe(
 )
 
 const one = {
-  ...Flags.connection,
+  ...connection,
   broker: Argument.String("broker").pipe(
     Argument.withDescription("Its name, for the master, or an address as host:port"),
     Argument.withSchema(Schema.NonEmptyString)
@@ -70,7 +71,7 @@ const runtime = Command.make("runtime", one, ({ filter, ...input }) =>
 
 const configUpdate = Command.make(
   "update",
-  { ...Flags.connection, broker: one.broker, settings: Flags.settings, yes: Flags.meantFlag, json: Flags.json },
+  { ...connection, broker: one.broker, settings: Flags.settings, yes: Flags.meantFlag, json: Flags.json },
   (input) =>
     load(
       () => import("./brokerUpdate.ts"),

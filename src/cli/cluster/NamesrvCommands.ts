@@ -1,5 +1,6 @@
 import { Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import { connection } from "../ConnectionFlags.ts"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
 
@@ -12,7 +13,7 @@ const server = Flag.String("server").pipe(
 
 const update = Command.make(
   "update",
-  { ...Flags.connection, server, settings: Flags.settings, yes: Flags.meantFlag, json: Flags.json },
+  { ...connection, server, settings: Flags.settings, yes: Flags.meantFlag, json: Flags.json },
   ({ server: one, ...input }) =>
     load(
       () => import("./namesrvConfig.ts"),
@@ -27,7 +28,7 @@ const update = Command.make(
 const config = Command.make(
   "config",
   {
-    ...Flags.connection,
+    ...connection,
     server,
     filter: Flag.String("filter").pipe(
       Flag.withAlias("f"),

@@ -31,4 +31,4 @@ export const run = (input: BrokerShowInput) =>
     }
     for (const line of table(entries)) yield* Console.log(line)
     if (entries.length === 0) yield* Console.error("nothing has such a name")
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -25,4 +25,4 @@ export const run = (input: BrokerUpdateInput) =>
     const changes = yield* admin.updateBrokerConfig(broker, settings)
     yield* input.json ? Console.log(json({ broker, changes })) : printChanges(broker, changes)
     yield* allTaken(changes)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

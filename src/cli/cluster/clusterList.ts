@@ -46,4 +46,4 @@ export const run = (input: ClusterListInput) =>
         ])
       )
     )
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -34,4 +34,4 @@ export const run = (input: ClusterWritableInput) =>
       )
     }
     return undefined
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

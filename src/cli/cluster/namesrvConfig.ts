@@ -39,7 +39,7 @@ export const run = (input: NamesrvConfigInput) =>
       nameServers.flatMap(({ entries, nameServer }) => entries.map(([name, value]) => [nameServer, name, value]))
     )
     if (nameServers.every(({ entries }) => entries.length === 0)) yield* Console.error("nothing has such a name")
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))
 
 /** What `namesrv config update` is asked. */
 export interface NamesrvUpdateInput extends NamesrvInput {
@@ -64,4 +64,4 @@ export const update = (input: NamesrvUpdateInput) =>
     if (input.json) yield* Console.log(json({ nameServers }))
     else for (const { changes, nameServer } of nameServers) yield* printChanges(nameServer, changes)
     yield* allTaken(nameServers.flatMap(({ changes }) => changes))
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -1,6 +1,7 @@
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { ConsumeFromWhere } from "../../consumer/offset/StartOffset.ts"
+import { connection } from "../ConnectionFlags.ts"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
 
@@ -24,7 +25,7 @@ const yes = (name: string, what: string) => Flag.Boolean(name).pipe(Flag.withDes
 export const consume = Command.make(
   "consume",
   {
-    ...Flags.connection,
+    ...connection,
     topic: Flags.topic.pipe(Flag.optional),
     group: Flags.group.pipe(Flag.optional),
     names: [Flags.topicArgument, Flags.groupArgument],

@@ -2,7 +2,8 @@ import type { ReadMessage } from "../../admin/QueueReader.ts"
 import * as MessageQueue from "../../message/MessageQueue.ts"
 import { ExitCode, type Explained } from "../Failure.ts"
 import { toJson } from "../MessageText.ts"
-import { count, duration, number, printable, quoted } from "../Text.ts"
+import { toRun } from "../Printed.ts"
+import { count, duration, number, printable } from "../Text.ts"
 import type { ConsumeInput } from "./ConsumeInput.ts"
 import * as Stats from "./ConsumeStats.ts"
 
@@ -51,6 +52,6 @@ export const summaryLines = (input: ConsumeInput, stats: Stats.ConsumeStats): Re
 export const tooFew = (input: ConsumeInput, consumed: number): Explained => ({
   tag: "TooFew",
   message: `Nothing was delivered for ${duration(input.idleTimeout ?? 0)}; ${number(consumed)} of ${number(input.count ?? 0)} messages are consumed.`,
-  remedy: `See what is left, and who else reads it: effect-rocketmq group progress ${quoted(input.group)} and effect-rocketmq group clients ${quoted(input.group)}`,
+  remedy: `See what is left: ${toRun(input)`group progress ${input.group}`} ; and who else reads it: ${toRun(input)`group clients ${input.group}`}`,
   exitCode: ExitCode.failed
 })

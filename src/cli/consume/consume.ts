@@ -13,8 +13,9 @@ import { monotonicMillis } from "../../transport/Deadline.ts"
 import { clientOptions } from "../Connection.ts"
 import { type CliFailure, CommandFailed, ExitCode, explain, type Explained, tell, UsageError } from "../Failure.ts"
 import { printer } from "../MessageText.ts"
+import { toRun } from "../Printed.ts"
 import { palette, Screen } from "../Screen.ts"
-import { json, printable, quoted } from "../Text.ts"
+import { json, printable } from "../Text.ts"
 import { type End, makeHandler } from "./ConsumeHandler.ts"
 import type { ConsumeInput } from "./ConsumeInput.ts"
 import { messageJson, summaryJson, summaryLines, tooFew } from "./ConsumeSummary.ts"
@@ -70,7 +71,10 @@ const subscriptionOf = ({ expression, sql, topic }: ConsumeInput): Subscription.
  * Whether the topic is there to be read. Fails when it is not, unless it is to be waited for; when no queue of it may be read;
  * and when access control denies the group.
  */
-const lookAtTopic = Effect.fnUntraced(function* (admin: MQAdminShape, { group, topic, wait }: ConsumeInput) {
+const lookAtTopic = Effect.fnUntraced(function* (
+  admin: MQAdminShape,
+  { group, topic, wait, ...reached }: ConsumeInput
+) {
   const route = yield* admin.examineTopicRouteInfo(topic).pipe(
     Effect.catchIf(
       ({ reason }) =>
@@ -86,7 +90,7 @@ const lookAtTopic = Effect.fnUntraced(function* (admin: MQAdminShape, { group, t
     const refused: Explained = {
       tag: "RouteUnavailable",
       message: `Topic "${printable(topic)}" has no queue that may be read.`,
-      remedy: `If that is not meant: effect-rocketmq topic update ${quoted(topic)} --perm rw`,
+      remedy: `If that is not meant: ${toRun(reached)`topic update ${topic} --perm rw`}`,
       exitCode: ExitCode.refused
     }
     return yield* Effect.andThen(
@@ -245,7 +249,7 @@ export const run = Effect.fnUntraced(function* (input: ConsumeInput) {
       if (failure !== undefined && "_tag" in failure && failure._tag === "CommandFailed") {
         yield* failure
       } else if (failure !== undefined) {
-        const explained = "_tag" in failure ? explain(failure, { namesrv: input.namesrv, topic: input.topic }) : failure
+        const explained = "_tag" in failure ? explain(failure, input) : failure
         yield* conclude(explained, owned)
         yield* new CommandFailed({ exitCode: explained.exitCode, summary: explained.message })
       } else {

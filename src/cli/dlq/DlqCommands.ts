@@ -1,5 +1,6 @@
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import { connection } from "../ConnectionFlags.ts"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
 
@@ -21,14 +22,11 @@ const grantRead = Flag.Boolean("grant-read").pipe(
   Flag.withDefault(false)
 )
 
-const list = Command.make(
-  "list",
-  { ...Flags.connection, ...oneGroup, json: Flags.json },
-  ({ group: flag, name, ...input }) =>
-    load(
-      () => import("./dlqList.ts"),
-      ({ run }) => run({ ...input, group: Option.getOrUndefined(Option.orElse(flag, () => name)) })
-    )
+const list = Command.make("list", { ...connection, ...oneGroup, json: Flags.json }, ({ group: flag, name, ...input }) =>
+  load(
+    () => import("./dlqList.ts"),
+    ({ run }) => run({ ...input, group: Option.getOrUndefined(Option.orElse(flag, () => name)) })
+  )
 ).pipe(
   Command.withDescription(
     "List the groups that have dead letters, and how many. mqadmin: topicStatus -t %DLQ%<group>, for each group"
@@ -39,7 +37,7 @@ const list = Command.make(
 const peek = Command.make(
   "peek",
   {
-    ...Flags.connection,
+    ...connection,
     ...oneGroup,
     ...wanted,
     latest: Flag.Boolean("latest").pipe(
@@ -79,7 +77,7 @@ const peek = Command.make(
 const replay = Command.make(
   "replay",
   {
-    ...Flags.connection,
+    ...connection,
     ...oneGroup,
     ...wanted,
     to: Flag.Literals("to", ["group", "topic"]).pipe(

@@ -5,6 +5,7 @@ import * as NameList from "../../message/NameList.ts"
 import { monotonicMillis } from "../../transport/Deadline.ts"
 import { CommandFailed, ExitCode, type Explained, tell } from "../Failure.ts"
 import { knownGroup } from "../KnownGroup.ts"
+import { type Reached, toRun } from "../Printed.ts"
 import { palette, Screen } from "../Screen.ts"
 
 /** How long the name server may take to know of a permission, in milliseconds, and how often it is asked. */
@@ -23,14 +24,21 @@ export const hasDeadLetters = Effect.fnUntraced(function* (group: string) {
   return false
 })
 
+/** Whose dead letters are read, and whether they may be made readable. */
+export interface Reading extends Reached {
+  readonly group: string
+  readonly grantRead: boolean
+}
+
 /**
  * Runs an effect that reads the dead letters of a group. Where a broker keeps them write-only, that is said, or read
  * permission is granted on it for as long as the effect runs, whatever comes of it.
  */
-export const reading = <A, E, R>(group: string, grantRead: boolean, self: Effect.Effect<A, E, R>) =>
+export const reading = <A, E, R>({ grantRead, group, ...reached }: Reading, self: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const admin = yield* MQAdmin
     const topic = dlqTopic(group)
+    const setPerm = (perm: string) => toRun(reached)`topic update ${topic} --perm ${perm}`
     const colors = palette((yield* Screen).stderr)
     const closed = (yield* admin.examineTopicConfig(topic)).filter(({ config }) => (config.perm & PermName.READ) === 0)
     const names = NameList.text(closed.map(({ brokerName }) => brokerName))
@@ -38,13 +46,13 @@ export const reading = <A, E, R>(group: string, grantRead: boolean, self: Effect
       return yield* refuse({
         tag: "NotReadable",
         message: `The dead letters of group "${group}" may not be read on ${names}: topic ${topic} is write-only there (perm 2).`,
-        remedy: `Pass --grant-read to let them be read while the command runs, or for good: effect-rocketmq topic update "${topic}" --perm rw`,
+        remedy: `Pass --grant-read to let them be read while the command runs, or for good: ${setPerm("rw")}`,
         exitCode: ExitCode.refused
       })
     }
     if (closed.length > 0) {
       yield* Console.error(
-        `${colors.warn("granted:")} read permission of ${topic} on ${names}, taken back at the end; if this is killed: effect-rocketmq topic update "${topic}" --perm w`
+        `${colors.warn("granted:")} read permission of ${topic} on ${names}, taken back at the end; if this is killed: ${setPerm("w")}`
       )
     }
     for (const { brokerName, config } of closed) {
@@ -53,7 +61,7 @@ export const reading = <A, E, R>(group: string, grantRead: boolean, self: Effect
           Effect.matchEffect({
             onFailure: (error) =>
               Console.error(
-                `${colors.bad("error:")} the read permission of ${topic} on ${brokerName} could not be taken back: ${error.message} Try: effect-rocketmq topic update "${topic}" --perm w`
+                `${colors.bad("error:")} the read permission of ${topic} on ${brokerName} could not be taken back: ${error.message} Try: ${setPerm("w")}`
               ),
             onSuccess: () => Effect.void
           })

@@ -76,4 +76,4 @@ export const run = (input: DlqListInput) =>
         "dead letter"
       )
     )
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

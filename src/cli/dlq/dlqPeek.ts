@@ -28,7 +28,7 @@ const SHOWN = 160
 export const run = (input: DlqPeekInput) =>
   Effect.gen(function* () {
     const admin = yield* MQAdmin
-    const { count, grantRead, group, latest } = input
+    const { count, group, latest } = input
     const topic = dlqTopic(group)
     const colors = palette((yield* Screen).stdout)
     const filter = filterOf(input, yield* Clock.currentTimeMillis)
@@ -47,6 +47,6 @@ export const run = (input: DlqPeekInput) =>
         yield* Console.log(`${toLine(one, colors)}  ${colors.dim(tried)}`)
       })
     )
-    if (yield* hasDeadLetters(group)) yield* reading(group, grantRead, peek)
+    if (yield* hasDeadLetters(group)) yield* reading(input, peek)
     if (shown === 0) yield* Console.error(`no such dead letters of group ${group}`)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -38,7 +38,7 @@ const words: Readonly<Record<Result, string>> = {
 export const run = (input: DlqReplayInput) =>
   Effect.gen(function* () {
     const admin = yield* MQAdmin
-    const { dryRun, grantRead, group, to } = input
+    const { dryRun, group, to } = input
     const screen = yield* Screen
     const colors = palette(screen.stdout)
     const filter = filterOf(input, yield* Clock.currentTimeMillis)
@@ -97,7 +97,7 @@ export const run = (input: DlqReplayInput) =>
       "stored"
     )
     const isThere = yield* hasDeadLetters(group)
-    yield* (isThere ? reading(group, grantRead, all) : Effect.void).pipe(Effect.ensuring(conclude))
+    yield* (isThere ? reading(input, all) : Effect.void).pipe(Effect.ensuring(conclude))
     if (done["not-indexed"] > 0) {
       const message =
         "A replay was stored and is not found by its key, so that a further run would send it again. Nothing more was sent."
@@ -113,4 +113,4 @@ export const run = (input: DlqReplayInput) =>
       return yield* new CommandFailed({ exitCode: ExitCode.failed, summary: "some have no origin" })
     }
     return undefined
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -27,15 +27,23 @@ import * as Address from "../../transport/Address.ts"
 import type { RemotingClient } from "../../transport/RemotingClient.ts"
 import { invoke } from "../../transport/Requests.ts"
 import type { RemotingError } from "../../transport/RemotingError.ts"
-import { tlsHints, type TlsOptions } from "../../transport/Tls.ts"
+import { type TlsOptions } from "../../transport/Tls.ts"
 import { Wire } from "../../transport/Wire.ts"
 import type { Finding } from "./DoctorReport.ts"
 import * as Remedies from "./DoctorRemedies.ts"
 import { ExitCode } from "../Failure.ts"
-import { count, duration, number, quoted } from "../Text.ts"
+import { type Reached, toRun } from "../Printed.ts"
+import { accessRemedy, tlsRemedy } from "../remedy/Advice.ts"
+import { count, duration, number } from "../Text.ts"
 
 /** How long one request of the doctor may take, in milliseconds. */
 export const TIMEOUT_MILLIS = 3_000
+
+/** With what servers are asked, and how commands that are printed name the cluster. */
+export interface Asker {
+  readonly remoting: RemotingClient
+  readonly reached: Reached
+}
 
 const ok = (detail: string): Finding => ({ verdict: "ok", detail })
 const warn = (detail: string, remedy: string): Finding => ({ verdict: "warn", detail, remedy })
@@ -78,7 +86,7 @@ export const connects = (address: string, tls: TlsOptions | undefined): Effect.E
         onFailure: ({ kind, tls: reason }) =>
           reason === undefined
             ? failed(`${address}: ${kind}`, Remedies.nameServerUnreachable(address, kind), ExitCode.cannotConnect)
-            : failed(`${address}: TLS, ${reason}`, `${tlsHints[reason]}.`, ExitCode.cannotConnect)
+            : failed(`${address}: TLS, ${reason}`, tlsRemedy(reason), ExitCode.cannotConnect)
       })
     )
   })
@@ -101,24 +109,28 @@ const inShort = (error: RemotingError): string => {
 
 /** What to do about a request that got no answer, where the explanation of the error knows. */
 const remedyOf = (error: RemotingError, otherwise: string): string =>
-  error._tag === "TlsFailed" || error._tag === "RpcHookFailed" ? explain(error).remedy : otherwise
+  error._tag === "TlsFailed"
+    ? tlsRemedy(error.reason)
+    : error._tag === "RpcHookFailed"
+      ? explain(error).remedy
+      : otherwise
 
 /** What a refusal by access control comes to. */
-const deniedFinding = (denied: AccessDenied): Finding =>
+const deniedFinding = (asker: Asker, denied: AccessDenied): Finding =>
   failed(
     `${denied.address} denied ${denied.request}${denied.user === undefined ? "" : ` to user ${denied.user}`} (${denied.problem}): ${denied.remark}`,
-    explain(denied).remedy,
+    accessRemedy(denied, asker.reached),
     ExitCode.refused
   )
 
 /** Asks a server and says how it went in words; an error code is an answer too. */
 const ask = <A>(
-  remoting: RemotingClient,
+  asker: Asker,
   address: string,
   request: Request,
   decode: (response: Parameters<typeof GetBrokerClusterInfo.decodeResponse>[0]) => A | DecodeError
 ) =>
-  invoke(remoting, address, request, TIMEOUT_MILLIS).pipe(
+  invoke(asker.remoting, address, request, TIMEOUT_MILLIS).pipe(
     Effect.map((response) => {
       if (response.code !== ResponseCode.SUCCESS) {
         const remark = ForeignText.clean(response.remark, 120)
@@ -143,10 +155,10 @@ const ask = <A>(
 
 /** Whether a name server answers as one, and what it knows of the cluster. */
 export const nameServerAnswers = (
-  remoting: RemotingClient,
+  asker: Asker,
   address: string
 ): Effect.Effect<Finding & { readonly info?: ClusterInfo }> =>
-  ask(remoting, address, GetBrokerClusterInfo.request(), GetBrokerClusterInfo.decodeResponse).pipe(
+  ask(asker, address, GetBrokerClusterInfo.request(), GetBrokerClusterInfo.decodeResponse).pipe(
     Effect.match({
       onSuccess: ({ answer, code, denied, problem }) =>
         answer !== undefined
@@ -155,7 +167,7 @@ export const nameServerAnswers = (
             ? denied.problem === "permission"
               ? // A user that only sends need not have permission to see the whole cluster.
                 ok(`${address}, which does not show this user the cluster`)
-              : deniedFinding(denied)
+              : deniedFinding(asker, denied)
             : code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED
               ? failed(
                   `${address} is no name server: ${problem}`,
@@ -229,9 +241,9 @@ export interface RouteFound {
 }
 
 /** Reads a route. */
-export const readRoute = (remoting: RemotingClient, address: string, topic: string): Effect.Effect<RouteFound> =>
+export const readRoute = (asker: Asker, address: string, topic: string): Effect.Effect<RouteFound> =>
   ask(
-    remoting,
+    asker,
     address,
     GetRouteInfoByTopic.request({ topic, acceptStandardJsonOnly: true }),
     GetRouteInfoByTopic.decodeResponse
@@ -244,7 +256,7 @@ export const readRoute = (remoting: RemotingClient, address: string, topic: stri
               failure:
                 denied === undefined
                   ? failed(`${address} answered ${problem ?? ""}`, "See the name server's log.", ExitCode.refused)
-                  : deniedFinding(denied)
+                  : deniedFinding(asker, denied)
             },
       onFailure: (error): RouteFound => ({
         failure: failed(
@@ -264,11 +276,11 @@ const queuesOf = (route: TopicRouteData): string =>
   )
 
 /** Whether sends may create topics. */
-export const template = (name: string, route: TopicRouteData | undefined): Finding =>
+export const template = (name: string, route: TopicRouteData | undefined, reached: Reached): Finding =>
   route === undefined
     ? warn(
         `no broker has ${name}: topics must be created before a send`,
-        "Create topics with effect-rocketmq topic create, or set autoCreateTopicEnable=true on the brokers."
+        `Create topics before they are sent to: ${toRun(reached)`topic create <topic>`} ; or set autoCreateTopicEnable=true in the brokers' configuration and restart them.`
       )
     : ok(`a send may create topics (${queuesOf(route)})`)
 
@@ -279,17 +291,17 @@ export interface Master {
 }
 
 /** A topic as a broker keeps it; undefined where the broker does not tell. */
-const topicConfigOn = (remoting: RemotingClient, address: string, topic: string) =>
+const topicConfigOn = (asker: Asker, address: string, topic: string) =>
   // What every release tells: old brokers leave requests unanswered that they do not know.
-  ask(remoting, address, GetBrokerRuntimeInfo.request(), GetBrokerRuntimeInfo.decodeResponse).pipe(
+  ask(asker, address, GetBrokerRuntimeInfo.request(), GetBrokerRuntimeInfo.decodeResponse).pipe(
     Effect.flatMap(({ version }) =>
       version >= MQVersion.V5_0_0
         ? Effect.map(
-            ask(remoting, address, GetTopicConfig.request({ topic, lo: true }), GetTopicConfig.decodeResponse),
+            ask(asker, address, GetTopicConfig.request({ topic, lo: true }), GetTopicConfig.decodeResponse),
             ({ answer }) => answer
           )
         : Effect.map(
-            ask(remoting, address, GetAllTopicConfig.request({}), GetAllTopicConfig.decodeResponse),
+            ask(asker, address, GetAllTopicConfig.request({}), GetAllTopicConfig.decodeResponse),
             ({ answer }) => answer?.topicConfigTable.get(topic)
           )
     ),
@@ -297,8 +309,8 @@ const topicConfigOn = (remoting: RemotingClient, address: string, topic: string)
   )
 
 /** The permission that a broker gives itself, bits of `PermName`; undefined where it does not tell. */
-const brokerPermission = (remoting: RemotingClient, address: string) =>
-  ask(remoting, address, GetBrokerConfig.request(), GetBrokerConfig.decodeResponse).pipe(
+const brokerPermission = (asker: Asker, address: string) =>
+  ask(asker, address, GetBrokerConfig.request(), GetBrokerConfig.decodeResponse).pipe(
     Effect.map(({ answer }) => Number(answer?.get("brokerPermission") ?? Number.NaN)),
     Effect.orElseSucceed(() => Number.NaN)
   )
@@ -308,7 +320,7 @@ const brokerPermission = (remoting: RemotingClient, address: string) =>
  * its own permission or at the name server (wipeWritePerm). Only the first is mended at the topic.
  */
 const unwritable = Effect.fnUntraced(function* (
-  remoting: RemotingClient,
+  asker: Asker,
   topic: string,
   route: TopicRouteData,
   masters: ReadonlyArray<Master>
@@ -316,11 +328,11 @@ const unwritable = Effect.fnUntraced(function* (
   const causes = yield* Effect.forEach(
     masters,
     Effect.fnUntraced(function* ({ address, brokerName }) {
-      const config = yield* topicConfigOn(remoting, address, topic)
+      const config = yield* topicConfigOn(asker, address, topic)
       if (config === undefined) return { brokerName, cause: "unknown" } as const
       if ((config.perm & PermName.WRITE) === 0) return { brokerName, cause: "read-only" } as const
       if (config.writeQueueNums <= 0) return { brokerName, cause: "no-queues" } as const
-      const permission = yield* brokerPermission(remoting, address)
+      const permission = yield* brokerPermission(asker, address)
       return (permission & PermName.WRITE) === 0 && Number.isFinite(permission)
         ? ({ brokerName, cause: "broker-closed" } as const)
         : ({ brokerName, cause: "wiped" } as const)
@@ -330,17 +342,17 @@ const unwritable = Effect.fnUntraced(function* (
   const of = (cause: (typeof causes)[number]["cause"]) => causes.find((found) => found.cause === cause)
   const closed = of("broker-closed")
   const wiped = causes.filter(({ cause }) => cause === "wiped").map(({ brokerName }) => brokerName)
-  const update = `effect-rocketmq topic update --topic ${quoted(topic)}`
+  const run = toRun(asker.reached)
   const remedy =
     of("read-only") !== undefined
-      ? `If that is not meant: ${update} --perm rw`
+      ? `If that is not meant: ${run`topic update --topic ${topic} --perm rw`}`
       : of("no-queues") !== undefined
-        ? `If that is not meant: ${update} --write-queues 4`
+        ? `If that is not meant: ${run`topic update --topic ${topic} --write-queues 4`}`
         : closed !== undefined
           ? `The topic allows writing; ${closed.brokerName} itself does not (brokerPermission): whoever closed it has to open it. Nothing at the topic helps.`
           : wiped.length > 0
             ? `The topic and ${listed(wiped)} allow writing; the name server was told not to send there (wipeWritePerm). Nothing at the topic helps; if that is not meant: ${listed(
-                wiped.map((name) => `effect-rocketmq cluster writable ${quoted(name)}`),
+                wiped.map((name) => run`cluster writable ${name}`),
                 " && "
               )}`
             : `Ask who runs the brokers: the topic or the brokers are closed for writing.`
@@ -349,7 +361,7 @@ const unwritable = Effect.fnUntraced(function* (
 
 /** Whether a topic can be sent to; `mastersOf` gives the masters of a route as this machine reaches them. */
 export const topicRoute = (
-  remoting: RemotingClient,
+  asker: Asker,
   topic: string,
   route: TopicRouteData | undefined,
   mayCreate: boolean,
@@ -360,11 +372,11 @@ export const topicRoute = (
       mayCreate
         ? warn(
             `${topic} does not exist; the first send creates it`,
-            `Is it spelled right? effect-rocketmq topic list shows what there is.`
+            `Is it spelled right? This shows what there is: ${toRun(asker.reached)`topic list`}`
           )
         : failed(
             `${topic} does not exist, and a send may not create it`,
-            `effect-rocketmq topic create --topic ${quoted(topic)}`,
+            `Check the name, or create it: ${toRun(asker.reached)`topic create --topic ${topic}`}`,
             ExitCode.refused
           )
     )
@@ -372,7 +384,7 @@ export const topicRoute = (
   const problem = problemOf(route)
   switch (problem) {
     case "no-writable-queue":
-      return Effect.flatMap(mastersOf(route.brokerDatas), (masters) => unwritable(remoting, topic, route, masters))
+      return Effect.flatMap(mastersOf(route.brokerDatas), (masters) => unwritable(asker, topic, route, masters))
     case "no-master":
       return Effect.succeed(
         failed(`no broker of ${topic} has a master`, "Start it, or wait for the fail-over.", ExitCode.cannotConnect)
@@ -386,12 +398,13 @@ export const topicRoute = (
 
 /** The finding of a refusal by access control; undefined for any other answer. */
 const refusal = (
+  asker: Asker,
   address: string,
   request: number,
   { code, remark }: { readonly code: number; readonly remark: string | undefined }
 ): Finding | undefined => {
   const denied = accessDenied(address, requestCodeName(request), code, ForeignText.clean(remark))
-  return denied === undefined ? undefined : deniedFinding(denied)
+  return denied === undefined ? undefined : deniedFinding(asker, denied)
 }
 
 /** A master whose address is not dialled. */
@@ -400,12 +413,12 @@ export const notDialled = (refused: AddressRefused): Finding =>
 
 /** Whether a master can be reached and acknowledges a heartbeat. */
 export const master = (
-  remoting: RemotingClient,
+  asker: Asker,
   address: string,
   client: { readonly clientID: string; readonly group: string }
 ): Effect.Effect<Finding> =>
   invoke(
-    remoting,
+    asker.remoting,
     address,
     HeartBeat.request({
       clientID: client.clientID,
@@ -419,7 +432,7 @@ export const master = (
     Effect.tap(() =>
       Effect.ignore(
         invoke(
-          remoting,
+          asker.remoting,
           address,
           UnregisterClient.request({ clientID: client.clientID, producerGroup: client.group }),
           TIMEOUT_MILLIS
@@ -430,7 +443,7 @@ export const master = (
       onSuccess: (response) =>
         response.code === ResponseCode.SUCCESS
           ? ok(`${address} acknowledged a heartbeat`)
-          : (refusal(address, RequestCode.HEART_BEAT, response) ??
+          : (refusal(asker, address, RequestCode.HEART_BEAT, response) ??
             failed(
               `${address} refused a heartbeat: ${responseCodeName(response.code)} (${response.code}) ${ForeignText.clean(response.remark, 120)}`,
               "See the broker's own words and its log; access control may want credentials.",
@@ -463,17 +476,17 @@ const runtimeMillis = (text: string | undefined): number | undefined => {
  * The broker's release, and how far its clock is from this one. A broker does not tell its time, but when it started
  * and for how many whole seconds it has been running.
  */
-export const clock = (remoting: RemotingClient, address: string): Effect.Effect<Finding> =>
+export const clock = (asker: Asker, address: string): Effect.Effect<Finding> =>
   Effect.gen(function* () {
     const here = yield* Clock.Clock
     const { answer, denied, problem } = yield* ask(
-      remoting,
+      asker,
       address,
       GetBrokerRuntimeInfo.request(),
       GetBrokerRuntimeInfo.decodeResponse
     )
     // Not to be an administrator is fine; to be nobody is not.
-    if (denied !== undefined && denied.problem !== "permission") return deniedFinding(denied)
+    if (denied !== undefined && denied.problem !== "permission") return deniedFinding(asker, denied)
     if (answer === undefined)
       return { verdict: "skipped", detail: `${address} does not tell: ${problem ?? ""}` } as const
     const release = (answer.table.get("brokerVersionDesc") ?? "unknown").replace(/^V/, "").replaceAll("_", ".")

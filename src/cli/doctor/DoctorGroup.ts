@@ -14,7 +14,8 @@ import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import type { RemotingClient } from "../../transport/RemotingClient.ts"
 import { invoke } from "../../transport/Requests.ts"
 import { ExitCode, explain } from "../Failure.ts"
-import { count, quoted } from "../Text.ts"
+import { type Reached, toRun } from "../Printed.ts"
+import { count } from "../Text.ts"
 import { type Finding, type Report, skipped } from "./DoctorReport.ts"
 
 /** What the walk through a group works with. */
@@ -26,7 +27,8 @@ export interface GroupTask {
   readonly brokers: ReadonlyArray<string>
   readonly group: string
   readonly topic: string | undefined
-  readonly namesrv: string | undefined
+  /** The cluster, as printed commands name it. */
+  readonly reached: Reached
   readonly namespace: string | undefined
 }
 
@@ -43,7 +45,7 @@ const ok = (detail: string): Finding => ({ verdict: "ok", detail })
 const warn = (detail: string, remedy: string): Finding => ({ verdict: "warn", detail, remedy })
 
 const byError = (task: GroupTask) => (error: AdminError) => {
-  const { exitCode, message, remedy } = explain(error, { namesrv: task.namesrv, topic: task.topic })
+  const { exitCode, message, remedy } = explain(error, { ...task.reached, topic: task.topic, diagnosing: true })
   return Effect.succeed<Finding>({ verdict: "failed", detail: message, remedy, exitCode })
 }
 
@@ -80,7 +82,7 @@ const askMember = Effect.fnUntraced(function* ({ brokers, group, namespace, remo
 })
 
 /** What the brokers keep as the group's settings: whether it may consume at all. Asked for one group, a broker would make it. */
-const settings = Effect.fnUntraced(function* ({ brokers, group, namespace, remoting }: GroupTask) {
+const settings = Effect.fnUntraced(function* ({ brokers, group, namespace, reached, remoting }: GroupTask) {
   const name = namespace === undefined ? group : Namespace.wrap(namespace, group)
   const answers = yield* Effect.forEach(
     brokers,
@@ -109,7 +111,7 @@ const settings = Effect.fnUntraced(function* ({ brokers, group, namespace, remot
     const unknown: Finding = {
       verdict: "failed",
       detail: `no broker has group ${group}`,
-      remedy: `Check the name, effect-rocketmq group list shows what there is; or start its first member, which makes it where autoCreateSubscriptionGroup is true, or create it: effect-rocketmq group create ${group}`,
+      remedy: `Check the name: ${toRun(reached)`group list`} ; or start its first member, which makes it where autoCreateSubscriptionGroup is true; or create it: ${toRun(reached)`group create ${group}`}`,
       exitCode: ExitCode.refused
     }
     return unknown
@@ -121,19 +123,19 @@ const settings = Effect.fnUntraced(function* ({ brokers, group, namespace, remot
   const closing: Finding = {
     verdict: "failed",
     detail: `consumeEnable is false on ${NameList.text(closed)}: pulls of group ${group} are refused there (NO_PERMISSION)`,
-    remedy: `Let it consume again, and change nothing else of it: effect-rocketmq group update ${quoted(group)} --consume`,
+    remedy: `Let it consume again, and change nothing else of it: ${toRun(reached)`group update ${group} --consume`}`,
     exitCode: ExitCode.refused
   }
   return closing
 })
 
 /** Who is online, and what of the topic that was named. */
-const membersFinding = ({ group, topic }: GroupTask, online: ConsumerConnections): Finding => {
+const membersFinding = ({ group, reached, topic }: GroupTask, online: ConsumerConnections): Finding => {
   const { connections, messageModel, subscriptions } = online
   if (connections.length === 0) {
     return warn(
       `nobody of group ${group} is online`,
-      `Start a member, and look at it: effect-rocketmq group clients ${quoted(group)}. A broker knows it from its first heartbeat on.`
+      `Start a member; a broker knows it from its first heartbeat on, and this shows it: ${toRun(reached)`group clients ${group}`}`
     )
   }
   const named = NameList.text(connections.map(({ clientId, language }) => `${clientId} (${language})`))
@@ -215,7 +217,7 @@ const progress = Effect.fnUntraced(function* ({ admin, group, topic }: GroupTask
 })
 
 /** What the group has given up. */
-const deadLetters = Effect.fnUntraced(function* ({ admin, group }: GroupTask) {
+const deadLetters = Effect.fnUntraced(function* ({ admin, group, reached }: GroupTask) {
   const topic = dlqTopic(group)
   const stats = yield* Effect.option(admin.examineTopicStats(topic))
   const messages =
@@ -224,7 +226,7 @@ const deadLetters = Effect.fnUntraced(function* ({ admin, group }: GroupTask) {
     ? ok("no dead letters")
     : warn(
         `${count(messages, "message")} in ${topic}: tried as often as the group allows, or given up by a handler`,
-        `See them: effect-rocketmq peek --topic ${quoted(topic)}`
+        `See them: ${toRun(reached)`dlq peek ${group}`}`
       )
 })
 

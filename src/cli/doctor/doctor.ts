@@ -22,7 +22,8 @@ import * as Group from "./DoctorGroup.ts"
 import * as Reports from "./DoctorReport.ts"
 import { type Finding, MAX_DETAIL, type Report, skipped } from "./DoctorReport.ts"
 import { CommandFailed, ExitCode, explain, reporting } from "../Failure.ts"
-import type { Access } from "../Flags.ts"
+import type { Access } from "../ConnectionFlags.ts"
+import { NO_NAME_SERVER } from "../remedy/Advice.ts"
 import { palette, Screen } from "../Screen.ts"
 import { excerpt, json, printable } from "../Text.ts"
 
@@ -73,7 +74,7 @@ const each = Effect.fnUntraced(function* <F extends Finding, R>(
 /** Steps 1 to 4: from the configuration to the name servers that answer, and what those know. */
 const nameServers = Effect.fnUntraced(function* (
   report: Report,
-  remoting: Remoting.RemotingClient,
+  asker: Checks.Asker,
   namesrv: string | undefined,
   tls: TlsOptions | undefined
 ) {
@@ -89,7 +90,7 @@ const nameServers = Effect.fnUntraced(function* (
           ? {
               verdict: "failed",
               detail: "no --namesrv was passed, and NAMESRV_ADDR is not set",
-              remedy: "Pass --namesrv host:9876, or set NAMESRV_ADDR.",
+              remedy: NO_NAME_SERVER,
               exitCode: ExitCode.usage
             }
           : { verdict: "ok", detail: addresses.join(", ") }
@@ -109,14 +110,14 @@ const nameServers = Effect.fnUntraced(function* (
     4,
     "name server answers",
     connected.map(({ address }) => address),
-    (address) => Checks.nameServerAnswers(remoting, address)
+    (address) => Checks.nameServerAnswers(asker, address)
   )
 })
 
 /** Steps 5 to 9: the cluster, the routes, and its masters as this machine reaches them. */
 const brokers = Effect.fnUntraced(function* (
   report: Report,
-  remoting: Remoting.RemotingClient,
+  asker: Checks.Asker,
   nameServer: string,
   infos: ReadonlyArray<ClusterInfo>,
   topic: string | undefined
@@ -146,8 +147,8 @@ const brokers = Effect.fnUntraced(function* (
     6,
     `template topic ${template}`,
     Effect.map(
-      Checks.readRoute(remoting, nameServer, template),
-      ({ failure, route }) => failure ?? Checks.template(template, route)
+      Checks.readRoute(asker, nameServer, template),
+      ({ failure, route }) => failure ?? Checks.template(template, route, asker.reached)
     )
   )
   const { route } = yield* report.check(
@@ -155,10 +156,10 @@ const brokers = Effect.fnUntraced(function* (
     "topic route",
     topic === undefined
       ? Effect.succeed({ ...skipped("no --topic was passed"), route: undefined })
-      : Effect.flatMap(Checks.readRoute(remoting, nameServer, topic), ({ failure, route: found }) =>
+      : Effect.flatMap(Checks.readRoute(asker, nameServer, topic), ({ failure, route: found }) =>
           Effect.map(
             failure === undefined
-              ? Checks.topicRoute(remoting, topic, found, mayCreate.verdict === "ok", mastersOf)
+              ? Checks.topicRoute(asker, topic, found, mayCreate.verdict === "ok", mastersOf)
               : Effect.succeed(failure),
             (finding) => ({ ...finding, route: found })
           )
@@ -178,7 +179,7 @@ const brokers = Effect.fnUntraced(function* (
   const reached = yield* each(report, 8, "master reachable", addresses, (address) => {
     const finding = refused.get(address)
     return finding === undefined
-      ? Checks.master(remoting, address, { clientID: `${ip}@${pid}#doctor`, group: GROUP })
+      ? Checks.master(asker, address, { clientID: `${ip}@${pid}#doctor`, group: GROUP })
       : Effect.succeed(finding)
   })
   yield* each(
@@ -186,7 +187,7 @@ const brokers = Effect.fnUntraced(function* (
     9,
     "release and clock",
     reached.map(({ address }) => address),
-    (address) => Checks.clock(remoting, address)
+    (address) => Checks.clock(asker, address)
   )
   return reached.map(({ address }) => address)
 })
@@ -203,13 +204,13 @@ const consumerGroup = Effect.fnUntraced(function* (
   if (group === undefined) return
   const admin = yield* makeAdmin({ ...options, namesrvAddr: namesrv })
   const { namespace } = options
-  yield* Group.walk({ report, admin, remoting, brokers: reached, group, topic, namesrv, namespace })
+  yield* Group.walk({ report, admin, remoting, brokers: reached, group, topic, reached: input, namespace })
 })
 
 /** Steps 10 and 11: the producer as an application starts it, and a message if that was asked for. */
 const producer = Effect.fnUntraced(function* (report: Report, input: DoctorInput, options: ClientConfig.ClientOptions) {
   const { namesrv, topic } = input
-  const hints = { namesrv, topic }
+  const hints = { ...input, diagnosing: true }
   const made = yield* DefaultMQProducer.make({
     ...options,
     producerGroup: GROUP,
@@ -322,11 +323,12 @@ export const run = Effect.fnUntraced(function* (input: DoctorInput) {
       () => true,
       parseNamesrvAddr(input.namesrv ?? "").addresses
     )
-    const answering = yield* nameServers(report, remoting, input.namesrv, options.tls)
+    const asker = { remoting, reached: input }
+    const answering = yield* nameServers(report, asker, input.namesrv, options.tls)
     const infos = answering.flatMap(({ finding }) => (finding.info === undefined ? [] : [finding.info]))
     const [first] = answering
     if (first === undefined) return
-    const reached = yield* brokers(report, remoting, first.address, infos, input.topic)
+    const reached = yield* brokers(report, asker, first.address, infos, input.topic)
     if (report.failure() === undefined) yield* producer(report, input, options)
     if (report.failure() === undefined) yield* consumerGroup(report, remoting, reached, input, options)
   }).pipe(Effect.scoped, Effect.provide(MQClientManager.layer), reporting())

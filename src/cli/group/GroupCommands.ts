@@ -1,5 +1,6 @@
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import { connection } from "../ConnectionFlags.ts"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
 import { offsets, watch } from "./OffsetCommands.ts"
@@ -17,7 +18,7 @@ const groupAndTopic = {
 const list = Command.make(
   "list",
   {
-    ...Flags.connection,
+    ...connection,
     cluster: Flags.cluster,
     all: Flag.Boolean("all").pipe(
       Flag.withAlias("a"),
@@ -36,7 +37,7 @@ const list = Command.make(
 const create = Command.make(
   "create",
   {
-    ...Flags.connection,
+    ...connection,
     ...oneGroup,
     cluster: Flags.cluster,
     retries: Flags.int("retries", 0, 10_000).pipe(
@@ -68,7 +69,7 @@ const create = Command.make(
 const update = Command.make(
   "update",
   {
-    ...Flags.connection,
+    ...connection,
     ...oneGroup,
     cluster: Flags.cluster,
     retries: Flags.int("retries", 0, 10_000).pipe(
@@ -109,7 +110,7 @@ const update = Command.make(
 const status = Command.make(
   "status",
   {
-    ...Flags.connection,
+    ...connection,
     ...oneGroup,
     client: Flags.client,
     jstack: Flag.Boolean("jstack").pipe(
@@ -136,7 +137,7 @@ const status = Command.make(
 const remove = Command.make(
   "delete",
   {
-    ...Flags.connection,
+    ...connection,
     ...oneGroup,
     cluster: Flags.cluster,
     offsets: Flag.Boolean("offsets").pipe(
@@ -161,7 +162,7 @@ const remove = Command.make(
 
 const progress = Command.make(
   "progress",
-  { ...Flags.connection, ...groupAndTopic, json: Flags.json },
+  { ...connection, ...groupAndTopic, json: Flags.json },
   ({ group: flag, names, topic, ...input }) =>
     Effect.flatMap(Flags.named(names, { group: flag }, { topic }), (named) =>
       load(
@@ -175,7 +176,7 @@ const progress = Command.make(
 
 const clients = Command.make(
   "clients",
-  { ...Flags.connection, ...oneGroup, json: Flags.json },
+  { ...connection, ...oneGroup, json: Flags.json },
   ({ group: flag, name, ...input }) =>
     Effect.flatMap(Flags.either("group", flag, name), (found) =>
       load(
@@ -191,7 +192,7 @@ const clients = Command.make(
 
 const positions = Command.make(
   "positions",
-  { ...Flags.connection, ...groupAndTopic, client: Flags.client, json: Flags.json },
+  { ...connection, ...groupAndTopic, client: Flags.client, json: Flags.json },
   ({ client, group: flag, names, topic, ...input }) =>
     Effect.flatMap(Flags.named(names, { group: flag, topic }), (named) =>
       load(
@@ -208,7 +209,7 @@ const positions = Command.make(
 const reset = Command.make(
   "reset",
   {
-    ...Flags.connection,
+    ...connection,
     ...groupAndTopic,
     at: Flags.moment("at").pipe(
       Flag.withDescription("Read on at this time: 2026-08-01T10:00:00Z, milliseconds, or 15m for ago"),

@@ -1,5 +1,6 @@
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import { connection } from "../ConnectionFlags.ts"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
 
@@ -17,7 +18,7 @@ const dryRun = Flag.Boolean("dry-run").pipe(
 
 const show = Command.make(
   "show",
-  { ...Flags.connection, ...groupAndTopic, json: Flags.json },
+  { ...connection, ...groupAndTopic, json: Flags.json },
   ({ group: flag, names, topic, ...input }) =>
     Effect.flatMap(Flags.named(names, { group: flag }, { topic }), (named) =>
       load(
@@ -35,7 +36,7 @@ const show = Command.make(
 const set = Command.make(
   "set",
   {
-    ...Flags.connection,
+    ...connection,
     ...groupAndTopic,
     queue: Flags.queue.pipe(Flag.withDescription("Only this queue; default all of the topic"), Flag.optional),
     offset: Flags.int("offset", 0).pipe(Flag.withDescription("Read on at this offset"), Flag.optional),
@@ -79,7 +80,7 @@ const set = Command.make(
 const clone = Command.make(
   "clone",
   {
-    ...Flags.connection,
+    ...connection,
     ...groupAndTopic,
     from: Flag.String("from").pipe(
       Flag.withMetavar("group"),
@@ -112,7 +113,7 @@ export const offsets = Command.make("offsets").pipe(
 export const watch = Command.make(
   "watch",
   {
-    ...Flags.connection,
+    ...connection,
     ...groupAndTopic,
     interval: Flags.span("interval").pipe(
       Flag.withDescription("How often to look; default 2s"),

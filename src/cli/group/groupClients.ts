@@ -65,4 +65,4 @@ export const run = (input: GroupClientsInput) =>
     for (const { expressionType, subString, topic } of consumers.subscriptions) {
       for (const line of table([[`subscribes ${topic} ${expressionType} ${subString}`]])) yield* Console.log(line)
     }
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -46,4 +46,4 @@ export const run = (input: GroupCreateInput) =>
             ? `group ${groupName} was on ${kept.join(", ")} and stays as it is`
             : `group ${groupName} on ${brokers.filter((name) => kept?.includes(name) !== true).join(", ")}: ${config.retryMaxTimes} retries`
         )
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -34,4 +34,4 @@ export const run = (input: GroupDeleteInput) =>
     }
     yield* admin.deleteSubscriptionGroup(group, { clusterName: input.cluster, cleanOffset: input.offsets })
     return yield* input.json ? Console.log(json({ group, deleted: true })) : printDone(`group ${group} is deleted`)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

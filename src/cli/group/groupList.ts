@@ -52,4 +52,4 @@ export const run = (input: GroupListInput) =>
     )
     const hidden = every.length - groups.length
     if (hidden > 0) yield* Console.error(`${count(hidden, "group")} of the system not shown (--all shows them)`)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -8,6 +8,7 @@ import { CommandFailed, ExitCode, type Explained, reporting, tellAll, UsageError
 import { knownGroup } from "../KnownGroup.ts"
 import { printTable } from "../Output.ts"
 import { selectQueues } from "../ReadTopic.ts"
+import { toRun } from "../Printed.ts"
 import { json, printable, millisOf, type Moment } from "../Text.ts"
 
 /** What the three commands are asked. */
@@ -97,10 +98,11 @@ export const show = (input: ShowInput) =>
       return
     }
     yield* print(input, ["READS NEXT", "OLDEST", "NEXT WRITTEN"], rows)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))
 
 /** Members write their own offsets over what is set: nobody may be online. */
-const nobodyOnline = Effect.fnUntraced(function* (group: string, topic: string | undefined) {
+const nobodyOnline = Effect.fnUntraced(function* (input: OffsetsInput & { readonly topic: string | undefined }) {
+  const { group, topic } = input
   const admin = yield* MQAdmin
   const { connections } = yield* admin.examineConsumerConnectionInfo(group).pipe(
     Effect.catchIf(
@@ -112,7 +114,7 @@ const nobodyOnline = Effect.fnUntraced(function* (group: string, topic: string |
   const refused: Explained = {
     tag: "GroupOnline",
     message: `Members of group "${group}" are online, and would write their own offsets over these: ${NameList.text(connections.map(({ clientId }) => printable(clientId)))}.`,
-    remedy: `Stop them first, or move the whole group while it runs: effect-rocketmq group reset ${group} --topic ${topic ?? "<topic>"} --at <time>`,
+    remedy: `Stop them first, or move the whole group while it runs: ${toRun(input)`group reset ${group} --topic ${topic ?? "<topic>"} --at <time>`}`,
     exitCode: ExitCode.refused
   }
   yield* tellAll([refused.message], refused)
@@ -155,7 +157,7 @@ export const set = (input: SetInput) =>
     }
     const queues = yield* selectQueues({ topic, queue: input.queue })
     yield* knownGroup(group)
-    yield* nobodyOnline(group, topic)
+    yield* nobodyOnline(input)
     const now = yield* Clock.currentTimeMillis
     const changes = yield* Effect.forEach(
       queues,
@@ -179,7 +181,7 @@ export const set = (input: SetInput) =>
       { concurrency: QUEUES_AT_ONCE }
     )
     return yield* apply(input, changes)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))
 
 /** `effect-rocketmq group offsets clone`. */
 export const clone = (input: CloneInput) =>
@@ -193,7 +195,7 @@ export const clone = (input: CloneInput) =>
     if (queues.length === 0) yield* knownGroup(from)
     // Brokers of 5.x take no offset of a group that they do not know.
     yield* knownGroup(group)
-    yield* nobodyOnline(group, topic)
+    yield* nobodyOnline(input)
     // A group's retries are its own. A broker's list has 0 where nothing was committed, and what no number holds is no place.
     const found = yield* Effect.forEach(
       queues.filter(({ queue }) => !isRetryTopic(queue.topic)),
@@ -204,4 +206,4 @@ export const clone = (input: CloneInput) =>
     if (changes.length === 0 && !input.json) yield* Console.error(`group ${from} has committed no offset`)
     else yield* apply(input, changes)
     return undefined
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -41,4 +41,4 @@ export const run = (input: GroupPositionsInput) =>
       ),
       [2, 3]
     )
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -59,4 +59,4 @@ export const run = (input: GroupProgressInput) =>
       [2, 3, 4, 5]
     )
     yield* Console.error(`${count(lag, "message")} behind, ${consumeTps.toFixed(1)} read per second`)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

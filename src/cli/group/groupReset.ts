@@ -41,4 +41,4 @@ export const run = (input: GroupResetInput) =>
       queues.map(({ brokerName, offset, queueId }) => [brokerName, String(queueId), String(offset)]),
       [1, 2]
     )
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -111,4 +111,4 @@ export const run = (input: GroupStatusInput) =>
       .map(({ client }) => ForeignText.clean(client.clientId))
     if (silent.length > 0) yield* Console.error(`no answer from ${silent.join(", ")}`)
     if (jstack) for (const member of members) yield* stacksOf(member)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -53,4 +53,4 @@ export const run = (input: GroupUpdateInput) =>
       ]),
       [2, 3]
     )
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

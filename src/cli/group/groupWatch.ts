@@ -117,4 +117,4 @@ export const run = (input: GroupWatchInput) =>
       yield* tell({ tag: "StillBehind", message, remedy: "Look longer: raise --count.", exitCode: ExitCode.failed })
       yield* new CommandFailed({ exitCode: ExitCode.failed, summary: message })
     }
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -1,5 +1,6 @@
 import { Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { connection } from "../ConnectionFlags.ts"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
 
@@ -11,7 +12,7 @@ const anyId = Argument.String("id").pipe(
 const get = Command.make(
   "get",
   {
-    ...Flags.connection,
+    ...connection,
     topic: Flags.topic.pipe(Flag.withDescription("The topic; an offsetMsgId needs none"), Flag.optional),
     id: anyId,
     name: Flags.topicArgument,
@@ -33,7 +34,7 @@ const get = Command.make(
 const query = Command.make(
   "query",
   {
-    ...Flags.connection,
+    ...connection,
     topic: Flags.topic.pipe(Flag.optional),
     name: Flags.topicArgument,
     key: Flag.String("key").pipe(
@@ -77,7 +78,7 @@ const query = Command.make(
 const trace = Command.make(
   "trace",
   {
-    ...Flags.connection,
+    ...connection,
     id: Argument.String("id").pipe(
       Argument.withDescription("The sender's msgId"),
       Argument.withSchema(Schema.NonEmptyString)
@@ -103,7 +104,7 @@ const trace = Command.make(
 const consume = Command.make(
   "consume",
   {
-    ...Flags.connection,
+    ...connection,
     topic: Flags.topic.pipe(Flag.optional),
     group: Flags.group.pipe(Flag.optional),
     client: Flags.client,

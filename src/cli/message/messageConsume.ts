@@ -42,4 +42,4 @@ export const run = (input: MessageConsumeInput) =>
     }
     const lines = table(Object.entries(shown).map(([name, value]) => [name, String(value ?? "-")]))
     for (const line of lines) yield* Console.log(line)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

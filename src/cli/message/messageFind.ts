@@ -7,6 +7,7 @@ import * as MessageId from "../../message/MessageId.ts"
 import * as Address from "../../transport/Address.ts"
 import { NotThere, reporting, UsageError } from "../Failure.ts"
 import * as MessageText from "../MessageText.ts"
+import { toRun } from "../Printed.ts"
 import { palette, Screen } from "../Screen.ts"
 import { excerpt, json, moment, printable, table, millisOf, type Moment } from "../Text.ts"
 import { inAnyCase } from "./MessageIds.ts"
@@ -116,7 +117,7 @@ export const get = (input: MessageGetInput) =>
     const colors = palette((yield* Screen).stdout)
     yield* Console.log(colors.dim(encoding === "utf8" ? "body" : "body, as base64"))
     yield* Console.log(body.split("\n").map(printable).join("\n"))
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))
 
 /** `effect-rocketmq message query`: messages by key or by the time they were stored, oldest first. */
 export const query = (input: MessageQueryInput) =>
@@ -125,7 +126,7 @@ export const query = (input: MessageQueryInput) =>
     if (key === undefined && input.begin === undefined && input.end === undefined) {
       return yield* new UsageError({
         problem: "Nothing was said to look for.",
-        remedy: "Pass --key, or a span of time with --begin and --end; effect-rocketmq peek reads everything."
+        remedy: `Pass --key, or a span of time with --begin and --end; or see what there is: ${toRun(input)`peek ${topic}`}`
       })
     }
     const now = yield* Clock.currentTimeMillis
@@ -146,4 +147,4 @@ export const query = (input: MessageQueryInput) =>
     }
     if (found.length === 0) yield* Console.error(`no such message in topic ${topic}`)
     return undefined
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

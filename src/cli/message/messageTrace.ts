@@ -60,7 +60,4 @@ export const trace = (input: MessageTraceInput) =>
     yield* Console.error(
       `nothing in topic ${traceTopic} tells of this message: clients tell of it with enableTrace only, up to five seconds late`
     )
-  }).pipe(
-    Effect.provide(adminLayer(input)),
-    reporting({ namesrv: input.namesrv, topic: input.traceTopic ?? RMQ_SYS_TRACE_TOPIC })
-  )
+  }).pipe(Effect.provide(adminLayer(input)), reporting({ ...input, topic: input.traceTopic ?? RMQ_SYS_TRACE_TOPIC }))

@@ -68,4 +68,4 @@ export const run = (input: PeekInput) =>
       yield* Console.error(`no ${filtered ? "such " : ""}messages in topic ${input.topic}`)
     }
     return undefined
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -1,6 +1,7 @@
 import { Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as MessageDelay from "../../message/MessageDelay.ts"
+import { connection } from "../ConnectionFlags.ts"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
 import { parseMoment } from "../Text.ts"
@@ -43,7 +44,7 @@ const deliverAtFlag = Flag.String("deliver-at").pipe(
 export const send = Command.make(
   "send",
   {
-    ...Flags.connection,
+    ...connection,
     topic: Flags.topic.pipe(Flag.optional),
     name: Flags.topicArgument,
     group: Flag.String("group").pipe(

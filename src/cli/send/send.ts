@@ -5,8 +5,17 @@ import type { MessageDelay } from "../../message/MessageDelay.ts"
 import * as NameList from "../../message/NameList.ts"
 import { DefaultMQProducer, type DefaultMQProducerShape } from "../../producer/DefaultMQProducer.ts"
 import { adminLayer, clientOptions, type Connection } from "../Connection.ts"
-import { CommandFailed, type CliFailure, ExitCode, explain, type Explained, tell, UsageError } from "../Failure.ts"
-import { selected } from "../QueueName.ts"
+import {
+  CommandFailed,
+  type CliFailure,
+  ExitCode,
+  explain,
+  type Explained,
+  NotThere,
+  tell,
+  UsageError
+} from "../Failure.ts"
+import { selected } from "../ReadTopic.ts"
 import { bar, palette, Screen, withProgress } from "../Screen.ts"
 import { emptyStats, percentile, type Sender, sendAll, type SendStats } from "../SendRun.ts"
 import { count, duration, json, number, table } from "../Text.ts"
@@ -46,14 +55,15 @@ const senderOf = Effect.fnUntraced(function* (input: SendInput, producer: Defaul
   const [queue] = wanted
   if (input.queue !== undefined && wanted.length !== 1) {
     const names = (some: typeof queues) => NameList.text(some.map((q) => `${q.brokerName}:${q.queueId}`))
-    return yield* new UsageError(
-      queue === undefined
-        ? {
-            problem: `Topic "${topic}" has no queue ${input.queue} that can be written.`,
-            remedy: `It has ${names(queues)}.`
-          }
-        : { problem: `Several brokers have a queue ${input.queue}.`, remedy: `Name one of ${names(wanted)}.` }
-    )
+    return yield* queue === undefined
+      ? new NotThere({
+          problem: `Topic "${topic}" has no queue ${input.queue} that can be written.`,
+          remedy: `It has ${names(queues)}.`
+        })
+      : new UsageError({
+          problem: `Several brokers have a queue ${input.queue}.`,
+          remedy: `Name one of ${names(wanted)}.`
+        })
   }
   const options = input.queue !== undefined ? { queue } : orderingKey === undefined ? undefined : { orderingKey }
   const sender: Sender = {
@@ -184,8 +194,7 @@ export const run = Effect.fnUntraced(function* (input: SendInput) {
   )
 
   const conclude = Effect.fnUntraced(function* (error: CliFailure | "interrupted" | undefined) {
-    const hints = { namesrv: input.namesrv, topic: input.topic }
-    const explained = error === "interrupted" ? interrupted : error === undefined ? undefined : explain(error, hints)
+    const explained = error === "interrupted" ? interrupted : error === undefined ? undefined : explain(error, input)
     if (blank > 0) yield* Console.error(`${count(blank, "blank line")} left out: RocketMQ takes no empty body`)
     if (input.json) {
       yield* Console.log(json(toJson(stats, { retries, oneway: input.oneway, error: explained })))

@@ -1,11 +1,12 @@
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
+import { connection } from "../ConnectionFlags.ts"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
 
 const oneTopic = { topic: Flags.topic.pipe(Flag.optional), name: Flags.topicArgument } as const
 
-const get = Command.make("get", { ...Flags.connection, ...oneTopic, json: Flags.json }, ({ name, topic, ...input }) =>
+const get = Command.make("get", { ...connection, ...oneTopic, json: Flags.json }, ({ name, topic, ...input }) =>
   Effect.flatMap(Flags.either("topic", topic, name), (found) =>
     load(
       () => import("./topicOrder.ts"),
@@ -17,9 +18,9 @@ const get = Command.make("get", { ...Flags.connection, ...oneTopic, json: Flags.
 const put = Command.make(
   "put",
   {
-    ...Flags.connection,
+    ...connection,
     ...oneTopic,
-    queues: Flag.KeyValuePair("queues").pipe(
+    queues: Flags.pairs("queues", 1).pipe(
       Flag.withMetavar("broker=number"),
       Flag.withDescription("How many queues of a broker, broker-a=4; may be repeated")
     ),
@@ -44,7 +45,7 @@ const put = Command.make(
 
 const remove = Command.make(
   "delete",
-  { ...Flags.connection, ...oneTopic, yes: Flags.yesFlag, json: Flags.json },
+  { ...connection, ...oneTopic, yes: Flags.yesFlag, json: Flags.json },
   ({ name, topic, ...input }) =>
     Effect.flatMap(Flags.either("topic", topic, name), (found) =>
       load(

@@ -1,5 +1,6 @@
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import { connection } from "../ConnectionFlags.ts"
 import * as Flags from "../Flags.ts"
 import { load } from "../Load.ts"
 import { order } from "./OrderCommands.ts"
@@ -10,7 +11,7 @@ const oneTopic = { topic: Flags.topic.pipe(Flag.optional), name: Flags.topicArgu
 const list = Command.make(
   "list",
   {
-    ...Flags.connection,
+    ...connection,
     all: Flag.Boolean("all").pipe(
       Flag.withAlias("a"),
       Flag.withDescription("Also the topics of the system, retry and dead-letter topics"),
@@ -25,50 +26,41 @@ const list = Command.make(
     )
 ).pipe(Command.withDescription("List the topics. mqadmin: topicList"))
 
-const route = Command.make(
-  "route",
-  { ...Flags.connection, ...oneTopic, json: Flags.json },
-  ({ name, topic, ...input }) =>
-    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
-      load(
-        () => import("./topicRoute.ts"),
-        ({ run }) => run({ ...input, topic: found })
-      )
+const route = Command.make("route", { ...connection, ...oneTopic, json: Flags.json }, ({ name, topic, ...input }) =>
+  Effect.flatMap(Flags.either("topic", topic, name), (found) =>
+    load(
+      () => import("./topicRoute.ts"),
+      ({ run }) => run({ ...input, topic: found })
     )
+  )
 ).pipe(Command.withDescription("Show where a topic lives. mqadmin: topicRoute -t <topic>"))
 
-const config = Command.make(
-  "config",
-  { ...Flags.connection, ...oneTopic, json: Flags.json },
-  ({ name, topic, ...input }) =>
-    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
-      load(
-        () => import("./topicConfig.ts"),
-        ({ run }) => run({ ...input, topic: found })
-      )
+const config = Command.make("config", { ...connection, ...oneTopic, json: Flags.json }, ({ name, topic, ...input }) =>
+  Effect.flatMap(Flags.either("topic", topic, name), (found) =>
+    load(
+      () => import("./topicConfig.ts"),
+      ({ run }) => run({ ...input, topic: found })
     )
+  )
 ).pipe(
   Command.withDescription(
     "Show a topic as each master keeps it, with its attributes. mqadmin: none, topicRoute -t <topic> shows a part"
   )
 )
 
-const stats = Command.make(
-  "stats",
-  { ...Flags.connection, ...oneTopic, json: Flags.json },
-  ({ name, topic, ...input }) =>
-    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
-      load(
-        () => import("./topicStats.ts"),
-        ({ run }) => run({ ...input, topic: found })
-      )
+const stats = Command.make("stats", { ...connection, ...oneTopic, json: Flags.json }, ({ name, topic, ...input }) =>
+  Effect.flatMap(Flags.either("topic", topic, name), (found) =>
+    load(
+      () => import("./topicStats.ts"),
+      ({ run }) => run({ ...input, topic: found })
     )
+  )
 ).pipe(Command.withDescription("Show what the queues of a topic hold. mqadmin: topicStatus -t <topic>"))
 
 const offsets = Command.make(
   "offsets",
   {
-    ...Flags.connection,
+    ...connection,
     ...oneTopic,
     at: Flags.moment("at").pipe(Flag.withDescription("The time: 2026-08-01T10:00:00Z, milliseconds, or 15m for ago")),
     json: Flags.json
@@ -89,7 +81,7 @@ const offsets = Command.make(
 const create = Command.make(
   "create",
   {
-    ...Flags.connection,
+    ...connection,
     ...oneTopic,
     cluster: Flags.cluster,
     queues: Flags.int("queues", 1, 65_535).pipe(
@@ -122,7 +114,7 @@ const create = Command.make(
 const update = Command.make(
   "update",
   {
-    ...Flags.connection,
+    ...connection,
     ...oneTopic,
     readQueues: Flags.int("read-queues", 1, 65_535).pipe(
       Flag.withDescription("Queues on each master that can be read"),
@@ -162,7 +154,7 @@ const update = Command.make(
 
 const remove = Command.make(
   "delete",
-  { ...Flags.connection, ...oneTopic, yes: Flags.yesFlag, json: Flags.json },
+  { ...connection, ...oneTopic, yes: Flags.yesFlag, json: Flags.json },
   ({ name, topic, ...input }) =>
     Effect.flatMap(Flags.either("topic", topic, name), (found) =>
       load(

@@ -56,4 +56,4 @@ export const run = (input: TopicConfigInput) =>
   Effect.gen(function* () {
     const admin = yield* MQAdmin
     yield* print(input.topic, yield* admin.examineTopicConfig(input.topic), input.json)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

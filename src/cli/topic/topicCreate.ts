@@ -56,4 +56,4 @@ export const run = (input: TopicCreateInput) =>
         `${palette(screen.stderr).warn("note:")} the name server does not name all of these brokers yet; it takes up to 30 s`
       )
     }
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -28,4 +28,4 @@ export const run = (input: TopicDeleteInput) =>
     yield* admin.examineTopicRouteInfo(topic)
     yield* admin.deleteTopic(topic)
     return yield* input.json ? Console.log(json({ topic, deleted: true })) : printDone(`topic ${topic} is deleted`)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -35,4 +35,4 @@ export const run = (input: TopicListInput) =>
     if (brokerAddrTable.size === 0) yield* Console.error(NO_BROKER)
     const hidden = every.length - topics.length
     if (hidden > 0) yield* Console.error(`${count(hidden, "topic")} of the system not shown (--all shows them)`)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

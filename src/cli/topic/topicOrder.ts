@@ -4,6 +4,7 @@ import type { OrderConf } from "../../admin/NameServers.ts"
 import { adminLayer, type Connection } from "../Connection.ts"
 import { reporting, UsageError } from "../Failure.ts"
 import { printDone, printTable } from "../Output.ts"
+import { type Reached, toRun } from "../Printed.ts"
 import { palette, Screen } from "../Screen.ts"
 import { json } from "../Text.ts"
 
@@ -37,7 +38,7 @@ export const get = (input: TopicOrderInput) =>
     // A name that nobody has is a misspelt one more often than one without a configuration.
     yield* admin.examineTopicRouteInfo(input.topic)
     yield* print(input.topic, yield* admin.getOrderConf(input.topic), input.json)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))
 
 /** What `topic order put` is asked. */
 export interface TopicOrderPutInput extends TopicOrderInput {
@@ -48,7 +49,7 @@ export interface TopicOrderPutInput extends TopicOrderInput {
 }
 
 /** Name servers hand an order configuration out only where they are told to. */
-const warnUnlessServed = Effect.fnUntraced(function* () {
+const warnUnlessServed = Effect.fnUntraced(function* (reached: Reached) {
   const admin = yield* MQAdmin
   const silent = (yield* admin.getNameServerConfig()).filter(
     ({ config }) => config.get("orderMessageEnable") === "false"
@@ -56,7 +57,7 @@ const warnUnlessServed = Effect.fnUntraced(function* () {
   if (silent.length === 0) return
   const { warn } = palette((yield* Screen).stderr)
   yield* Console.error(
-    `${warn("warning:")} clients are not told of it by ${silent.map(({ nameServer }) => nameServer).join(", ")} (orderMessageEnable is false); to change that: effect-rocketmq namesrv config update --set orderMessageEnable=true --yes`
+    `${warn("warning:")} clients are not told of it by ${silent.map(({ nameServer }) => nameServer).join(", ")} (orderMessageEnable is false); to change that: ${toRun(reached)`namesrv config update --set orderMessageEnable=true --yes`}`
   )
 })
 
@@ -74,8 +75,8 @@ export const put = (input: TopicOrderPutInput) =>
     const queues = Object.fromEntries(Object.entries(input.queues).map(([broker, text]) => [broker, Number(text)]))
     const admin = yield* MQAdmin
     yield* print(topic, yield* admin.createOrUpdateOrderConf(topic, queues, { replace }), input.json)
-    return yield* warnUnlessServed()
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+    return yield* warnUnlessServed(input)
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))
 
 /** What `topic order delete` is asked. */
 export interface TopicOrderDeleteInput extends TopicOrderInput {
@@ -104,4 +105,4 @@ export const remove = (input: TopicOrderDeleteInput) =>
     return yield* input.json
       ? Console.log(json({ topic, deleted: true }))
       : printDone(`the order configuration of topic ${topic} is deleted`)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

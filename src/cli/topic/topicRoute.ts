@@ -64,4 +64,4 @@ export const run = (input: TopicRouteInput) =>
       })
     )
     yield* printTable(["BROKER", "ROLE", "ADDRESS", "CLUSTER", "READ", "WRITE", "PERMISSION"], rows, [4, 5])
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -47,4 +47,4 @@ export const run = (input: TopicStatsInput) =>
       [1, 2, 3, 4]
     )
     yield* Console.error(`${count(messages, "message")} in topic ${topic}`)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

@@ -42,4 +42,4 @@ export const run = (input: TopicUpdateInput) =>
       attributes
     })
     return yield* print(topic, changed, input.json)
-  }).pipe(Effect.provide(adminLayer(input)), reporting({ namesrv: input.namesrv, topic: input.topic }))
+  }).pipe(Effect.provide(adminLayer(input)), reporting(input))

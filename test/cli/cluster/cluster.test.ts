@@ -27,8 +27,8 @@ describe("cluster writable and unwritable", () => {
       const back = yield* onCluster(["cluster", "writable", "broker-a", "--json"])
       assert.lengthOf(JSON.parse(back.out.join()).nameServers, 2)
       const unknown = yield* onCluster(["cluster", "writable", "nope"])
-      assert.strictEqual(unknown.exitCode, 2)
-      assert.match(unknown.talk.join(), /cluster list shows/)
+      assert.strictEqual(unknown.exitCode, 4)
+      assert.match(unknown.talk.join(), /cluster list/)
     }).pipe(cluster)
   )
 })
@@ -50,18 +50,31 @@ describe("broker config update and namesrv config update", () => {
       assert.match(kept.out.join(), /^kept broker-a: brokerPermission stays "6"/)
       const black = yield* onCluster(["broker", "config", "update", "broker-a", "--set", "brokerName=x", "--yes"])
       assert.notStrictEqual(black.exitCode, 0)
-      for (const [settings, said] of [
-        [["--set", "nope=1"], /has no setting nope/],
-        [[], /No setting was named[^]*--set name=value/]
+      for (const [settings, exitCode, said] of [
+        [["--set", "nope=1"], 4, /has no setting nope/],
+        [["--set", "nope="], 4, /has no setting nope/],
+        [["--set", "nope=a=b"], 4, /has no setting nope/],
+        [["--set", "nope"], 2, /name=value/],
+        [["--set", "=1"], 2, /name=value/],
+        [[], 2, /No setting was named[^]*--set name=value/]
       ] as const) {
         for (const server of [
           ["broker", "config", "update", "broker-a"],
           ["namesrv", "config", "update"]
         ]) {
           const refused = yield* onCluster([...server, ...settings, "--yes"])
-          assert.strictEqual(refused.exitCode, 2)
+          assert.strictEqual(refused.exitCode, exitCode, settings.join())
           assert.match(refused.talk.join("\n"), said)
         }
+      }
+      // An empty value, and one with an equals sign, are taken as they are.
+      for (const [value, shown] of [
+        ["", ""],
+        ["a=b=", "a=b="]
+      ] as const) {
+        const put = ["broker", "config", "update", "broker-a", "--set", `regionId=${value}`, "--yes", "--json"]
+        const call = yield* onCluster(put)
+        assert.include(call.out.join(), JSON.stringify(shown), call.talk.join())
       }
       const served = yield* onCluster(["namesrv", "config", "update", "--set", "orderMessageEnable=true", "--yes"])
       assert.lengthOf(served.out, 2)
@@ -97,8 +110,11 @@ describe("topic order", () => {
           { brokerName: "broker-b", queues: 4 }
         ]
       })
-      assert.strictEqual((yield* onCluster(["topic", "order", "put", "orders", "--queues", "broker-a=9"])).exitCode, 2)
+      assert.strictEqual((yield* onCluster(["topic", "order", "put", "orders", "--queues", "broker-a=9"])).exitCode, 4)
       assert.strictEqual((yield* onCluster(["topic", "order", "put", "orders", "--queues", "broker-a=x"])).exitCode, 2)
+      for (const wrong of [["--queues", "broker-a="], ["--queues", "broker-a=4=4"], ["--queues", "broker-a"], []]) {
+        assert.strictEqual((yield* onCluster(["topic", "order", "put", "orders", ...wrong])).exitCode, 2, wrong.join())
+      }
       assert.strictEqual((yield* onCluster(["topic", "order", "get", "nope"])).exitCode, 4)
       const unsure = yield* onCluster(["topic", "order", "delete", "orders"])
       assert.strictEqual(unsure.exitCode, 2)

@@ -199,7 +199,7 @@ describe("doctor", () => {
       const wiped = last(yield* onCluster(["doctor", "--topic", "orders"])).join("\n")
       assert.match(
         wiped,
-        /remedy +The topic and broker-a allow writing;[^]*wipeWritePerm[^]*effect-rocketmq cluster writable broker-a$/m
+        /remedy +The topic and broker-a allow writing;[^]*wipeWritePerm[^]*effect-rocketmq cluster writable broker-a --namesrv \S+$/m
       )
       yield* faults.add({
         match: { code: RequestCode.GET_BROKER_CONFIG },

@@ -121,7 +121,7 @@ describe("doctor --group", () => {
         steps(call).map(([number]) => number),
         [12, 13, 14, 15, 16, 17]
       )
-      const words = /: effect-rocketmq (group update g --consume)$/.exec(remedy)?.[1]?.split(" ") ?? []
+      const words = /: effect-rocketmq (group update g --consume) --namesrv /.exec(remedy)?.[1]?.split(" ") ?? []
       assert.strictEqual((yield* onCluster(words)).exitCode, 0)
       assert.strictEqual((yield* doctor()).exitCode, 0)
       const groups = yield* admin.getAllSubscriptionGroup()
@@ -179,7 +179,7 @@ describe("doctor --group", () => {
       assert.match(String(dead), /17,warn,3 messages in %DLQ%g/)
       const { steps: all } = JSON.parse(call.out.join())
       const { remedy } = all.at(-1)
-      const peek = /effect-rocketmq (peek) (--topic) (\S+)$/.exec(remedy)?.slice(1) ?? []
+      const peek = /effect-rocketmq (dlq) (peek) (\S+) --namesrv /.exec(remedy)?.slice(1) ?? []
       const letters = yield* onCluster([...peek, "--json"])
       assert.strictEqual(letters.out.length, 3)
     }).pipe(

@@ -131,7 +131,7 @@ describe("peek", () => {
   it.effect("A17: names a few of the queues that there are, however many", () =>
     Effect.gen(function* () {
       const { exitCode, talk } = yield* onCluster(["peek", "-t", "wide", "--queue", "99999"])
-      assert.strictEqual(exitCode, 2)
+      assert.strictEqual(exitCode, 4)
       assert.match(talk.join("\n"), /broker-a:19 and 65516 more/)
       assert.isBelow(talk.join("\n").length, 1_000)
     }).pipe(cluster({ topics: { wide: { readQueueNums: 65_536, writeQueueNums: 65_536 } } }))
@@ -140,7 +140,7 @@ describe("peek", () => {
   it.effect("refuses a queue that is not there, and a topic that is not there", () =>
     Effect.gen(function* () {
       const queue = yield* onCluster(["peek", "-t", "orders", "--queue", "9"])
-      assert.strictEqual(queue.exitCode, 2)
+      assert.strictEqual(queue.exitCode, 4)
       assert.match(queue.talk.join("\n"), /no readable queue 9[^]*broker-a:0, broker-a:1/)
       assert.strictEqual((yield* onCluster(["peek", "-t", "nope"])).exitCode, 4)
       assert.strictEqual((yield* onCluster(["peek", "-t", "orders", "--offset", "-1"])).exitCode, 2)

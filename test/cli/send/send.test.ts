@@ -93,7 +93,7 @@ describe("send --json", () => {
       assert.strictEqual(unreachable.exitCode, 3)
       assert.deepInclude(JSON.parse(unreachable.out[0] ?? "").error, {
         tag: "NameServerUnavailable",
-        remedy: "See where it ends: effect-rocketmq doctor --namesrv 127.0.0.1:1 --topic x"
+        remedy: "See where it ends: effect-rocketmq doctor --topic x --namesrv 127.0.0.1:1"
       })
       const absent = yield* cli(["send", "-t", "absent", "--body", "x", "--json", "--namesrv", namesrvAddr])
       assert.strictEqual(absent.exitCode, 4)
@@ -250,7 +250,7 @@ describe("what send takes", () => {
       assert.strictEqual(ambiguous.exitCode, 2)
       assert.match(ambiguous.talk.join(), /Several brokers .* broker-a:2, broker-b:2/)
       const absent = yield* onCluster(["send", "orders", "--body", "x", "--queue", "broker-a:99"])
-      assert.strictEqual(absent.exitCode, 2)
+      assert.strictEqual(absent.exitCode, 4)
       assert.match(absent.talk.join(), /no queue broker-a:99 that can be written.* broker-a:0/)
     }).pipe(cluster({ brokers: 2, topics: { orders: {}, keyed: {} } }))
   )

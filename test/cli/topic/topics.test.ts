@@ -61,7 +61,7 @@ describe("topic route", () => {
       assert.strictEqual(call.exitCode, 4)
       assert.deepStrictEqual(call.out, [])
       assert.match(call.talk[0] ?? "", /^error: Could not read the route of topic nope: No route to topic "nope"/)
-      assert.match(call.talk[1] ?? "", /try: .*effect-rocketmq topic create --topic nope$/)
+      assert.match(call.talk[1] ?? "", /try: .*effect-rocketmq topic create nope --namesrv \S+$/)
       const unnamed = yield* onCluster(["topic", "route"])
       assert.deepStrictEqual(unnamed.exitCode, 2)
       assert.deepStrictEqual(unnamed.talk, [
@@ -106,7 +106,7 @@ describe("topic create", () => {
       assert.deepStrictEqual(refused.out, [])
       assert.match(
         refused.talk.join("\n"),
-        /"wide" exists already on broker-a \(16 read, 16 write queues, perm 6\)\. Nothing was changed\.\n.*topic update wide/
+        /"wide" exists already on broker-a \(16 read, 16 write queues, perm 6\)\. Nothing was changed\.\n.*topic config wide --namesrv /
       )
       assert.strictEqual((yield* onCluster(["topic", "create", "wide", "--json"])).exitCode, 4)
       const kept = yield* onCluster(["topic", "create", "wide", "--if-not-exists"])
@@ -134,7 +134,7 @@ describe("topic create", () => {
       const system = yield* onCluster(["topic", "create", "TBW102"])
       assert.strictEqual(system.exitCode, 4)
       assert.match(system.talk.join(), /INVALID_PARAMETER \(29\): The topic\[TBW102\] is conflict with system topic/)
-      assert.strictEqual((yield* onCluster(["topic", "create", "t", "--cluster", "other"])).exitCode, 2)
+      assert.strictEqual((yield* onCluster(["topic", "create", "t", "--cluster", "other"])).exitCode, 4)
       yield* faults.add({
         match: { code: RequestCode.UPDATE_AND_CREATE_TOPIC },
         actions: [FaultScript.answer(1, `\u001b]0;title\u0007${"long ".repeat(200)}`)]

@@ -1,12 +1,12 @@
 import { Clock, Console, Effect } from "effect"
-import { localAddress } from "../client/ClientId.ts"
-import { EmbeddedCluster } from "../embedded/EmbeddedCluster.ts"
+import { localAddress } from "../../client/ClientId.ts"
+import { EmbeddedCluster } from "../../embedded/EmbeddedCluster.ts"
 import { networkInterfaces } from "node:os"
-import { reporting, UsageError } from "./Failure.ts"
-import { isLoopback, isUnspecified } from "../client/HostKind.ts"
-import { palette, Screen } from "./Screen.ts"
-import { duration, json, table } from "./Text.ts"
-import { monotonicMillis } from "../transport/Deadline.ts"
+import { reporting, UsageError } from "../Failure.ts"
+import { isLoopback, isUnspecified } from "../../client/HostKind.ts"
+import { palette, Screen } from "../Screen.ts"
+import { duration, json, table } from "../Text.ts"
+import { monotonicMillis } from "../../transport/Deadline.ts"
 
 /** What `dev` is asked. */
 export interface DevInput {

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Console, Effect, Fiber, Layer } from "effect"
 import { TestConsole } from "effect/testing"
-import { run } from "../../src/cli/dev.ts"
-import { EmbeddedCluster } from "../../src/testing/index.ts"
-import * as MemoryWire from "../../src/transport/MemoryWire.ts"
-import { Wire } from "../../src/transport/Wire.ts"
-import { cli } from "./support.ts"
+import { run } from "../../../src/cli/dev/dev.ts"
+import { EmbeddedCluster } from "../../../src/testing/index.ts"
+import * as MemoryWire from "../../../src/transport/MemoryWire.ts"
+import { Wire } from "../../../src/transport/Wire.ts"
+import { cli } from "../support.ts"
 
 /** Runs `dev` until it has announced itself, and then something beside it. */
 const beside = <A, E>(input: Partial<Parameters<typeof run>[0]>, body: Effect.Effect<A, E, Wire>) =>
