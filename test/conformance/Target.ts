@@ -15,6 +15,8 @@ export interface ReleaseFacts {
   readonly answersTransactionId: boolean
   /** Whether messages can be timed to the second, and recalled. */
   readonly timers: boolean
+  /** Whether messages can be popped. */
+  readonly pops: boolean
   /** What becomes of a send to a queue that the topic does not have: the broker's code, and what a producer makes of it. */
   readonly queueOutOfRange: { readonly code: number; readonly attempts: number; readonly outcome: SendOutcome }
 }
@@ -25,6 +27,7 @@ export const facts: Readonly<Record<Release, ReleaseFacts>> = {
     brokerVersion: MQVersion.V5_5_0,
     answersTransactionId: true,
     timers: true,
+    pops: true,
     // INVALID_PARAMETER: the same send would fail the same way.
     queueOutOfRange: { code: 29, attempts: 1, outcome: "rejected" }
   },
@@ -32,6 +35,7 @@ export const facts: Readonly<Record<Release, ReleaseFacts>> = {
     brokerVersion: MQVersion.V4_9_7,
     answersTransactionId: false,
     timers: false,
+    pops: false,
     // SYSTEM_ERROR, which says nothing: it is retried, and whether the message is stored counts as unknown.
     queueOutOfRange: { code: 1, attempts: 3, outcome: "unknown" }
   }

@@ -13,6 +13,7 @@ import * as ConsumeGroup from "./consumeGroup.ts"
 import * as ConsumeLitePull from "./consumeLitePull.ts"
 import * as ConsumeOffsets from "./consumeOffsets.ts"
 import * as ConsumeOrder from "./consumeOrder.ts"
+import * as ConsumePop from "./consumePop.ts"
 import * as ConsumeReset from "./consumeReset.ts"
 import * as ConsumeRetry from "./consumeRetry.ts"
 import * as ConsumeStream from "./consumeStream.ts"
@@ -55,6 +56,7 @@ export const conformance = <E>(name: string, target: Layer.Layer<Target | Wire, 
       describe("consume: redeliveries", () => ConsumeRetry.tests(test))
       describe("consume: streams", () => ConsumeStream.tests(test))
       describe("consume: lite pull", () => ConsumeLitePull.tests(test))
+      describe("consume: pops", () => ConsumePop.tests(test))
       describe("consume: filters", () => ConsumeFilter.tests(test))
       describe("consume: groups", () => ConsumeGroup.tests(test))
       describe("errors", () => Errors.tests(test))

@@ -5,6 +5,7 @@ import type { BrokerConfig } from "../store/BrokerConfig.ts"
 import type { BrokerState } from "../store/BrokerState.ts"
 import type { ClientTable } from "./ClientTable.ts"
 import type { LongPolling } from "./LongPolling.ts"
+import type { PopPolling } from "./PopPolling.ts"
 import type { RebalanceLocks } from "./RebalanceLocks.ts"
 
 /** What the processors of one embedded broker share. Source: RocketMQ `BrokerController`. */
@@ -20,6 +21,10 @@ export interface Broker {
   readonly clients: ClientTable
   readonly locks: RebalanceLocks
   readonly polling: LongPolling
+  /** Pops that wait. */
+  readonly pops: PopPolling
+  /** Requests to be told of messages that wait (`NOTIFICATION`). */
+  readonly notifications: PopPolling
   /** Makes a filter by properties. */
   readonly compileFilter: SqlFilter.Compiler
   /** Milliseconds since the epoch. */

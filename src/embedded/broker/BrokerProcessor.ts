@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { MQVersion } from "../../protocol/MQVersion.ts"
 import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
+import * as AckProcessor from "./AckProcessor.ts"
 import * as AdminProcessor from "./AdminProcessor.ts"
 import * as AssignmentProcessor from "./AssignmentProcessor.ts"
 import type { Broker } from "./Broker.ts"
@@ -12,6 +13,7 @@ import * as ConsumptionProcessor from "./ConsumptionProcessor.ts"
 import { malformedAt } from "../server/JavaText.ts"
 import * as LockProcessor from "./LockProcessor.ts"
 import * as OffsetProcessor from "./OffsetProcessor.ts"
+import * as PopProcessor from "./PopProcessor.ts"
 import * as PullProcessor from "./PullProcessor.ts"
 import * as QueryProcessor from "./QueryProcessor.ts"
 import * as Remarks from "../server/Remarks.ts"
@@ -36,7 +38,11 @@ const newIn5: ReadonlySet<number> = new Set<number>([
   RequestCode.GET_SUBSCRIPTIONGROUP_CONFIG,
   RequestCode.QUERY_TOPICS_BY_CONSUMER,
   RequestCode.LITE_PULL_MESSAGE,
-  RequestCode.QUERY_ASSIGNMENT
+  RequestCode.QUERY_ASSIGNMENT,
+  RequestCode.POP_MESSAGE,
+  RequestCode.ACK_MESSAGE,
+  RequestCode.BATCH_ACK_MESSAGE,
+  RequestCode.CHANGE_MESSAGE_INVISIBLETIME
 ])
 
 /** What has JSON in its body. */
@@ -48,11 +54,16 @@ const withJson: ReadonlySet<number> = new Set<number>([
   RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP,
   RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST,
   RequestCode.UPDATE_AND_CREATE_TOPIC_LIST,
-  RequestCode.QUERY_ASSIGNMENT
+  RequestCode.QUERY_ASSIGNMENT,
+  RequestCode.BATCH_ACK_MESSAGE
 ])
 
 /** What only the broker's own port serves. */
-const ownPort: ReadonlySet<number> = new Set<number>([RequestCode.PULL_MESSAGE, RequestCode.LITE_PULL_MESSAGE])
+const ownPort: ReadonlySet<number> = new Set<number>([
+  RequestCode.PULL_MESSAGE,
+  RequestCode.LITE_PULL_MESSAGE,
+  RequestCode.POP_MESSAGE
+])
 
 const unknown: Handler = ({ code }) =>
   Effect.succeed({ code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED, remark: Remarks.notSupported(code) })
@@ -75,6 +86,8 @@ export const make = (broker: Broker): BrokerProcessor => {
       RecallProcessor,
       TransactionProcessor,
       PullProcessor,
+      PopProcessor,
+      AckProcessor,
       ClientProcessor,
       OffsetProcessor,
       ResetOffsetProcessor,

@@ -18,6 +18,7 @@ import * as SqlFilter from "../filter/SqlFilter.ts"
 import type { FaultEngine } from "../server/FaultEngine.ts"
 import * as LongPolling from "./LongPolling.ts"
 import type { MessageStore } from "../store/MessageStore.ts"
+import * as PopPolling from "./PopPolling.ts"
 import * as RebalanceLocks from "./RebalanceLocks.ts"
 import * as RestartableServer from "../server/RestartableServer.ts"
 import type { TrafficRecorder } from "../server/Traffic.ts"
@@ -104,6 +105,8 @@ export const make = (options: {
     const legacy = config.version < MQVersion.V5_0_0
     const clients = ClientTable.make({ keepEmptyProducerGroups: legacy })
     const polling = LongPolling.make()
+    const pops = PopPolling.make({ config, latest: false, now })
+    const notifications = PopPolling.make({ config, latest: true, now })
     let busy = false
     let bootTimestamp = now()
     let watching = false
@@ -151,6 +154,8 @@ export const make = (options: {
       clients,
       locks: RebalanceLocks.make(),
       polling,
+      pops,
+      notifications,
       compileFilter: SqlFilter.compiler(config.version < MQVersion.V5_0_0),
       now,
       draw: options.draw,
@@ -178,18 +183,20 @@ export const make = (options: {
     const alarm = Alarm.make({
       now,
       next: () => {
-        const next = Math.min(state.delayed.next() ?? Infinity, state.halves.next() ?? Infinity)
+        const times = [state.delayed, state.halves, state.popped].map((one) => one.next() ?? Infinity)
+        const next = times.reduce((first, time) => Math.min(first, time))
         return next === Infinity ? undefined : next
       },
       work: Effect.suspend(() => {
         state.delayed.deliver()
+        state.popped.revive()
         return ask(state.halves.check())
       })
     })
 
     const onClose = (channel: Channel): Effect.Effect<void> =>
       Effect.suspend(() => {
-        polling.drop(channel.id)
+        for (const waits of [polling, pops, notifications]) waits.drop(channel.id)
         return Effect.forEach(clients.closed(channel), notifyConsumerIdsChanged, { discard: true })
       })
 
@@ -219,7 +226,7 @@ export const make = (options: {
           Effect.suspend(() => {
             starts += 1
             bootTimestamp = now()
-            subscriptions.push(state.store.subscribe(polling.notify))
+            for (const { notify } of [polling, pops, notifications]) subscriptions.push(state.store.subscribe(notify))
             registry.register(node)
             if (id !== MixAll.MASTER_ID) return Effect.void
             subscriptions.push(state.onDueChange(alarm.ring))

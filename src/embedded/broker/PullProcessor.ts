@@ -6,7 +6,7 @@ import type { SubscriptionData } from "../../protocol/HeartbeatData.ts"
 import type { RemotingCommand, Response } from "../../protocol/RemotingCommand.ts"
 import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
-import type { PullMessageHeader, PullStatus } from "../../protocol/request/PullMessage.ts"
+import type { PullMessageHeader } from "../../protocol/request/PullMessage.ts"
 import * as PullMessage from "../../protocol/request/PullMessage.ts"
 import { PullSysFlag } from "../../protocol/request/PullMessage.ts"
 import type { Channel } from "../server/RemotingServer.ts"
@@ -14,7 +14,7 @@ import type { Broker } from "./Broker.ts"
 import * as MessageFilter from "./MessageFilter.ts"
 import type { Handlers } from "../server/Handler.ts"
 import { counters } from "../server/LiveCounters.ts"
-import type { StoredEntry } from "../store/StoredMessage.ts"
+import * as QueueReader from "./QueueReader.ts"
 import * as JavaNames from "../server/JavaNames.ts"
 import * as Remarks from "../server/Remarks.ts"
 import * as Reply from "../server/Reply.ts"
@@ -24,23 +24,6 @@ import * as Reply from "../server/Reply.ts"
  *
  * Source: RocketMQ `PullMessageProcessor`, `DefaultPullMessageResultHandler`.
  */
-
-/** Entries one pull looks at, or as many as it asks for (Java `maxFilterMessageSize`, 16000 bytes of 20 each). */
-const MAX_SCANNED = 800
-
-interface Found {
-  readonly status: PullStatus
-  readonly remark: string
-  readonly nextBeginOffset: number
-  readonly entries: ReadonlyArray<StoredEntry>
-}
-
-const nothing = (status: PullStatus, remark: string, nextBeginOffset: number): Found => ({
-  status,
-  remark,
-  nextBeginOffset,
-  entries: []
-})
 
 /** A refusal; every answer to a pull has a header, if only an empty one. */
 const refuse = (code: number, remark: string): Response => ({ code, remark, extFields: {} })
@@ -175,47 +158,13 @@ export const handlers = (broker: Broker): Handlers => {
     return filterOfGroup(subscription)
   }
 
-  const scan = (header: PullMessageHeader, from: number, max: number, filter: MessageFilter.MessageFilter): Found => {
-    const { maxMsgNums, queueId, topic } = header
-    const maxCount = Math.min(maxMsgNums, config.maxTransferCount)
-    const scanned = Math.max(MAX_SCANNED, maxMsgNums)
-    const entries: Array<StoredEntry> = []
-    let bytes = 0
-    let offset = from
-    for (; offset < max && offset - from < scanned; offset++) {
-      const entry = state.store.read(topic, queueId, offset)
-      if (entry === undefined) continue
-      // A full answer ends before the next message, whether the filter would let that one pass or not.
-      if (entries.length > 0 && (entries.length >= maxCount || bytes + entry.bytes.length > config.maxTransferBytes))
-        break
-      if (!filter.matches(entry)) continue
-      entries.push(entry)
-      bytes += entry.bytes.length
-    }
-    return entries.length === 0
-      ? nothing("NO_MATCHED_MSG", "NO_MATCHED_MESSAGE", offset)
-      : { status: "FOUND", remark: "FOUND", nextBeginOffset: offset, entries }
-  }
-
-  const read = (header: PullMessageHeader, filter: MessageFilter.MessageFilter): Found => {
-    const { queueId, queueOffset, topic } = header
-    const { max, min } = state.store.offsets(topic, queueId)
-    if (max === 0) {
-      return nothing(queueOffset === 0 ? "NO_NEW_MSG" : "OFFSET_ILLEGAL", "NO_MESSAGE_IN_QUEUE", 0)
-    }
-    if (queueOffset < min) return nothing("OFFSET_ILLEGAL", "OFFSET_TOO_SMALL", min)
-    if (queueOffset === max) return nothing("NO_NEW_MSG", "OFFSET_OVERFLOW_ONE", max)
-    if (queueOffset > max) return nothing("OFFSET_ILLEGAL", "OFFSET_OVERFLOW_BADLY", max)
-    return scan(header, Number(queueOffset), max, filter)
-  }
-
   /** Where the group shall read on instead, if an administrator said so since its last pull. */
-  const reset = ({ consumerGroup, queueId, topic }: PullMessageHeader): Found | undefined => {
+  const reset = ({ consumerGroup, queueId, topic }: PullMessageHeader): QueueReader.Found | undefined => {
     const offset = state.offsets.takeReset(consumerGroup, topic, queueId)
-    return offset === undefined ? undefined : nothing("OFFSET_ILLEGAL", PullMessage.OFFSET_RESET, offset)
+    return offset === undefined ? undefined : QueueReader.nothing("OFFSET_ILLEGAL", PullMessage.OFFSET_RESET, offset)
   }
 
-  const respond = (header: PullMessageHeader, found: Found): Response => {
+  const respond = (header: PullMessageHeader, found: QueueReader.Found): Response => {
     const { max, min } = state.store.offsets(header.topic, header.queueId)
     return PullMessage.response(
       {
@@ -291,7 +240,7 @@ export const handlers = (broker: Broker): Handlers => {
         const remark = `java.lang.IllegalArgumentException: Illegal Capacity: ${header.maxMsgNums}`
         return Effect.succeed(refuse(ResponseCode.SYSTEM_ERROR, remark))
       }
-      const found = reset(header) ?? read(header, filter)
+      const found = reset(header) ?? QueueReader.read(broker, header, filter)
       state.offsets.commitPull(header.consumerGroup, header.topic, header.queueId, found.nextBeginOffset)
       if (first) commit(header)
       return first && found.status === "NO_NEW_MSG" && (header.sysFlag & PullSysFlag.SUSPEND) !== 0

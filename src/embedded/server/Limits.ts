@@ -45,6 +45,12 @@ export const MAX_BROKERS = 4_096
 /** Characters of a name or an address in a registration. */
 export const MAX_NAME_LENGTH = 255
 
+/** Messages of a broker that are popped and not acknowledged; above it pops find nothing. */
+export const MAX_POPPED = 262_144
+
+/** The same of one group. */
+export const MAX_POPPED_OF_GROUP = 65_536
+
 /** Milliseconds for which a registration holds at most, whatever it asks for. */
 export const MAX_REGISTRATION_MILLIS = 24 * 60 * 60_000
 

@@ -59,6 +59,22 @@ export interface BrokerConfig {
   readonly useServerSideResetOffset: boolean
   /** Whether the topic for message traces exists from the start; default false. */
   readonly traceTopicEnable: boolean
+  /** Whether popped messages come again in `%RETRY%group+topic` and no longer in `%RETRY%group_topic`; default false. */
+  readonly enableRetryTopicV2: boolean
+  /** How many of a hundred pops look first for what comes again; the others look last. Default 20. */
+  readonly popFromRetryProbability: number
+  /** Pops of one group and queue that may wait; default 1024. */
+  readonly popPollingSize: number
+  /** Pops of all groups that may wait; default 100000. */
+  readonly maxPopPollingSize: number
+  /** Whether a queue is popped no further while too much of it is not acknowledged; default false. */
+  readonly enablePopMessageThreshold: boolean
+  /** Messages of a group and queue that are too much then; default 10000. */
+  readonly popInflightMessageThreshold: number
+  /** How consumers with `clientRebalance` off read a topic that `SET_MESSAGE_REQUEST_MODE` was not used for: `PULL` or `POP`; default `PULL`. */
+  readonly defaultMessageRequestMode: string
+  /** Of how many more consumers each pops the queues then; -1 all queues. Default -1. */
+  readonly defaultPopShareQueueNum: number
   /** The release the broker speaks as, see `MQVersion`; below 5.0.0 it answers as 4.9.7 does. Default 513 (5.5.0). */
   readonly version: number
 }
@@ -92,6 +108,14 @@ export const defaults: BrokerConfig = {
   storeReplyMessageEnable: true,
   useServerSideResetOffset: true,
   traceTopicEnable: false,
+  enableRetryTopicV2: false,
+  popFromRetryProbability: 20,
+  popPollingSize: 1_024,
+  maxPopPollingSize: 100_000,
+  enablePopMessageThreshold: false,
+  popInflightMessageThreshold: 10_000,
+  defaultMessageRequestMode: "PULL",
+  defaultPopShareQueueNum: -1,
   version: MQVersion.V5_5_0
 }
 
@@ -116,7 +140,15 @@ const newIn5: ReadonlySet<string> = new Set<keyof BrokerConfig>([
   "timerMaxDelaySec",
   "timerPrecisionMs",
   "recallMessageEnable",
-  "useServerSideResetOffset"
+  "useServerSideResetOffset",
+  "enableRetryTopicV2",
+  "popFromRetryProbability",
+  "popPollingSize",
+  "maxPopPollingSize",
+  "enablePopMessageThreshold",
+  "popInflightMessageThreshold",
+  "defaultMessageRequestMode",
+  "defaultPopShareQueueNum"
 ])
 
 /** Whether RocketMQ's broker of that release has the setting. */

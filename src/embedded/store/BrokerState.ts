@@ -6,6 +6,9 @@ import * as DelayedMessages from "./DelayedMessages.ts"
 import * as DelayLevels from "./DelayLevels.ts"
 import * as HalfMessages from "./HalfMessages.ts"
 import * as MessageStore from "./MessageStore.ts"
+import * as OrderedPops from "./OrderedPops.ts"
+import * as PopCheckpoints from "./PopCheckpoints.ts"
+import * as RequestModes from "./RequestModes.ts"
 import * as SubscriptionGroups from "./SubscriptionGroups.ts"
 import * as TopicTable from "./TopicTable.ts"
 
@@ -21,6 +24,9 @@ export interface BrokerState {
   readonly groups: SubscriptionGroups.SubscriptionGroups
   readonly offsets: ConsumerOffsets.ConsumerOffsets
   readonly delayed: DelayedMessages.DelayedMessages
+  readonly popped: PopCheckpoints.PopCheckpoints
+  readonly ordered: OrderedPops.OrderedPops
+  readonly modes: RequestModes.RequestModes
   readonly halves: HalfMessages.HalfMessages
   /** The unique id (`UNIQ_KEY`) of a message that came without one. */
   readonly uniqueId: () => string
@@ -60,14 +66,29 @@ export const make = (options: {
     now,
     onWaiting: changed
   })
+  const groups = SubscriptionGroups.make({ config, now })
+  const offsets = ConsumerOffsets.make()
   return {
     clusterName,
     brokerName,
     store,
     topics,
-    groups: SubscriptionGroups.make({ config, now }),
-    offsets: ConsumerOffsets.make(),
+    groups,
+    offsets,
     delayed,
+    popped: PopCheckpoints.make({
+      brokerName,
+      config,
+      store,
+      topics,
+      groups,
+      offsets,
+      delayed,
+      now,
+      onWaiting: changed
+    }),
+    ordered: OrderedPops.make({ now }),
+    modes: RequestModes.make(),
     uniqueId,
     halves: HalfMessages.make({ config, store, topics, delayed, now, uniqueId, onPending: changed }),
     onDueChange: (listener) => {
