@@ -52,6 +52,9 @@ const BACK = 3_000
  */
 const UNTIL_ANSWERED = 25_000
 
+/** Milliseconds between what happens to the group, on average: messages are sent all the while, and not all before. */
+const PER_EVENT = 20_000
+
 /** What compiled code and caches may add to the heap in the second half of a run. */
 const HEAP_GRACE_MIB = 8
 
@@ -205,8 +208,11 @@ const program = ({ events, kind, messages, seed }: GroupOptions) =>
 
     const producer = yield* DefaultMQProducer.make({ producerGroup: "senders", namesrvAddr, sendMsgTimeout: 60_000 })
     yield* Effect.acquireRelease(producer.start, () => producer.shutdown)
+    const began = now()
     let sent = 0
     const send = Effect.suspend(() => {
+      const early = began + (sent / messages) * events * PER_EVENT - now()
+      if (early > 0) return Effect.sleep(early)
       if (sent - deliveries.consumed() > BACKLOG) return Effect.sleep(5)
       const from = sent
       sent = Math.min(messages, sent + BATCH)
@@ -218,7 +224,6 @@ const program = ({ events, kind, messages, seed }: GroupOptions) =>
         })
       )
     })
-    const began = now()
     const sender = Effect.whileLoop({ while: () => sent < messages, body: () => send, step: () => undefined })
     const load = yield* Effect.forkChild(
       Effect.replicateEffect(sender, SENDERS, { concurrency: "unbounded", discard: true })
