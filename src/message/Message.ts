@@ -9,7 +9,11 @@ import type { MessageDelay } from "./MessageDelay.ts"
 export interface Message {
   /** The topic: at most 127 letters, digits, `%`, `|`, `-` and `_`. */
   readonly topic: string
-  /** What is sent, 1 byte to 4 MiB (`maxMessageSize`); the bytes must not change until the send has ended. */
+  /**
+   * What is sent, 1 byte to 4 MiB (`maxMessageSize`). The bytes must not change until the send has ended, and those of 16 KiB
+   * and more, which are not copied, not at all when it ended without an answer (a timeout, an interruption): they may still
+   * be on their way. A one-way send is over with them when it ends.
+   */
   readonly body: Uint8Array
   /** The tag, by which consumers filter; none when absent. */
   readonly tags?: string | undefined

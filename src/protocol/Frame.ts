@@ -2,8 +2,8 @@ import { decodeBinaryHeader, writeBinaryHeader } from "./BinaryHeader.ts"
 import { FrameError } from "./FrameError.ts"
 import { makeShapeReader } from "./HeaderShape.ts"
 import { decodeJsonHeader, type JsonHeaderReader, writeJsonHeader } from "./JsonHeader.ts"
-import { fixed, make as makeOutputBuffer, MAX_NUMBER_BYTES, type OutputBuffer } from "./OutputBuffer.ts"
-import { emptyBody, type RemotingCommand, type Request, type SerializeType } from "./RemotingCommand.ts"
+import { fixed, LENT_BYTES, make as makeOutputBuffer, MAX_NUMBER_BYTES, type OutputBuffer } from "./OutputBuffer.ts"
+import { emptyBody, ONEWAY_FLAG, type RemotingCommand, type Request, type SerializeType } from "./RemotingCommand.ts"
 import * as Utf8 from "./Utf8.ts"
 
 export { FrameError, type FrameErrorKind } from "./FrameError.ts"
@@ -36,7 +36,7 @@ export const encodeInto = (out: OutputBuffer, cmd: RemotingCommand): void => {
 export const encode = (cmd: RemotingCommand): Uint8Array => {
   const out = makeOutputBuffer(1024 + cmd.body.length)
   encodeInto(out, cmd)
-  return out.take()
+  return out.bytes.subarray(out.start, out.end)
 }
 
 /** What a connection puts into each of its requests. */
@@ -49,7 +49,10 @@ export interface RequestEncoderOptions {
   readonly serializeType: SerializeType
 }
 
-/** Appends a request as one frame. */
+/**
+ * Appends a request as one frame. The body of one that is answered is lent where it is large; that of a one-way request is
+ * copied, as nobody hears when it has left.
+ */
 export type RequestEncoder = (out: OutputBuffer, request: Request, opaque: number, flag: number) => void
 
 /**
@@ -84,7 +87,8 @@ export const makeRequestEncoder = (options: RequestEncoderOptions): RequestEncod
       })
       return
     }
-    out.reserve(room + fieldsText.maxBytes + body.length)
+    const lent = body.length >= LENT_BYTES && (flag & ONEWAY_FLAG) === 0
+    out.reserve(room + fieldsText.maxBytes + (lent ? 0 : body.length))
     const start = out.end
     try {
       out.end = start + 8
@@ -100,7 +104,8 @@ export const makeRequestEncoder = (options: RequestEncoderOptions): RequestEncod
       const headerLength = out.end - start - 8
       out.bytes.writeInt32BE(4 + headerLength + body.length, start)
       out.bytes.writeInt32BE(headerLength & 0xffffff, start + 4)
-      if (body.length > 0) out.putBytes(body)
+      if (lent) out.lend(body)
+      else if (body.length > 0) out.putBytes(body)
     } catch (error) {
       // Nothing of a frame that is not whole stays behind.
       out.end = start

@@ -5,6 +5,9 @@ const KEPT_BYTES = 4 * 1024 * 1024
 /** The longest text of a number. */
 export const MAX_NUMBER_BYTES = 25
 
+/** From so many bytes on they are better lent: below, a copy costs less than what a piece of its own costs the socket. */
+export const LENT_BYTES = 16_384
+
 /** The most bytes that a UTF-16 unit takes inside JSON text: `\u0001`. */
 export const MAX_UNIT_BYTES = 6
 
@@ -20,6 +23,7 @@ export const fixed = (text: string): Uint8Array => new TextEncoder().encode(text
  *
  * Bytes handed out are not written again before a {@link OutputBuffer.reuse}: writing goes on behind them in the same
  * slab until it is full, then in a new slab. So a taken chunk may be kept by a socket while further frames are encoded.
+ * Large bytes can be lent instead of copied ({@link OutputBuffer.lend}): they are handed out in their place.
  */
 export class OutputBuffer {
   /** The current slab. Writers put bytes at `end` after a `reserve`, then move `end`. */
@@ -28,6 +32,9 @@ export class OutputBuffer {
   start = 0
   /** Where the next byte goes. */
   end = 0
+  /** What was written and not yet taken before `start`: lent bytes, and what was written before each. */
+  private pieces: Array<Uint8Array> = []
+  private pieceBytes = 0
 
   constructor(initialBytes: number) {
     this.bytes = Buffer.allocUnsafeSlow(initialBytes)
@@ -35,7 +42,7 @@ export class OutputBuffer {
 
   /** Bytes written and not yet taken. */
   get length(): number {
-    return this.end - this.start
+    return this.pieceBytes + this.end - this.start
   }
 
   /** Makes room for `size` more bytes at `end`. `bytes`, `start` and `end` may change. */
@@ -54,6 +61,13 @@ export class OutputBuffer {
   putBytes(bytes: Uint8Array): void {
     this.bytes.set(bytes, this.end)
     this.end += bytes.length
+  }
+
+  /** Appends bytes without a copy, and without room reserved: whoever lends them must not change them before they are flushed. */
+  lend(bytes: Uint8Array): void {
+    this.pieces.push(this.written(), bytes)
+    this.pieceBytes += this.end - this.start + bytes.length
+    this.start = this.end
   }
 
   /** Appends a number as `String` writes it, {@link MAX_NUMBER_BYTES} at most. */
@@ -104,9 +118,16 @@ export class OutputBuffer {
     this.end = at
   }
 
-  /** Hands out everything written since the last take, and starts anew. Empty when nothing was written. */
-  take(): Uint8Array {
-    const taken = new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + this.start, this.end - this.start)
+  private written(): Uint8Array {
+    return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + this.start, this.end - this.start)
+  }
+
+  /** Hands out everything written since the last take, in its order, and starts anew. Empty when nothing was written. */
+  take(): ReadonlyArray<Uint8Array> {
+    const taken = this.pieces
+    if (this.end > this.start) taken.push(this.written())
+    this.pieces = []
+    this.pieceBytes = 0
     this.start = this.end
     return taken
   }
@@ -117,9 +138,8 @@ export class OutputBuffer {
    * encoding. A slab that grew for a burst is given up when much less is needed.
    */
   reuse(): void {
-    const pending = this.end - this.start
     const size = this.bytes.length
-    if (pending > 0) return
+    if (this.length > 0) return
     if (size > SLAB_BYTES && (size > KEPT_BYTES || this.end < size >>> 3)) this.bytes = emptySlab
     this.start = 0
     this.end = 0

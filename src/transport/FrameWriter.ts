@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Array as Arr, Effect } from "effect"
 import * as OutputBuffer from "../protocol/OutputBuffer.ts"
 import { encodeInto } from "../protocol/Frame.ts"
 import type { RemotingCommand, Request } from "../protocol/RemotingCommand.ts"
@@ -74,13 +74,14 @@ export const makeFrameWriter = (options: {
   }
 
   const hand = () => {
-    if (out.length === 0) return Effect.void
-    const chunk = out.take()
+    const bytes = out.length
+    const chunks = out.take()
+    if (!Arr.isReadonlyArrayNonEmpty(chunks)) return Effect.void
+    writing = bytes
     handOver++
-    writing = chunk.length
     counters.writes++
-    counters.bytesOut += chunk.length
-    return Effect.map(stream.write(chunk), written)
+    counters.bytesOut += writing
+    return Effect.map(stream.write(chunks), written)
   }
 
   return {

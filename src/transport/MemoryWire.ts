@@ -96,10 +96,12 @@ const latencyOf = (state: State, address: string): number => {
 const reading = (pipe: Pipe, localAddress: string, remoteAddress: string) =>
   Effect.mapError(pipe.pull, (kind) => wireError(remoteAddress, "read", kind, `read at ${localAddress}: ${kind}`))
 
-const writing = (pipe: Pipe, localAddress: string, remoteAddress: string) => (chunk: Uint8Array) =>
-  Effect.mapError(pipe.write(chunk), (kind) =>
-    wireError(remoteAddress, "write", kind, `write at ${localAddress}: ${kind}`)
-  )
+const writing =
+  (pipe: Pipe, localAddress: string, remoteAddress: string): ByteStream["write"] =>
+  (chunks) =>
+    Effect.mapError(pipe.write(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)), (kind) =>
+      wireError(remoteAddress, "write", kind, `write at ${localAddress}: ${kind}`)
+    )
 
 const isOver = ({ pipes: [up, down] }: Connected): boolean => up.isOver() && down.isOver()
 

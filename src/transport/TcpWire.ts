@@ -223,12 +223,12 @@ const toByteStream = Effect.fnUntraced(function* (
   const onWrite = fromSocketError(remoteAddress, "write")
   const duplex = yield* NodeSocket.fromDuplex(Effect.succeed(socket))
   const pull = yield* Effect.mapError(Socket.readerBytes(duplex), onRead)
-  const { write } = yield* duplex.writer
+  const { writeAll } = yield* duplex.writer
   return {
     remoteAddress,
     localAddress,
     pull: Effect.mapError(pull, onRead),
-    write: (chunk) => Effect.mapError(write(chunk), onWrite),
+    write: (chunks) => Effect.mapError(writeAll(chunks), onWrite),
     isFlushed: () => socket.writableLength === 0
   }
 })

@@ -1,5 +1,5 @@
 import { Context, Schema } from "effect"
-import type { Effect, Scope } from "effect"
+import type { Array as Arr, Effect, Scope } from "effect"
 import { tlsHints, TlsReason } from "./Tls.ts"
 import type { TlsOptions, TlsServerOptions } from "./Tls.ts"
 
@@ -72,8 +72,11 @@ export interface ByteStream {
   readonly localAddress: string
   /** The next chunks, at least one; fails with kind `closed` when the peer has ended. One pull at a time. */
   readonly pull: Effect.Effect<ReadonlyArray<Uint8Array>, WireError>
-  /** Hands a chunk over; suspends while the peer does not read. It must not change before {@link ByteStream.isFlushed}. */
-  readonly write: (chunk: Uint8Array) => Effect.Effect<void, WireError>
+  /**
+   * Hands chunks over, in one piece; suspends while the peer does not read. They must not change before
+   * {@link ByteStream.isFlushed}.
+   */
+  readonly write: (chunks: Arr.NonEmptyReadonlyArray<Uint8Array>) => Effect.Effect<void, WireError>
   /** Whether all that was written has left this process, so that the memory of the chunks may be used again. */
   readonly isFlushed: () => boolean
 }

@@ -25,7 +25,8 @@ const wire = Layer.effect(
       connect: (address, options) =>
         Effect.map(tcp.connect(address, options), (stream) => ({
           ...stream,
-          write: (chunk: Uint8Array) => Effect.forEach(split(chunk), stream.write, { discard: true })
+          write: (chunks: ReadonlyArray<Uint8Array>) =>
+            Effect.forEach(split(Buffer.concat(chunks)), (frame) => stream.write([frame]), { discard: true })
         }))
     })
   )

@@ -88,13 +88,13 @@ const through = (stream: ByteStream, planting: Planting): ByteStream => {
   }
   return {
     ...stream,
-    write: (chunk) => {
-      for (const piece of sent.push(chunk)) {
+    write: (chunks) => {
+      for (const piece of chunks.flatMap((chunk) => sent.push(chunk))) {
         if ("bytes" in piece && piece.command !== undefined && !isResponse(piece.command)) {
           asked.set(piece.command.opaque, requestCodeName(piece.command.code))
         }
       }
-      return stream.write(chunk)
+      return stream.write(chunks)
     },
     pull: Effect.repeat(
       Effect.map(stream.pull, (chunks) => chunks.flatMap((chunk) => received.push(chunk)).map(pass)),

@@ -72,7 +72,7 @@ describe("both header forms", () => {
         const out = makeOutputBuffer(1)
         const all = [...cmds, ...binary]
         for (const cmd of all) encodeInto(out, cmd)
-        assert.deepEqual(Buffer.from(out.take()), Buffer.concat(all.map(encode)))
+        assert.deepEqual(Buffer.concat(out.take()), Buffer.concat(all.map(encode)))
         assert.strictEqual(out.length, 0)
       })
   )

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
 import * as OutputBuffer from "../../src/protocol/OutputBuffer.ts"
-import { encode, makeRequestEncoder } from "../../src/protocol/Frame.ts"
-import { emptyBody, type Request, type SerializeType } from "../../src/protocol/RemotingCommand.ts"
+import { encode, makeFrameDecoder, makeRequestEncoder } from "../../src/protocol/Frame.ts"
+import { emptyBody, ONEWAY_FLAG, type Request, type SerializeType } from "../../src/protocol/RemotingCommand.ts"
 import * as SendMessage from "../../src/protocol/request/SendMessage.ts"
 import { makeSendMessageRequests } from "../../src/protocol/request/SendMessageWriter.ts"
 import { text } from "./arbitraries.ts"
@@ -11,7 +11,7 @@ const written = (put: (out: OutputBuffer.OutputBuffer) => void, room: number): s
   const out = OutputBuffer.make()
   out.reserve(room)
   put(out)
-  return Buffer.from(out.take()).toString("utf8")
+  return Buffer.concat(out.take()).toString("utf8")
 }
 
 const settings = { language: "OTHER", version: 513 }
@@ -19,7 +19,7 @@ const settings = { language: "OTHER", version: 513 }
 const encoded = (request: Request, serializeType: SerializeType, opaque = 7, flag = 0): Uint8Array => {
   const out = OutputBuffer.make()
   makeRequestEncoder({ ...settings, serializeType })(out, request, opaque, flag)
-  return out.take()
+  return Uint8Array.from(Buffer.concat(out.take()))
 }
 
 const int = Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: -0x8000_0000, maximum: 0x7fff_ffff })))
@@ -98,6 +98,34 @@ describe("RequestEncoder", () => {
     }
   )
 
+  it("a large body leaves from where it lies, unless nobody would hear when it has left", () => {
+    const sender = { producerGroup: "pg", defaultTopic: "TBW102", defaultTopicQueueNums: 4, unitMode: false }
+    const requests = makeSendMessageRequests(sender)
+    const encodeRequest = makeRequestEncoder({ ...settings, serializeType: "JSON" })
+    for (const length of [OutputBuffer.LENT_BYTES - 1, OutputBuffer.LENT_BYTES, 1_000_000]) {
+      const body = new Uint8Array(length).fill(9)
+      for (const flag of [0, ONEWAY_FLAG]) {
+        const request = requests(
+          { topic: "t", sysFlag: 0, flag: 0, properties: "", body, form: "V2" },
+          { brokerName: "b", queueId: 0 },
+          1
+        )
+        const out = OutputBuffer.make()
+        encodeRequest(out, { code: 105, extFields: undefined }, 1, 0)
+        encodeRequest(out, request, 7, flag)
+        encodeRequest(out, { code: 105, extFields: undefined }, 2, 0)
+        const chunks = out.take()
+        assert.strictEqual(chunks.includes(body), length >= OutputBuffer.LENT_BYTES && flag === 0)
+        const commands = makeFrameDecoder().push(Buffer.concat(chunks)).commands
+        assert.deepStrictEqual(
+          commands.map(({ opaque }) => opaque),
+          [1, 7, 2]
+        )
+        assert.deepEqual(Buffer.from(commands[1]?.body ?? []), Buffer.from(body))
+      }
+    }
+  })
+
   it("a frame that cannot be written leaves nothing behind", () => {
     const out = OutputBuffer.make()
     const encodeRequest = makeRequestEncoder({ ...settings, serializeType: "JSON" })
@@ -111,7 +139,7 @@ describe("RequestEncoder", () => {
     assert.strictEqual(out.length, 0)
     encodeRequest(out, { code: 105, extFields: undefined }, 3, 0)
     assert.deepStrictEqual(
-      out.take(),
+      Uint8Array.from(Buffer.concat(out.take())),
       encode({
         ...settings,
         code: 105,

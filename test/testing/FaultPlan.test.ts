@@ -131,7 +131,7 @@ describe("FaultPlan.inject", () => {
       const other = yield* wire.connect((yield* broker(1)).address, { connectTimeoutMillis: 300 })
       const { end } = yield* during({ _tag: "Cut", server: name })
       assert.strictEqual((yield* Effect.flip(stream.pull)).kind, "reset")
-      yield* other.write(new Uint8Array(1))
+      yield* other.write([new Uint8Array(1)])
       valueOf((yield* dial(address)).exit)
       yield* end
     }).pipe(onMemory(cluster))
@@ -177,13 +177,13 @@ describe("FaultPlan.inject", () => {
     Effect.gen(function* () {
       const { client, server } = yield* pair
       const { end } = yield* during({ _tag: "Slice", bytes: 3 })
-      yield* client.write(new Uint8Array(10))
+      yield* client.write([new Uint8Array(10)])
       assert.deepStrictEqual(
         (yield* server.pull).map((chunk) => chunk.length),
         [3, 3, 3, 1]
       )
       yield* end
-      yield* client.write(new Uint8Array(10))
+      yield* client.write([new Uint8Array(10)])
       assert.deepStrictEqual(
         (yield* server.pull).map((chunk) => chunk.length),
         [10]
@@ -313,7 +313,7 @@ const wrong = Effect.gen(function* () {
     if (dialled._tag === "Failure") found.push(`${name} cannot be reached`)
   }
   const { client, server } = yield* Effect.orDie(pair)
-  yield* Effect.orDie(client.write(new Uint8Array(100)))
+  yield* Effect.orDie(client.write([new Uint8Array(100)]))
   if ((yield* Effect.orDie(server.pull)).length !== 1) found.push("writes are sliced")
   if ((yield* faults.rules).length > 0) found.push("rules are in force")
   if ((yield* Clock.currentTimeMillis) !== begin) found.push("the network takes time")

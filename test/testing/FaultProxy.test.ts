@@ -116,9 +116,9 @@ describe("FaultProxy", () => {
     Effect.gen(function* () {
       const { connect, proxy } = yield* rig
       const { close, value } = yield* ownScope(connect)
-      yield* value.client.write(bytes("there"))
+      yield* value.client.write([bytes("there")])
       assert.strictEqual(yield* text(value.server, 5), "there")
-      yield* value.server.write(bytes("and back"))
+      yield* value.server.write([bytes("and back")])
       assert.strictEqual(yield* text(value.client, 8), "and back")
       assert.deepStrictEqual(yield* proxy.counters, { dials: 1, open: 1, upstreamBytes: 5, downstreamBytes: 8 })
       yield* Effect.forkChild(close)
@@ -135,7 +135,7 @@ describe("FaultProxy", () => {
       const { millis, value } = yield* elapsed(
         Effect.gen(function* () {
           for (const word of ["a", "b", "c", "d"]) {
-            yield* client.write(bytes(word))
+            yield* client.write([bytes(word)])
             yield* Effect.yieldNow
           }
           return yield* text(server, 4)
@@ -145,7 +145,7 @@ describe("FaultProxy", () => {
       assert.isAtLeast(millis, 29)
       yield* slow.remove
       const endless = yield* around(proxy, FaultProxy.latency(3_600_000), 4)
-      yield* client.write(bytes("held"))
+      yield* client.write([bytes("held")])
       yield* endless.arrived
       assert.strictEqual(endless.passed(), 0)
       yield* endless.remove
@@ -160,9 +160,9 @@ describe("FaultProxy", () => {
       const { client, server } = yield* connect
       yield* proxy.add(FaultProxy.bandwidth(100_000), "downstream")
       const fast = Buffer.alloc(400_000, 1)
-      yield* Effect.forkChild(client.write(fast))
+      yield* Effect.forkChild(client.write([fast]))
       yield* chunks(server, fast.length)
-      yield* Effect.forkChild(server.write(Buffer.alloc(10_000, 2)))
+      yield* Effect.forkChild(server.write([Buffer.alloc(10_000, 2)]))
       const { millis } = yield* elapsed(chunks(client, 10_000))
       assert.isAtLeast(millis, 90)
     })
@@ -174,7 +174,7 @@ describe("FaultProxy", () => {
       const { connect, proxy } = yield* rig
       const { client, server } = yield* connect
       yield* proxy.scoped(FaultProxy.slicer(1, 1), "upstream")
-      yield* client.write(bytes("one by one"))
+      yield* client.write([bytes("one by one")])
       const read = yield* chunks(server, 10)
       assert.strictEqual(Buffer.concat(read).toString(), "one by one")
       assert.isAbove(read.length, 4)
@@ -189,7 +189,7 @@ describe("FaultProxy", () => {
       const { client, server } = value
       const back = yield* proxy.add(FaultProxy.halfOpen, "downstream")
       const cable = yield* around(proxy, FaultProxy.halfOpen, 4)
-      yield* client.write(bytes("late"))
+      yield* client.write([bytes("late")])
       yield* close
       yield* cable.arrived
       assert.strictEqual(cable.passed(), 0)
@@ -213,12 +213,12 @@ describe("FaultProxy", () => {
       })
       yield* proxy.add(witness, "upstream")
       const hole = yield* proxy.add(FaultProxy.blackHole, "upstream")
-      yield* client.write(bytes("lost"))
+      yield* client.write([bytes("lost")])
       yield* Deferred.await(arrived)
-      yield* server.write(bytes("the other way"))
+      yield* server.write([bytes("the other way")])
       assert.strictEqual(yield* text(client, 13), "the other way")
       yield* hole.remove
-      yield* client.write(bytes("found"))
+      yield* client.write([bytes("found")])
       assert.strictEqual(yield* text(server, 5), "found")
       assert.strictEqual((yield* proxy.counters).upstreamBytes, 5)
     })
@@ -234,8 +234,8 @@ describe("FaultProxy", () => {
         const { connect, proxy } = yield* rig
         yield* proxy.add(FaultProxy.limit(6, then), "downstream")
         const { client, server } = yield* connect
-        yield* server.write(bytes("abc"))
-        yield* server.write(bytes("defghi"))
+        yield* server.write([bytes("abc")])
+        yield* server.write([bytes("defghi")])
         assert.deepStrictEqual(yield* untilEnd(client), { text: "abcdef", kind })
       })
     )
@@ -247,9 +247,9 @@ describe("FaultProxy", () => {
       const { connect, proxy } = yield* rig
       yield* proxy.add(FaultProxy.limit(2, "silence"), "downstream")
       const { client, server } = yield* connect
-      yield* server.write(bytes("abcd"))
+      yield* server.write([bytes("abcd")])
       assert.strictEqual(yield* text(client, 2), "ab")
-      yield* client.write(bytes("still there"))
+      yield* client.write([bytes("still there")])
       assert.strictEqual(yield* text(server, 11), "still there")
       assert.strictEqual((yield* proxy.counters).open, 1)
     })
@@ -262,7 +262,7 @@ describe("FaultProxy", () => {
       yield* proxy.add(FaultProxy.slicer(2), "upstream")
       yield* proxy.add(FaultProxy.corruptAt(3, bytes("XYZ")), "upstream")
       const { client, server } = yield* connect
-      yield* client.write(bytes("0123456789"))
+      yield* client.write([bytes("0123456789")])
       assert.strictEqual(yield* text(server, 10), "012XYZ6789")
     })
   )
@@ -283,16 +283,16 @@ describe("FaultProxy", () => {
         frame(1).length + frame(2).length + half
       )
       const both = Buffer.concat([frame(1), frame(2)])
-      yield* client.write(both.subarray(0, 50))
-      yield* client.write(both.subarray(50))
+      yield* client.write([both.subarray(0, 50)])
+      yield* client.write([both.subarray(50)])
       const twice = Buffer.concat(yield* chunks(server, 2 * frame(2).length))
       assert.isTrue(twice.equals(Buffer.concat([frame(2), frame(2)])))
       assert.deepStrictEqual(seen, [1, 2])
-      yield* client.write(frame(3).subarray(0, half))
+      yield* client.write([frame(3).subarray(0, half)])
       yield* toxic.arrived
       assert.strictEqual(toxic.passed(), twice.length)
       yield* toxic.remove
-      yield* client.write(frame(3).subarray(half))
+      yield* client.write([frame(3).subarray(half)])
       assert.isTrue(Buffer.concat(yield* chunks(server, frame(3).length)).equals(frame(3)))
     })
   )
@@ -314,7 +314,7 @@ describe("FaultProxy", () => {
       yield* proxy.reset
       yield* proxy.until(({ open }) => open === 0)
       const third = yield* connect
-      yield* third.client.write(bytes("on"))
+      yield* third.client.write([bytes("on")])
       assert.strictEqual(yield* text(third.server, 2), "on")
       assert.strictEqual((yield* proxy.counters).dials, 4)
     })
@@ -334,7 +334,7 @@ describe("FaultProxy", () => {
       yield* proxy.up
       yield* proxy.up
       const again = yield* connect
-      yield* again.client.write(bytes("hello"))
+      yield* again.client.write([bytes("hello")])
       assert.strictEqual(yield* text(again.server, 5), "hello")
     })
   )
@@ -354,7 +354,7 @@ describe("FaultProxy", () => {
       yield* proxy.retarget(other.address)
       const fresh = yield* connect
       assert.strictEqual(fresh.server.localAddress, other.address)
-      yield* kept.client.write(bytes("old"))
+      yield* kept.client.write([bytes("old")])
       assert.strictEqual(yield* text(kept.server, 3), "old")
     })
   )
@@ -370,11 +370,11 @@ describe("FaultProxy", () => {
         }),
         "upstream"
       )
-      yield* client.write(bytes("x"))
+      yield* client.write([bytes("x")])
       assert.strictEqual((yield* untilEnd(client)).kind, "reset")
       yield* bad.remove
       const next = yield* connect
-      yield* next.client.write(bytes("y"))
+      yield* next.client.write([bytes("y")])
       assert.strictEqual(yield* text(next.server, 1), "y")
     })
   )
@@ -398,7 +398,7 @@ describe("FaultProxy", () => {
       const { close, value: proxy } = yield* ownScope(FaultProxy.make({ target: server.address }))
       yield* proxy.add(FaultProxy.halfOpen)
       const client = yield* wire.connect(proxy.address, { connectTimeoutMillis: 5000 })
-      yield* client.write(bytes("stuck"))
+      yield* client.write([bytes("stuck")])
       yield* proxy.deaf
       yield* close
       const { kind } = yield* untilEnd(client)

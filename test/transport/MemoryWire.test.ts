@@ -29,15 +29,15 @@ describe("MemoryWire", () => {
     Effect.gen(function* () {
       const { client, server } = yield* connected
       const chunk = bytes(1, 2, 3)
-      yield* client.write(chunk)
-      yield* client.write(bytes(4))
+      yield* client.write([chunk])
+      yield* client.write([bytes(4)])
       chunk.fill(9)
       assert.deepStrictEqual(
         (yield* server.pull).map((each) => [...each]),
         [[1, 2, 3], [4]]
       )
       const pulling = yield* forked(client.pull)
-      yield* server.write(bytes(5))
+      yield* server.write([bytes(5)])
       assert.deepStrictEqual([...((yield* Fiber.join(pulling))[0] ?? [])], [5])
       assert.strictEqual(client.localAddress, server.remoteAddress)
       assert.strictEqual(client.remoteAddress, server.localAddress)
@@ -47,8 +47,8 @@ describe("MemoryWire", () => {
   it.effect("a write suspends while more than 256 KiB wait, and goes on when they are read", () =>
     Effect.gen(function* () {
       const { client, server } = yield* connected
-      yield* client.write(new Uint8Array(262_144))
-      const blocked = yield* forked(client.write(bytes(1)))
+      yield* client.write([new Uint8Array(262_144)])
+      const blocked = yield* forked(client.write([bytes(1)]))
       assert.strictEqual(blocked.pollUnsafe(), undefined)
       const read = yield* server.pull
       assert.strictEqual(Buffer.concat(read).length, 262_145)
@@ -68,12 +68,12 @@ describe("MemoryWire", () => {
       const client = yield* Scope.provide(wire.connect(address, connectOptions), scope)
       const server = yield* Queue.take(accepted)
       assert.strictEqual(yield* network.connections(), 1)
-      yield* client.write(bytes(1))
+      yield* client.write([bytes(1)])
       const pulling = yield* forked(Effect.flip(client.pull))
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual([...((yield* server.pull)[0] ?? [])], [1])
       assert.strictEqual((yield* Effect.flip(server.pull)).kind, "closed")
-      assert.strictEqual((yield* Effect.flip(server.write(bytes(2)))).kind, "reset")
+      assert.strictEqual((yield* Effect.flip(server.write([bytes(2)]))).kind, "reset")
       yield* Fiber.join(pulling)
       assert.strictEqual(yield* network.connections(), 0)
     }).pipe(Effect.provide(MemoryWire.layer))
@@ -85,14 +85,14 @@ describe("MemoryWire", () => {
       const one = yield* connected
       const two = yield* connected
       const pulling = yield* forked(Effect.flip(one.client.pull))
-      yield* one.server.write(bytes(1)).pipe(Effect.andThen(one.client.write(bytes(2))))
+      yield* one.server.write([bytes(1)]).pipe(Effect.andThen(one.client.write([bytes(2)])))
       yield* network.cutAll(one.address)
       yield* Fiber.interrupt(pulling)
       for (const stream of [one.client, one.server]) {
         assert.strictEqual((yield* Effect.flip(stream.pull)).kind, "reset")
-        assert.strictEqual((yield* Effect.flip(stream.write(bytes(1)))).kind, "reset")
+        assert.strictEqual((yield* Effect.flip(stream.write([bytes(1)]))).kind, "reset")
       }
-      yield* two.client.write(bytes(3))
+      yield* two.client.write([bytes(3)])
       assert.deepStrictEqual([...((yield* two.server.pull)[0] ?? [])], [3])
       assert.strictEqual(yield* network.connections(), 1)
     }).pipe(Effect.provide(MemoryWire.layer))
@@ -106,12 +106,12 @@ describe("MemoryWire", () => {
       const refused = yield* Effect.flip(wire.connect(address, connectOptions))
       assert.instanceOf(refused, WireError)
       assert.deepStrictEqual([refused.kind, refused.operation, refused.address], ["refused", "connect", address])
-      yield* client.write(bytes(1))
+      yield* client.write([bytes(1)])
       assert.strictEqual((yield* server.pull).length, 1)
 
       yield* network.setReachable(address, "blackhole")
       const dialling = yield* forked(Effect.scoped(Effect.flip(wire.connect(address, connectOptions))))
-      yield* client.write(bytes(2))
+      yield* client.write([bytes(2)])
       const pulling = yield* forked(server.pull)
       yield* TestClock.adjust(3000)
       assert.strictEqual((yield* Fiber.join(dialling)).kind, "timeout")
@@ -136,7 +136,7 @@ describe("MemoryWire", () => {
       const server = yield* Queue.take(accepted)
       const pulling = yield* forked(server.pull)
       yield* network.setReachable(address, "blackhole")
-      yield* client.write(bytes(1))
+      yield* client.write([bytes(1)])
       yield* Scope.close(scope, Exit.void)
       yield* settle
       assert.strictEqual(pulling.pollUnsafe(), undefined)
@@ -157,7 +157,7 @@ describe("MemoryWire", () => {
           Effect.provideService(server.pull, References.MaxOpsBeforeYield, budget),
           { startImmediately: true }
         )
-        yield* client.write(bytes(budget))
+        yield* client.write([bytes(budget)])
         yield* settle
         assert.deepStrictEqual(pulling.pollUnsafe(), Exit.succeed([bytes(budget)]), `after ${budget} operations`)
       }
@@ -170,7 +170,7 @@ describe("MemoryWire", () => {
       const program = Effect.gen(function* () {
         const { client, server } = yield* connected
         // More than lies in a pipe at once, so that writers wait as well.
-        const writing = Effect.forEach([1, 2, 3, 4, 5, 6], () => client.write(chunk), { discard: true })
+        const writing = Effect.forEach([1, 2, 3, 4, 5, 6], () => client.write([chunk]), { discard: true })
         const reading = Effect.gen(function* () {
           let got = 0
           while (got < 600_000) for (const { length } of yield* server.pull) got += length
@@ -192,7 +192,7 @@ describe("MemoryWire", () => {
       const { address, client, server, wire } = yield* connected
       yield* network.setLatency(40)
       const dialling = yield* forked(Effect.scoped(Effect.andThen(wire.connect(address, connectOptions), clockMillis)))
-      yield* client.write(bytes(1))
+      yield* client.write([bytes(1)])
       const pulling = yield* forked(
         Effect.gen(function* () {
           const first = yield* server.pull
@@ -202,7 +202,7 @@ describe("MemoryWire", () => {
         })
       )
       yield* TestClock.adjust(10)
-      yield* client.write(bytes(2))
+      yield* client.write([bytes(2)])
       yield* TestClock.adjust(100)
       assert.deepStrictEqual(yield* Fiber.join(pulling), [1, 40, 1, 50])
       assert.strictEqual(yield* Fiber.join(dialling), 40)

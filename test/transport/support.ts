@@ -85,7 +85,7 @@ export const makePeer = (options?: {
         const endRequested = yield* Queue.unbounded<void>()
         const endedByOther = yield* Queue.unbounded<never, Cause.Done>()
         const next = Queue.take(frames)
-        const write = (...chunks: ReadonlyArray<Uint8Array>) => stream.write(Buffer.concat(chunks))
+        const write = (...chunks: ReadonlyArray<Uint8Array>) => stream.write([Buffer.concat(chunks)])
         yield* Queue.offer(accepted, {
           stream,
           next,
@@ -130,10 +130,10 @@ export const recordingLayer = (recording: Recording): Layer.Layer<Wire | MemoryW
         connect: (address, options) =>
           Effect.map(wire.connect(address, options), (stream) => ({
             ...stream,
-            write: (chunk) =>
+            write: (chunks) =>
               Effect.suspend(() => {
-                recording.writes.push(makeFrameDecoder().push(chunk).commands.length)
-                return stream.write(chunk)
+                recording.writes.push(makeFrameDecoder().push(Buffer.concat(chunks)).commands.length)
+                return stream.write(chunks)
               })
           }))
       }

@@ -78,7 +78,7 @@ describe.each(wires)("what one connection can have a server keep, on $name", { t
       const frames = Buffer.concat(
         Array.from({ length: Limits.MAX_REQUESTS_OF_CONNECTION + 1 }, (_, n) => requestFrame(n, 1))
       )
-      yield* Effect.forkChild(Effect.ignore(stream.write(frames)), { startImmediately: true })
+      yield* Effect.forkChild(Effect.ignore(stream.write([frames])), { startImmediately: true })
       yield* readAll(stream)
       assert.strictEqual(count.handled, Limits.MAX_REQUESTS_OF_CONNECTION)
       assert.match(lines.join("\n"), /closed a connection: .* has 32768 requests under way on one connection/)
@@ -104,11 +104,11 @@ describe.each(wires)("what one connection can have a server keep, on $name", { t
       const open = wire.connect(server.address, { connectTimeoutMillis: 5_000 })
       for (let n = 0; n < Limits.MAX_REQUESTS / Limits.MAX_REQUESTS_OF_CONNECTION; n++) {
         const stream = yield* open
-        yield* stream.write(frames)
+        yield* stream.write([frames])
       }
       while (count.handled < Limits.MAX_REQUESTS) yield* Effect.sleep(5)
       const late = yield* open
-      yield* late.write(requestFrame(1, 1))
+      yield* late.write([requestFrame(1, 1)])
       const answer = Buffer.concat(yield* late.pull).toString()
       assert.match(answer, /"code":2\b/)
       assert.include(answer, "[OVERLOAD]system busy")
@@ -131,7 +131,7 @@ describe.each(wires)("what one connection can have a server keep, on $name", { t
         }
       })
       const stream = yield* wire.connect(server.address, { connectTimeoutMillis: 5_000 })
-      yield* stream.write(Buffer.concat(Array.from({ length: 100 }, (_, n) => requestFrame(n, 1))))
+      yield* stream.write([Buffer.concat(Array.from({ length: 100 }, (_, n) => requestFrame(n, 1)))])
       while (count.begun < 100) yield* Effect.sleep(5)
       yield* Deferred.succeed(gate, undefined)
       while ((yield* server.channels).length > 0) yield* Effect.sleep(5)
@@ -153,7 +153,7 @@ describe.each(wires)("what one connection can have a server keep, on $name", { t
           })
       })
       const stream = yield* wire.connect(server.address, { connectTimeoutMillis: 5_000 })
-      yield* stream.write(Buffer.concat(Array.from({ length: 1_000 }, (_, n) => requestFrame(n, 1))))
+      yield* stream.write([Buffer.concat(Array.from({ length: 1_000 }, (_, n) => requestFrame(n, 1)))])
       for (let before = -1; before !== count.handled; yield* Effect.sleep(200)) before = count.handled
       assert.isBelow(count.handled, 100)
       const reading = yield* Effect.forkChild(readAll(stream), { startImmediately: true })
@@ -177,7 +177,7 @@ describe.each(wires)("what all connections can have a server keep, on $name", { 
       })
       const open = wire.connect(server.address, { connectTimeoutMillis: 5_000 })
       const answered = Effect.fnUntraced(function* (stream: ByteStream) {
-        yield* stream.write(requestFrame(1, 1))
+        yield* stream.write([requestFrame(1, 1)])
         yield* stream.pull
       })
       const scope = yield* Scope.make()
@@ -213,20 +213,20 @@ describe.each(wires)("what all connections can have a server keep, on $name", { 
       // Bodies of requests that nobody answers, unread answers, and a frame without its end.
       const asking = yield* open
       for (let n = 0; n < 3; n++)
-        yield* asking.write(encoded({ code: 2, extFields: undefined, body: new Uint8Array(MIB) }, n))
+        yield* asking.write([encoded({ code: 2, extFields: undefined, body: new Uint8Array(MIB) }, n)])
       while (count.begun < 3) yield* Effect.sleep(5)
       const reading = yield* open
-      yield* reading.write(Buffer.concat(Array.from({ length: 3 }, (_, n) => requestFrame(n, 1))))
+      yield* reading.write([Buffer.concat(Array.from({ length: 3 }, (_, n) => requestFrame(n, 1)))])
       const half = encoded({ code: 2, extFields: undefined, body: new Uint8Array(16 * MIB - 1_000) }, 1)
       const cut = yield* open
       assert.deepStrictEqual(lines, [])
       while ((yield* server.channels).length < 3) yield* Effect.sleep(5)
-      yield* Effect.ignore(cut.write(half.subarray(0, 15 * MIB)))
+      yield* Effect.ignore(cut.write([half.subarray(0, 15 * MIB)]))
       while ((yield* server.channels).length > 2) yield* Effect.sleep(5)
       assert.match(lines.join(), /closed a connection: the connections have \d+ bytes .* has most of all/)
       assert.strictEqual(yield* readAll(cut), 0)
       // The others go on.
-      yield* asking.write(requestFrame(7, 1))
+      yield* asking.write([requestFrame(7, 1)])
       yield* asking.pull
     }).pipe(Effect.scoped, Effect.provide(Layer.merge(layer, logger)))
   })
@@ -274,7 +274,7 @@ describe("what peers can have a broker keep", () => {
       const sysFlag = PullMessage.PullSysFlag.SUSPEND | PullMessage.PullSysFlag.SUBSCRIPTION
       const pull = PullMessage.request(pullHeader({ sysFlag, suspendTimeoutMillis: 15_000 }))
       const stream = yield* wire.connect(broker, { connectTimeoutMillis: 5_000 })
-      yield* stream.write(Buffer.concat(Array.from({ length: 1_000 }, (_, n) => encoded(pull, n))))
+      yield* stream.write([Buffer.concat(Array.from({ length: 1_000 }, (_, n) => encoded(pull, n)))])
       while (counters.heldPulls < 1_000) yield* Effect.yieldNow
       yield* raw.call(broker, sendRequest({}, new Uint8Array(256 * 1024)))
       for (let n = 0; n < 1_000; n++) yield* Effect.yieldNow

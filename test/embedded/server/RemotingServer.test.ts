@@ -55,7 +55,7 @@ describe.each(wires)("RemotingServer on $name", ({ layer }) => {
       const flood = Buffer.concat(Array.from({ length: 1_000 }, (_, n) => requestFrame(n, 1)))
       let asked = 0
       const asking = yield* forked(
-        Effect.forever(Effect.tap(stream.write(flood), () => Effect.sync(() => (asked += 1_000))))
+        Effect.forever(Effect.tap(stream.write([flood]), () => Effect.sync(() => (asked += 1_000))))
       )
       // 8 MiB of answers of 1.1 KB, and then no more: were the requests read on, the second loop would not end.
       while (count.handled < 7_000) yield* Effect.sleep(5)
@@ -178,7 +178,7 @@ describe.each(wires)("RemotingServer on $name", ({ layer }) => {
       yield* client.invoke(server.address, request(1), 5000)
       const wire = yield* Wire
       const stream = yield* wire.connect(server.address, { connectTimeoutMillis: 1000 })
-      yield* stream.write(Buffer.from("GET / HTTP/1.1\r\n\r\n"))
+      yield* stream.write([Buffer.from("GET / HTTP/1.1\r\n\r\n")])
       const error = yield* Effect.flip(stream.pull)
       assert.include(["closed", "reset"], error.kind)
       assert.strictEqual((yield* client.invoke(server.address, request(2), 5000)).remark, "2")
@@ -195,7 +195,7 @@ describe.each(wires)("RemotingServer on $name", ({ layer }) => {
       const wire = yield* Wire
       const stream = yield* wire.connect(server.address, { connectTimeoutMillis: 1000 })
       const bytes = Buffer.concat([requestFrame(1, 11), requestFrame(2, 22), requestFrame(3, 33)])
-      for (let at = 0; at < bytes.length; at += 7) yield* stream.write(bytes.subarray(at, at + 7))
+      for (let at = 0; at < bytes.length; at += 7) yield* stream.write([bytes.subarray(at, at + 7)])
       assert.deepStrictEqual([yield* Queue.take(seen), yield* Queue.take(seen), yield* Queue.take(seen)], [11, 22, 33])
     }).pipe(Effect.provide(layer))
   )

@@ -104,7 +104,7 @@ const mortal = (state: { alive: "yes" | "killed" | "vanished" }, open: Set<Scope
               ...stream,
               isFlushed: () => stream.isFlushed(),
               pull: Effect.flatMap(unlessVanished(stream.pull), (chunks) => unlessVanished(Effect.succeed(chunks))),
-              write: (chunk: Uint8Array) => unlessVanished(stream.write(chunk))
+              write: (chunks: Parameters<typeof stream.write>[0]) => unlessVanished(stream.write(chunks))
             }
           })
         })
