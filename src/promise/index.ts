@@ -109,7 +109,14 @@ export {
 } from "./DefaultMQPushConsumer.ts"
 export { LocalOffsetStore } from "./LocalOffsetStore.ts"
 export * as MessageListener from "./MessageListener.ts"
-export { messages, type Messages, type PlainDelivery } from "./Messages.ts"
+export {
+  messages,
+  messagesByQueue,
+  type Messages,
+  type MessagesByQueue,
+  type PlainDelivery,
+  type QueueMessages
+} from "./Messages.ts"
 export type { PlainCredentials, PlainOptions, PlainParts, PlainTlsOptions, Secret } from "./Options.ts"
 export * as Replier from "./Replier.ts"
 export type { CallOptions } from "./Run.ts"
