@@ -101,7 +101,11 @@ export class NameServerUnavailable extends Schema.TaggedError<NameServerUnavaila
   tries: Schema.Array(NameServerTry)
 }) {
   override get message() {
-    return `No name server answered. ${describeTries(this.tries)}. Check that the addresses are right and reachable from this machine; \`effect-rocketmq doctor --namesrv ...\` walks through it.`
+    // What is wrong with TLS says itself what to do.
+    const advice = this.tries.every(({ tls }) => tls !== undefined)
+      ? ""
+      : " Check that the addresses are right and reachable from this machine; `effect-rocketmq doctor --namesrv ...` walks through it."
+    return `No name server answered. ${describeTries(this.tries)}.${advice}`
   }
 }
 
@@ -234,7 +238,7 @@ export class DuplicateConsumerGroup extends Schema.TaggedError<DuplicateConsumer
 
 const filterRemedy: { readonly [K in "unsupported" | "unreadable" | "other"]: string } = {
   unsupported:
-    "Set enablePropertyFilter=true in the configuration of all brokers of the topic (mqadmin updateBrokerConfig -k enablePropertyFilter -v true), or filter by tags.",
+    "Let all brokers of the topic filter by properties (`effect-rocketmq broker config update <broker> --set enablePropertyFilter=true --yes`), or filter by tags.",
   unreadable: "Correct the filter; docs/consuming.md has what it may hold.",
   other: "See the broker's log."
 }

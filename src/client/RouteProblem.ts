@@ -31,7 +31,8 @@ export const routeRemedy: { readonly [K in RouteProblem]: string } = {
     "Nothing listens at the name server's address; check host and port (9876 by default), and that it runs.",
   "name-server-silent":
     "The name server took the connection or the packets and did not answer; check firewalls and its load.",
-  "name-server-rejected": "The name server answered with an error; see its remark.",
+  "name-server-rejected":
+    "The name server answered with an error; see its remark. A broker that was named as name server answers REQUEST_CODE_NOT_SUPPORTED.",
   "name-server-unreadable":
     "What answers at the name server's address does not speak RocketMQ's protocol; check host and port, and that it is no HTTP or TLS port.",
   "name-server-tls":

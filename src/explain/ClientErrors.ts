@@ -12,7 +12,8 @@ import type {
 import type { RouteProblem } from "../client/RouteProblem.ts"
 import type { CredentialsUnavailable } from "../client/SessionCredentials.ts"
 import { causeOf, DOCTOR, explainBy, type Explainers, type Surroundings } from "./Explanation.ts"
-import { transportExplainers } from "./TransportErrors.ts"
+import { tlsHints } from "../transport/Tls.ts"
+import { capital, transportExplainers } from "./TransportErrors.ts"
 
 /** What one client, its name servers and its brokers can fail with. */
 export type ClientReason =
@@ -20,6 +21,14 @@ export type ClientReason =
 
 const triesOf = (tries: ReadonlyArray<NameServerTry>): ReadonlyArray<string> =>
   tries.map((one) => `name server ${one.address}: ${one.problem} (${one.detail})`)
+
+/** What to do where the same was wrong with TLS at every name server; undefined where it was something else. */
+const tlsOf = (tries: ReadonlyArray<NameServerTry>): string | undefined => {
+  const [first] = tries
+  return first?.tls !== undefined && tries.every(({ tls }) => tls === first.tls)
+    ? `${capital(tlsHints[first.tls])}.`
+    : undefined
+}
 
 const routeCause: { readonly [K in RouteProblem]: string } = {
   "no-name-server-address": "no name server address is known",
@@ -44,7 +53,7 @@ const routeCause: { readonly [K in RouteProblem]: string } = {
 const ofCode = (code: number, request: string): readonly [cause: string, remedy: string] => {
   switch (code) {
     case ResponseCode.SYSTEM_ERROR:
-      return ["the server failed on the request", "See the server's log."]
+      return ["the server failed on the request", "See its own words, and its log."]
     case ResponseCode.SYSTEM_BUSY:
     case ResponseCode.FLOW_CONTROL:
       return [
@@ -56,7 +65,7 @@ const ofCode = (code: number, request: string): readonly [cause: string, remedy:
     case ResponseCode.REQUEST_CODE_NOT_SUPPORTED:
       return [
         "the server does not know this request",
-        "It is older than the feature, or not the kind of server that the address was taken for."
+        "It is older than the feature, or not the kind of server that the address was taken for: a broker knows no routes, and a name server (port 9876 by default) no messages."
       ]
     case ResponseCode.MESSAGE_ILLEGAL:
       return [
@@ -175,7 +184,7 @@ export const clientExplainers: Explainers<ClientReason> = {
   NameServerUnavailable: (e) => ({
     cause: "no name server answered",
     evidence: triesOf(e.tries),
-    remedy: `Check the addresses and that they can be reached from this machine. ${DOCTOR}`
+    remedy: tlsOf(e.tries) ?? `Check the addresses and that they can be reached from this machine. ${DOCTOR}`
   }),
   AddressServerFailed: (e) => ({
     cause: "the address server gave no usable list of name servers",
@@ -216,7 +225,7 @@ export const clientExplainers: Explainers<ClientReason> = {
   RouteUnavailable: (e) => ({
     cause: routeCause[e.problem],
     evidence: [`topic: ${e.topic}`, `problem: ${e.problem}`, ...triesOf(e.tries), ...e.evidence],
-    remedy: e.remedy
+    remedy: tlsOf(e.tries) ?? e.remedy
   }),
   BrokerNotRegistered: (e) => {
     const inner = explainBy(apiExplainers, e.cause._tag, e.cause)

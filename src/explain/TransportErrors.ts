@@ -11,7 +11,8 @@ export type TransportReason = RemotingError | AnswersNotRead | WireError | Addre
 
 const sentFact = (sent: boolean) => (sent ? "the request had been sent" : "the request had not been sent")
 
-const capital = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1)
+/** A hint as the beginning of a sentence. */
+export const capital = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1)
 
 /** How the errors of `transport/` are explained. */
 export const transportExplainers: Explainers<TransportReason> = {

@@ -34,7 +34,8 @@ export type TlsReason = typeof TlsReason.Type
 export const tlsHints: { readonly [K in TlsReason]: string } = {
   expired: "the server's certificate has expired; renew it, or check this machine's clock",
   "not-yet-valid": "the server's certificate is not valid yet; check both clocks",
-  "self-signed": "the server's certificate is signed by itself; give it as tls.ca to trust it",
+  "self-signed":
+    "the server's certificate is signed by itself; have one authority sign those of all servers (tls.server.certPath there, and tls.test.mode.enable=false) and give the authority's as tls.ca: of several that signed themselves under one name, only one can be trusted",
   untrusted: "no trusted authority has signed the server's certificate; give the authority's as tls.ca",
   "wrong-host": "the server's certificate is for another host; connect by the name in it, or set tls.servername",
   "plain-server": "the server does not speak TLS; enable TLS there (tls.server.mode), or leave the option tls out here",

@@ -39,7 +39,7 @@ const lines = Fs.readdirSync(src, { recursive: true, encoding: "utf8" })
 /** Every command that a text of src tells somebody to run. */
 const printed: ReadonlyArray<Printed> = lines.flatMap(({ file, line }) =>
   [COMMAND, TO_RUN].flatMap((pattern) =>
-    [...line.replace(NAME, "1").matchAll(pattern)].map(([, command = ""]) => ({
+    [...line.replace("<time>", "1h").replace(NAME, "1").matchAll(pattern)].map(([, command = ""]) => ({
       file,
       command: command.replace(PROSE, "").trim()
     }))
@@ -49,14 +49,10 @@ const printed: ReadonlyArray<Printed> = lines.flatMap(({ file, line }) =>
 /** What a command says to what it cannot read: a flag, a subcommand, a word too many. */
 const UNREAD = /[Uu]nrecognized|[Uu]nknown subcommand|[Uu]nexpected|Invalid value/
 
-/** Without a name server a command that is written right lacks nothing else; the doctor looks for one. */
+/** A name server that nobody is at: a command that is written right lacks nothing else. */
 const said = (command: string) =>
-  Effect.map(
-    cli([
-      ...command.split(/\s+/),
-      ...(command === "doctor" || /^doctor (?!--namesrv)/.test(command) ? ["-n", "127.0.0.1:1"] : [])
-    ]),
-    ({ talk }) => talk.join("\n")
+  Effect.map(cli([...command.split(/\s+/), ...(/--namesrv/.test(command) ? [] : ["-n", "127.0.0.1:1"])]), ({ talk }) =>
+    talk.join("\n")
   ).pipe(Effect.provide(EmbeddedCluster.layerMemory({})))
 
 describe("the commands that texts tell an operator to run", () => {

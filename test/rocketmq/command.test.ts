@@ -91,7 +91,7 @@ for (const version of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
             assert.strictEqual(closed.exitCode, 4, closed.out.join("\n"))
             assert.match(JSON.parse(closed.out.join()).failure.detail, /^consumeEnable is false on /)
             // What the remedy says.
-            assert.strictEqual((yield* call("group", "create", group, "--replace")).exitCode, 0)
+            assert.strictEqual((yield* call("group", "update", group, "--consume")).exitCode, 0)
             assert.strictEqual((yield* call("doctor", "--group", group)).exitCode, 0)
           }),
         TEST_TIMEOUT

@@ -95,7 +95,7 @@ for (const version of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
             const { namesrvAddr } = yield* RocketMQ
             const topic = yield* createTopic("wiped", [BROKER])
             yield* JavaClient.mqadmin({ namesrvAddr, version }, ["wipeWritePerm", "-b", BROKER])
-            yield* doctorSays(topic, /wipeWritePerm[^]*effect-rocketmq cluster writable broker-a$/m)
+            yield* doctorSays(topic, /wipeWritePerm[^]*effect-rocketmq cluster writable broker-a --namesrv \S+$/m)
             assert.strictEqual((yield* call("cluster", "writable", BROKER)).exitCode, 0)
             yield* untilSent(topic)
           }),

@@ -52,6 +52,6 @@ export const summaryLines = (input: ConsumeInput, stats: Stats.ConsumeStats): Re
 export const tooFew = (input: ConsumeInput, consumed: number): Explained => ({
   tag: "TooFew",
   message: `Nothing was delivered for ${duration(input.idleTimeout ?? 0)}; ${number(consumed)} of ${number(input.count ?? 0)} messages are consumed.`,
-  remedy: `See what is left: ${toRun(input)`group progress ${input.group}`} ; and who else reads it: ${toRun(input)`group clients ${input.group}`}`,
+  remedy: `See why: ${toRun(input)`doctor --topic ${input.topic} --group ${input.group}`}`,
   exitCode: ExitCode.failed
 })

@@ -6,6 +6,7 @@ import type { ConsumerProblem } from "../../consumer/ConsumerState.ts"
 import { DefaultMQPushConsumer, type DefaultMQPushConsumerShape } from "../../consumer/DefaultMQPushConsumer.ts"
 import * as MessageListener from "../../consumer/MessageListener.ts"
 import type { ReceivedMessage } from "../../consumer/ReceivedMessage.ts"
+import { createGroup } from "../../consumer/run/Share.ts"
 import * as Subscription from "../../consumer/subscription/Subscription.ts"
 import * as MessageQueue from "../../message/MessageQueue.ts"
 import { isRetryTopic, PermName } from "../../message/MixAll.ts"
@@ -129,13 +130,16 @@ const idle = (
       })
 
 /** Tells of each problem once, when it begins. */
-const tellProblems = Effect.fnUntraced(function* (consumer: DefaultMQPushConsumerShape) {
+const tellProblems = Effect.fnUntraced(function* (consumer: DefaultMQPushConsumerShape, input: ConsumeInput) {
   const colors = palette((yield* Screen).stderr)
+  /** The consumer's own words do not know how the cluster was named. */
+  const named = (text: string) =>
+    text.replace(createGroup(input.group), `Create it: ${toRun(input)`group create ${input.group}`}`)
   let known: ReadonlyArray<ConsumerProblem> = []
   yield* Stream.runForEach(consumer.stateChanges, ({ problems }) => {
     const fresh = problems.filter(({ key }) => known.every((one) => one.key !== key))
     known = problems
-    return Effect.forEach(fresh, ({ text }) => Console.error(`${colors.warn("warning:")} ${printable(text)}`), {
+    return Effect.forEach(fresh, ({ text }) => Console.error(`${colors.warn("warning:")} ${printable(named(text))}`), {
       discard: true
     })
   })
@@ -212,7 +216,7 @@ export const run = Effect.fnUntraced(function* (input: ConsumeInput) {
       : Stream.filter(consumer.stateChanges, ({ queues }) =>
           queues.some(({ queue }) => !isRetryTopic(queue.topic))
         ).pipe(Stream.runHead, Effect.asVoid)
-    yield* Effect.forkScoped(tellProblems(consumer), { startImmediately: true })
+    yield* Effect.forkScoped(tellProblems(consumer, input), { startImmediately: true })
     return yield* live(
       { stats, target: input.count, state: consumer.state },
       Effect.raceFirst(Deferred.await(ended), idle(input.idleTimeout, assigned, stats, now))

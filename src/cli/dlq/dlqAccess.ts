@@ -38,7 +38,8 @@ export const reading = <A, E, R>({ grantRead, group, ...reached }: Reading, self
   Effect.gen(function* () {
     const admin = yield* MQAdmin
     const topic = dlqTopic(group)
-    const setPerm = (perm: string) => toRun(reached)`topic update ${topic} --perm ${perm}`
+    const open = toRun(reached)`topic update ${topic} --perm rw`
+    const close = toRun(reached)`topic update ${topic} --perm w`
     const colors = palette((yield* Screen).stderr)
     const closed = (yield* admin.examineTopicConfig(topic)).filter(({ config }) => (config.perm & PermName.READ) === 0)
     const names = NameList.text(closed.map(({ brokerName }) => brokerName))
@@ -46,13 +47,13 @@ export const reading = <A, E, R>({ grantRead, group, ...reached }: Reading, self
       return yield* refuse({
         tag: "NotReadable",
         message: `The dead letters of group "${group}" may not be read on ${names}: topic ${topic} is write-only there (perm 2).`,
-        remedy: `Pass --grant-read to let them be read while the command runs, or for good: ${setPerm("rw")}`,
+        remedy: `Pass --grant-read to let them be read while the command runs, or for good: ${open}`,
         exitCode: ExitCode.refused
       })
     }
     if (closed.length > 0) {
       yield* Console.error(
-        `${colors.warn("granted:")} read permission of ${topic} on ${names}, taken back at the end; if this is killed: ${setPerm("w")}`
+        `${colors.warn("granted:")} read permission of ${topic} on ${names}, taken back at the end; if this is killed: ${close}`
       )
     }
     for (const { brokerName, config } of closed) {
@@ -61,7 +62,7 @@ export const reading = <A, E, R>({ grantRead, group, ...reached }: Reading, self
           Effect.matchEffect({
             onFailure: (error) =>
               Console.error(
-                `${colors.bad("error:")} the read permission of ${topic} on ${brokerName} could not be taken back: ${error.message} Try: ${setPerm("w")}`
+                `${colors.bad("error:")} the read permission of ${topic} on ${brokerName} could not be taken back: ${error.message} Try: ${close}`
               ),
             onSuccess: () => Effect.void
           })

@@ -33,7 +33,7 @@ import type { Finding } from "./DoctorReport.ts"
 import * as Remedies from "./DoctorRemedies.ts"
 import { ExitCode } from "../Failure.ts"
 import { type Reached, toRun } from "../Printed.ts"
-import { accessRemedy, tlsRemedy } from "../remedy/Advice.ts"
+import { accessRemedy, NO_NAME_SERVER_THERE, tlsRemedy } from "../remedy/Advice.ts"
 import { count, duration, number } from "../Text.ts"
 
 /** How long one request of the doctor may take, in milliseconds. */
@@ -169,11 +169,7 @@ export const nameServerAnswers = (
                 ok(`${address}, which does not show this user the cluster`)
               : deniedFinding(asker, denied)
             : code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED
-              ? failed(
-                  `${address} is no name server: ${problem}`,
-                  "That is how a broker answers. Pass the name server's address, by default port 9876.",
-                  ExitCode.refused
-                )
+              ? failed(`${address} is no name server: ${problem}`, NO_NAME_SERVER_THERE, ExitCode.refused)
               : failed(`${address} answered ${problem}`, "See the name server's log.", ExitCode.refused),
       onFailure: (error) =>
         failed(

@@ -39,7 +39,8 @@ const says = (exit: Advice["exit"], remedy?: string): Advice => ({ exit, remedy 
 const ofTls: { readonly [K in TlsReason]: string } = {
   expired: "Have the server's certificate renewed, or set this machine's clock right.",
   "not-yet-valid": "Set the clocks of this machine and of the server right.",
-  "self-signed": "Pass the server's certificate as --tls-ca <file>, or ROCKETMQ_TLS_CA_FILE, to trust it.",
+  "self-signed":
+    "Have one authority sign the certificates of all servers (tls.server.certPath there, and tls.test.mode.enable=false), and pass the authority's as --tls-ca <file>, or ROCKETMQ_TLS_CA_FILE. For a trial, --tls-insecure takes any.",
   untrusted: "Pass the certificate of the authority that signed it as --tls-ca <file>, or ROCKETMQ_TLS_CA_FILE.",
   "wrong-host":
     "Name the server in --namesrv as its certificate does, or pass the name in the certificate as --tls-servername.",
@@ -86,7 +87,7 @@ export const accessRemedy = ({ problem, user }: AccessDenied, hints: Hints): str
     case "permission":
       return user === undefined
         ? "Have an administrator grant it, or ask as another user. On 4.x conf/plain_acl.yml of the broker says who may do what."
-        : `Have an administrator grant it (acl create), or ask as another user. An administrator sees what this one may do: ${asAdmin`acl list ${user}`}`
+        : `Have an administrator grant it (acl create), or ask as another user. An administrator sees what this one may do: ${asAdmin`acl list --user ${user}`}`
     case "clock":
       return "Set the clocks of this machine and of the server right."
     default:
@@ -120,7 +121,7 @@ const ofRoute = (problem: RouteProblem, topic: string, tries: ReadonlyArray<Name
         `If the topic lacks write permission: ${run`topic update ${topic} --perm rw`} ; its brokers may be closed instead, and the doctor tells which: ${doctor({ ...hints, topic })}`
       )
     case "name-server-rejected":
-      return says("refused", "See the name server's own words above.")
+      return says("refused", `See the name server's own words above. ${seeWhere(hints)}`)
     case "no-master":
       return says("cannotConnect", NO_MASTER)
     case "too-many-queues":
@@ -133,6 +134,13 @@ const ofRoute = (problem: RouteProblem, topic: string, tries: ReadonlyArray<Name
     }
   }
 }
+
+/** What only name servers know; a broker answers that it does not. */
+const ofNameServers: ReadonlySet<string> = new Set(["GET_BROKER_CLUSTER_INFO", "GET_ROUTEINFO_BY_TOPIC"])
+
+/** What to do where a broker was named as name server. */
+export const NO_NAME_SERVER_THERE =
+  "That is how a broker answers. Pass the name server's address as --namesrv, by default port 9876."
 
 const ofCode = ({ code, request }: BrokerRejected, hints: Hints): Advice => {
   const { topic } = hints
@@ -149,6 +157,8 @@ const ofCode = ({ code, request }: BrokerRejected, hints: Hints): Advice => {
           ? "Send less at once (--concurrency, --rate), or raise --timeout: busy answers are waited out within it. Look at the broker's disk."
           : undefined
       )
+    case ResponseCode.REQUEST_CODE_NOT_SUPPORTED:
+      return says("refused", ofNameServers.has(request) ? NO_NAME_SERVER_THERE : undefined)
     case ResponseCode.NO_PERMISSION:
       return request.startsWith("SEND_") && hints.diagnosing !== true
         ? says("refused", `See whether the topic or its broker is closed: ${doctor(hints)}`)
@@ -169,7 +179,9 @@ export const ofReason = (reason: Reason, hints: Hints): Advice => {
     case "InvalidConfig":
       return reason.problems.every(({ path }) => /^(?:namesrvAddr|NAMESRV_ADDR)/.test(path))
         ? says("usage", "Write addresses as host:port;host:port.")
-        : says("usage")
+        : reason.problems.every(({ path }) => /^tls\b/.test(path))
+          ? says("usage", ofTls.options)
+          : says("usage")
     case "InvalidGroup":
       return says("usage", "Choose another --group.")
     case "InvalidMessage":
@@ -197,12 +209,26 @@ export const ofReason = (reason: Reason, hints: Hints): Advice => {
       return says("refused", accessRemedy(reason, hints))
     case "TopicNotFound":
       return says("refused", `Check the name, or create it: ${run`topic create ${reason.topic}`}`)
+    case "FilterRefused":
+      return reason.problem === "unsupported"
+        ? says(
+            "refused",
+            `Filter by tags, or let every broker of the topic filter by properties: ${run`broker config update ${reason.address} --set enablePropertyFilter=true --yes`}`
+          )
+        : says("refused")
     case "UnknownSetting":
+      return says(
+        "refused",
+        `Check the spelling: ${reason.server.startsWith("Broker ") ? run`broker config ${reason.server.slice("Broker ".length)}` : run`namesrv config`}`
+      )
     case "InvalidOrderConf":
+      return says(
+        "refused",
+        `Name brokers of the topic, and of each no more queues than can be written: ${run`topic config ${reason.topic}`}`
+      )
     case "MessageNotFound":
     case "ConsumerNotOnline":
     case "SendForbidden":
-    case "FilterRefused":
     case "NoAccessControl":
       return says("refused")
     case "TopicAlreadyExists":

@@ -89,7 +89,7 @@ describe("consume", () => {
       const few = yield* consume("--count", "5", "--idle-timeout", "300ms", "--json", "--quiet")
       assert.strictEqual(few.exitCode, 1)
       assert.match(few.talk[0] ?? "", /^error: Nothing was delivered for 300 ms; 2 of 5 messages are consumed/)
-      assert.match(few.talk[1] ?? "", /group progress g/)
+      assert.match(few.talk[1] ?? "", /doctor --topic orders --group g --namesrv /)
       assert.deepInclude(summary(few), { consumed: 2, failed: 0 })
     }).pipe(cluster())
   )
