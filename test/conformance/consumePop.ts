@@ -11,7 +11,10 @@ import type { RemotingCommand, Request } from "../../src/protocol/RemotingComman
 import * as AckMessage from "../../src/protocol/request/AckMessage.ts"
 import * as BatchAckMessage from "../../src/protocol/request/BatchAckMessage.ts"
 import * as ChangeInvisibleTime from "../../src/protocol/request/ChangeInvisibleTime.ts"
+import * as Notification from "../../src/protocol/request/Notification.ts"
 import * as PopMessage from "../../src/protocol/request/PopMessage.ts"
+import * as QueryAssignment from "../../src/protocol/request/QueryAssignment.ts"
+import * as SetMessageRequestMode from "../../src/protocol/request/SetMessageRequestMode.ts"
 import * as RemotingClient from "../support/remoting.ts"
 import { textOf } from "./consumers.ts"
 import { Observer } from "./Observer.ts"
@@ -265,6 +268,223 @@ export const tests = (test: Methods): void => {
       yield* one.send(["a"])
       const found = yield* Fiber.join(waiting)
       assert.deepStrictEqual(textsOf(found.popped), ["a"])
+    })
+  )
+
+  popTest(
+    test,
+    "a broker says why it refuses",
+    (one) =>
+      Effect.gen(function* () {
+        yield* one.send(["a"])
+        const [a] = (yield* one.pop()).popped
+        assert.isDefined(a)
+        const seeFaq = "See https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details."
+        const nowhere = uniqueName("nowhere")
+        const noTopic = `topic[${nowhere}] not exist, apply first please! \n${seeFaq}`
+        const noQueue = (queueId: number) =>
+          `queueId[${queueId}] is illegal, topic:[${one.topic}] topicConfig.readQueueNums:[2] consumer:[me]`
+        const { hostname: ip } = new URL(`tcp://${one.address}`)
+        /** Code and remark, without what is this connection's and Java's line; and the fields. */
+        const answerTo = (request: Request) =>
+          Effect.map(one.call(request), ({ code, extFields, remark }) => [
+            code,
+            remark?.replace(/\[?\/[0-9.]+:[0-9]+\]?/, "[me]").replace(/, org\.apache\.[\w.]+\(.*$|, java\.base.*$/, ""),
+            extFields ?? {}
+          ])
+        const zeros = { popTime: "0", invisibleTime: "0", reviveQid: "0" }
+        const popZeros = { ...zeros, restNum: "0" }
+        assert.deepStrictEqual(yield* answerTo(one.request({ maxMsgNums: 33 })), [
+          29,
+          `the broker[${ip}] pop message's num is greater than 32`,
+          popZeros
+        ])
+        assert.deepStrictEqual(yield* answerTo(one.request({ topic: nowhere })), [17, noTopic, popZeros])
+        assert.deepStrictEqual(yield* answerTo(one.request({ queueId: 2 })), [29, noQueue(2), popZeros])
+        assert.deepStrictEqual(yield* answerTo(one.request({ bornTime: 1, pollTime: 10 })), [
+          210,
+          `the broker[${ip}] pop message is timeout too much`,
+          popZeros
+        ])
+        for (const [exp, expType] of [
+          ["||", "TAG"],
+          ["a >", "SQL92"],
+          ["a", "OTHER"]
+        ] as const) {
+          assert.deepStrictEqual(yield* answerTo(one.request({ exp, expType })), [
+            23,
+            "parse the consumer's subscription failed",
+            popZeros
+          ])
+        }
+        const named = one.named(a)
+        const ack = (over: Partial<AckMessage.AckMessageHeader>) => answerTo(AckMessage.request({ ...named, ...over }))
+        assert.deepStrictEqual(yield* ack({ topic: nowhere }), [17, noTopic, {}])
+        assert.deepStrictEqual(yield* ack({ queueId: 9 }), [13, noQueue(9), {}])
+        assert.deepStrictEqual(yield* ack({ queueId: -1 }), [13, noQueue(-1), {}])
+        assert.deepStrictEqual(yield* ack({ offset: 99 }), [
+          208,
+          `offset is illegal, key:${one.topic}@0, commit:99, store:0~1`,
+          {}
+        ])
+        assert.deepStrictEqual(yield* ack({ offset: 1 }), [0, undefined, {}])
+        const bad = "java.lang.IllegalArgumentException: getBrokerName fail, extraInfoStrs length"
+        assert.deepStrictEqual(yield* ack({ extraInfo: "handle" }), [1, `${bad} 1`, {}])
+        assert.deepStrictEqual(yield* ack({ extraInfo: "1 2 3 4 0" }), [1, `${bad} 5`, {}])
+        const noNumber = 'java.lang.NumberFormatException: For input string: "x"'
+        assert.deepStrictEqual(yield* ack({ extraInfo: "x 2 3 4 0 b" }), [1, noNumber, {}])
+        assert.deepStrictEqual(yield* ack({ extraInfo: "1 2 3 x 0 b" }), [1, noNumber, {}])
+        assert.deepStrictEqual(yield* ack({ consumerGroup: uniqueName("nobody") }), [0, undefined, {}])
+        const change = (over: Partial<AckMessage.AckMessageHeader>) =>
+          answerTo(ChangeInvisibleTime.request({ ...named, invisibleTime: 60_000, ...over }))
+        const noCode = "not set any response code"
+        assert.deepStrictEqual(yield* change({ topic: nowhere }), [17, noTopic, zeros])
+        assert.deepStrictEqual(yield* change({ queueId: 9 }), [13, noQueue(9), zeros])
+        assert.deepStrictEqual(yield* change({ offset: 1 }), [208, noCode, zeros])
+        const noRevive = "java.lang.IllegalArgumentException: getReviveQid fail, extraInfoStrs length 1"
+        assert.deepStrictEqual(yield* change({ extraInfo: "handle" }), [1, noRevive, {}])
+        assert.deepStrictEqual(yield* change({ extraInfo: "1 2 3 4 0" }), [1, `${bad} 5`, {}])
+        assert.deepStrictEqual(yield* change({ extraInfo: "1 2 3 x" }), [1, noNumber, {}])
+        assert.deepStrictEqual(yield* change({ extraInfo: `x 2 3 4 0 ${one.brokerName}` }), [1, noCode, zeros])
+        const notify = (over: Partial<Notification.NotificationHeader>) =>
+          answerTo(Notification.request({ ...named, queueId: -1, pollTime: 0, bornTime: 0, ...over }))
+        const none = { hasMsg: "false", pollingFull: "false" }
+        assert.deepStrictEqual(yield* notify({ topic: nowhere }), [17, noTopic, none])
+        assert.deepStrictEqual(yield* notify({ queueId: 2 }), [29, noQueue(2), none])
+        assert.deepStrictEqual(yield* notify({}), [0, noCode, none])
+      }),
+    2
+  )
+
+  popTest(test, "in order a queue waits until all of it is acknowledged; the same attempt gets the same again", (one) =>
+    Effect.gen(function* () {
+      const observer = yield* Observer
+      yield* one.send(["a", "b", "c"])
+      const inOrder = (attemptId: string, over: Partial<PopMessage.PopMessageHeader> = {}) =>
+        one.pop({ order: true, attemptId, maxMsgNums: 2, ...over })
+      const first = yield* inOrder("one")
+      assert.deepStrictEqual(textsOf(first.popped), ["a", "b"])
+      assert.strictEqual(first.reviveQid, PopHandle.ORDER_REVIVE_QUEUE)
+      const never = { retryFlag: "0" as const, queueId: 0, offset: undefined, count: 0 }
+      assert.deepStrictEqual(first.orderCounts, [never])
+      assert.strictEqual((yield* inOrder("two")).code, 210)
+      const again = yield* inOrder("one")
+      assert.deepStrictEqual(textsOf(again.popped), ["a", "b"])
+      assert.deepStrictEqual(again.orderCounts, [never])
+      const [a, b] = again.popped
+      assert.isDefined(a)
+      assert.isDefined(b)
+      const [old] = first.popped
+      assert.isDefined(old)
+      if (first.popTime !== again.popTime) assert.deepStrictEqual(yield* one.ack(old), OK, "another pop's")
+      const wrong = { handle: { ...a.handle, msgQueueOffset: 2 } }
+      const [code, remark] = yield* one.ack(wrong)
+      assert.strictEqual(code, 13)
+      assert.match(
+        remark ?? "",
+        new RegExp(`^offset is illegal, key:${one.topic}@${one.group}@0, old:0, commit:2, next:-1, /[0-9.]+:[0-9]+$`)
+      )
+      const queue = MessageQueue.make(one.topic, one.brokerName, 0)
+      const committed = (expected: number) =>
+        eventuallyThat(observer.committed(queue, one.group), (offset) => assert.strictEqual(offset, expected))
+      yield* committed(0)
+      assert.deepStrictEqual(yield* one.ack(a), OK)
+      yield* committed(1)
+      // What is hidden no longer comes again in its place, and is counted.
+      const waiting = yield* Effect.forkChild(inOrder("three", { pollTime: 50_000 }))
+      const sooner = yield* one.change(b, 300)
+      assert.strictEqual(sooner.handle.popTime, b.handle.popTime)
+      const third = yield* Fiber.join(waiting)
+      assert.deepStrictEqual(textsOf(third.popped), ["b", "c"])
+      assert.deepStrictEqual(third.orderCounts, [{ retryFlag: "0", queueId: 0, offset: 1, count: 1 }, never])
+      for (const message of third.popped) assert.deepStrictEqual(yield* one.ack(message), OK)
+      yield* committed(3)
+      assert.deepStrictEqual(yield* one.ack(a), OK, "read long ago")
+      const late = yield* Effect.map(
+        one.call(ChangeInvisibleTime.request({ ...one.named(a), invisibleTime: 1_000 })),
+        ChangeInvisibleTime.decodeResponse
+      )
+      assert.deepStrictEqual(late, { popTime: 0, invisibleTime: 0, reviveQid: 0 })
+    })
+  )
+
+  popTest(test, "a filter passes over what it does not want, and a notification tells what there is", (one) =>
+    Effect.gen(function* () {
+      const notify = (over: Partial<Notification.NotificationHeader> = {}) =>
+        Effect.map(
+          one.call(
+            Notification.request({
+              consumerGroup: one.group,
+              topic: one.topic,
+              queueId: -1,
+              pollTime: 0,
+              bornTime: 0,
+              ...over
+            })
+          ),
+          (response) => Notification.decodeResponse(response)
+        )
+      const yes = { hasMsg: true, pollingFull: false }
+      const no = { hasMsg: false, pollingFull: false }
+      assert.deepStrictEqual(yield* notify({ pollTime: 300 }), no)
+      const waiting = yield* Effect.forkChild(notify({ pollTime: 50_000 }))
+      yield* one.send(["a"], 0, "red")
+      assert.deepStrictEqual(yield* Fiber.join(waiting), yes)
+      yield* one.send(["b", "c"], 0, "blue")
+      assert.deepStrictEqual(yield* notify({ exp: "green", expType: "TAG" }), no)
+      assert.deepStrictEqual(yield* notify({ exp: "blue", expType: "TAG" }), yes)
+      assert.deepStrictEqual(textsOf((yield* one.pop({ exp: "blue", expType: "TAG" })).popped), ["b", "c"])
+      assert.deepStrictEqual(yield* notify(), no)
+      assert.deepStrictEqual((yield* one.pop()).popped, [], "what was passed over is read")
+      yield* one.send(["d"], 0, "red")
+      assert.deepStrictEqual((yield* one.pop({ exp: "TAGS = 'blue'", expType: "SQL92" })).popped, [])
+      assert.deepStrictEqual((yield* one.pop()).popped, [])
+    })
+  )
+
+  popTest(test, "how a group reads a topic is kept, and its members are told", (one) =>
+    Effect.gen(function* () {
+      const set = (over: Partial<SetMessageRequestMode.MessageRequestMode> = {}) =>
+        Effect.map(
+          one.call(
+            SetMessageRequestMode.request({
+              consumerGroup: one.group,
+              topic: one.topic,
+              mode: "POP",
+              popShareQueueNum: 0,
+              ...over
+            })
+          ),
+          codeOf
+        )
+      const assigned = (topic = one.topic) =>
+        Effect.map(
+          one.call(
+            QueryAssignment.request({
+              clientId: "nobody",
+              consumerGroup: one.group,
+              messageModel: "BROADCASTING",
+              strategyName: "AVG",
+              topic
+            })
+          ),
+          (response) => {
+            const answer = QueryAssignment.decodeResponse(response)
+            if (answer instanceof DecodeError) throw answer
+            return answer.messageQueueAssignments?.map(({ mode }) => mode)
+          }
+        )
+      yield* eventuallyThat(assigned(), (modes) => assert.deepStrictEqual(modes, ["PULL", "PULL"]))
+      assert.deepStrictEqual(yield* set(), OK)
+      assert.deepStrictEqual(yield* assigned(), ["POP", "POP"])
+      assert.deepStrictEqual(yield* set({ mode: "PULL" }), OK)
+      assert.deepStrictEqual(yield* assigned(), ["PULL", "PULL"])
+      const nowhere = uniqueName("nowhere")
+      assert.deepStrictEqual(yield* set({ topic: nowhere }), [17, `topic[${nowhere}] not exist`])
+      assert.deepStrictEqual(yield* set({ topic: `%RETRY%${one.group}` }), [
+        16,
+        "retry topic is not allowed to set mode"
+      ])
     })
   )
 }

@@ -29,36 +29,48 @@ interface Asked {
 interface Handle {
   readonly startOffset: Long.Long
   readonly popTime: Long.Long
-  readonly invisibleTime: Long.Long
   readonly reviveQid: number
   readonly brokerName: string
 }
 
 const zeros = { popTime: "0", invisibleTime: "0", reviveQid: "0" }
 
-const illegal = (words: string): Response =>
-  Reply.refuse(ResponseCode.SYSTEM_ERROR, `java.lang.IllegalArgumentException: ${words}`)
+/** What an answer is that nobody filled in. */
+const failed: Response = { code: ResponseCode.SYSTEM_ERROR, remark: Remarks.NO_CODE_SET, extFields: zeros }
 
-const notANumber = (text: string): Response => Reply.refuse(ResponseCode.SYSTEM_ERROR, Remarks.numberFormat(text))
+/** Where the parts of a handle stand, by the name of what reads them. Source: RocketMQ `ExtraInfoUtil`. */
+const PLACES = { getCkQueueOffset: 0, getPopTime: 1, getInvisibleTime: 2, getReviveQid: 3, getBrokerName: 5 } as const
 
-/** Reads a handle as a broker does, which asks for one part after the other. Source: RocketMQ `ExtraInfoUtil`. */
-const handleOf = (extraInfo: string): Handle | Response => {
-  // Java's `split` drops what is empty at the end.
-  const parts = extraInfo === "" ? [""] : extraInfo.replace(/ +$/, "").split(" ")
-  const [start = "", pop = "", invisible = "", revive = "", , brokerName] = parts
-  if (brokerName === undefined) return illegal(`getBrokerName fail, extraInfoStrs length ${parts.length}`)
-  const reviveQid = Long.parseInt32(revive)
-  if (reviveQid === undefined) return notANumber(revive)
-  const startOffset = Long.parseLong(start)
-  if (startOffset === undefined) return notANumber(start)
-  const popTime = Long.parseLong(pop)
-  if (popTime === undefined) return notANumber(pop)
-  const invisibleTime = Long.parseLong(invisible)
-  if (invisibleTime === undefined) return notANumber(invisible)
-  return { startOffset, popTime, invisibleTime, reviveQid, brokerName }
+type Part = keyof typeof PLACES
+
+/** Java's `split` drops what is empty at the end. */
+const partsOf = (extraInfo: string): ReadonlyArray<string> =>
+  extraInfo === "" ? [""] : extraInfo.replace(/ +$/, "").split(" ")
+
+/** The first part that a broker cannot read; it asks for one after the other. */
+const unreadable = (parts: ReadonlyArray<string>, wanted: ReadonlyArray<Part>): Response | undefined => {
+  for (const part of wanted) {
+    const text = parts[PLACES[part]]
+    if (text === undefined || parts.length <= PLACES[part]) {
+      const words = `${part} fail, extraInfoStrs length ${parts.length}`
+      return Reply.refuse(ResponseCode.SYSTEM_ERROR, `java.lang.IllegalArgumentException: ${words}`)
+    }
+    const isReadable =
+      part === "getBrokerName" || (part === "getReviveQid" ? Long.parseInt32(text) : Long.parseLong(text)) !== undefined
+    if (!isReadable) return Reply.refuse(ResponseCode.SYSTEM_ERROR, Remarks.numberFormat(text))
+  }
+  return undefined
 }
 
-const isRefusal = (value: Handle | Response): value is Response => "code" in value
+/** The handle of parts; what cannot be read is 0. */
+const handleOf = (parts: ReadonlyArray<string>): Handle => ({
+  startOffset: Long.parseLong(parts[PLACES.getCkQueueOffset] ?? "") ?? 0,
+  popTime: Long.parseLong(parts[PLACES.getPopTime] ?? "") ?? 0,
+  reviveQid: Long.parseInt32(parts[PLACES.getReviveQid] ?? "") ?? 0,
+  brokerName: parts[PLACES.getBrokerName] ?? ""
+})
+
+const NUMBERS = ["getCkQueueOffset", "getPopTime", "getInvisibleTime"] as const
 
 const keyOf = ({ consumerGroup, queueId, topic }: Omit<Asked, "offset">, handle: Handle): CheckpointKey => ({
   group: consumerGroup,
@@ -134,8 +146,10 @@ export const handlers = (broker: Broker): Handlers => {
       const remark = `offset is illegal, key:${topic}@${queueId}, commit:${offset}, store:${min}~${max}`
       return Reply.refuse(ResponseCode.NO_MESSAGE, remark)
     }
-    const handle = handleOf(header.extraInfo)
-    if (isRefusal(handle)) return handle
+    const parts = partsOf(header.extraInfo)
+    const wrong = unreadable(parts, ["getBrokerName", "getReviveQid", ...NUMBERS])
+    if (wrong !== undefined) return wrong
+    const handle = handleOf(parts)
     if (handle.reviveQid === ORDER_REVIVE_QUEUE) {
       return acknowledgeInOrder(header, handle.popTime, channel) ?? AckMessage.response()
     }
@@ -200,7 +214,7 @@ export const handlers = (broker: Broker): Handlers => {
     const isKnown = handle.reviveQid >= 0 && handle.reviveQid < REVIVE_QUEUES && handle.brokerName === broker.name
     if (isKnown) {
       if (!state.popped.hasRoom(header.consumerGroup, 1)) {
-        return { code: ResponseCode.SYSTEM_ERROR, remark: Remarks.NO_CODE_SET, extFields: zeros }
+        return failed
       }
       const visibleAt = Long.add(now, header.invisibleTime)
       state.popped.add({ ...key, popTime, offsets: [Number(header.offset)], visibleAt })
@@ -218,9 +232,15 @@ export const handlers = (broker: Broker): Handlers => {
     if (header.offset < min || header.offset >= max) {
       return { code: ResponseCode.NO_MESSAGE, remark: Remarks.NO_CODE_SET, extFields: zeros }
     }
-    const handle = handleOf(header.extraInfo)
-    if (isRefusal(handle)) return handle
-    return handle.reviveQid === ORDER_REVIVE_QUEUE ? changeInOrder(header, handle) : changeOne(header, handle)
+    const parts = partsOf(header.extraInfo)
+    const handle = handleOf(parts)
+    const isInOrder = handle.reviveQid === ORDER_REVIVE_QUEUE
+    const wrong = unreadable(parts, ["getReviveQid", isInOrder ? "getPopTime" : "getBrokerName"])
+    if (wrong !== undefined) return wrong
+    if (isInOrder) return changeInOrder(header, handle)
+    const answer = changeOne(header, handle)
+    // Read too late: the message is hidden by then, and nothing is acknowledged.
+    return unreadable(parts, NUMBERS) === undefined ? answer : failed
   })
 
   return new Map([

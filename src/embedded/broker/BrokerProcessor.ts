@@ -16,6 +16,7 @@ import * as OffsetProcessor from "./OffsetProcessor.ts"
 import * as PopProcessor from "./PopProcessor.ts"
 import * as PullProcessor from "./PullProcessor.ts"
 import * as QueryProcessor from "./QueryProcessor.ts"
+import * as NotificationProcessor from "./NotificationProcessor.ts"
 import * as Remarks from "../server/Remarks.ts"
 import * as RecallProcessor from "./RecallProcessor.ts"
 import * as RelayProcessor from "./RelayProcessor.ts"
@@ -42,7 +43,9 @@ const newIn5: ReadonlySet<number> = new Set<number>([
   RequestCode.POP_MESSAGE,
   RequestCode.ACK_MESSAGE,
   RequestCode.BATCH_ACK_MESSAGE,
-  RequestCode.CHANGE_MESSAGE_INVISIBLETIME
+  RequestCode.CHANGE_MESSAGE_INVISIBLETIME,
+  RequestCode.NOTIFICATION,
+  RequestCode.SET_MESSAGE_REQUEST_MODE
 ])
 
 /** What has JSON in its body. */
@@ -55,14 +58,16 @@ const withJson: ReadonlySet<number> = new Set<number>([
   RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST,
   RequestCode.UPDATE_AND_CREATE_TOPIC_LIST,
   RequestCode.QUERY_ASSIGNMENT,
-  RequestCode.BATCH_ACK_MESSAGE
+  RequestCode.BATCH_ACK_MESSAGE,
+  RequestCode.SET_MESSAGE_REQUEST_MODE
 ])
 
 /** What only the broker's own port serves. */
 const ownPort: ReadonlySet<number> = new Set<number>([
   RequestCode.PULL_MESSAGE,
   RequestCode.LITE_PULL_MESSAGE,
-  RequestCode.POP_MESSAGE
+  RequestCode.POP_MESSAGE,
+  RequestCode.NOTIFICATION
 ])
 
 const unknown: Handler = ({ code }) =>
@@ -88,6 +93,7 @@ export const make = (broker: Broker): BrokerProcessor => {
       PullProcessor,
       PopProcessor,
       AckProcessor,
+      NotificationProcessor,
       ClientProcessor,
       OffsetProcessor,
       ResetOffsetProcessor,

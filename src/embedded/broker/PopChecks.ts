@@ -62,13 +62,14 @@ export const forbidden = (broker: Broker, what: string): Response | undefined =>
 export const queueIllegal = (queueId: number, topic: string, readQueueNums: number, remoteAddress: string): string =>
   `queueId[${queueId}] is illegal, topic:[${topic}] topicConfig.readQueueNums:[${readQueueNums}] consumer:[${JavaNames.socketAddress(remoteAddress)}]`
 
-/** What an expression asks for; undefined when it cannot be read. A broker that filters by tags alone does so here too. */
+/** What an expression asks for, or that it cannot be read. A broker that filters by tags alone does so here too. */
 export const filterOf = (
   broker: Broker,
   { exp, expType = "TAG" }: { readonly exp?: string | undefined; readonly expType?: string | undefined }
-): MessageFilter.MessageFilter | undefined => {
+): MessageFilter.MessageFilter | Response => {
+  const unreadable = Reply.refuse(ResponseCode.SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed")
   if (exp === undefined || exp === "") return MessageFilter.all
-  if (expType === "TAG" || expType === "") return MessageFilter.parse(exp)
+  if (expType === "TAG" || expType === "") return MessageFilter.parse(exp) ?? unreadable
   const filter = expType === "SQL92" ? broker.compileFilter(exp) : undefined
-  return typeof filter === "object" ? MessageFilter.ofProperties(filter) : undefined
+  return typeof filter === "object" ? MessageFilter.ofProperties(filter) : unreadable
 }

@@ -80,9 +80,7 @@ export const handlers = (broker: Broker): Handlers => {
     const refused = early(header) ?? PopChecks.refusal(broker, header, channel)
     if (refused !== undefined) return refused
     const filter = PopChecks.filterOf(broker, header)
-    if (filter === undefined) {
-      return Reply.refuse(ResponseCode.SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed")
-    }
+    if (!MessageFilter.isMessageFilter(filter)) return filter
     return header.maxMsgNums < 0
       ? Reply.refuse(
           ResponseCode.SYSTEM_ERROR,

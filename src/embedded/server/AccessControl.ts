@@ -87,6 +87,11 @@ const needsOf = (request: RemotingCommand): ReadonlyArray<Need> | undefined => {
     case RequestCode.QUERY_CONSUMER_OFFSET:
     case RequestCode.UPDATE_CONSUMER_OFFSET:
       return [...named("topic", sub), ...named("consumerGroup", group)]
+    case RequestCode.POP_MESSAGE:
+    case RequestCode.ACK_MESSAGE:
+    case RequestCode.CHANGE_MESSAGE_INVISIBLETIME:
+    case RequestCode.NOTIFICATION:
+      return [...named("consumerGroup", group), ...named("topic", sub)]
     case RequestCode.QUERY_MESSAGE:
     case RequestCode.GET_MAX_OFFSET:
     case RequestCode.GET_MIN_OFFSET:
@@ -101,6 +106,9 @@ const needsOf = (request: RemotingCommand): ReadonlyArray<Need> | undefined => {
     case RequestCode.LOCK_BATCH_MQ:
     case RequestCode.UNLOCK_BATCH_MQ:
     case RequestCode.CHECK_CLIENT_CONFIG:
+    case RequestCode.QUERY_ASSIGNMENT:
+    case RequestCode.SET_MESSAGE_REQUEST_MODE:
+    case RequestCode.BATCH_ACK_MESSAGE:
     case RequestCode.VIEW_MESSAGE_BY_ID:
     case RequestCode.GET_ROUTEINFO_BY_TOPIC:
       return []

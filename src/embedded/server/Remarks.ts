@@ -39,6 +39,9 @@ export const NO_ROOM_FOR_VALUE = "an embedded name server has no room for this v
 /** What only an embedded broker says, which keeps all offsets in memory. */
 export const NO_ROOM_FOR_OFFSET = "an embedded broker has no room for one more offset"
 
+/** What only an embedded broker says, which keeps all modes in memory. */
+export const NO_ROOM_FOR_MODE = "an embedded broker has no room for one more mode"
+
 /** A server's threads have too many requests before them. Source: RocketMQ `NettyRemotingAbstract`. */
 export const OVERLOADED = "[OVERLOAD]system busy, start flow control for a while"
 

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { EmbeddedCluster } from "../../../src/testing/index.ts"
 import { MQVersion } from "../../../src/protocol/MQVersion.ts"
 import * as QueryAssignment from "../../../src/protocol/request/QueryAssignment.ts"
+import * as SetMessageRequestMode from "../../../src/protocol/request/SetMessageRequestMode.ts"
 import { brokerAddress, consumerHeartbeat, orThrow, rawClient } from "../support.ts"
 
 const cluster = EmbeddedCluster.layerMemory({ brokers: 2, topics: { orders: { readQueueNums: 3 } } })
@@ -30,8 +31,8 @@ const group = Effect.fnUntraced(function* (...ids: ReadonlyArray<string>) {
       assert.strictEqual(answer.code, 0)
       return orThrow(QueryAssignment.decodeResponse(answer)).messageQueueAssignments?.map(
         ({ messageQueue: { brokerName, queueId, topic }, mode }) => {
-          assert.deepStrictEqual([topic, mode], ["orders", "PULL"])
-          return `${brokerName.slice(-1)}${queueId}`
+          assert.strictEqual(topic, "orders")
+          return `${mode === "PULL" ? "" : mode}${brokerName.slice(-1)}${queueId}`
         }
       )
     })
@@ -94,6 +95,53 @@ describe("assignments", () => {
       ]
       for (const over of cannot) assert.isUndefined(yield* assignments(over), JSON.stringify(over))
     }).pipe(Effect.provide(cluster))
+  )
+
+  it.effect("where a group pops, each pops every queue, or its share and those of the members behind it", () =>
+    Effect.gen(function* () {
+      const ids = ["1", "2", "3", "4"].map((id) => `c-${id}`)
+      const { address, assignments, client } = yield* group(...ids)
+      const share = (popShareQueueNum: number, mode = "POP") =>
+        client.call(
+          address,
+          SetMessageRequestMode.request({ consumerGroup: "cg", topic: "orders", mode, popShareQueueNum })
+        )
+      for (const all of [-1, 0, 3, 8]) {
+        assert.strictEqual((yield* share(all)).code, 0)
+        for (const clientId of [...ids, "stranger", ""]) {
+          assert.deepStrictEqual(yield* assignments({ clientId }), ["POPa-1", "POPb-1"])
+        }
+      }
+      yield* share(1)
+      assert.deepStrictEqual(yield* Effect.forEach([...ids, "stranger"], (clientId) => assignments({ clientId })), [
+        ["POPa0", "POPa1", "POPa2", "POPb0"],
+        ["POPa2", "POPb0", "POPb1"],
+        ["POPb1", "POPb2"],
+        ["POPb2", "POPa0", "POPa1"],
+        []
+      ])
+      for (const id of ["5", "6", "7", "8"]) {
+        const member = yield* rawClient()
+        yield* member.call(address, consumerHeartbeat(`c-${id}`, "cg", ["orders"]))
+      }
+      assert.deepStrictEqual(yield* assignments({ clientId: "c-7" }), ["POPa0"], "more members than queues")
+      yield* share(1, "PULL")
+      assert.deepStrictEqual(yield* assignments({ clientId: "c-1" }), ["a0"])
+    }).pipe(Effect.provide(cluster))
+  )
+
+  it.effect("a broker may have everybody pop; retry topics are pulled", () =>
+    Effect.gen(function* () {
+      const { assignments } = yield* group("c-1", "c-2")
+      assert.deepStrictEqual(yield* assignments(), ["POPa-1", "POPb-1"])
+    }).pipe(
+      Effect.provide(
+        EmbeddedCluster.layerMemory({
+          brokers: ["broker-a", "broker-b"].map((name) => ({ name, config: { defaultMessageRequestMode: "POP" } })),
+          topics: { orders: {} }
+        })
+      )
+    )
   )
 
   it.effect("A46: code 1 for a body that says too little, code 3 before 5.0", () =>
