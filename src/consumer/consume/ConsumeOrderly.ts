@@ -24,7 +24,7 @@ export interface OrderlyOptions {
 
 /** Says what becomes of messages in order. */
 export interface ConsumeOrderly {
-  /** Whether the queue of a message neither rests nor waits for its lock. */
+  /** Whether the queue of a message is not being given up, does not rest, and does not wait for its lock. */
   readonly isOpen: (received: Received) => boolean
   /** Applies a result, lets the next message of the queue follow as that wants it, and gives whether it is consumed. */
   readonly apply: (list: SerialList<Received>, received: Received, result: OrderlyResult) => boolean
@@ -91,7 +91,7 @@ export const make = Effect.fnUntraced(function* (
   }
 
   return {
-    isOpen: ({ queue }) => !resting.has(queue.name) && queue.holdsLock(now()),
+    isOpen: ({ queue }) => !queue.revoking && !resting.has(queue.name) && queue.holdsLock(now()),
     drop: (queue) => {
       held.delete(queue)
     },

@@ -172,6 +172,32 @@ describe("messages in order", () => {
     }).pipe(Effect.scoped, Effect.provide(oneQueue))
   )
 
+  it.effect("a message that is put back while its consumer closes does not begin again", () =>
+    Effect.gen(function* () {
+      const { faults } = yield* EmbeddedCluster
+      const seen: Array<string> = []
+      const consumer = yield* consume(
+        orderly((message) =>
+          Effect.gen(function* () {
+            seen.push(`${text(message)}/${message.attempt}`)
+            if (text(message) === "a") return OrderlyResult.success
+            yield* Effect.sleep(200)
+            return OrderlyResult.suspend(10)
+          })
+        )
+      )
+      yield* send(["a", "b"])
+      yield* settle
+      assert.deepStrictEqual(seen, ["a/1", "b/1"])
+      // It suspends its queue within the time that handlers have, and the position behind "a" is slow to be written.
+      yield* faults.add({ match: { code: RequestCode.UPDATE_CONSUMER_OFFSET }, actions: [FaultScript.delay(2_000)] })
+      const closing = yield* Effect.forkChild(consumer.shutdown, { startImmediately: true })
+      for (let n = 0; n < 100; n++) yield* TestClock.adjust(100)
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual(seen, ["a/1", "b/1"])
+    }).pipe(Effect.scoped, Effect.provide(oneQueue))
+  )
+
   it.effect("in a namespace the locks have it too, and none is anybody else's", () =>
     Effect.gen(function* () {
       const { brokers } = yield* EmbeddedCluster
