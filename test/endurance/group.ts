@@ -10,7 +10,7 @@ import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { Wire } from "../../src/transport/Wire.ts"
 import { make as makeObserver, type ObserverShape } from "../conformance/Observer.ts"
-import { mortalWire } from "../simulation/members.ts"
+import * as OwnWire from "../simulation/OwnWire.ts"
 import { type DeliveryFindings, type Deliveries, makeDeliveries } from "./Deliveries.ts"
 import { type Handle, type Kind, member } from "./Kinds.ts"
 import { counted, type Outcome, say } from "./Report.ts"
@@ -101,8 +101,8 @@ const program = ({ events, kind, messages, seed }: GroupOptions) =>
     /** Starts a member; it is told how to end it. */
     const join = Effect.gen(function* () {
       const id = started++
-      const { die, mortal } = yield* mortalWire
-      const own = Layer.fresh(MQClientManager.layer).pipe(Layer.provide(Layer.succeed(Wire, mortal)))
+      const { cut, wire } = yield* OwnWire.make
+      const own = Layer.fresh(MQClientManager.layer).pipe(Layer.provide(Layer.succeed(Wire, wire)))
       const scope = yield* Scope.make()
       let alive = true
       const handle: Handle = ({ attempt, body, queue, queueOffset }) => {
@@ -145,7 +145,7 @@ const program = ({ events, kind, messages, seed }: GroupOptions) =>
       const close = Scope.close(scope, Exit.void)
       const kill = Effect.gen(function* () {
         // What ends while the connections do may still be written.
-        yield* die
+        yield* cut
         alive = false
         const at = now()
         deliveries.setback({

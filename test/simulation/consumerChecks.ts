@@ -14,7 +14,6 @@ import {
   type Member,
   type Members,
   QUEUE_CAP,
-  SIZE,
   TOPIC
 } from "./members.ts"
 
@@ -70,7 +69,9 @@ export const settled = (world: World, members: Members, group: Group) =>
     const differs = Effect.gen(function* () {
       const clients = yield* cluster.clients
       const states = yield* Effect.forEach(membersOf(members, group), ({ consumer }) => consumer.state)
-      if (states.length !== SIZE) return `${states.length} members of ${group.name} have come up, not ${SIZE}`
+      if (states.length !== group.size) {
+        return `${states.length} members of ${group.name} have come up, not ${group.size}`
+      }
       const live = idsOf(states.map(({ instance }) => instance?.clientId ?? ""))
       for (const { name } of cluster.brokers) {
         const known = clients.filter((client) => client.group === group.name && client.broker === name)
@@ -93,23 +94,26 @@ const UNLOCKED = 61_000
 
 const IDLE = new Set(["pulling", "waiting", "full"])
 
-/** Each queue has one owner, and is pulled or says why not. */
+/** Each queue has one owner, or where the group broadcasts every member, and is pulled or says why not. */
 export const owned = (world: World, members: Members, group: Group) =>
   Effect.gen(function* () {
     const cluster = yield* EmbeddedCluster
     const expected = cluster.brokers.flatMap(({ name }) => [
       ...[0, 1].map((id) => MessageQueue.make(TOPIC, name, id)),
-      // What is polled does not come again by itself.
-      ...(group.kind === "lite" ? [] : [MessageQueue.make(RETRY_GROUP_TOPIC_PREFIX + group.name, name, 0)])
+      // What is polled or broadcast does not come again by itself.
+      ...(group.kind === "lite" || group.kind === "broadcast"
+        ? []
+        : [MessageQueue.make(RETRY_GROUP_TOPIC_PREFIX + group.name, name, 0)])
     ])
     const states = yield* Effect.forEach(membersOf(members, group), ({ consumer }) => consumer.state)
-    const queues = states.flatMap((state) => state.queues)
-    const keys = idsOf(queues.map(({ queue }) => MessageQueue.key(queue)))
     const all = idsOf(expected.map(MessageQueue.key))
-    if (keys !== all) {
-      const seen = states.map(({ instance, members: known }) => `${instance?.clientId} knows ${known.join()}`)
+    for (const together of group.kind === "broadcast" ? states.map((state) => [state]) : [states]) {
+      const keys = idsOf(together.flatMap((state) => state.queues.map(({ queue }) => MessageQueue.key(queue))))
+      if (keys === all) continue
+      const seen = together.map(({ instance, members: known }) => `${instance?.clientId} knows ${known.join()}`)
       yield* world.violation("ownership", `${group.name} owns ${keys}, not ${all}: ${seen.join("; ")}`)
     }
+    const queues = states.flatMap((state) => state.queues)
     for (const { lastFailure, phase, queue } of queues) {
       if (!IDLE.has(phase)) {
         yield* world.violation("ownership", `${MessageQueue.key(queue)} of ${group.name} is ${phase}: ${lastFailure}`)
@@ -119,14 +123,21 @@ export const owned = (world: World, members: Members, group: Group) =>
 
 /**
  * Waits until nothing is left to do, and nobody holds a message: one that was finished may have come again behind one that
- * was not, and may be given back.
+ * was not, and may be given back; what was polled is to be committed before the end.
  */
 export const exhausted = (world: World, members: Members) =>
   Effect.gen(function* () {
     const cluster = yield* EmbeddedCluster
     for (let waited = 0; waited < 120_000; waited += 1_000) {
-      const states = yield* Effect.forEach(members, ({ consumer }) => consumer.state)
-      const held = states.flatMap(({ queues }) => queues).reduce((sum, { cached }) => sum + cached, 0)
+      const all = yield* Effect.forEach(members, ({ consumer, kind }) =>
+        Effect.map(consumer.state, ({ queues }) => queues.map((queue) => ({ ...queue, kind })))
+      )
+      const held = all
+        .flat()
+        .filter(
+          ({ cached, committedOffset, consumeOffset, kind }) =>
+            cached > 0 || (kind === "lite" && committedOffset !== consumeOffset)
+        ).length
       const left = (yield* cluster.delayedMessages).length + (yield* world.finishes.unfinished).length
       if (left + held === 0) return
       yield* Effect.sleep(1_000)

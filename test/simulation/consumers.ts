@@ -6,21 +6,31 @@ import type { DefaultMQProducerShape } from "../../src/producer/DefaultMQProduce
 import type { Scenario, World } from "../../src/testing/Simulation.ts"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
 import * as Checks from "./consumerChecks.ts"
+import * as CutOff from "./cutOff.ts"
 import * as Members from "./members.ts"
+import * as Readers from "./Readers.ts"
 import * as Workload from "./workload.ts"
 
-/** A group, of handlers of one message or of several, of streams, of both, or of those that poll, whose members come and go while faults do. */
+/**
+ * A group, of handlers of one message or of several, of streams, of both, or of those that poll, and now and then one beside
+ * it that broadcasts. Their members come and go while faults do.
+ */
 
 const config = { messageDelayLevel: "1s 2s 3s 4s 5s 6s" }
 const kinds: ReadonlyArray<Members.Group> = [
-  { name: "workers", kind: "concurrently" },
-  { name: "batchers", kind: "batch" },
-  { name: "streamers", kind: "stream" },
-  { name: "both", kind: "mixed" },
-  { name: "orderly", kind: "orderly" },
-  { name: "keyed", kind: "keyed" },
-  { name: "pollers", kind: "lite" }
+  { name: "workers", kind: "concurrently", size: 3 },
+  { name: "batchers", kind: "batch", size: 3 },
+  { name: "streamers", kind: "stream", size: 3 },
+  { name: "both", kind: "mixed", size: 3 },
+  { name: "orderly", kind: "orderly", size: 3 },
+  { name: "keyed", kind: "keyed", size: 3 },
+  { name: "pollers", kind: "lite", size: 3 }
 ]
+
+const broadcasting: Members.Group = { name: "everybody", kind: "broadcast", size: 2 }
+
+/** Of so many seeds one has the group that broadcasts. */
+const BROADCASTS = 5
 
 /** So many sends, one after the other, within a time. */
 const sends = (world: World, { send }: DefaultMQProducerShape, name: string, count: number, withinMillis: number) =>
@@ -34,6 +44,13 @@ const sends = (world: World, { send }: DefaultMQProducerShape, name: string, cou
       }),
     { concurrency: "unbounded", discard: true }
   )
+
+/** Where one member after the other lives. */
+interface Place {
+  readonly group: Members.Group
+  /** What is left of each of them where the group broadcasts. */
+  readonly reader?: Readers.Reader
+}
 
 export const scenario: Scenario<StartError> = {
   cluster: {
@@ -54,7 +71,22 @@ export const scenario: Scenario<StartError> = {
 
       let healed = false
       const group = yield* Effect.orDie(Random.choice(kinds))
-      const places = Array.from({ length: Members.SIZE }, () => group)
+      const readers =
+        (yield* Random.nextIntBetween(0, BROADCASTS)) === 0
+          ? yield* Effect.forEach(Array.from({ length: broadcasting.size }), (_, n) =>
+              Readers.make(world, broadcasting.name, Members.TOPIC, `reader-${n}`)
+            )
+          : []
+      const groups = readers.length > 0 ? [group, broadcasting] : [group]
+      const places: ReadonlyArray<Place> = [
+        ...Array.from({ length: group.size }, () => ({ group })),
+        ...readers.map((reader) => ({ group: broadcasting, reader }))
+      ]
+      const ready = Effect.forEach(
+        groups,
+        (one) => Effect.andThen(Checks.settled(world, members, one), Checks.owned(world, members, one)),
+        { concurrency: "unbounded", discard: true }
+      )
       yield* Effect.all(
         [
           Effect.andThen(
@@ -64,10 +96,11 @@ export const scenario: Scenario<StartError> = {
             })
           ),
           sends(world, producer, "early", 30, 20_000),
-          Effect.forEach(places, () => Members.slot(world, members, namesrvAddr, group, () => healed), {
-            concurrency: "unbounded",
-            discard: true
-          })
+          Effect.forEach(
+            places,
+            (place) => Members.slot(world, members, namesrvAddr, place.group, () => healed, place.reader),
+            { concurrency: "unbounded", discard: true }
+          )
         ],
         { concurrency: "unbounded", discard: true }
       )
@@ -76,18 +109,20 @@ export const scenario: Scenario<StartError> = {
       const over = yield* Deferred.make<Members.End>()
       const stay = Effect.forEach(
         places,
-        () => Members.life(world, members, namesrvAddr, group, Deferred.await(over)),
+        (place) => Members.life(world, members, namesrvAddr, place.group, Deferred.await(over), place.reader),
         { concurrency: "unbounded", discard: true }
       )
       const working = Effect.gen(function* () {
-        yield* Checks.settled(world, members, group)
-        yield* Checks.owned(world, members, group)
+        yield* ready
         yield* Effect.all(
           [sends(world, producer, "late", 20, 2_500), Checks.handedOver(world, members, namesrvAddr, group)],
           { concurrency: "unbounded", discard: true }
         )
+        const off = yield* Effect.orDie(Random.choice(groups))
+        if (yield* CutOff.now(members, off, sends(world, producer, "cut", 12, 1_000))) yield* ready
         yield* Checks.exhausted(world, members)
-        yield* Checks.owned(world, members, group)
+        yield* Readers.complete(world, broadcasting.name, readers)
+        yield* Effect.forEach(groups, (one) => Checks.owned(world, members, one), { discard: true })
         yield* Deferred.succeed(over, "stop")
       })
       yield* Effect.all([stay, working], { concurrency: "unbounded", discard: true })

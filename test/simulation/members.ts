@@ -1,4 +1,4 @@
-import { Cause, Clock, Effect, Exit, Layer, Random, Scope, Stream } from "effect"
+import { Cause, Clock, Effect, Layer, Random, Stream } from "effect"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import * as ConsumeResult from "../../src/consumer/ConsumeResult.ts"
 import { DefaultMQPushConsumer, type DefaultMQPushConsumerShape } from "../../src/consumer/DefaultMQPushConsumer.ts"
@@ -6,9 +6,11 @@ import * as MessageListener from "../../src/consumer/MessageListener.ts"
 import * as StreamMember from "../../src/consumer/StreamMember.ts"
 import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
 import * as MessageQueue from "../../src/message/MessageQueue.ts"
-import { Wire, WireError } from "../../src/transport/Wire.ts"
+import { Wire } from "../../src/transport/Wire.ts"
 import type { World } from "../../src/testing/Simulation.ts"
+import * as OwnWire from "./OwnWire.ts"
 import * as Polls from "./polls.ts"
+import * as Readers from "./Readers.ts"
 import * as Sequence from "./sequence.ts"
 import { INTERVAL } from "./workload.ts"
 
@@ -16,9 +18,6 @@ import { INTERVAL } from "./workload.ts"
 
 /** What is consumed. */
 export const TOPIC = "work"
-
-/** Members of a group in the end. */
-export const SIZE = 3
 
 /** Small caps, so that they bind. */
 export const QUEUE_CAP = 3
@@ -33,12 +32,20 @@ export const REVOKE_DRAIN = 400
 const CONSUME_TIMEOUT = 6_000
 
 /** How a member handles what it gets. */
-type Kind = "concurrently" | "batch" | "orderly" | "keyed" | "stream" | "lite"
+type Kind = "concurrently" | "batch" | "orderly" | "keyed" | "stream" | "lite" | "broadcast"
 
 /** A group, and how its members handle what they get: all alike, or some one by one and some as a stream. */
 export interface Group {
   readonly name: string
   readonly kind: Kind | "mixed"
+  /** Members in the end. */
+  readonly size: number
+}
+
+/** How long the handlers of a member take that begin now. */
+interface Pace {
+  /** Milliseconds; undefined while that is left to chance. */
+  millis: number | undefined
 }
 
 /** A member that runs. */
@@ -46,6 +53,10 @@ export interface Member {
   readonly group: Group
   readonly kind: Kind
   readonly consumer: Pick<DefaultMQPushConsumerShape, "state">
+  /** Whether its process reaches anybody. */
+  readonly wire: OwnWire.OwnWire
+  /** Of handlers in order. */
+  readonly pace: Pace
 }
 
 /** The members that run now, those that crashed or are being stopped left out. */
@@ -118,8 +129,9 @@ const settled = Effect.fnUntraced(function* (
 /** Tries after the first until a message is a dead letter. */
 const MAX_RECONSUME_TIMES = 2
 
-const inOrder = (): Effect.Effect<MessageListener.OrderlyResult, string> =>
+const inOrder = (pace: Pace) => (): Effect.Effect<MessageListener.OrderlyResult, string> =>
   Effect.gen(function* () {
+    if (pace.millis !== undefined) return yield* Effect.as(Effect.sleep(pace.millis), ConsumeResult.success)
     yield* pause(REVOKE_DRAIN)
     const suspends = (yield* Random.nextIntBetween(0, 100)) < 5
     return suspends ? MessageListener.OrderlyResult.suspend(300) : yield* ending
@@ -136,39 +148,16 @@ const spent = ({ reconsumeTimes }: { readonly reconsumeTimes: number }): boolean
 const listenerOf = (
   world: World,
   watched: Parameters<World["finishes"]["watch"]>[0] & Sequence.Handling,
-  kind: Kind
+  kind: Kind,
+  pace: Pace
 ): MessageListener.MessageListener<string, never> => {
   const { finishes } = world
   if (kind === "batch") return MessageListener.batch({ maxSize: 3 }, finishes.watchBatch(watched, several))
   const handler = finishes.watch(watched, one)
   if (kind === "keyed") return MessageListener.keyed(keyOf, Sequence.inOrderOfKeys(world, watched, keyOf, handler))
   if (kind !== "orderly") return MessageListener.concurrently(handler)
-  return MessageListener.orderly(Sequence.inOrder(world, watched, spent, finishes.watch(watched, inOrder)))
+  return MessageListener.orderly(Sequence.inOrder(world, watched, spent, finishes.watch(watched, inOrder(pace))))
 }
-
-/** A wire whose process can die: its connections end, and it gets no others. */
-export const mortalWire = Effect.gen(function* () {
-  const wire = yield* Wire
-  const open = new Set<Scope.Closeable>()
-  let dead = false
-  const mortal = Wire.of({
-    ...wire,
-    connect: (address, options) =>
-      Effect.gen(function* () {
-        if (dead) {
-          return yield* new WireError({ address, operation: "connect", kind: "refused", cause: new Error("dead") })
-        }
-        const own = yield* Scope.fork(yield* Effect.scope)
-        open.add(own)
-        return yield* Scope.provide(wire.connect(address, options), own)
-      })
-  })
-  const die = Effect.suspend(() => {
-    dead = true
-    return Effect.forEach(open, (own) => Scope.close(own, Exit.void), { discard: true })
-  })
-  return { mortal, die }
-})
 
 /** Milliseconds that handlers have to end when a member closes. */
 const DRAIN = 500
@@ -187,7 +176,7 @@ export type End = "stop" | "crash"
 
 /**
  * A member from its start to its end, as a process that is started again until it comes up. What it handles counts until
- * it crashes. `isHealthy`: nothing fails in its time.
+ * it crashes. `reader` is that of a member of a group that broadcasts; `isHealthy`: nothing fails in its time.
  */
 export const life = (
   world: World,
@@ -195,10 +184,12 @@ export const life = (
   namesrvAddr: string,
   group: Group,
   stays: Effect.Effect<End>,
+  reader?: Readers.Reader,
   isHealthy = true
 ): Effect.Effect<void, never, Wire> =>
   Effect.gen(function* () {
-    const { die, mortal } = yield* mortalWire
+    const wire = yield* OwnWire.make
+    const pace: Pace = { millis: undefined }
     let alive = true
     const watched = { group: group.name, topics: [TOPIC], alive: () => alive }
     const kind =
@@ -219,11 +210,10 @@ export const life = (
     } as const
     const options = { ...common, maxReconsumeTimes: MAX_RECONSUME_TIMES, drainTimeoutMillis: DRAIN }
 
+    const pushOptions = { ...options, concurrency: CONCURRENCY, suspendCurrentQueueTimeMillis: 200 } as const
+
     const pushed = Effect.gen(function* () {
-      const consumer = yield* DefaultMQPushConsumer.make(
-        { ...options, concurrency: CONCURRENCY, suspendCurrentQueueTimeMillis: 200 },
-        listenerOf(world, watched, kind)
-      )
+      const consumer = yield* DefaultMQPushConsumer.make(pushOptions, listenerOf(world, watched, kind, pace))
       yield* Effect.acquireRelease(consumer.start, () => consumer.shutdown, { interruptible: true })
       return consumer
     })
@@ -249,30 +239,41 @@ export const life = (
       return member.consumer
     })
 
-    const polled = Polls.start(
-      world,
-      common,
-      world.finishes.watch(watched, () => pause(REVOKE_DRAIN)),
-      (queue) => void members.holes.add(queue)
+    const polled = Effect.suspend(() =>
+      Polls.start(
+        world,
+        common,
+        world.finishes.watch(watched, () => pause(REVOKE_DRAIN)),
+        (queue) => void members.holes.add(queue)
+      )
     )
+
+    const consume =
+      reader !== undefined
+        ? Readers.start(reader, watched.alive, pushOptions, { one, inOrder: inOrder(pace), spent })
+        : kind === "stream"
+          ? streamed
+          : kind === "lite"
+            ? polled
+            : pushed
 
     let ended: number | undefined
     yield* Effect.gen(function* () {
-      const consumer = yield* kind === "stream" ? streamed : kind === "lite" ? polled : pushed
-      const member: Member = { group, kind, consumer }
+      const consumer = yield* consume
+      const member: Member = { group, kind, consumer, wire, pace }
       members.add(member)
       const end = yield* stays
       members.delete(member)
       if (end === "crash") {
         // What ends while the connections do may still be committed.
-        yield* die
+        yield* wire.cut
         alive = false
       }
       ended = yield* Clock.currentTimeMillis
     }).pipe(
       Effect.scoped,
       Effect.retry({ times: 60, while: () => Effect.as(Effect.sleep(500), true) }),
-      Effect.provide(Layer.fresh(MQClientManager.layer).pipe(Layer.provide(Layer.succeed(Wire, mortal)))),
+      Effect.provide(Layer.fresh(MQClientManager.layer).pipe(Layer.provide(Layer.succeed(Wire, wire.wire)))),
       Effect.andThen(Effect.suspend(() => (ended === undefined ? Effect.void : closed(world, group, ended)))),
       Effect.catchCause((cause) =>
         world.violation("member", `a member of ${group.name} did not come up: ${Cause.pretty(cause)}`)
@@ -286,7 +287,8 @@ export const slot = (
   members: Members,
   namesrvAddr: string,
   group: Group,
-  over: () => boolean
+  over: () => boolean,
+  reader?: Readers.Reader
 ): Effect.Effect<void, never, Wire> =>
   Effect.whileLoop({
     while: () => !over(),
@@ -301,6 +303,7 @@ export const slot = (
           namesrvAddr,
           group,
           Effect.as(Effect.sleep(millis), crashes ? "crash" : "stop"),
+          reader,
           false
         )
       }),

@@ -213,6 +213,19 @@ export const mutations: ReadonlyArray<Mutation> = [
     foundBy: ["order", "twice", "revoked"]
   },
   {
+    name: "lock-outlives-itself",
+    what: "a lock is believed for as long as its broker keeps it",
+    scenario: "consumers",
+    edits: [
+      {
+        file: "consumer/queue/ProcessQueue.ts",
+        find: "export const LOCK_MAX_LIVE_MILLIS = 30_000",
+        replace: "export const LOCK_MAX_LIVE_MILLIS = 60_000"
+      }
+    ],
+    foundBy: ["order"]
+  },
+  {
     name: "seek-keeps-cache",
     what: "a poll after a seek gives what was cached before it",
     scenario: "consumers",
@@ -237,6 +250,45 @@ export const mutations: ReadonlyArray<Mutation> = [
       }
     ],
     foundBy: ["exhaustion"]
+  },
+  {
+    name: "queue-not-broadcast",
+    what: "a member of a group that broadcasts leaves a queue to the others",
+    scenario: "consumers",
+    edits: [
+      {
+        file: "consumer/run/Share.ts",
+        find: "queues: byKey(queues) }\n    const ask",
+        replace: "queues: byKey(queues.slice(1)) }\n    const ask"
+      }
+    ],
+    foundBy: ["broadcast", "ownership"]
+  },
+  {
+    name: "offsets-not-flushed",
+    what: "a file of offsets takes the place of the one before it and was not flushed",
+    scenario: "consumers",
+    edits: [
+      {
+        file: "consumer/offset/LocalOffsetStore.ts",
+        find: "        yield* handle.sync\n",
+        replace: ""
+      }
+    ],
+    foundBy: ["broadcast", "program"]
+  },
+  {
+    name: "put-back-begins-again",
+    what: "a message in order that was put back begins again while its queue is given up",
+    scenario: "consumers",
+    edits: [
+      {
+        file: "consumer/consume/ConsumeOrderly.ts",
+        find: "!queue.revoking && ",
+        replace: ""
+      }
+    ],
+    foundBy: ["broadcast", "order"]
   },
   {
     name: "pull-not-woken",
