@@ -21,7 +21,11 @@ export interface ResetOffsetOptions {
    * Milliseconds since the epoch: at the first message stored then or later; `earliest` and `latest` are the two ends.
    */
   readonly to: number | "earliest" | "latest"
-  /** Whether to move the group forward too, past messages that it has not read; default true (mqadmin's `-f`). */
+  /**
+   * Whether to move the group forward too, past messages that it has not read; default true (mqadmin's `-f`). Without it a
+   * queue in which the group is behind the place keeps its offset. Brokers of 5.x know no such thing and move it whatever
+   * they are told: only the queues that go back are asked for there.
+   */
   readonly force?: boolean | undefined
 }
 
@@ -64,7 +68,7 @@ export const make = (
   context: AdminContext,
   messages: Pick<Messages, "fetchSubscribeMessageQueues" | "minOffset" | "maxOffset">
 ): Offsets => {
-  const { addressOf, instance, mastersOf, timeoutMillis, unwrapQueue } = context
+  const { addressOf, instance, isModern, mastersOf, timeoutMillis, unwrapQueue } = context
   const { api } = instance
   const offsets = ConsumerOffsets.make(instance, timeoutMillis)
 
@@ -84,21 +88,45 @@ export const make = (
 
   const offsetOf = (group: string, queue: MessageQueue) => offsets.query(group, queue, false)
 
+  const targetOf = (to: ResetOffsetOptions["to"], queue: MessageQueue) =>
+    to === "latest"
+      ? messages.maxOffset(queue)
+      : to === "earliest"
+        ? messages.minOffset(queue)
+        : searchOffset(queue, to)
+
+  const queuesOn = (topic: string, { brokerName }: BrokerAddress) =>
+    Effect.map(messages.fetchSubscribeMessageQueues(topic), (all) => all.filter((q) => q.brokerName === brokerName))
+
   /** What brokers of before 5.0 leave to the caller when no consumer is online. */
-  const resetOffline = Effect.fnUntraced(function* (options: ResetOffsetOptions, { brokerName }: BrokerAddress) {
+  const resetOffline = Effect.fnUntraced(function* (options: ResetOffsetOptions, broker: BrokerAddress) {
     const { force = true, group, to, topic } = options
-    const queues = (yield* messages.fetchSubscribeMessageQueues(topic)).filter((q) => q.brokerName === brokerName)
-    return yield* Effect.forEach(queues, (queue) =>
+    return yield* Effect.forEach(yield* queuesOn(topic, broker), (queue) =>
       Effect.gen(function* () {
-        const target = yield* to === "latest"
-          ? messages.maxOffset(queue)
-          : to === "earliest"
-            ? messages.minOffset(queue)
-            : searchOffset(queue, to)
+        const target = yield* targetOf(to, queue)
         const current = yield* offsetOf(group, queue)
         const offset = !force && current !== undefined && current < target ? current : target
         // Also where it stands there: these brokers say 0 for a group that has committed nothing.
         yield* offsets.update(group, queue, offset)
+        return { queue, offset } satisfies ResetQueue
+      })
+    )
+  })
+
+  /** The queues of a broker of 5.x in which the group goes back; the others stay where they are. */
+  const resetBack = Effect.fnUntraced(function* (
+    header: ResetOffset.ResetOffsetHeader,
+    { group, to, topic }: ResetOffsetOptions,
+    broker: BrokerAddress
+  ) {
+    return yield* Effect.forEach(yield* queuesOn(topic, broker), (queue) =>
+      Effect.gen(function* () {
+        const target = yield* targetOf(to, queue)
+        const current = yield* offsetOf(group, queue)
+        if (current !== undefined && current <= target) return { queue, offset: current } satisfies ResetQueue
+        const request = ResetOffset.request({ ...header, queueId: queue.queueId })
+        const { offsetTable } = yield* api.call(broker.address, request, timeoutMillis, ResetOffset.decodeResponse)
+        const [, offset] = offsetTable.find(([{ queueId }]) => queueId === queue.queueId) ?? [queue, target]
         return { queue, offset } satisfies ResetQueue
       })
     )
@@ -109,12 +137,8 @@ export const make = (
   ): Effect.fn.Return<ReadonlyArray<ResetQueue>, AdminError> {
     const { force = true, group, to, topic } = options
     const operation = `reset the offsets of group ${group} in topic ${topic}`
-    const request = ResetOffset.request({
-      topic,
-      group,
-      timestamp: to === "latest" ? -1 : to === "earliest" ? 0 : to,
-      isForce: force
-    })
+    const header = { topic, group, timestamp: to === "latest" ? -1 : to === "earliest" ? 0 : to, isForce: force }
+    const request = ResetOffset.request(header)
     const done: Array<string> = []
     const result: Array<ResetQueue> = []
     for (const broker of yield* mastersOf(topic).pipe(failing(operation))) {
@@ -137,7 +161,10 @@ export const make = (
             : Effect.succeed(found.offsetTable.map(([queue, offset]) => ({ queue: unwrapQueue(queue), offset })))
         )
       )
-      const queues = yield* answer.pipe(
+      const whole = force ? Effect.succeed(true) : Effect.map(isModern(broker.address), (modern) => !modern)
+      const queues = yield* Effect.flatMap(whole, (isWhole): typeof answer =>
+        isWhole ? answer : resetBack(header, options, broker)
+      ).pipe(
         Effect.catchTag("AdminError", ({ reason }) => Effect.fail(reason)),
         failing(operation, done)
       )

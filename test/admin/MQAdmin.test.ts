@@ -5,7 +5,7 @@ import { deflateSync } from "node:zlib"
 import { AdminError } from "../../src/admin/AdminError.ts"
 import { explain } from "../../src/explain/Explain.ts"
 import { MQAdmin } from "../../src/admin/MQAdmin.ts"
-import type { ResetQueue } from "../../src/admin/Offsets.ts"
+import type { ResetOffsetOptions, ResetQueue } from "../../src/admin/Offsets.ts"
 import { HostLookup } from "../../src/client/HostLookup.ts"
 import { AddressTranslator, type BrokerEndpoint } from "../../src/client/AddressTranslator.ts"
 import { MQClientManager } from "../../src/client/MQClientManager.ts"
@@ -14,6 +14,7 @@ import { encodeOffsetMessageId } from "../../src/message/MessageId.ts"
 import { SysFlag } from "../../src/message/SysFlag.ts"
 import * as ClusterInfo from "../../src/protocol/ClusterInfo.ts"
 import * as MessageProperties from "../../src/protocol/MessageProperties.ts"
+import { MQVersion } from "../../src/protocol/MQVersion.ts"
 import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import { ResponseCode } from "../../src/protocol/ResponseCode.ts"
 import { listen } from "../../src/embedded/server/RemotingServer.ts"
@@ -451,17 +452,24 @@ describe("MQAdmin: who is asked", () => {
     }).pipe(onCluster({ brokers: 2 }))
   )
 
-  it.effect("resets a group without skipping messages when that is not meant", () =>
-    Effect.gen(function* () {
-      const admin = yield* MQAdmin
-      yield* store({ queueId: 0 })
-      yield* store({ queueId: 0 })
-      yield* admin.createSubscriptionGroup({ groupName: "readers" })
-      yield* admin.updateConsumeOffset("readers", queue, 1)
-      const reset = { group: "readers", topic: "orders", to: "latest", force: false } as const
-      assert.strictEqual(offsetOf(yield* admin.resetOffsetByTimestamp(reset)), 1)
-      assert.strictEqual(offsetOf(yield* admin.resetOffsetByTimestamp({ ...reset, force: true })), 2)
-      assert.strictEqual(offsetOf(yield* admin.resetOffsetByTimestamp({ ...reset, to: "earliest" })), 0)
-    }).pipe(onCluster({ version: 401, topics: { orders: {} } }))
-  )
+  for (const version of [MQVersion.V4_9_7, MQVersion.V5_5_0]) {
+    it.effect(`resets a group without skipping messages when that is not meant, on release ${version}`, () =>
+      Effect.gen(function* () {
+        const admin = yield* MQAdmin
+        yield* store({ queueId: 0 })
+        yield* store({ queueId: 0 })
+        yield* admin.createSubscriptionGroup({ groupName: "readers" })
+        yield* admin.updateConsumeOffset("readers", queue, 1)
+        const reset = { group: "readers", topic: "orders", to: "latest", force: false } as const
+        const offset = Effect.fnUntraced(function* (options: ResetOffsetOptions) {
+          const said = offsetOf(yield* admin.resetOffsetByTimestamp(options))
+          assert.strictEqual(yield* admin.fetchConsumeOffset("readers", queue), said)
+          return said
+        })
+        assert.strictEqual(yield* offset(reset), 1)
+        assert.strictEqual(yield* offset({ ...reset, force: true }), 2)
+        assert.strictEqual(yield* offset({ ...reset, to: "earliest" }), 0)
+      }).pipe(onCluster({ version, topics: { orders: {} } }))
+    )
+  }
 })
