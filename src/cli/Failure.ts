@@ -1,4 +1,4 @@
-import { Console, Context, Data, Effect, Runtime, Schema } from "effect"
+import { type Cause, Console, Context, Data, Effect, Runtime, Schema } from "effect"
 import type { AdminError, GroupNotFound } from "../admin/AdminError.ts"
 import { explain as explainError } from "../explain/Explain.ts"
 import type { StartError } from "../client/ClientError.ts"
@@ -39,9 +39,17 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandF
   }
 }
 
-/** What the command line itself fails with: what is wrong, and what to do about it. */
-const own = <const Tag extends string>(tag: Tag) =>
-  class extends Data.TaggedError(tag)<{ readonly problem: string; readonly remedy: string }> {
+/** What is wrong, and what to do about it. */
+interface Saying {
+  readonly problem: string
+  readonly remedy: string
+}
+
+/** What the command line itself fails with; the type is written out for the declarations. */
+const own = <const Tag extends string>(
+  tag: Tag
+): new (saying: Saying) => Cause.YieldableError & Saying & { readonly _tag: Tag } =>
+  class extends Data.TaggedError(tag)<Saying> {
     override get message() {
       return this.problem
     }
