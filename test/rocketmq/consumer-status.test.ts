@@ -8,6 +8,7 @@ import * as Message from "../../src/message/Message.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
 import { MQVersion } from "../../src/protocol/MQVersion.ts"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
+import { cli } from "../cli/support.ts"
 import { eventuallyThat, uniqueName } from "../conformance/support.ts"
 import type { Release } from "../conformance/Target.ts"
 import * as JavaClient from "./JavaClient.ts"
@@ -71,6 +72,40 @@ const shown = Effect.fnUntraced(function* (namesrvAddr: string, topic: string, v
   assert.match(status, new RegExp(`\\n${topic} +\\d+\\.\\d+ +0\\.\\d+ +\\d+\\.\\d+ +0\\.\\d+ +0\\.00 +0\\n`))
   assert.match(status, /#Consumer jstack#\n3 of 20 handlers run/)
   assert.match(status, new RegExp(`message [0-9A-F]{32} of ${topic}@broker-a@1, offset 0, attempt 1`))
+
+  // The command shows of each queue what mqadmin does, cell by cell.
+  const asked = ["group", "status", consumerGroup, "--client", clientId, "--namesrv", namesrvAddr]
+  const ours = yield* cli([...asked, "--json"])
+  assert.strictEqual(ours.exitCode, 0, ours.talk.join("\n"))
+  const [{ properties, queues }] = JSON.parse(ours.out.join()).members
+  const theirs = [
+    ...status.matchAll(
+      /^(\S+) +(\S+) +(\d+) +ProcessQueueInfo \[commitOffset=(\d+), .*cachedMsgCount=(\d+), cachedMsgSizeInMiB=(\d+),.* locked=(\w+),.* droped=(\w+),/gm
+    )
+  ].map(([, ...cells]) => cells)
+  assert.isAtLeast(theirs.length, 3)
+  assert.sameDeepMembers(
+    queues.map((one: Readonly<Record<string, unknown>>) =>
+      [
+        "topic",
+        "brokerName",
+        "queueId",
+        "commitOffset",
+        "cachedMsgCount",
+        "cachedMsgSizeInMiB",
+        "locked",
+        "droped"
+      ].map((name) => String(one[name]))
+    ),
+    theirs
+  )
+  for (const [, name = "", value] of status.matchAll(/^(PROP_\w+) +: (\S+)/gm)) {
+    assert.strictEqual(properties[name], value, name)
+  }
+  const table = (yield* cli(asked)).out.join("\n")
+  for (const [of, broker, queue, committed, held] of theirs) {
+    assert.match(table, new RegExp(`${of} +${broker} +${queue} +${committed} +${held} `))
+  }
 
   // All members at once: mqadmin compares their subscriptions and looks for stuck queues.
   const all = yield* mqadmin("consumerStatus", "-g", consumerGroup)
