@@ -207,6 +207,20 @@ export * as MessageStream from "./consumer/MessageStream.ts"
 export type { RebalanceListener } from "./consumer/rebalance/RebalanceListener.ts"
 export * as ReconsumePolicy from "./consumer/ReconsumePolicy.ts"
 export * as Replier from "./consumer/reply/Replier.ts"
+export { type NamedSimpleConsumer, SimpleConsumer } from "./consumer/simple/SimpleConsumer.ts"
+export * as SimpleConsumerConfig from "./consumer/simple/SimpleConsumerConfig.ts"
+export { PopUnsupported, ReceiveError, ReceiveReason, SettleError, SettleReason } from "./consumer/simple/SimpleError.ts"
+export type { SimpleConsumerOnlyOptions, SimpleConsumerOptions } from "./consumer/simple/SimpleOptions.ts"
+export type {
+  ExtendOutcome,
+  PopAckOutcome,
+  PoppedMessage,
+  ReceiveOptions,
+  SimpleConsumerCounters,
+  SimpleConsumerShape,
+  SimpleConsumerState,
+  TypedPoppedMessage
+} from "./consumer/simple/SimpleShape.ts"
 export * as Subscription from "./consumer/subscription/Subscription.ts"
 export * as ConsumerConfig from "./consumer/ConsumerConfig.ts"
 export type { SubscriptionWords } from "./consumer/ConsumerOptionKinds.ts"

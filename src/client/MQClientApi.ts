@@ -8,6 +8,7 @@ import * as EndTransaction from "../protocol/request/EndTransaction.ts"
 import * as GetRouteInfoByTopic from "../protocol/request/GetRouteInfoByTopic.ts"
 import * as GetMaxOffset from "../protocol/request/GetMaxOffset.ts"
 import * as HeartBeat from "../protocol/request/HeartBeat.ts"
+import * as PopMessage from "../protocol/request/PopMessage.ts"
 import * as PullMessage from "../protocol/request/PullMessage.ts"
 import * as RecallMessage from "../protocol/request/RecallMessage.ts"
 import * as SendMessage from "../protocol/request/SendMessage.ts"
@@ -139,6 +140,12 @@ export interface MQClientApi {
     header: PullMessage.PullMessageHeader,
     timeoutMillis: number
   ) => Effect.Effect<PullOutcomes.PullOutcome<PullOutcomes.StoredMessages>, ApiError>
+  /** A pop; what was found is handed out as it is stored, and `PopCalls` reads it. */
+  readonly popMessage: (
+    address: string,
+    header: PopMessage.PopMessageHeader,
+    timeoutMillis: number
+  ) => Effect.Effect<PopMessage.PopMessageAnswer, ApiError>
   /** A heartbeat; gives the broker's whole answer, whose `version` is the broker's release. */
   readonly sendHeartbeat: (
     address: string,
@@ -276,6 +283,21 @@ export const make = (remoting: RemotingClient, nameServer: NameServer): MQClient
           return isDecodeError(answer)
             ? Effect.fail(unreadable(address, request.code, answer))
             : Effect.succeed(PullOutcomes.ofAnswer(answer))
+        }
+      )
+    },
+    popMessage: (address, header, timeoutMillis) => {
+      const request = PopMessage.request(header)
+      return Effect.flatMap(
+        invoke(remoting, address, request, timeoutMillis),
+        (response): ReturnType<MQClientApi["popMessage"]> => {
+          if (PopMessage.statusOf(response.code) === undefined) {
+            return Effect.fail(rejected(address, request.code, response))
+          }
+          const answer = PopMessage.decodeResponse(response)
+          return isDecodeError(answer)
+            ? Effect.fail(unreadable(address, request.code, answer))
+            : Effect.succeed(answer)
         }
       )
     },

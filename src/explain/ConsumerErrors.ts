@@ -2,11 +2,18 @@ import type { ConsumerFailed } from "../consumer/ConsumerFailed.ts"
 import type { CommitFailed, SeekRefused, SubscriptionConflict } from "../consumer/lite/LitePullError.ts"
 import type { OffsetFileError } from "../consumer/offset/LocalOffsetStore.ts"
 import type { OffsetStoreError } from "../consumer/offset/OffsetStore.ts"
-import type { Explainers } from "./Explanation.ts"
+import type { PopUnsupported, ReceiveError, SettleError } from "../consumer/simple/SimpleError.ts"
+import type { Explainers, Surroundings } from "./Explanation.ts"
 
 /** What only a consumer meets. */
 export type ConsumerReason =
-  ConsumerFailed | OffsetFileError | OffsetStoreError | SubscriptionConflict | SeekRefused | CommitFailed
+  | ConsumerFailed
+  | OffsetFileError
+  | OffsetStoreError
+  | SubscriptionConflict
+  | SeekRefused
+  | CommitFailed
+  | PopUnsupported
 
 /** How the errors of `consumer/` are explained. */
 export const consumerExplainers: Explainers<ConsumerReason> = {
@@ -39,6 +46,12 @@ export const consumerExplainers: Explainers<ConsumerReason> = {
     remedy:
       "Nothing is lost: what was not committed comes again to whoever reads the queue next. Commit again for queues that this consumer still owns; a queue that it does not own is another member's to commit."
   }),
+  PopUnsupported: (e) => ({
+    cause: "a broker does not know pop, by which a simple consumer reads",
+    evidence: [`topic: ${e.topic}`, `broker: ${e.brokerName}`, `address: ${e.address}`],
+    remedy:
+      "Brokers have it from 5.0 on: use a DefaultLitePullConsumer or a DefaultMQPushConsumer, or upgrade the brokers."
+  }),
   ConsumerFailed: (e) => ({
     cause: "the consumer has a problem for which onProblem says that it is over",
     evidence: [`group: ${e.group}`, `about: ${e.key}`, `problem: ${e.problem}`],
@@ -63,4 +76,15 @@ export const consumerExplainers: Explainers<ConsumerReason> = {
     remedy:
       "Nothing is lost: it is tried again, and until then the queue waits (load) or its messages may come twice after a restart (persist). Look at the store, or at the queue's broker."
   })
+}
+
+/** What a failed receive, acknowledgement or extension adds to its reason. */
+export const consumerSurroundings: Surroundings<ReceiveError | SettleError> = {
+  ReceiveError: (e, evidence) => [...evidence, `group: ${e.group}`],
+  SettleError: (e, evidence) => [
+    ...evidence,
+    `group: ${e.group}`,
+    `message id: ${e.msgId} of topic ${e.topic}`,
+    `the message was not ${e.action === "ack" ? "acknowledged" : "extended"}, and comes again when its invisible time is over`
+  ]
 }

@@ -4,7 +4,8 @@ import type { RecallError } from "../producer/Recall.ts"
 import type { SendError } from "../producer/send/SendError.ts"
 import { adminExplainers, type AdminOnlyReason, adminSurroundings } from "./AdminErrors.ts"
 import { clientExplainers, type ClientReason, startSurroundings } from "./ClientErrors.ts"
-import { consumerExplainers, type ConsumerReason } from "./ConsumerErrors.ts"
+import type { ReceiveError, SettleError } from "../consumer/simple/SimpleError.ts"
+import { consumerExplainers, type ConsumerReason, consumerSurroundings } from "./ConsumerErrors.ts"
 import { type ByTag, explainBy, type Explainers, type Explanation, type Surroundings } from "./Explanation.ts"
 import { messageExplainers, type MessageReason } from "./MessageErrors.ts"
 import { producerExplainers, type ProducerReason, producerSurroundings } from "./ProducerErrors.ts"
@@ -12,7 +13,7 @@ import { protocolExplainers, type ProtocolReason } from "./ProtocolErrors.ts"
 import { transportExplainers, type TransportReason } from "./TransportErrors.ts"
 
 /** The outer error of each verb; each holds a reason. */
-type OuterError = StartError | SendError | RecallError | AdminError
+type OuterError = StartError | SendError | RecallError | ReceiveError | SettleError | AdminError
 
 /** Every reason, whatever error it may be found in. */
 type AnyReason =
@@ -43,6 +44,7 @@ export const explainers: Explainers<AnyReason> = {
 const surroundings: Surroundings<OuterError> = {
   ...startSurroundings,
   ...producerSurroundings,
+  ...consumerSurroundings,
   ...adminSurroundings
 }
 
@@ -71,6 +73,8 @@ export const explain = (error: AnyError): Explanation => {
     case "StartError":
     case "SendError":
     case "RecallError":
+    case "ReceiveError":
+    case "SettleError":
     case "AdminError": {
       const inner = explainBy(explainers, error.reason._tag, error.reason)
       return { ...inner, evidence: around(error._tag, error, inner.evidence) }

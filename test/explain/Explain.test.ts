@@ -18,6 +18,7 @@ import { ConsumerFailed } from "../../src/consumer/ConsumerFailed.ts"
 import { CommitFailed, SeekRefused, SubscriptionConflict } from "../../src/consumer/lite/LitePullError.ts"
 import { OffsetFileError } from "../../src/consumer/offset/LocalOffsetStore.ts"
 import { OffsetStoreError } from "../../src/consumer/offset/OffsetStore.ts"
+import { ReceiveError, ReceiveReason, SettleError, SettleReason } from "../../src/consumer/simple/SimpleError.ts"
 import * as Main from "../../src/index.ts"
 import { TopicDecodeError } from "../../src/message/Topic.ts"
 import { RecallError, RecallReason } from "../../src/producer/Recall.ts"
@@ -35,7 +36,7 @@ import { WireError, WireErrorKind } from "../../src/transport/Wire.ts"
 import { type ErrorsOf, errorsOf } from "../support/publicErrors.ts"
 
 const tags = Object.keys(explainers)
-const outer = ["StartError", "SendError", "RecallError", "AdminError"]
+const outer = ["StartError", "SendError", "RecallError", "ReceiveError", "SettleError", "AdminError"]
 
 describe("explain", () => {
   it("has an entry for every reason, and only for those", () => {
@@ -45,6 +46,8 @@ describe("explain", () => {
       ...AdminReason.members,
       ...ApiError.members,
       ...RecallReason.members,
+      ...ReceiveReason.members,
+      ...SettleReason.members,
       ...ReplyFailure.members,
       ...TransactionFailure.members,
       AddressError,
@@ -94,6 +97,8 @@ describe("explain", () => {
         StartError,
         SendError,
         RecallError,
+        ReceiveError,
+        SettleError,
         AdminError,
         AddressError,
         WireError,

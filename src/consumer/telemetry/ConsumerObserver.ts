@@ -4,8 +4,11 @@ import type { ConsumeResult } from "../ConsumeResult.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
 import type { Watched } from "./ConsumeWatch.ts"
 
-/** What a consumer tells a broker of messages: that they are done up to an offset, or that one is to come again. */
-export type Settlement = "commit" | "send back"
+/**
+ * What a consumer tells a broker of messages: that they are done up to an offset, or that one is to come again; of one that was
+ * popped, that it is done, or that it stays hidden.
+ */
+export type Settlement = "commit" | "send back" | "ack" | "extend"
 
 /** The span of a delivery, from hand-out to settlement. */
 export interface DeliverySpan {
