@@ -108,6 +108,17 @@ const subRooms: ReadonlyMap<string, ReadonlySet<string>> = new Map([
     )
   ],
   [
+    "consumer/simple",
+    below(
+      "*",
+      "consumer/rebalance",
+      "consumer/subscription",
+      "consumer/telemetry",
+      "consumer/ConsumeResult.ts",
+      "consumer/ReceivedMessage.ts"
+    )
+  ],
+  [
     "consumer/pull",
     below("consumer/ReceivedMessage.ts", "consumer/ConsumerCounters.ts", "consumer/telemetry", "consumer/queue")
   ],

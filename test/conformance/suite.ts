@@ -26,6 +26,7 @@ import * as Results from "./results.ts"
 import * as Retries from "./retries.ts"
 import * as Routes from "./routes.ts"
 import * as Sends from "./sends.ts"
+import * as SimpleConsumers from "./simpleConsumer.ts"
 import * as Start from "./start.ts"
 import * as Transactions from "./transactions.ts"
 
@@ -57,6 +58,7 @@ export const conformance = <E>(name: string, target: Layer.Layer<Target | Wire, 
       describe("consume: streams", () => ConsumeStream.tests(test))
       describe("consume: lite pull", () => ConsumeLitePull.tests(test))
       describe("consume: pops", () => ConsumePop.tests(test))
+      describe("consume: simple", () => SimpleConsumers.tests(test))
       describe("consume: filters", () => ConsumeFilter.tests(test))
       describe("consume: groups", () => ConsumeGroup.tests(test))
       describe("errors", () => Errors.tests(test))

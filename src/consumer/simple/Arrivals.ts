@@ -1,4 +1,4 @@
-import { Effect, Fiber, FiberMap } from "effect"
+import { Effect, Fiber, FiberMap, Option } from "effect"
 import type { PopCalls, PopTarget } from "../../client/PopCalls.ts"
 
 /** For how long a broker is asked to hold one question, in milliseconds. */
@@ -36,15 +36,19 @@ export const make = Effect.fnUntraced(function* (calls: Pick<PopCalls, "notifica
       })
     })
 
+  /** The question that is held, or a new one. */
+  const held = (target: PopTarget) =>
+    Effect.suspend(() => {
+      const fiber = FiberMap.getUnsafe(asked, keyOf(target))
+      return Option.isSome(fiber)
+        ? Effect.succeed(fiber.value)
+        : FiberMap.run(asked, keyOf(target), ask(target), { startImmediately: true })
+    })
+
   const self: Arrivals = {
     wait: (targets) =>
       Effect.raceAllFirst(
-        targets.map((target) =>
-          Effect.flatMap(
-            FiberMap.run(asked, keyOf(target), ask(target), { onlyIfMissing: true, startImmediately: true }),
-            (fiber) => Effect.asVoid(Fiber.await(fiber))
-          )
-        )
+        targets.map((target) => Effect.flatMap(held(target), (fiber) => Effect.asVoid(Fiber.await(fiber))))
       )
   }
   return self

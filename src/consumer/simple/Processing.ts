@@ -64,7 +64,7 @@ export const process = <A, E, R>(
     const keeping = Effect.catch(keepHidden(popped), (error) =>
       Effect.logWarning(`a message could not be extended while its handler runs: ${error.message}`)
     )
-    return Effect.scoped(
-      Effect.andThen(Effect.forkScoped(keeping, { startImmediately: true }), measured)
-    ).pipe(Effect.andThen(popped.ack))
+    return Effect.scoped(Effect.andThen(Effect.forkScoped(keeping, { startImmediately: true }), measured)).pipe(
+      Effect.andThen(popped.ack)
+    )
   })

@@ -99,7 +99,10 @@ export const make = (options: {
     return again
   })
 
-  const received = ({ handle, message }: Popped, { brokerName, subscription: { topic } }: PopTarget): ReceivedMessage => {
+  const received = (
+    { handle, message }: Popped,
+    { brokerName, subscription: { topic } }: PopTarget
+  ): ReceivedMessage => {
     const { queueId } = message
     const queue = { topic: PopHandle.realTopic(group, topic, handle.retryFlag), brokerName, queueId }
     return { ...asReceived(message, { topic, brokerName, queueId }, ""), queue }
@@ -206,9 +209,5 @@ export const make = (options: {
     }
   })
 
-  return (wanted) =>
-    Effect.raceFirst(
-      rounds(wanted),
-      Effect.as(Deferred.await(closing), [])
-    )
+  return (wanted) => Effect.raceFirst(rounds(wanted), Effect.as(Deferred.await(closing), []))
 }

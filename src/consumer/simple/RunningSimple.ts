@@ -156,11 +156,26 @@ export const acquire = Effect.fnUntraced(function* (
         "messaging.consumer.group.name": group
       },
       [
-        counter("redelivered", "{message}", "Messages that the group had been given before", () => counters.redelivered),
+        counter(
+          "redelivered",
+          "{message}",
+          "Messages that the group had been given before",
+          () => counters.redelivered
+        ),
         counter("extensions", "{extension}", "Messages whose invisible time was extended", () => counters.extended),
-        counter("late", "{message}", "Acknowledgements and extensions after the invisible time", () => counters.expired),
+        counter(
+          "late",
+          "{message}",
+          "Acknowledgements and extensions after the invisible time",
+          () => counters.expired
+        ),
         counter("settle_failures", "{settlement}", "Those that failed", () => counters.settleFailures),
-        counter("filtered", "{message}", "Messages that passed the broker's filter and not the one here", () => counters.filtered),
+        counter(
+          "filtered",
+          "{message}",
+          "Messages that passed the broker's filter and not the one here",
+          () => counters.filtered
+        ),
         ...ConsumeMetrics.watcherSeries(telemetry.hooks, traces)
       ]
     )
@@ -212,11 +227,10 @@ export const acquire = Effect.fnUntraced(function* (
   }
   /** A topic that is not there yet is popped as soon as it is. */
   const lookUp = (topics: Iterable<string>) =>
-    Effect.forEach(
-      topics,
-      (topic) => Effect.ignore(routes.updateTopicRouteInfoFromNameServer(topic, undefined)),
-      { concurrency: 16, discard: true }
-    )
+    Effect.forEach(topics, (topic) => Effect.ignore(routes.updateTopicRouteInfoFromNameServer(topic, undefined)), {
+      concurrency: 16,
+      discard: true
+    })
   const isLazy = config.readiness === "lazy"
   const topics = [...wanted.keys()]
   yield* step(

@@ -19,12 +19,7 @@ import { acquire, type RunningSimple } from "./RunningSimple.ts"
 import { invalidInvisible, invisibleMillisOf } from "./Settling.ts"
 import { ReceiveError } from "./SimpleError.ts"
 import { forConsumer, type SimpleConsumerConfig } from "./SimpleOptions.ts"
-import type {
-  ReceiveOptions,
-  SimpleConsumerCounters,
-  SimpleConsumerShape,
-  SimpleConsumerState
-} from "./SimpleShape.ts"
+import type { ReceiveOptions, SimpleConsumerCounters, SimpleConsumerShape, SimpleConsumerState } from "./SimpleShape.ts"
 
 const NO_COUNTS: SimpleConsumerCounters = {
   received: 0,
@@ -57,9 +52,7 @@ const wantedOf = (
 }
 
 /** The configuration in the namespace that its name servers stand for, names without it. */
-const inNamespace = (
-  resolution: Resolution<SimpleConsumerConfig>
-): Effect.Effect<Resolution<SimpleConsumerConfig>> =>
+const inNamespace = (resolution: Resolution<SimpleConsumerConfig>): Effect.Effect<Resolution<SimpleConsumerConfig>> =>
   Effect.map(ConsumerOptions.inEndpointNamespace(forConsumer(resolution)), ({ config, problems }) => {
     const { consumerGroup, namespace, namespaceV2, subscriptions } = config
     return { config: { ...resolution.config, consumerGroup, namespace, namespaceV2, subscriptions }, problems }

@@ -1,5 +1,11 @@
 import type { Duration, Effect, Result, Stream } from "effect"
-import type { AccessDenied, FilterRefused, IllegalServiceState, InvalidConfig, StartError } from "../../client/ClientError.ts"
+import type {
+  AccessDenied,
+  FilterRefused,
+  IllegalServiceState,
+  InvalidConfig,
+  StartError
+} from "../../client/ClientError.ts"
 import type { InstanceState } from "../../client/InstanceState.ts"
 import type { ServiceState } from "../../client/ServiceState.ts"
 import type { StepRecord } from "../../client/StartStep.ts"
