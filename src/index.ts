@@ -209,7 +209,13 @@ export * as ReconsumePolicy from "./consumer/ReconsumePolicy.ts"
 export * as Replier from "./consumer/reply/Replier.ts"
 export { type NamedSimpleConsumer, SimpleConsumer } from "./consumer/simple/SimpleConsumer.ts"
 export * as SimpleConsumerConfig from "./consumer/simple/SimpleConsumerConfig.ts"
-export { PopUnsupported, ReceiveError, ReceiveReason, SettleError, SettleReason } from "./consumer/simple/SimpleError.ts"
+export {
+  PopUnsupported,
+  ReceiveError,
+  ReceiveReason,
+  SettleError,
+  SettleReason
+} from "./consumer/simple/SimpleError.ts"
 export type { SimpleConsumerOnlyOptions, SimpleConsumerOptions } from "./consumer/simple/SimpleOptions.ts"
 export type {
   ExtendOutcome,

@@ -295,9 +295,7 @@ export const make = (remoting: RemotingClient, nameServer: NameServer): MQClient
             return Effect.fail(rejected(address, request.code, response))
           }
           const answer = PopMessage.decodeResponse(response)
-          return isDecodeError(answer)
-            ? Effect.fail(unreadable(address, request.code, answer))
-            : Effect.succeed(answer)
+          return isDecodeError(answer) ? Effect.fail(unreadable(address, request.code, answer)) : Effect.succeed(answer)
         }
       )
     },

@@ -95,6 +95,36 @@ export interface PopCalls {
   ) => Effect.Effect<TimedHandle, ApiError>
 }
 
+const header = ({ brokerName, consumerGroup, subscription }: PopTarget) => ({
+  consumerGroup,
+  topic: subscription.topic,
+  queueId: -1,
+  bornTime: 0,
+  expType: subscription.expressionType,
+  exp: subscription.subString,
+  brokerName
+})
+
+/** A broker's word on a time counts where it is the shorter one. */
+const lasting = (answered: PopHandle.PopHandle["invisibleTime"], asked: number) => {
+  const millis = Number(answered)
+  return millis > 0 && millis < asked ? millis : asked
+}
+
+/** Both names in it have the namespace. */
+const placeOf = (namespace: string | undefined, { consumerGroup, handle, topic }: PoppedPlace) => ({
+  consumerGroup,
+  topic: PopHandle.realTopic(
+    Namespace.wrap(namespace, consumerGroup),
+    Namespace.wrap(namespace, topic),
+    handle.retryFlag
+  ),
+  queueId: handle.queueId,
+  extraInfo: PopHandle.encode(handle),
+  offset: handle.msgQueueOffset,
+  brokerName: handle.brokerName
+})
+
 /** Makes the requests of an instance. */
 export const make = ({
   api,
@@ -103,34 +133,6 @@ export const make = ({
 }: Pick<MQClientInstanceShape, "api" | "config" | "pulled">): Effect.Effect<PopCalls> =>
   Effect.map(Clock.Clock, (clock): PopCalls => {
     const now = monotonicMillis(clock)
-    const wire = (name: string) => Namespace.wrap(config.namespace, name)
-
-    const header = ({ brokerName, consumerGroup, subscription }: PopTarget) => ({
-      consumerGroup,
-      topic: subscription.topic,
-      queueId: -1,
-      bornTime: 0,
-      expType: subscription.expressionType,
-      exp: subscription.subString,
-      brokerName
-    })
-
-    /** Both names in it have the namespace. */
-    const placeOf = ({ consumerGroup, handle, topic }: PoppedPlace) => ({
-      consumerGroup,
-      topic: PopHandle.realTopic(wire(consumerGroup), wire(topic), handle.retryFlag),
-      queueId: handle.queueId,
-      extraInfo: PopHandle.encode(handle),
-      offset: handle.msgQueueOffset,
-      brokerName: handle.brokerName
-    })
-
-    /** A broker's word on a time counts where it is the shorter one. */
-    const lasting = (answered: PopHandle.PopHandle["invisibleTime"], asked: number) => {
-      const millis = Number(answered)
-      return millis > 0 && millis < asked ? millis : asked
-    }
-
     const pop: PopCalls["pop"] = Effect.fnUntraced(function* (target, { initMode, invisibleMillis, max }) {
       const { address, brokerName, subscription } = target
       const began = now()
@@ -178,12 +180,12 @@ export const make = ({
           Notification.decodeResponse
         ),
       ack: (place, timeoutMillis) =>
-        api.call(place.address, AckMessage.request(placeOf(place)), timeoutMillis, () => undefined),
+        api.call(place.address, AckMessage.request(placeOf(config.namespace, place)), timeoutMillis, () => undefined),
       changeInvisibleTime: Effect.fnUntraced(function* (place, invisibleMillis, timeoutMillis) {
         const began = now()
         const { invisibleTime, popTime, reviveQid } = yield* api.call(
           place.address,
-          ChangeInvisibleTime.request({ ...placeOf(place), invisibleTime: invisibleMillis }),
+          ChangeInvisibleTime.request({ ...placeOf(config.namespace, place), invisibleTime: invisibleMillis }),
           timeoutMillis,
           ChangeInvisibleTime.decodeResponse
         )

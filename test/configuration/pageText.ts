@@ -8,6 +8,8 @@ import type { Entry } from "../../src/client/options/Option.ts"
 import * as ConsumerOptions from "../../src/consumer/ConsumerOptions.ts"
 import * as LitePullOptions from "../../src/consumer/lite/LitePullOptions.ts"
 import * as ReadLitePullConfig from "../../src/consumer/lite/ReadLitePullConfig.ts"
+import * as ReadSimpleConfig from "../../src/consumer/simple/ReadSimpleConfig.ts"
+import * as SimpleOptions from "../../src/consumer/simple/SimpleOptions.ts"
 import * as ReadConsumerConfig from "../../src/consumer/ReadConsumerConfig.ts"
 import * as ProducerOptions from "../../src/producer/ProducerOptions.ts"
 import * as ReadProducerConfig from "../../src/producer/ReadProducerConfig.ts"
@@ -102,6 +104,15 @@ export const sections: Readonly<Record<string, ReadonlyArray<Row>>> = {
       ...docsOf("consumer/ConsumerOptions.ts", "ConsumerOnlyOptions"),
       ...traceDocs,
       ...docsOf("consumer/lite/LitePullOptions.ts", "LitePullOnlyOptions")
+    ])
+  ),
+  simple: rowsOf(
+    SimpleOptions.ownTable,
+    ReadSimpleConfig.reader.ownPrefixes,
+    new Map([
+      ...docsOf("consumer/ConsumerOptions.ts", "ConsumerOnlyOptions"),
+      ...traceDocs,
+      ...docsOf("consumer/simple/SimpleOptions.ts", "SimpleConsumerOnlyOptions")
     ])
   ),
   client: rowsOf(ClientConfig.table, sharedPrefixes, instanceDocs),

@@ -1,7 +1,8 @@
 import type { PopHandle } from "../../protocol/PopHandle.ts"
 
-/** How short and how long a message may be hidden, in milliseconds: a second, and the 12 hours of the gRPC proxy. */
+/** How short a message may be hidden, in milliseconds. */
 export const LEAST_INVISIBLE_MILLIS = 1_000
+/** How long a message may be hidden, in milliseconds: the 12 hours of the gRPC proxy. */
 export const MOST_INVISIBLE_MILLIS = 43_200_000
 
 /** What may be done with a popped message now. */

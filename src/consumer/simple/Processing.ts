@@ -31,9 +31,10 @@ const keepHidden = Effect.fnUntraced(function* ({ expiresAt, extend, invisibleMi
     const outcome = yield* extend(Math.max(LEAST_INVISIBLE_MILLIS, period))
     if (outcome._tag === "AlreadyAcked") return
     if (outcome._tag === "Expired") {
-      return yield* Effect.logWarning(
+      yield* Effect.logWarning(
         `message ${ForeignText.clean(message.msgId)} of topic ${message.topic} could not be extended while its handler runs, and comes again: ${outcome.lastFailure ?? "its time was over"}`
       )
+      return
     }
     isFirst = true
   }
@@ -61,8 +62,10 @@ export const process = <A, E, R>(
         observer.processed?.(message.topic, now() - begin, succeeded, 1 - succeeded, "failure")
       })
     )
-    const keeping = Effect.catch(keepHidden(popped), (error) =>
-      Effect.logWarning(`a message could not be extended while its handler runs: ${error.message}`)
+    const keeping = keepHidden(popped).pipe(
+      Effect.catch((error) =>
+        Effect.logWarning(`a message could not be extended while its handler runs: ${error.message}`)
+      )
     )
     return Effect.scoped(Effect.andThen(Effect.forkScoped(keeping, { startImmediately: true }), measured)).pipe(
       Effect.andThen(popped.ack)

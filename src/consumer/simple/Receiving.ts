@@ -132,14 +132,18 @@ export const make = (options: {
   /** With its body unpacked; one that cannot be is given as it is. */
   const unpacked = (target: PopTarget, one: Popped) =>
     Effect.map(
-      Effect.catch(instance.pulled.unpack(one.message), (error) =>
-        Effect.as(
-          limit.warn(
-            `message ${ForeignText.clean(one.message.msgId)} of topic ${target.subscription.topic} cannot be unpacked and is given as it is: ${error.message}`
-          ),
-          one.message
-        )
-      ),
+      instance.pulled
+        .unpack(one.message)
+        .pipe(
+          Effect.catch((error) =>
+            Effect.as(
+              limit.warn(
+                `message ${ForeignText.clean(one.message.msgId)} of topic ${target.subscription.topic} cannot be unpacked and is given as it is: ${error.message}`
+              ),
+              one.message
+            )
+          )
+        ),
       (message) => settling.leased(received({ ...one, message }, target), one)
     )
 

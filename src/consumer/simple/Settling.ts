@@ -75,6 +75,11 @@ export const make = (options: {
 }): Settling => {
   const { calls, counters, group, instance, now, nowMillis, observer, timeoutMillis } = options
 
+  const expired = (lastFailure: string | undefined) => {
+    counters.expired++
+    return { _tag: "Expired", lastFailure } as const
+  }
+
   const leased: Settling["leased"] = (message, timed) => {
     const lease = new Lease(timed.handle, timed.began, timed.until)
     const turn = Semaphore.makeUnsafe(1)
@@ -85,11 +90,6 @@ export const make = (options: {
     const failed = (action: "ack" | "extend", reason: SettleReason) => {
       counters.settleFailures++
       return new SettleError({ group, topic, msgId: ForeignText.clean(message.msgId), action, reason })
-    }
-
-    const expired = (lastFailure: string | undefined) => {
-      counters.expired++
-      return { _tag: "Expired", lastFailure } as const
     }
 
     /** Tries again and again; gives what the attempt gave, or that the time was over. */

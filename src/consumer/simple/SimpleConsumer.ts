@@ -27,7 +27,7 @@ export interface NamedSimpleConsumer<Self, Id extends string> extends Context.Se
  * nothing is shared out, and members come and go at no cost.
  *
  * A message that was received is hidden from the others for a while. Acknowledged, it is done; extended, it stays hidden;
- * otherwise it comes again when the time is over, up to the group's limit (16), and then lies in `%DLQ%<group>`.
+ * otherwise it comes again when the time is over, and again: brokers make no dead letters of what is popped.
  *
  * @example
  * ```ts

@@ -1,6 +1,11 @@
 import { Schema } from "effect"
-import { ApiError, IllegalServiceState, InvalidConfig, RouteUnavailable } from "../../client/ClientError.ts"
-import { BrokerRejected } from "../../client/ClientError.ts"
+import {
+  ApiError,
+  BrokerRejected,
+  IllegalServiceState,
+  InvalidConfig,
+  RouteUnavailable
+} from "../../client/ClientError.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 
 /**

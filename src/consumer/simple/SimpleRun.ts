@@ -109,12 +109,15 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /** Changes what is wanted; it counts from the start on, or for what runs at once. */
-  const change = Effect.fnUntraced(function* <E>(action: string, write: Effect.Effect<void, E>) {
-    const refusal = life.serviceStateNow() === "CREATE_JUST" ? undefined : life.refusal(action)
-    if (refusal !== undefined) return yield* refusal
-    yield* write
-    yield* life.running()?.resubscribe ?? Effect.void
-  })
+  const change = <E>(action: string, write: Effect.Effect<void, E>) =>
+    Effect.suspend((): Effect.Effect<void, E | IllegalServiceState> => {
+      const refusal = life.serviceStateNow() === "CREATE_JUST" ? undefined : life.refusal(action)
+      if (refusal !== undefined) return Effect.fail(refusal)
+      return Effect.andThen(
+        write,
+        Effect.suspend(() => life.running()?.resubscribe ?? Effect.void)
+      )
+    })
 
   const subscribeTo = (one: Subscription) =>
     Effect.suspend((): Effect.Effect<void, InvalidConfig | FilterRefused | AccessDenied> => {
