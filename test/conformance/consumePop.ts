@@ -15,6 +15,7 @@ import * as Notification from "../../src/protocol/request/Notification.ts"
 import * as PopMessage from "../../src/protocol/request/PopMessage.ts"
 import * as QueryAssignment from "../../src/protocol/request/QueryAssignment.ts"
 import * as SetMessageRequestMode from "../../src/protocol/request/SetMessageRequestMode.ts"
+import { RequestCode } from "../../src/protocol/RequestCode.ts"
 import * as RemotingClient from "../support/remoting.ts"
 import { textOf } from "./consumers.ts"
 import { Observer } from "./Observer.ts"
@@ -316,6 +317,15 @@ export const tests = (test: Methods): void => {
             "parse the consumer's subscription failed",
             popZeros
           ])
+        }
+        // Numbers that are left out or are none count as 0.
+        const { extFields } = one.request()
+        for (const fields of [
+          { consumerGroup: one.group, topic: one.topic },
+          { ...extFields, queueId: "x" }
+        ]) {
+          const [code, remark] = codeOf(yield* one.call({ code: RequestCode.POP_MESSAGE, extFields: fields }))
+          assert.deepStrictEqual([code, remark], [210, "NO_MESSAGE_IN_QUEUE"])
         }
         const named = one.named(a)
         const ack = (over: Partial<AckMessage.AckMessageHeader>) => answerTo(AckMessage.request({ ...named, ...over }))

@@ -129,7 +129,7 @@ export const handlers = (broker: Broker): Handlers => {
 
   const handler = (request: RemotingCommand, channel: Channel): Effect.Effect<Response> =>
     Effect.suspend(() => {
-      const header = Notification.decodeRequest(PopChecks.withBornTime(request, broker.now()))
+      const header = Notification.decodeRequest(PopChecks.withNumbers(request, broker.now()))
       return header instanceof DecodeError ? Effect.succeed(Reply.malformed(header)) : answer(request, header, channel)
     })
 

@@ -1,4 +1,5 @@
 import * as MixAll from "../../message/MixAll.ts"
+import { parseInt32, parseLong } from "../../protocol/Long.ts"
 import type { RemotingCommand, Response } from "../../protocol/RemotingCommand.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import * as JavaNames from "../server/JavaNames.ts"
@@ -10,10 +11,24 @@ import * as MessageFilter from "./MessageFilter.ts"
 
 /** What pops and their siblings are refused for. Source: RocketMQ `PopMessageProcessor`, `NotificationProcessor`. */
 
-/** A time that was left out, or is 0, is now. */
-export const withBornTime = (request: RemotingCommand, now: number): RemotingCommand => {
-  const bornTime = request.extFields?.["bornTime"] ?? "0"
-  return bornTime === "0" ? { ...request, extFields: { ...request.extFields, bornTime: String(now) } } : request
+/** Fields that are numbers in Java, of the size that it reads; one that is absent or none of these is 0 there. */
+const NUMBERS = {
+  queueId: parseInt32,
+  maxMsgNums: parseInt32,
+  initMode: parseInt32,
+  invisibleTime: parseLong,
+  pollTime: parseLong,
+  bornTime: parseLong
+} as const
+
+/** The fields as Java reads them into a header; a birth that is 0 is now. */
+export const withNumbers = (request: RemotingCommand, now: number): RemotingCommand => {
+  const extFields = { ...request.extFields }
+  for (const [name, read] of Object.entries(NUMBERS)) {
+    if (read(extFields[name] ?? "") === undefined) extFields[name] = "0"
+  }
+  if (extFields["bornTime"] === "0") extFields["bornTime"] = String(now)
+  return { ...request, extFields }
 }
 
 /** An answer whose header has numbers, which are all there in a refusal too. */
