@@ -1,6 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import * as BrokerConfig from "../../../src/embedded/store/BrokerConfig.ts"
+import * as BrokerState from "../../../src/embedded/store/BrokerState.ts"
+import { MAX_POPPED_OF_GROUP } from "../../../src/embedded/server/Limits.ts"
+import * as AclSignature from "../../../src/protocol/AclSignature.ts"
+import * as SetMessageRequestMode from "../../../src/protocol/request/SetMessageRequestMode.ts"
 import { EmbeddedCluster } from "../../../src/testing/index.ts"
 import * as PopHandle from "../../../src/protocol/PopHandle.ts"
 import * as AckMessage from "../../../src/protocol/request/AckMessage.ts"
@@ -39,6 +44,17 @@ const named = (handle: PopHandle.PopHandle) => ({
   extraInfo: PopHandle.encode(handle),
   offset: handle.msgQueueOffset
 })
+
+const ofBroker: PopHandle.PopHandle = {
+  ckQueueOffset: 0,
+  popTime: 1,
+  invisibleTime: 1_000,
+  reviveQid: 0,
+  retryFlag: "0",
+  brokerName: "broker-a",
+  queueId: 0,
+  msgQueueOffset: 0
+}
 
 /** A group `cg` that pops `orders`. */
 const setup = Effect.gen(function* () {
@@ -160,5 +176,96 @@ describe("pops on the test's clock", () => {
       yield* TestClock.adjust("1 millis")
       assert.deepStrictEqual((yield* pop()).texts, ["a"])
     }).pipe(onCluster())
+  )
+})
+
+const keyOf = (popTime: number) => ({
+  group: "cg",
+  topic: "orders",
+  queueId: 0,
+  startOffset: 0,
+  popTime,
+  reviveQid: 0,
+  brokerName: "broker-a"
+})
+
+describe("bounds of what is popped", () => {
+  it("a group hides so many messages and no more, until they are acknowledged; another group is not concerned", () => {
+    const { popped } = BrokerState.make({
+      clusterName: "c",
+      brokerName: "broker-a",
+      config: BrokerConfig.make(),
+      now: () => 0,
+      uniqueId: () => "U",
+      onTopicChange: () => undefined
+    })
+    const offsets = Array.from({ length: 32 }, (_, offset) => offset)
+    for (let at = 0; at < MAX_POPPED_OF_GROUP / 32; at++) {
+      assert.isTrue(popped.hasRoom("cg", 32))
+      popped.add({ ...keyOf(at), offsets, visibleAt: 1_000 })
+    }
+    assert.isFalse(popped.hasRoom("cg", 1))
+    assert.isTrue(popped.hasRoom("another", 32))
+    assert.strictEqual(popped.inFlight("cg", "orders", 0), MAX_POPPED_OF_GROUP)
+    popped.acknowledge(keyOf(0), 7)
+    popped.acknowledge(keyOf(0), 7)
+    popped.acknowledge(keyOf(0), 99)
+    assert.isTrue(popped.hasRoom("cg", 1))
+    assert.isFalse(popped.hasRoom("cg", 2))
+    for (let at = 0; at < MAX_POPPED_OF_GROUP / 32; at++)
+      for (const offset of offsets) popped.acknowledge(keyOf(at), offset)
+    assert.strictEqual(popped.inFlight("cg", "orders", 0), 0)
+    assert.isTrue(popped.hasRoom("cg", MAX_POPPED_OF_GROUP))
+  })
+})
+
+describe("pops under access control", () => {
+  it.effect("need the group and the topic; of what comes again the group of the retry topic's name, as on 5.5.0", () =>
+    Effect.gen(function* () {
+      const client = yield* rawClient()
+      const address = yield* brokerAddress()
+      const remarkOf = (request: Parameters<typeof client.call>[1]) =>
+        Effect.map(
+          client.call(address, AclSignature.sign({ accessKey: "reader", secretKey: "secret" }, request)),
+          ({ code, remark = "" }) => `${code} ${/access (\S+)/.exec(remark)?.[1] ?? ""}`
+        )
+      const handle = { ...named(ofBroker), extraInfo: PopHandle.encode(ofBroker) }
+      const results = yield* Effect.forEach(
+        [
+          popRequest({ consumerGroup: "theirs" }),
+          popRequest({ topic: "secrets" }),
+          popRequest(),
+          AckMessage.request(handle),
+          AckMessage.request({ ...handle, topic: "%RETRY%cg_orders" }),
+          ChangeInvisibleTime.request({ ...handle, invisibleTime: 1_000, consumerGroup: "theirs" }),
+          SetMessageRequestMode.request({ consumerGroup: "cg", topic: "orders", mode: "POP", popShareQueueNum: 0 })
+        ],
+        remarkOf
+      )
+      assert.deepStrictEqual(results, [
+        "16 Group:theirs",
+        "16 Topic:secrets",
+        "210 ",
+        "0 ",
+        "16 Group:cg_orders",
+        "16 Group:theirs",
+        "0 "
+      ])
+    }).pipe(
+      Effect.provide(
+        EmbeddedCluster.layerMemory({
+          topics: { orders: {}, secrets: {} },
+          acl: {
+            users: [
+              {
+                accessKey: "reader",
+                secretKey: "secret",
+                permissions: { "Topic:orders": ["Sub"], "Group:cg": ["Sub"] }
+              }
+            ]
+          }
+        })
+      )
+    )
   )
 })
