@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import { MQAdmin } from "../../src/admin/MQAdmin.ts"
 import * as Message from "../../src/message/Message.ts"
 import { DefaultMQProducer } from "../../src/producer/DefaultMQProducer.ts"
+import { cli } from "../cli/support.ts"
 import { administration, onlineConsumer, withTools } from "../admin/administration.ts"
 import { rocketmqTarget } from "../conformance/rocketmq.ts"
 import { eventuallyThat, uniqueName } from "../conformance/support.ts"
@@ -64,6 +65,41 @@ for (const release of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
         assert.include(found.stdout, "the-key")
         const message = yield* admin.queryMessageById(topic, result.msgId)
         assert.deepStrictEqual(message.keys, ["the-key"])
+
+        // The command's tables have the cells of mqadmin's.
+        const ours = (...args: ReadonlyArray<string>) =>
+          Effect.map(cli([...args, "--namesrv", namesrvAddr]), ({ exitCode, out, talk }) => {
+            assert.strictEqual(exitCode, 0, talk.join("\n"))
+            return new Map(out.map((line) => [line.split(/ {2,}/)[0] ?? "", line.split(/ {2,}/).slice(1).join("  ")]))
+          })
+        const got = yield* ours("message", "get", result.offsetMsgId ?? "")
+        const theirs = new Map(
+          [...found.stdout.matchAll(/^([A-Z][\w ]*?): +(.*?) *$/gm)].map(([, name = "", value = ""]) => [name, value])
+        )
+        for (const [cell, name] of [
+          ["topic", "Topic"],
+          ["tags", "Tags"],
+          ["keys", "Keys"],
+          ["queueId", "Queue ID"],
+          ["queueOffset", "Queue Offset"],
+          ["reconsumeTimes", "Reconsume Times"]
+        ] as const) {
+          const value = theirs
+            .get(name)
+            ?.replace(/^\[(.*)\]$/, "$1")
+            .replace(/^(?:null)?$/, "-")
+          assert.strictEqual(got.get(cell)?.replace(/^$/, "-"), value, `${cell}: ${[...theirs].join("; ")}`)
+        }
+        const { brokerAddrTable } = yield* admin.examineBrokerClusterInfo
+        const address = brokerAddrTable.get("broker-a")?.brokerAddrs.get(0) ?? assert.fail("no broker-a")
+        const config = yield* JavaClient.mqadmin({ namesrvAddr, version: release }, ["getBrokerConfig", "-b", address])
+        const settings = [...config.stdout.matchAll(/^(\w+) +=  (.*?) *$/gm)]
+        assert.isAbove(settings.length, 100)
+        const shownConfig = yield* ours("broker", "config", address)
+        for (const [, name = "", value = ""] of settings) {
+          assert.strictEqual(shownConfig.get(name) ?? "", value, name)
+        }
+        assert.strictEqual(shownConfig.size, settings.length)
 
         // What mqadmin changes is what the administrator reads.
         yield* JavaClient.mqadmin({ namesrvAddr, version: release }, [
