@@ -92,8 +92,8 @@ for (const release of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
         }
         const { brokerAddrTable } = yield* admin.examineBrokerClusterInfo
         const address = brokerAddrTable.get("broker-a")?.brokerAddrs.get(0) ?? assert.fail("no broker-a")
-        const config = yield* JavaClient.mqadmin({ namesrvAddr, version: release }, ["getBrokerConfig", "-b", address])
-        const settings = [...config.stdout.matchAll(/^(\w+) +=  (.*?) *$/gm)]
+        const listed = yield* JavaClient.mqadmin({ namesrvAddr, version: release }, ["getBrokerConfig", "-b", address])
+        const settings = [...listed.stdout.matchAll(/^(\w+) +=  (.*?) *$/gm)]
         assert.isAbove(settings.length, 100)
         const shownConfig = yield* ours("broker", "config", address)
         for (const [, name = "", value = ""] of settings) {
