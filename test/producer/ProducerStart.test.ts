@@ -316,6 +316,11 @@ const answering = (body: Uint8Array) =>
 
 describe("no route: which of the causes it is", () => {
   const told = new Set<string>()
+  /** A test of a cause; that it is there is known before any of them runs. */
+  const tells = (problem: RouteProblem, title: string, program: Parameters<typeof it.effect>[1]) => {
+    told.add(problem)
+    it.effect(title, program)
+  }
   const cause = (
     expected: RouteProblem,
     words: string,
@@ -324,10 +329,9 @@ describe("no route: which of the causes it is", () => {
     assert.strictEqual(found.problem, expected)
     assert.include(found.message, expected)
     assert.include(found.message, words)
-    told.add(expected)
   }
 
-  it.effect("H1: a host name without an address", () =>
+  tells("name-not-resolved", "H1: a host name without an address", () =>
     Effect.gen(function* () {
       const found = yield* routeProblem({ namesrvAddr: "ns.invalid:9876" })
       cause("name-not-resolved", "DNS", found)
@@ -335,7 +339,7 @@ describe("no route: which of the causes it is", () => {
     }).pipe(onMemoryWithDns({ topics }))
   )
 
-  it.effect("H8: no file descriptor to ask with", () =>
+  tells("client-exhausted", "H8: no file descriptor to ask with", () =>
     Effect.gen(function* () {
       const found = yield* routeProblem({ namesrvAddr: "ns.full:9876" })
       cause("client-exhausted", "ulimit", found)
@@ -343,13 +347,13 @@ describe("no route: which of the causes it is", () => {
     }).pipe(onMemoryWithDns({ topics }))
   )
 
-  it.effect("N1: nothing listens", () =>
+  tells("name-server-refused", "N1: nothing listens", () =>
     Effect.gen(function* () {
       cause("name-server-refused", "Nothing listens", yield* routeProblem({ namesrvAddr: "127.0.0.1:1" }))
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("silence, before and after the connection", () =>
+  tells("name-server-silent", "silence, before and after the connection", () =>
     Effect.gen(function* () {
       const { faults, namesrvAddr } = yield* EmbeddedCluster
       const network = yield* MemoryNetwork
@@ -360,7 +364,7 @@ describe("no route: which of the causes it is", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("an error of the name server, with its words", () =>
+  tells("name-server-rejected", "an error of the name server, with its words", () =>
     Effect.gen(function* () {
       const { faults } = yield* EmbeddedCluster
       const refusal = FaultScript.answer(ResponseCode.SYSTEM_ERROR, "out of order")
@@ -370,7 +374,7 @@ describe("no route: which of the causes it is", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("N8: bytes that are no frame", () =>
+  tells("name-server-unreadable", "N8: bytes that are no frame", () =>
     Effect.gen(function* () {
       const { faults } = yield* EmbeddedCluster
       yield* faults.add({ match: { broker: "namesrv" }, actions: [FaultScript.corruptResponse] })
@@ -380,19 +384,19 @@ describe("no route: which of the causes it is", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("a topic that nobody has and nobody may create", () =>
+  tells("topic-absent", "a topic that nobody has and nobody may create", () =>
     Effect.gen(function* () {
       cause("topic-absent", "topic create", yield* routeProblem({}, "new"))
     }).pipe(onMemory({ topics, autoCreateTopicEnable: false }))
   )
 
-  it.effect("a topic that nobody has, and the producer does not borrow", () =>
+  tells("topic-absent", "a topic that nobody has, and the producer does not borrow", () =>
     Effect.gen(function* () {
       cause("topic-absent", "topic create", yield* routeProblem({ borrowRoute: false }, "new"))
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("a name server that no broker registers with", () =>
+  tells("no-broker", "a name server that no broker registers with", () =>
     Effect.gen(function* () {
       yield* (yield* EmbeddedCluster).stopBroker("broker-a")
       for (const topic of ["orders", "new"]) {
@@ -408,13 +412,13 @@ describe("no route: which of the causes it is", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("N12: a topic that may only be read", () =>
+  tells("no-writable-queue", "N12: a topic that may only be read", () =>
     Effect.gen(function* () {
       cause("no-writable-queue", "write permission", yield* routeProblem({}))
     }).pipe(onMemory({ topics: { orders: { perm: 4 } } }))
   )
 
-  it.effect("N12: a broker without a master", () =>
+  tells("no-master", "N12: a broker without a master", () =>
     Effect.gen(function* () {
       const { stopBroker } = yield* EmbeddedCluster
       yield* stopBroker("broker-a", { id: 0 })
@@ -422,7 +426,7 @@ describe("no route: which of the causes it is", () => {
     }).pipe(onMemory({ topics, brokers: [{ name: "broker-a" }, { name: "broker-a", id: 1 }] }))
   )
 
-  it.effect("no TLS connection to a name server", () =>
+  tells("name-server-tls", "no TLS connection to a name server", () =>
     Effect.gen(function* () {
       const found = yield* routeProblem({ tls: {} })
       cause("name-server-tls", "no-tls-here", found)
@@ -430,14 +434,14 @@ describe("no route: which of the causes it is", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("credentials that cannot be had", () =>
+  tells("request-not-signed", "credentials that cannot be had", () =>
     Effect.gen(function* () {
       const get = Effect.fail(new CredentialsUnavailable({ detail: "the vault is closed" }))
       cause("request-not-signed", "credentials", yield* routeProblem({ credentials: { get } }))
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("addresses that are not allowed", () =>
+  tells("address-not-allowed", "addresses that are not allowed", () =>
     Effect.gen(function* () {
       const { brokers } = yield* EmbeddedCluster
       const found = yield* routeProblem({ allowAddress: () => false })
@@ -445,27 +449,27 @@ describe("no route: which of the causes it is", () => {
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("addresses that cannot be read", () =>
+  tells("address-unreadable", "addresses that cannot be read", () =>
     Effect.gen(function* () {
       yield* answering(routeOf("127.0.0.1 :10911", 4))
       cause("address-unreadable", "127.0.0.1 :10911", yield* routeProblem({}))
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect("more queues than a topic can have", () =>
+  tells("too-many-queues", "more queues than a topic can have", () =>
     Effect.gen(function* () {
       yield* answering(routeOf("127.0.0.1:10911", 70_000))
       cause("too-many-queues", "70000", yield* routeProblem({}))
     }).pipe(onMemory({ topics }))
   )
 
-  it.effect(
+  tells(
+    "no-name-server-address",
     "no address: the list that was good has become empty is not a thing, so the instance has none from the start",
     () =>
       Effect.gen(function* () {
         const { reason } = yield* failedStart({ namesrvAddr: " ; ", readiness: "lazy" })
         assert.strictEqual(reason._tag, "NoNameServer")
-        told.add("no-name-server-address")
       }).pipe(onMemory({ topics }))
   )
 
