@@ -1,15 +1,17 @@
-import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { parseArgs } from "node:util"
-import { type Mutant, mutantsOf, mutated, sampleOf } from "./mutants.ts"
+import { type Changed, compiling } from "./compiles.ts"
+import { type Mutant, mutantsOf, mutated, rankedBy } from "./mutants.ts"
+import { TestRuns } from "./TestRuns.ts"
 import { sourcesOf, testsOf } from "./testsOf.ts"
 
 /**
  * `npm run mutate -- src/consumer/offset ...`: puts small mistakes into files of `src`, one at a time in a copy, and runs
  * the tests that concern the file. A mistake that no test finds is a hole in the tests, or changes nothing that can be seen.
- * `--sample N` tries so many of all that there are, drawn by `--seed`; `--list` only shows them.
+ * `--sample N` tries so many of all that there are, drawn by `--seed` and in the order in which they are drawn: a run that is
+ * ended early is a smaller sample. `--skip N` leaves out the first of them; `--list` only shows them.
  */
 
 const root = Path.join(import.meta.dirname, "..", "..")
@@ -18,18 +20,14 @@ const { positionals, values } = parseArgs({
   options: {
     list: { type: "boolean", default: false },
     sample: { type: "string" },
+    skip: { type: "string", default: "0" },
     seed: { type: "string", default: "1" }
   }
 })
 
 const say = (line: string) => process.stdout.write(`${line}\n`)
 
-/** Milliseconds that the tests of a mutant may take besides three times what they take without it. */
-const GRACE_MILLIS = 20_000
-
-interface Place {
-  readonly file: string
-  readonly source: string
+interface Place extends Changed {
   readonly mutant: Mutant
 }
 
@@ -48,72 +46,50 @@ const copy = (): string => {
   return folder
 }
 
-/** Runs test files in the copy; `found` when one fails, `late` when they do not end in time. */
-const run = (folder: string, tests: ReadonlyArray<string>, limitMillis?: number): "passed" | "found" | "late" => {
-  const vitest = Path.join(folder, "node_modules", "vitest", "vitest.mjs")
-  const { error, status } = spawnSync(
-    process.execPath,
-    [
-      vitest,
-      "run",
-      "--config",
-      "test/config/vitest.config.ts",
-      "--bail=1",
-      "--maxWorkers=1",
-      ...tests.map((t) => `test/${t}`)
-    ],
-    {
-      cwd: folder,
-      stdio: "ignore",
-      killSignal: "SIGKILL",
-      ...(limitMillis === undefined ? {} : { timeout: limitMillis })
-    }
-  )
-  if (error !== undefined) return "late"
-  return status === 0 ? "passed" : "found"
-}
-
-const main = (): number => {
+const main = async (): Promise<number> => {
   if (positionals.length === 0) throw new Error("say what to mutate: npm run mutate -- src/consumer/offset")
   const all = positionals
     .flatMap((path) => sourcesOf(root, path))
     .flatMap((file): ReadonlyArray<Place> => {
       const source = Fs.readFileSync(Path.join(root, "src", file), "utf8")
-      return mutantsOf(source).map((mutant) => ({ file, source, mutant }))
+      return mutantsOf(source).map((mutant) => ({ file, source, mutant, text: mutated(source, mutant) }))
     })
-  const places = values.sample === undefined ? all : sampleOf(all, idOf, values.seed, Number(values.sample))
+  const end = values.sample === undefined ? undefined : Number(values.sample)
+  const places = rankedBy(all, idOf, values.seed).slice(Number(values.skip), end)
   if (values.list) {
     for (const place of places) say(idOf(place))
     return 0
   }
   const folder = copy()
-  const counts = { found: 0, late: 0, passed: 0 }
+  const runs = new TestRuns(folder)
+  const counts = { found: 0, late: 0, SURVIVED: 0 }
   try {
-    for (const [file, ofFile] of Map.groupBy(places, (place) => place.file)) {
-      const tests = testsOf(root, file)
-      const begin = performance.now()
-      if (tests.length > 0 && run(folder, tests) !== "passed")
-        throw new Error(`the tests of src/${file} fail as it is: ${tests.join(" ")}`)
-      const limit = Math.ceil(3 * (performance.now() - begin)) + GRACE_MILLIS
-      for (const place of ofFile) {
-        const target = Path.join(folder, "src", file)
-        Fs.writeFileSync(target, mutated(place.source, place.mutant))
-        const outcome = tests.length === 0 ? "passed" : run(folder, tests, limit)
-        Fs.writeFileSync(target, place.source)
-        counts[outcome]++
-        say(`${outcome === "passed" ? "SURVIVED" : outcome} ${idOf(place)}`)
+    const compiled = new Set(compiling(folder, places))
+    say(`${compiled.size} of ${places.length} compile; there are ${all.length} in all.`)
+    for (const place of places) {
+      if (!compiled.has(place)) {
+        say(`refused ${idOf(place)}`)
+        continue
       }
+      const tests = testsOf(root, place.file)
+      await runs.measure(tests)
+      const target = Path.join(folder, "src", place.file)
+      Fs.writeFileSync(target, place.text)
+      const outcome = await runs.find(`src/${place.file}`, runs.quickFirst(tests))
+      Fs.writeFileSync(target, place.source)
+      const name = outcome === "passed" ? "SURVIVED" : outcome === "late" ? "late" : "found"
+      counts[name]++
+      say(`${name} ${idOf(place)}${typeof outcome === "object" ? ` by ${outcome.failed}` : ""}`)
     }
   } finally {
+    runs.stop()
     Fs.rmSync(folder, { recursive: true, force: true })
   }
-  const tried = counts.found + counts.late + counts.passed
   const killed = counts.found + counts.late
+  const tried = killed + counts.SURVIVED
   const score = tried === 0 ? 0 : Math.round((1_000 * killed) / tried) / 10
-  say(
-    `${killed} of ${tried} were found (${score} %), ${counts.late} of them by a time limit; there are ${all.length} in all.`
-  )
-  return counts.passed === 0 ? 0 : 1
+  say(`${killed} of ${tried} were found (${score} %), ${counts.late} of them by a time limit.`)
+  return counts.SURVIVED === 0 ? 0 : 1
 }
 
-process.exitCode = main()
+process.exitCode = await main()

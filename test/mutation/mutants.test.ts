@@ -1,14 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Fs from "node:fs"
+import * as Os from "node:os"
 import * as Path from "node:path"
 import { parseAst } from "vitest/node"
-import { mutantsOf, mutated, sampleOf } from "./mutants.ts"
+import { compiling } from "./compiles.ts"
+import { mutantsOf, mutated, rankedBy } from "./mutants.ts"
 import { sourcesOf, testsOf } from "./testsOf.ts"
 
 const root = Path.join(import.meta.dirname, "..", "..")
 
 /** What a text becomes, one mistake a line. */
 const linesOf = (source: string) => mutantsOf(source).map((mutant) => mutated(source, mutant))
+
+const changed = (file: string, text: string) => ({ file, source: "export {}", text })
 
 describe("mistakes that are put into sources", () => {
   it("are made in what runs, and not in types or texts", () => {
@@ -36,18 +40,23 @@ describe("mistakes that are put into sources", () => {
     for (const file of [...sourcesOf(root, "src/consumer/queue"), ...sourcesOf(root, "src/transport")]) {
       const source = Fs.readFileSync(Path.join(root, "src", file), "utf8")
       // Some of each file: all of them take a minute.
-      for (const mutant of sampleOf(mutantsOf(source), ({ start }) => String(start), "1", 5)) {
+      for (const mutant of rankedBy(mutantsOf(source), ({ start }) => String(start), "1").slice(0, 5)) {
         assert.doesNotThrow(() => parseAst(mutated(source, mutant), { lang: "ts" }), undefined, JSON.stringify(mutant))
       }
     }
   })
 
-  it("are drawn by a seed, and the same ones however many are drawn", () => {
+  it("are drawn by a seed, and in one order however many there are", () => {
     const all = Array.from({ length: 100 }, (_, n) => n)
-    const few = sampleOf(all, String, "1", 10)
-    assert.strictEqual(few.length, 10)
-    assert.includeMembers([...sampleOf(all, String, "1", 20)], [...few])
-    assert.notDeepEqual(sampleOf(all, String, "2", 10), few)
+    const drawn = rankedBy(all, String, "1")
+    assert.sameMembers([...drawn], all)
+    assert.notDeepEqual(drawn, all)
+    const fewer = all.filter((n) => n % 2 === 0)
+    assert.deepStrictEqual(
+      rankedBy(fewer, String, "1"),
+      drawn.filter((n) => n % 2 === 0)
+    )
+    assert.notDeepEqual(rankedBy(all, String, "2"), drawn)
   })
 
   it("have tests that concern them: of the same name, of the table, and those that import the file", () => {
@@ -57,5 +66,24 @@ describe("mistakes that are put into sources", () => {
     )
     assert.include(testsOf(root, "message/HostAddress.ts"), "message/MessageId.test.ts")
     assert.include(testsOf(root, "producer/queue/LatencyFaultTolerance.ts"), "producer/queue/FaultStrategy.test.ts")
+    // The table names the folder.
+    assert.include(testsOf(root, "consumer/lite/LitePull.ts"), "consumer/lite/DefaultLitePullConsumer.test.ts")
+  })
+
+  it("are not tried where the compiler refuses them", () => {
+    const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "compiles-"))
+    try {
+      Fs.mkdirSync(Path.join(folder, "src"))
+      Fs.symlinkSync(Path.join(root, "node_modules"), Path.join(folder, "node_modules"))
+      for (const name of ["package.json", "tsconfig.json"]) {
+        Fs.copyFileSync(Path.join(root, name), Path.join(folder, name))
+      }
+      const taken = changed("a.ts", "export const a = (n: number) => { if (false) return n; return n + 1 }")
+      const all = [changed("a.ts", `export const a: number = "1"`), taken, changed("b.ts", "export const b = c")]
+      assert.deepStrictEqual(compiling(folder, all), [taken])
+      assert.strictEqual(Fs.readFileSync(Path.join(folder, "src", "a.ts"), "utf8"), "export {}")
+    } finally {
+      Fs.rmSync(folder, { recursive: true, force: true })
+    }
   })
 })

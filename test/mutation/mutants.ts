@@ -100,16 +100,14 @@ export const mutantsOf = (source: string): ReadonlyArray<Mutant> => {
 export const mutated = (source: string, { end, replacement, start }: Mutant): string =>
   source.slice(0, start) + replacement + source.slice(end)
 
-/** Some of many, the same ones for a seed however many there are beside them. */
-export const sampleOf = <A>(all: ReadonlyArray<A>, idOf: (one: A) => string, seed: string, count: number) => {
-  const rank = new Map(
-    all.map((one) => [
+/** All of them, in the order in which a seed draws them: the first ones are the same however many there are beside them. */
+export const rankedBy = <A>(all: ReadonlyArray<A>, idOf: (one: A) => string, seed: string): ReadonlyArray<A> =>
+  all
+    .map((one) => ({
       one,
-      createHash("sha256")
+      rank: createHash("sha256")
         .update(`${seed} ${idOf(one)}`)
         .digest("hex")
-    ])
-  )
-  const chosen = new Set(all.toSorted((a, b) => ((rank.get(a) ?? "") < (rank.get(b) ?? "") ? -1 : 1)).slice(0, count))
-  return all.filter((one) => chosen.has(one))
-}
+    }))
+    .toSorted((a, b) => (a.rank < b.rank ? -1 : 1))
+    .map(({ one }) => one)

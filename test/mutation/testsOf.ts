@@ -24,7 +24,9 @@ const quoted = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map((match) =>
 export const testsOf = (root: string, file: string): ReadonlyArray<string> => {
   const tests = Path.join(root, "test")
   const named = file.replace(/\.ts$/, ".test.ts")
-  const listed = tableOf(root).flatMap(([files, list]) => (quoted(files).includes(file) ? quoted(list) : []))
+  const listed = tableOf(root).flatMap(([files, list]) =>
+    quoted(files).some((name) => name === file || (name.endsWith("/") && file.startsWith(name))) ? quoted(list) : []
+  )
   const importing = filesOf(tests, ".test.ts").filter((test) => {
     const text = Fs.readFileSync(Path.join(tests, test), "utf8")
     const target = Path.relative(Path.dirname(Path.join(tests, test)), Path.join(root, "src", file))

@@ -314,21 +314,22 @@ const answering = (body: Uint8Array) =>
     })
   )
 
+const cause = (
+  expected: RouteProblem,
+  words: string,
+  found: { readonly problem: RouteProblem; readonly message: string }
+) => {
+  assert.strictEqual(found.problem, expected)
+  assert.include(found.message, expected)
+  assert.include(found.message, words)
+}
+
 describe("no route: which of the causes it is", () => {
   const told = new Set<string>()
   /** A test of a cause; that it is there is known before any of them runs. */
   const tells = (problem: RouteProblem, title: string, program: Parameters<typeof it.effect>[1]) => {
     told.add(problem)
     it.effect(title, program)
-  }
-  const cause = (
-    expected: RouteProblem,
-    words: string,
-    found: { readonly problem: RouteProblem; readonly message: string }
-  ) => {
-    assert.strictEqual(found.problem, expected)
-    assert.include(found.message, expected)
-    assert.include(found.message, words)
   }
 
   tells("name-not-resolved", "H1: a host name without an address", () =>
