@@ -39,6 +39,14 @@ export type { ConsumerProblem, ConsumerState, QueueState } from "../consumer/Con
 export type { AckOutcome } from "../consumer/MessageStream.ts"
 export { CommitFailed, CommitProblem, SeekRefused, SubscriptionConflict } from "../consumer/lite/LitePullError.ts"
 export type { CommitOptions, PollOptions, SeekTo } from "../consumer/lite/LitePullShape.ts"
+export { PopUnsupported, ReceiveError, SettleError } from "../consumer/simple/SimpleError.ts"
+export type {
+  ExtendOutcome,
+  PopAckOutcome,
+  ReceiveOptions,
+  SimpleConsumerCounters,
+  SimpleConsumerState
+} from "../consumer/simple/SimpleShape.ts"
 export type { LocalOffsetFileOptions } from "../consumer/offset/LocalOffsetStore.ts"
 export { type OffsetEntry, OffsetStoreError } from "../consumer/offset/OffsetStore.ts"
 export * as AllocateStrategy from "../consumer/rebalance/AllocateStrategy.ts"
@@ -120,4 +128,5 @@ export {
 export type { PlainCredentials, PlainOptions, PlainParts, PlainTlsOptions, Secret } from "./Options.ts"
 export * as Replier from "./Replier.ts"
 export type { CallOptions } from "./Run.ts"
+export { type PlainSimpleConsumerOptions, type PoppedMessage, SimpleConsumer } from "./SimpleConsumer.ts"
 export { type PlainTransactionOptions, TransactionMQProducer } from "./TransactionMQProducer.ts"
