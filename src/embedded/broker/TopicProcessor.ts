@@ -6,6 +6,7 @@ import { RequestCode } from "../../protocol/RequestCode.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import * as CreateTopic from "../../protocol/request/CreateTopic.ts"
 import * as CreateTopicList from "../../protocol/request/CreateTopicList.ts"
+import * as PopHandle from "../../protocol/PopHandle.ts"
 import * as DeleteTopic from "../../protocol/request/DeleteTopic.ts"
 import * as GetAllTopicConfig from "../../protocol/request/GetAllTopicConfig.ts"
 import * as GetTopicList from "../../protocol/request/GetTopicList.ts"
@@ -175,14 +176,25 @@ export const handlers = (broker: Broker): Handlers => {
     return topic.trim() === "" ? Reply.refuse(invalid, Remarks.TOPIC_BLANK) : systemRefusal(topic)
   }
 
+  /** What comes again of a topic goes with it. */
+  const popRetryTopics = (topic: string): ReadonlyArray<string> =>
+    legacy
+      ? []
+      : offsets
+          .groupsOf(topic)
+          .flatMap((group) => [PopHandle.popRetryTopic(group, topic, "2"), PopHandle.popRetryTopic(group, topic, "1")])
+          .filter((name) => topics.get(name) !== undefined)
+
   const remove = Reply.sync((request) => {
     const header = DeleteTopic.decodeRequest(request)
     const topic = header instanceof DecodeError ? "" : header.topic
     const refused = removeRefusal(topic)
     if (refused !== undefined) return refused
-    topics.remove(topic)
-    store.deleteTopic(topic)
-    offsets.deleteTopic(topic)
+    for (const name of [topic, ...popRetryTopics(topic)]) {
+      topics.remove(name)
+      store.deleteTopic(name)
+      offsets.deleteTopic(name)
+    }
     return DeleteTopic.response()
   })
 

@@ -10,6 +10,7 @@ import { EmbeddedCluster } from "../../../src/testing/index.ts"
 import * as PopHandle from "../../../src/protocol/PopHandle.ts"
 import * as AckMessage from "../../../src/protocol/request/AckMessage.ts"
 import * as ChangeInvisibleTime from "../../../src/protocol/request/ChangeInvisibleTime.ts"
+import * as DeleteTopic from "../../../src/protocol/request/DeleteTopic.ts"
 import * as PopMessage from "../../../src/protocol/request/PopMessage.ts"
 import { brokerAddress, messagesOf, orThrow, rawClient, sendRequest, textOf, utf8 } from "../support.ts"
 
@@ -162,6 +163,24 @@ describe("pops on the test's clock", () => {
       yield* TestClock.adjust("1 seconds")
       assert.strictEqual((yield* Fiber.join(last)).status, "POLLING_NOT_FOUND")
     }).pipe(onCluster({ popPollingSize: 1 }))
+  )
+
+  it.effect("a topic that is deleted takes with it what comes again of it", () =>
+    Effect.gen(function* () {
+      const cluster = yield* EmbeddedCluster
+      const { call, pop, send } = yield* setup
+      yield* send("a")
+      yield* send("b")
+      yield* pop({ maxMsgNums: 1 })
+      yield* TestClock.adjust("12 seconds")
+      assert.strictEqual((yield* cluster.messages("%RETRY%cg_orders")).length, 1)
+      yield* pop({ queueId: 0 })
+      assert.strictEqual((yield* call(DeleteTopic.request({ topic: "orders" }, "broker"))).code, 0)
+      assert.deepStrictEqual(yield* cluster.messages("%RETRY%cg_orders"), [])
+      yield* TestClock.adjust("12 seconds")
+      assert.deepStrictEqual(yield* cluster.messages("%RETRY%cg_orders"), [], "what is hidden does not come again")
+      assert.strictEqual((yield* call(popRequest())).code, 17)
+    }).pipe(onCluster())
   )
 
   it.effect("what a broker keeps popped outlives its restart", () =>
