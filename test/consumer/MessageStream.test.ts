@@ -151,6 +151,18 @@ describe("demand", () => {
     }).pipe(Effect.scoped, cluster)
   )
 
+  for (const prefetch of [0, 1, 2, 5]) {
+    it.effect(`with prefetch ${prefetch} so many wait beside the one in hand`, () =>
+      Effect.gen(function* () {
+        yield* send(...numbers(10))
+        const { take } = yield* reading({ prefetch, pullBatchSize: 1 })
+        yield* take
+        yield* settle
+        assert.strictEqual(yield* pulls, 1 + prefetch)
+      }).pipe(Effect.scoped, cluster)
+    )
+  }
+
   it.effect("with prefetch n no pull begins while n messages of the queue wait", () =>
     Effect.gen(function* () {
       yield* send(...numbers(100))

@@ -66,4 +66,13 @@ describe("ReadyList", () => {
       ["a", "a", "a", "b", "b", "c"]
     )
   })
+
+  it("gives no turn to a queue that is freed and has nothing", () => {
+    const list = new ReadyList<number>()
+    list.hold("empty", true)
+    list.hold("empty", false)
+    list.offer("full", [1, 2, 3])
+    assert.strictEqual(list.waitingInTurn, 3)
+    assert.deepStrictEqual(list.takeMany(2), [1, 2])
+  })
 })

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Deferred, Effect, Exit, Fiber, Scheduler, Schema, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { mapStart, type Start } from "../../../src/producer/bulk/Starts.ts"
 
 /** Who answers when it is told to, in whatever order. */
@@ -312,5 +313,21 @@ describe("mapStart", () => {
         else assert.deepStrictEqual(ours.got, numbers(ours.got.length))
       }).pipe(Effect.provideService(Scheduler.MaxOpsBeforeYield, opsBeforeYield)),
     { arbitrary: { runs: 200 } }
+  )
+
+  it.effect("cancels all at once at the end: the slowest decides how long that takes", () =>
+    Effect.gen(function* () {
+      const cancelled: Array<number> = []
+      const start: Start<number, string, string> = (_, key) => () =>
+        Effect.andThen(
+          Effect.sleep("1 second"),
+          Effect.sync(() => void cancelled.push(key))
+        )
+      const { fiber } = yield* collect(mapStart(start, 8)(Stream.fromIterable(numbers(5))))
+      const end = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(cancelled, numbers(5))
+      yield* Fiber.join(end)
+    })
   )
 })
