@@ -65,6 +65,7 @@ describe("the public API", () => {
       "promise/index.ts explain",
       // The loop over it is what it is for.
       "promise/index.ts messages",
+      "promise/index.ts messagesByQueue",
       // These belong to tables of constants of the same name, which a program reads as such.
       "protocol/index.ts languageCode",
       "protocol/index.ts languageName",

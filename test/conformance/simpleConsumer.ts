@@ -10,8 +10,11 @@ import { sendMany, textOf } from "./consumers.ts"
 import { createTopic, type Methods, PATIENCE_MILLIS, startProducer, uniqueName, withManager } from "./support.ts"
 import { Target } from "./Target.ts"
 
-/** For how long messages are hidden here; brokers revive two seconds later, real ones some more. */
-const invisible = Effect.map(Target, ({ kind }) => (kind === "embedded" ? 1_000 : 2_000))
+/** A short invisible time; brokers revive two seconds later, real ones some more. */
+const SHORT_MILLIS = 1_000
+
+/** An invisible time that a handler exceeds: no shorter, as its extensions come in the last third of it, on real clocks. */
+const EXCEEDED_MILLIS = 6_000
 
 /** Longer than the suite's tests have, for the revival. */
 const LIMIT = { timeout: 3 * PATIENCE_MILLIS }
@@ -65,7 +68,6 @@ export const tests = (test: Methods): void => {
     "receives from several topics, and what is not acknowledged comes again, and nothing else",
     () =>
       Effect.gen(function* () {
-        const hidden = yield* invisible
         const topics = yield* Effect.forEach(["simple", "simpler"], (name) => createTopic(name))
         const [one = "", two = ""] = topics
         if (!(yield* knowsPop(one))) return
@@ -73,7 +75,7 @@ export const tests = (test: Methods): void => {
         yield* sendMany(producer, one, 4, "one")
         yield* sendMany(producer, two, 4, "two")
         const consumer = yield* member([Subscription.all(one), Subscription.all(two)])
-        const short = yield* receiveAll(consumer, 8, hidden)
+        const short = yield* receiveAll(consumer, 8, PATIENCE_MILLIS)
         assert.deepStrictEqual(
           texts(short),
           ["one", "two"].flatMap((name) => [0, 1, 2, 3].map((n) => `${name}-${n}`))
@@ -89,6 +91,7 @@ export const tests = (test: Methods): void => {
         // It is known by its new handle then.
         assert.strictEqual((yield* extended.extend(PATIENCE_MILLIS))._tag, "Extended")
         assert.strictEqual((yield* extended.ack)._tag, "Acked")
+        assert.strictEqual((yield* lost.extend(SHORT_MILLIS))._tag, "Extended")
         const again = yield* consumer.receive({ wait: PATIENCE_MILLIS })
         assert.deepStrictEqual(texts(again), texts([lost]))
         const [second] = again
@@ -98,17 +101,16 @@ export const tests = (test: Methods): void => {
         assert.strictEqual(second.message.msgId, lost.message.msgId)
         assert.strictEqual((yield* lost.ack)._tag, "Expired")
         assert.strictEqual((yield* second.ack)._tag, "Acked")
-        assert.deepStrictEqual(yield* consumer.receive({ wait: hidden }), [])
+        assert.deepStrictEqual(yield* consumer.receive({ wait: SHORT_MILLIS }), [])
         assert.deepStrictEqual((yield* consumer.state).problems, [])
       }).pipe(withManager),
     LIMIT
   )
 
   test.effect(
-    "a handler of three times the invisible time is one delivery, and who waits gets what is sent",
+    "a handler of twice the invisible time is one delivery, and who waits gets what is sent",
     () =>
       Effect.gen(function* () {
-        const hidden = yield* invisible
         const topic = yield* createTopic("slow")
         if (!(yield* knowsPop(topic))) return
         const producer = yield* startProducer()
@@ -117,13 +119,16 @@ export const tests = (test: Methods): void => {
         assert.deepStrictEqual(yield* consumer.receive({ wait: 0 }), [])
         yield* producer.send(Message.make({ topic, body: "no", tags: "unwanted" }))
         yield* producer.send(Message.make({ topic, body: "slow", tags: "wanted" }))
-        const [popped] = yield* consumer.receive({ invisible: hidden })
+        const { kind } = yield* Target
+        // The embedded cluster shows it on a clock of the test's own, in SimpleConsumer.test.ts.
+        const handlerMillis = kind === "embedded" ? 0 : 2 * EXCEEDED_MILLIS
+        const [popped] = yield* consumer.receive({ invisible: EXCEEDED_MILLIS })
         assert(popped !== undefined)
-        const outcome = yield* popped.process(Effect.sleep(3 * hidden))
+        assert.strictEqual(textOf(popped.message), "slow")
+        const outcome = yield* popped.process(Effect.sleep(handlerMillis))
         assert.deepStrictEqual(outcome, { _tag: "Acked", mayComeAgain: false })
-        assert.isAtLeast((yield* consumer.state).counters.extended, 3)
-        // Who would have come again would have by now.
-        assert.deepStrictEqual(yield* consumer.receive({ wait: 2 * hidden }), [])
+        assert.isAtLeast((yield* consumer.state).counters.extended, kind === "embedded" ? 0 : 2)
+        assert.deepStrictEqual(yield* consumer.receive({ wait: handlerMillis / 2 }), [])
       }).pipe(withManager),
     LIMIT
   )

@@ -1,4 +1,4 @@
-import { Clock, Effect, Exit } from "effect"
+import { Clock, Deferred, Effect, Exit, Fiber } from "effect"
 import * as ForeignText from "../../message/ForeignText.ts"
 import * as ConsumeResult from "../ConsumeResult.ts"
 import type { ConsumerObserver } from "../telemetry/ConsumerObserver.ts"
@@ -15,17 +15,20 @@ const SHARE_LEFT = 1 / 3
 /** The least between two extensions, whatever time a broker gives, in milliseconds. */
 const LEAST_PAUSE_MILLIS = 100
 
-/** Extends a message by as much again whenever two thirds of its time are over, until it cannot be or this is interrupted. */
-const keepHidden = Effect.fnUntraced(function* ({ expiresAt, extend, invisibleMillis, message }: Held) {
+/** Extends a message by as much again whenever two thirds of its time are over, until it cannot be or it is `done`. */
+const keepHidden = Effect.fnUntraced(function* (
+  { expiresAt, extend, invisibleMillis, message }: Held,
+  done: Deferred.Deferred<void>
+) {
   let isFirst = true
-  while (true) {
+  while (!Deferred.isDoneUnsafe(done)) {
     const period = yield* invisibleMillis
     const left = (yield* expiresAt) - (yield* Clock.currentTimeMillis)
     const due = left - period * SHARE_LEFT
     // More than a rounding error: it was extended by somebody else meanwhile, or this is the begin.
     if (isFirst || due > 2) {
       isFirst = false
-      yield* Effect.sleep(Math.max(LEAST_PAUSE_MILLIS, Math.ceil(due)))
+      yield* Effect.raceFirst(Effect.sleep(Math.max(LEAST_PAUSE_MILLIS, Math.ceil(due))), Deferred.await(done))
       continue
     }
     const outcome = yield* extend(Math.max(LEAST_INVISIBLE_MILLIS, period))
@@ -62,12 +65,18 @@ export const process = <A, E, R>(
         observer.processed?.(message.topic, now() - begin, succeeded, 1 - succeeded, "failure")
       })
     )
-    const keeping = keepHidden(popped).pipe(
-      Effect.catch((error) =>
-        Effect.logWarning(`a message could not be extended while its handler runs: ${error.message}`)
+    const handle = Effect.gen(function* () {
+      const done = yield* Deferred.make<void>()
+      const keeping = keepHidden(popped, done).pipe(
+        Effect.catch((error) =>
+          Effect.logWarning(`a message could not be extended while its handler runs: ${error.message}`)
+        )
       )
-    )
-    return Effect.scoped(Effect.andThen(Effect.forkScoped(keeping, { startImmediately: true }), measured)).pipe(
-      Effect.andThen(popped.ack)
-    )
+      const keeper = yield* Effect.forkScoped(keeping, { startImmediately: true })
+      yield* measured
+      yield* Deferred.succeed(done, undefined)
+      // An extension on its way is waited for: its answer has the handle that the acknowledgement is to name.
+      yield* Fiber.await(keeper)
+    })
+    return Effect.andThen(Effect.scoped(handle), popped.ack)
   })

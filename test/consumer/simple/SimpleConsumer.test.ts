@@ -194,6 +194,20 @@ describe("SimpleConsumer", () => {
     }).pipe(onOneQueue)
   )
 
+  it.effect("a handler that ends while an extension is on its way is acknowledged by the new handle", () =>
+    Effect.gen(function* () {
+      yield* send("7")
+      const consumer = yield* started()
+      const popped = yield* one(consumer, { invisible: "6 seconds" })
+      yield* failing(RequestCode.CHANGE_MESSAGE_INVISIBLETIME, FaultScript.delay("1 second"))
+      const { exit, millis } = yield* timed(popped.process(Effect.sleep("4500 millis")))
+      assert.deepStrictEqual(valueOf(exit), { _tag: "Acked", mayComeAgain: false })
+      assert.isAtLeast(millis, 5_000)
+      yield* advance(20_000)
+      assert.deepStrictEqual(yield* consumer.receive({ wait: 0 }), [])
+    }).pipe(onOneQueue)
+  )
+
   it.effect("an interrupted handler is extended no more, and its message comes again; so with one that fails", () =>
     Effect.gen(function* () {
       yield* send("7", "8")
