@@ -240,6 +240,25 @@ export const either = (
     ? Effect.map(named([argument], { topic: flag }), (found) => found.topic)
     : Effect.map(named([argument], { group: flag }), (found) => found.group)
 
+type ByName<What extends Named> = { readonly [K in What]: Option.Option<string> } & {
+  readonly name: Option.Option<string>
+}
+
+/** The handler of a command that is about one thing, which a flag or an argument names. */
+const about =
+  <What extends Named>(what: What) =>
+  <I extends ByName<What>, A, E, R>(
+    run: (input: Omit<I, What | "name"> & { readonly [K in What]: string }) => Effect.Effect<A, E, R>
+  ) =>
+  (input: I): Effect.Effect<A, E | CommandFailed, R> =>
+    Effect.flatMap(either(what, input[what], input.name), (found) => run({ ...input, [what]: found }))
+
+/** The handler of a command that is about one topic. */
+export const aboutTopic = about("topic")
+
+/** The handler of a command that is about one group. */
+export const aboutGroup = about("group")
+
 /** Of flags that say the same in different ways at most one may be given. */
 export const atMostOne = (flags: Readonly<Record<string, unknown>>): Effect.Effect<void, CommandFailed> => {
   const given = Object.entries(flags).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`]))

@@ -307,6 +307,8 @@ describe("remedies about servers", () => {
         says: /broker config update \S+ --set enablePropertyFilter=true --yes/,
         cure: [
           printedBy(on("consume orders g --sql price>1 --count 1")),
+          // Whichever broker was asked, the printed command is for that one.
+          on("broker config update broker-a --set enablePropertyFilter=true --yes"),
           on("broker config update broker-b --set enablePropertyFilter=true --yes"),
           on("send orders --body x --property price=2")
         ],

@@ -1,4 +1,4 @@
-import { Effect, Option } from "effect"
+import { Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { connection } from "../ConnectionFlags.ts"
 import * as Flags from "../Flags.ts"
@@ -52,21 +52,19 @@ const peek = Command.make(
     grantRead,
     json: Flags.json
   },
-  ({ group: flag, key, name, since, tag, until, ...input }) =>
-    Effect.flatMap(Flags.either("group", flag, name), (found) =>
-      load(
-        () => import("./dlqPeek.ts"),
-        ({ run }) =>
-          run({
-            ...input,
-            group: found,
-            key: Option.getOrUndefined(key),
-            since: Option.getOrUndefined(since),
-            tag: Option.getOrUndefined(tag),
-            until: Option.getOrUndefined(until)
-          })
-      )
+  Flags.aboutGroup(({ key, since, tag, until, ...input }) =>
+    load(
+      () => import("./dlqPeek.ts"),
+      ({ run }) =>
+        run({
+          ...input,
+          key: Option.getOrUndefined(key),
+          since: Option.getOrUndefined(since),
+          tag: Option.getOrUndefined(tag),
+          until: Option.getOrUndefined(until)
+        })
     )
+  )
 ).pipe(
   Command.withDescription(
     "Show what a group gave up, where it came from, how often it was tried, and whether it was replayed. mqadmin: printMsg -t %DLQ%<group>"
@@ -98,22 +96,20 @@ const replay = Command.make(
     grantRead,
     json: Flags.json
   },
-  ({ count, group: flag, key, name, since, tag, until, ...input }) =>
-    Effect.flatMap(Flags.either("group", flag, name), (found) =>
-      load(
-        () => import("./dlqReplay.ts"),
-        ({ run }) =>
-          run({
-            ...input,
-            group: found,
-            count: Option.getOrUndefined(count),
-            key: Option.getOrUndefined(key),
-            since: Option.getOrUndefined(since),
-            tag: Option.getOrUndefined(tag),
-            until: Option.getOrUndefined(until)
-          })
-      )
+  Flags.aboutGroup(({ count, key, since, tag, until, ...input }) =>
+    load(
+      () => import("./dlqReplay.ts"),
+      ({ run }) =>
+        run({
+          ...input,
+          count: Option.getOrUndefined(count),
+          key: Option.getOrUndefined(key),
+          since: Option.getOrUndefined(since),
+          tag: Option.getOrUndefined(tag),
+          until: Option.getOrUndefined(until)
+        })
     )
+  )
 ).pipe(
   Command.withDescription(
     "Send dead letters once more, with their id, keys, tag and properties. Each is replayed once: the replay has the property REPLAY_OF and a key of that value, by which a further run finds it and passes over it, also after one that was killed. Brokers have to index keys (messageIndexEnable, their default). mqadmin has no such verb; the dashboard's resend (consumeMessageDirectly) has one member process it, and nothing is stored of that."

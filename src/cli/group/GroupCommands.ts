@@ -86,21 +86,19 @@ const update = Command.make(
     ),
     json: Flags.json
   },
-  ({ cluster, consume, group: flag, name, orderly, retries, ...input }) =>
-    Effect.flatMap(Flags.either("group", flag, name), (found) =>
-      load(
-        () => import("./groupUpdate.ts"),
-        ({ run }) =>
-          run({
-            ...input,
-            group: found,
-            cluster: Option.getOrUndefined(cluster),
-            consume: Option.getOrUndefined(consume),
-            orderly: Option.getOrUndefined(orderly),
-            retries: Option.getOrUndefined(retries)
-          })
-      )
+  Flags.aboutGroup(({ cluster, consume, orderly, retries, ...input }) =>
+    load(
+      () => import("./groupUpdate.ts"),
+      ({ run }) =>
+        run({
+          ...input,
+          cluster: Option.getOrUndefined(cluster),
+          consume: Option.getOrUndefined(consume),
+          orderly: Option.getOrUndefined(orderly),
+          retries: Option.getOrUndefined(retries)
+        })
     )
+  )
 ).pipe(
   Command.withDescription(
     "Change a consumer group on every master that has it; what is not named stays. mqadmin: updateSubGroup -g <group> -c <cluster> ..., which sets the rest to its defaults"
@@ -121,13 +119,12 @@ const status = Command.make(
     ),
     json: Flags.json
   },
-  ({ client, group: flag, name, ...input }) =>
-    Effect.flatMap(Flags.either("group", flag, name), (found) =>
-      load(
-        () => import("./groupStatus.ts"),
-        ({ run }) => run({ ...input, group: found, client: Option.getOrUndefined(client) })
-      )
+  Flags.aboutGroup(({ client, ...input }) =>
+    load(
+      () => import("./groupStatus.ts"),
+      ({ run }) => run({ ...input, client: Option.getOrUndefined(client) })
     )
+  )
 ).pipe(
   Command.withDescription(
     "Show what each member of a group does, as it says itself: its queues, how much of them it holds, and how fast it is. mqadmin: consumerStatus -g <group> -i <client> -s"
@@ -147,13 +144,12 @@ const remove = Command.make(
     yes: Flags.yesFlag,
     json: Flags.json
   },
-  ({ cluster, group: flag, name, ...input }) =>
-    Effect.flatMap(Flags.either("group", flag, name), (found) =>
-      load(
-        () => import("./groupDelete.ts"),
-        ({ run }) => run({ ...input, group: found, cluster: Option.getOrUndefined(cluster) })
-      )
+  Flags.aboutGroup(({ cluster, ...input }) =>
+    load(
+      () => import("./groupDelete.ts"),
+      ({ run }) => run({ ...input, cluster: Option.getOrUndefined(cluster) })
     )
+  )
 ).pipe(
   Command.withDescription(
     "Delete a consumer group with its retry and dead-letter topics. mqadmin: deleteSubGroup -g <group> -c <cluster>"
@@ -177,13 +173,12 @@ const progress = Command.make(
 const clients = Command.make(
   "clients",
   { ...connection, ...oneGroup, json: Flags.json },
-  ({ group: flag, name, ...input }) =>
-    Effect.flatMap(Flags.either("group", flag, name), (found) =>
-      load(
-        () => import("./groupClients.ts"),
-        ({ run }) => run({ ...input, group: found })
-      )
+  Flags.aboutGroup((input) =>
+    load(
+      () => import("./groupClients.ts"),
+      ({ run }) => run(input)
     )
+  )
 ).pipe(
   Command.withDescription(
     "Show who of a group is online, as producer and as consumer. mqadmin: consumerConnection -g <group>, producerConnection -g <group> -t <topic>"

@@ -55,20 +55,18 @@ const query = Command.make(
     ),
     json: Flags.json
   },
-  ({ begin, end, key, name, topic, ...input }) =>
-    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
-      load(
-        () => import("./messageFind.ts"),
-        ({ query: run }) =>
-          run({
-            ...input,
-            topic: found,
-            key: Option.getOrUndefined(key),
-            begin: Option.getOrUndefined(begin),
-            end: Option.getOrUndefined(end)
-          })
-      )
+  Flags.aboutTopic(({ begin, end, key, ...input }) =>
+    load(
+      () => import("./messageFind.ts"),
+      ({ query: run }) =>
+        run({
+          ...input,
+          key: Option.getOrUndefined(key),
+          begin: Option.getOrUndefined(begin),
+          end: Option.getOrUndefined(end)
+        })
     )
+  )
 ).pipe(
   Command.withDescription(
     "Find messages by key, or by the time they were stored. mqadmin: queryMsgByKey -t <topic> -k <key>, printMsg -t <topic> -b <time> -e <time>"

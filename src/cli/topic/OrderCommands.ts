@@ -1,4 +1,3 @@
-import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { connection } from "../ConnectionFlags.ts"
 import * as Flags from "../Flags.ts"
@@ -6,11 +5,13 @@ import { load } from "../Load.ts"
 
 const oneTopic = { topic: Flags.topic.pipe(Flag.optional), name: Flags.topicArgument } as const
 
-const get = Command.make("get", { ...connection, ...oneTopic, json: Flags.json }, ({ name, topic, ...input }) =>
-  Effect.flatMap(Flags.either("topic", topic, name), (found) =>
+const get = Command.make(
+  "get",
+  { ...connection, ...oneTopic, json: Flags.json },
+  Flags.aboutTopic((input) =>
     load(
       () => import("./topicOrder.ts"),
-      ({ get: run }) => run({ ...input, topic: found })
+      ({ get: run }) => run(input)
     )
   )
 ).pipe(Command.withDescription("Show the order configuration of a topic. mqadmin: updateOrderConf -m get -t <topic>"))
@@ -30,13 +31,12 @@ const put = Command.make(
     ),
     json: Flags.json
   },
-  ({ name, topic, ...input }) =>
-    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
-      load(
-        () => import("./topicOrder.ts"),
-        ({ put: run }) => run({ ...input, topic: found })
-      )
+  Flags.aboutTopic((input) =>
+    load(
+      () => import("./topicOrder.ts"),
+      ({ put: run }) => run(input)
     )
+  )
 ).pipe(
   Command.withDescription(
     "Set how many queues of the named brokers an ordered topic is sent to; other brokers stay as they are. mqadmin: updateOrderConf -m put -t <topic> -v <broker:number;...>, which forgets the others"
@@ -46,13 +46,12 @@ const put = Command.make(
 const remove = Command.make(
   "delete",
   { ...connection, ...oneTopic, yes: Flags.yesFlag, json: Flags.json },
-  ({ name, topic, ...input }) =>
-    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
-      load(
-        () => import("./topicOrder.ts"),
-        ({ remove: run }) => run({ ...input, topic: found })
-      )
+  Flags.aboutTopic((input) =>
+    load(
+      () => import("./topicOrder.ts"),
+      ({ remove: run }) => run(input)
     )
+  )
 ).pipe(
   Command.withDescription("Delete the order configuration of a topic. mqadmin: updateOrderConf -m delete -t <topic>")
 )

@@ -26,20 +26,24 @@ const list = Command.make(
     )
 ).pipe(Command.withDescription("List the topics. mqadmin: topicList"))
 
-const route = Command.make("route", { ...connection, ...oneTopic, json: Flags.json }, ({ name, topic, ...input }) =>
-  Effect.flatMap(Flags.either("topic", topic, name), (found) =>
+const route = Command.make(
+  "route",
+  { ...connection, ...oneTopic, json: Flags.json },
+  Flags.aboutTopic((input) =>
     load(
       () => import("./topicRoute.ts"),
-      ({ run }) => run({ ...input, topic: found })
+      ({ run }) => run(input)
     )
   )
 ).pipe(Command.withDescription("Show where a topic lives. mqadmin: topicRoute -t <topic>"))
 
-const config = Command.make("config", { ...connection, ...oneTopic, json: Flags.json }, ({ name, topic, ...input }) =>
-  Effect.flatMap(Flags.either("topic", topic, name), (found) =>
+const config = Command.make(
+  "config",
+  { ...connection, ...oneTopic, json: Flags.json },
+  Flags.aboutTopic((input) =>
     load(
       () => import("./topicConfig.ts"),
-      ({ run }) => run({ ...input, topic: found })
+      ({ run }) => run(input)
     )
   )
 ).pipe(
@@ -48,11 +52,13 @@ const config = Command.make("config", { ...connection, ...oneTopic, json: Flags.
   )
 )
 
-const stats = Command.make("stats", { ...connection, ...oneTopic, json: Flags.json }, ({ name, topic, ...input }) =>
-  Effect.flatMap(Flags.either("topic", topic, name), (found) =>
+const stats = Command.make(
+  "stats",
+  { ...connection, ...oneTopic, json: Flags.json },
+  Flags.aboutTopic((input) =>
     load(
       () => import("./topicStats.ts"),
-      ({ run }) => run({ ...input, topic: found })
+      ({ run }) => run(input)
     )
   )
 ).pipe(Command.withDescription("Show what the queues of a topic hold. mqadmin: topicStatus -t <topic>"))
@@ -65,13 +71,12 @@ const offsets = Command.make(
     at: Flags.moment("at").pipe(Flag.withDescription("The time: 2026-08-01T10:00:00Z, milliseconds, or 15m for ago")),
     json: Flags.json
   },
-  ({ name, topic, ...input }) =>
-    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
-      load(
-        () => import("./topicOffsets.ts"),
-        ({ run }) => run({ ...input, topic: found })
-      )
+  Flags.aboutTopic((input) =>
+    load(
+      () => import("./topicOffsets.ts"),
+      ({ run }) => run(input)
     )
+  )
 ).pipe(
   Command.withDescription(
     "Show the offset in each queue at a time: the first message stored then or later. mqadmin: none, queryCq -t <topic> shows queues by index"
@@ -131,21 +136,19 @@ const update = Command.make(
     ),
     json: Flags.json
   },
-  ({ name, order: ordered, perm, readQueues, topic, writeQueues, ...input }) =>
-    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
-      load(
-        () => import("./topicUpdate.ts"),
-        ({ run }) =>
-          run({
-            ...input,
-            topic: found,
-            order: Option.getOrUndefined(ordered),
-            perm: Option.getOrUndefined(perm),
-            readQueues: Option.getOrUndefined(readQueues),
-            writeQueues: Option.getOrUndefined(writeQueues)
-          })
-      )
+  Flags.aboutTopic(({ order: ordered, perm, readQueues, writeQueues, ...input }) =>
+    load(
+      () => import("./topicUpdate.ts"),
+      ({ run }) =>
+        run({
+          ...input,
+          order: Option.getOrUndefined(ordered),
+          perm: Option.getOrUndefined(perm),
+          readQueues: Option.getOrUndefined(readQueues),
+          writeQueues: Option.getOrUndefined(writeQueues)
+        })
     )
+  )
 ).pipe(
   Command.withDescription(
     "Change a topic on every master that has it; what is not named stays. mqadmin: updateTopic -t <topic> -c <cluster> ..., updateTopicPerm"
@@ -155,13 +158,12 @@ const update = Command.make(
 const remove = Command.make(
   "delete",
   { ...connection, ...oneTopic, yes: Flags.yesFlag, json: Flags.json },
-  ({ name, topic, ...input }) =>
-    Effect.flatMap(Flags.either("topic", topic, name), (found) =>
-      load(
-        () => import("./topicDelete.ts"),
-        ({ run }) => run({ ...input, topic: found })
-      )
+  Flags.aboutTopic((input) =>
+    load(
+      () => import("./topicDelete.ts"),
+      ({ run }) => run(input)
     )
+  )
 ).pipe(Command.withDescription("Delete a topic with its messages. mqadmin: deleteTopic -t <topic> -c <cluster>"))
 
 /** `effect-rocketmq topic`. */
