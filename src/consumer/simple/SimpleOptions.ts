@@ -26,7 +26,7 @@ export interface SimpleConsumerOnlyOptions extends Shared, TraceOptions.TraceOpt
   readonly readiness?: Readiness | undefined
   /** Where the group begins in a topic that it never read: `first` or `last`; default `last`. */
   readonly consumeFromWhere?: "first" | "last" | undefined
-  /** For how long `receive` hides messages unless it is told; default 60 seconds, 1 second to 12 hours (Java `popInvisibleTime`). */
+  /** For how long `receive` hides messages unless it is told; default 1 minute, 1 second to 12 hours (Java `popInvisibleTime`). */
   readonly popInvisibleTime?: Duration.Input | undefined
   /** Messages that `receive` gives at most unless it is told; default 32, 1 to 32 (Java `popBatchNums`). */
   readonly popBatchNums?: number | undefined
