@@ -1,5 +1,5 @@
 /** What an administrator can do on the embedded cluster, speaking as 5.5.0 and as 4.9.7. */
-import { assert } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { EmbeddedCluster } from "../../src/testing/index.ts"
 import { facts, type Release, Target, type TargetBroker } from "../conformance/Target.ts"
@@ -50,22 +50,26 @@ administration("administration of the embedded cluster", target("5.5.0"))
 administration("administration of the embedded cluster as 4.9.7", target("4.9.7"))
 
 for (const release of ["5.5.0", "4.9.7"] satisfies ReadonlyArray<Release>) {
-  administration(
-    `administration of the embedded cluster as ${release}, under access control`,
-    target(release, true),
-    (test) => {
-      test.effect(
-        "the requests of producers, consumers and who sets servers up are signed as the servers take them, each of them",
-        () =>
-          Effect.gen(function* () {
-            yield* everyProducerRequest
-            yield* everyConsumerRequest
-            yield* everyServerSetting
-            const { requestCodes = Effect.succeed([]) } = yield* Target
-            // All of them together, those of the other tests of this suite included.
-            assert.deepStrictEqual(untried(yield* requestCodes, release), [])
-          })
-      )
-    }
-  )
+  // In their order, whatever else is shuffled: the last one looks at what all of them asked. Without access control the same
+  // tests come in any order.
+  describe("all requests", { shuffle: false }, () => {
+    administration(
+      `administration of the embedded cluster as ${release}, under access control`,
+      target(release, true),
+      (test) => {
+        test.effect(
+          "the requests of producers, consumers and who sets servers up are signed as the servers take them, each of them",
+          () =>
+            Effect.gen(function* () {
+              yield* everyProducerRequest
+              yield* everyConsumerRequest
+              yield* everyServerSetting
+              const { requestCodes = Effect.succeed([]) } = yield* Target
+              // All of them together, those of the other tests of this suite included.
+              assert.deepStrictEqual(untried(yield* requestCodes, release), [])
+            })
+        )
+      }
+    )
+  })
 }

@@ -112,7 +112,8 @@ const untried = (scenario: Scenario, seen: ReadonlyMap<string, Place>): Readonly
 /** Those that stand for all of them among the tests of rows, which are to be quick. */
 const ofRow: ReadonlySet<string> = new Set(["producer: a start that waits for its registration"])
 
-describe("a text that a peer sends does no harm where it is shown", () => {
+// In their order: the last one looks at what the others have shown.
+describe("a text that a peer sends does no harm where it is shown", { shuffle: false }, () => {
   beforeAll(loadCommands, 120_000)
 
   for (const scenario of scenarios) {

@@ -59,7 +59,7 @@ describe("mistakes that are put into sources", () => {
     assert.notDeepEqual(rankedBy(all, String, "2"), drawn)
   })
 
-  it("have tests that concern them: of the same name, of the table, and those that import the file", () => {
+  it("have tests that concern them: of the same name and of the table, or else those that import the file", () => {
     assert.includeMembers(
       [...testsOf(root, "consumer/offset/LocalOffsetStore.ts")],
       ["consumer/offset/LocalOffsetStore.test.ts"]

@@ -18,8 +18,8 @@ const tableOf = (root: string): ReadonlyArray<readonly [files: string, tests: st
 const quoted = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? "")
 
 /**
- * The test files that concern a file of `src`, as paths from `test`: the one of its name, those that docs/architecture.md
- * names, and those that import it themselves.
+ * The test files that concern a file of `src`, as paths from `test`: the one of its name and those that docs/architecture.md
+ * names; where there is none of these, those that import it themselves.
  */
 export const testsOf = (root: string, file: string): ReadonlyArray<string> => {
   const tests = Path.join(root, "test")
@@ -27,14 +27,16 @@ export const testsOf = (root: string, file: string): ReadonlyArray<string> => {
   const listed = tableOf(root).flatMap(([files, list]) =>
     quoted(files).some((name) => name === file || (name.endsWith("/") && file.startsWith(name))) ? quoted(list) : []
   )
-  const importing = filesOf(tests, ".test.ts").filter((test) => {
-    const text = Fs.readFileSync(Path.join(tests, test), "utf8")
-    const target = Path.relative(Path.dirname(Path.join(tests, test)), Path.join(root, "src", file))
-    return text.includes(`"${target}"`)
-  })
-  return [...new Set([named, ...listed, ...importing])].filter(
-    (test) => Fs.existsSync(Path.join(tests, test)) && !test.startsWith("rocketmq")
-  )
+  const exists = (test: string) => Fs.existsSync(Path.join(tests, test)) && !test.startsWith("rocketmq")
+  const own = [...new Set([named, ...listed])].filter(exists)
+  if (own.length > 0) return own
+  return filesOf(tests, ".test.ts")
+    .filter((test) => {
+      const text = Fs.readFileSync(Path.join(tests, test), "utf8")
+      const target = Path.relative(Path.dirname(Path.join(tests, test)), Path.join(root, "src", file))
+      return text.includes(`"${target}"`)
+    })
+    .filter(exists)
 }
 
 /** The files of `src` that a path from there names: itself, or all below it. */
