@@ -127,6 +127,14 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
       return Deferred.await(done)
     })
 
+  /** Has queues that are owned or being given up read on elsewhere. However many resets come, one command waits. */
+  const askReset = (offsets: ReadonlyMap<string, number>): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const isAsked = resets.size > 0
+      for (const [key, offset] of offsets) resets.set(key, offset)
+      return isAsked || resets.size === 0 ? Effect.void : ask((done) => ({ _tag: "Reset", done }))
+    })
+
   const loop = (queue: OwnedQueue, first?: "hold" | "ask") => PullLoop.run(pullContext, queue, first)
   const room = Rooms.make(options, table, totals, now)
   const positions = yield* PositionWrites.make(options, now, (queue, refused) => moves.elsewhere(queue, refused))
@@ -135,7 +143,9 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     options,
     table,
     { now, nowMillis: () => clock.currentTimeMillisUnsafe() },
-    (queue, move, pauseMillis) => ask((done) => ({ _tag: "Retake", queue, move, pauseMillis, done }))
+    (queue, move, pauseMillis) => ask((done) => ({ _tag: "Retake", queue, move, pauseMillis, done })),
+    positions.one,
+    (queue, to) => askReset(new Map([[keyOf(queue), to]]))
   )
   const caughtUp = CaughtUp.make(instance, table, options, share.members, (queue) =>
     instance.pullMessageService.start(loopKey(group, queue), loop(queue, "ask"))
@@ -313,14 +323,13 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
     repull: (topics, meanwhile) => ask((done) => ({ _tag: "Repull", topics, meanwhile, done })),
     reset: (topic, offsets) =>
       Effect.suspend(() => {
-        const isAsked = resets.size > 0
         const named = new Map(offsets.map(([queue, offset]) => [MessageQueue.key(queue), offset]))
+        const known = new Map<string, number>()
         for (const queue of [...table.values(), ...tenure.leaving()]) {
           const offset = named.get(keyOf(queue))
-          if (queue.messageQueue.topic === topic && offset !== undefined) resets.set(keyOf(queue), offset)
+          if (queue.messageQueue.topic === topic && offset !== undefined) known.set(keyOf(queue), offset)
         }
-        // However many resets come, one command waits.
-        return isAsked || resets.size === 0 ? Effect.void : ask((done) => ({ _tag: "Reset", done }))
+        return askReset(known)
       }),
     awaitLocated: tenure.awaitLocated,
     persist: Effect.suspend(() => positions.begin(table.values())),

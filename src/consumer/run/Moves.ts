@@ -47,13 +47,21 @@ export interface Moves {
 const standsAt = ({ cachedCount, consumeOffset, nextOffset }: OwnedQueue, offset: number): boolean =>
   cachedCount === 0 && consumeOffset === offset && nextOffset === offset
 
+/** Whether a queue was reset and has not been read since. */
+const isUnread = ({ consumeOffset, lastPullAt, movedBy }: OwnedQueue): boolean =>
+  movedBy?.by === "reset" && consumeOffset !== undefined && lastPullAt === undefined
+
 /** Makes {@link Moves}; what waits there ends with the scope. */
 export const make = Effect.fnUntraced(function* (
   options: Pick<RunOptions, "config" | "counters" | "happened" | "problem" | "store">,
   table: ReadonlyMap<string, OwnedQueue>,
   clock: { readonly now: () => number; readonly nowMillis: () => number },
   /** Takes a queue anew; with a pause before the first pull. */
-  retake: (queue: OwnedQueue, move: QueueMove, pauseMillis?: number) => Effect.Effect<void>
+  retake: (queue: OwnedQueue, move: QueueMove, pauseMillis?: number) => Effect.Effect<void>,
+  /** Writes a queue's position. */
+  write: (queue: OwnedQueue) => Effect.Effect<unknown>,
+  /** A broker has told of a reset of a queue that is owned no more, and may be leaving. */
+  late: (queue: OwnedQueue, to: number) => Effect.Effect<void>
 ): Effect.fn.Return<Moves, never, Scope.Scope> {
   const { happened, problem, store } = options
   const scope = yield* Effect.scope
@@ -62,8 +70,8 @@ export const make = Effect.fnUntraced(function* (
   const moves = new Map<string, { readonly count: number; readonly at: number }>()
   /** By queue, who waits to move it. */
   const waiting = yield* FiberMap.make<string, void, never>()
-  /** By queue, where a tool wants it read on, newest. */
-  const wanted = new Map<string, number>()
+  /** By queue, where a tool wants it read on, newest; undefined while that is being carried out. */
+  const wanted = new Map<string, number | undefined>()
   const moveLog = LogLimit.make()
   /** By queue, the pulls that nobody waits for any more. */
   const outlived = new Map<string, ReadonlyArray<FormerPull>>()
@@ -103,11 +111,37 @@ export const make = Effect.fnUntraced(function* (
         )
     })
 
+  /**
+   * Carries out where a tool wants a queue read on. That is written at once, also time after time, for whoever has the queue
+   * next: nobody but its owner was told. Only reading waits.
+   */
+  const carryOut = (key: string): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const to = wanted.get(key)
+      const queue = table.get(key)
+      if (to === undefined || queue === undefined) {
+        wanted.delete(key)
+        return Effect.void
+      }
+      wanted.set(key, undefined)
+      let act: Effect.Effect<unknown> = Effect.void
+      if (isUnread(queue)) {
+        queue.movedBy = { from: queue.movedBy?.from, to, at: clock.nowMillis(), by: "reset" }
+        queue.locate(to)
+        act = write(queue)
+      } else if (!standsAt(queue, to)) act = takeReset(queue, to, noted(key))
+      return Effect.andThen(
+        act,
+        Effect.suspend(() => carryOut(key))
+      )
+    })
+
   const moved: Moves["moved"] = (asked, position) =>
     Effect.suspend(() => {
       const present = table.get(keyOf(asked))
       const queue = position.reset ? present : asked
-      if (queue === undefined || present !== queue) return Effect.void
+      if (queue === undefined) return late(asked, Math.max(0, position.nextBeginOffset))
+      if (present !== queue) return Effect.void
       const to = Math.max(0, position.nextBeginOffset)
       // The first pull after a reset tells of it also whoever has its offset from the store.
       if (position.reset && standsAt(queue, to)) return Effect.sleep(noted(`${keyOf(queue)} stands`))
@@ -166,21 +200,12 @@ export const make = Effect.fnUntraced(function* (
     reset: (queue, to) =>
       Effect.suspend(() => {
         const key = keyOf(queue)
-        if (!wanted.has(key) && standsAt(queue, to)) return Effect.void
+        const isCarried = wanted.has(key)
+        if (!isCarried && standsAt(queue, to)) return Effect.void
         wanted.set(key, to)
-        const take = Effect.suspend(() => {
-          const newest = wanted.get(key) ?? to
-          wanted.delete(key)
-          return takeReset(table.get(key) ?? queue, newest)
-        })
-        return Effect.asVoid(
-          FiberMap.run(
-            waiting,
-            key,
-            Effect.suspend(() => Effect.andThen(Effect.sleep(noted(key)), take)),
-            { onlyIfMissing: true, startImmediately: true }
-          )
-        )
+        return isCarried
+          ? Effect.void
+          : Effect.asVoid(FiberMap.run(waiting, key, carryOut(key), { startImmediately: true }))
       }),
     forget: (queue) => {
       moves.delete(keyOf(queue))

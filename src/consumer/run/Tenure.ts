@@ -94,8 +94,8 @@ export interface Tenure {
   readonly retake: (queue: OwnedQueue, move: QueueMove | undefined, pauseMillis?: number) => Effect.Effect<void>
   /** The queues that are being given up. */
   readonly leaving: () => Iterable<OwnedQueue>
-  /** A queue that is being given up is to be read on elsewhere: nothing more is written of it. */
-  readonly abandon: (queue: OwnedQueue) => Effect.Effect<void>
+  /** A queue that is being given up is to be read on elsewhere: that is written, and nothing more of it. */
+  readonly abandon: (queue: OwnedQueue, to: number) => Effect.Effect<void>
   /** Gives everything up. */
   readonly close: (drainMillis: number) => Effect.Effect<DrainReport>
   /** Waits until it is known of every owned queue where it begins, or that this cannot be read now. */
@@ -347,12 +347,22 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     revoke,
     retake,
     leaving: () => leaving,
-    abandon: (queue) =>
+    abandon: (queue, to) =>
       Effect.suspend(() => {
         if (!leaving.has(queue)) return Effect.void
-        // There is nothing to be written any more, so that nothing keeps its lock.
+        // Nothing is to be written of what it was, so that nothing keeps its lock.
         queue.storedOffset = queue.committableOffset
-        return Effect.asVoid(FiberMap.run(revoking, keyOf(queue), left(queue), { startImmediately: true }))
+        queue.drop()
+        const { lockedAt, messageQueue, needsLock, stats: rates } = queue
+        const last: OwnedQueue = new ProcessQueue(messageQueue, ++generation, now(), rates, totals, finished)
+        last.needsLock = needsLock
+        last.lockedAt = lockedAt
+        last.locate(to)
+        return Effect.asVoid(
+          FiberMap.run(revoking, keyOf(queue), Effect.andThen(positions.one(last), left(queue)), {
+            startImmediately: true
+          })
+        )
       }),
     close,
     awaitLocated: Effect.suspend(() =>

@@ -50,6 +50,20 @@ const untilReset = Effect.fnUntraced(function* (consumer: DefaultMQPushConsumerS
   assert.fail("no reset within 30 seconds")
 })
 
+/** A member that has written 3 and is in the middle of the fourth message, however long it is waited for. */
+const leaving = Effect.fnUntraced(function* (gate: Latch.Latch) {
+  const consumer = yield* first(
+    (message) => (text(message) === "3" ? Effect.uninterruptible(gate.await) : Effect.void),
+    { instanceName: "b", revokeDrain: "20 seconds" }
+  )
+  yield* until(
+    "one runs",
+    Effect.map(consumer.state, ({ running }) => running === 1)
+  )
+  yield* TestClock.adjust("6 seconds")
+  return consumer
+})
+
 /** The offsets that were sent for the queue, but for those that were refused. */
 const written = Effect.map(commits(), (all) => all.map(({ offset }) => offset))
 
@@ -329,6 +343,94 @@ describe("a reset that a broker tells of", () => {
       assert.strictEqual((yield* queueState(consumer)).consumeOffset, 4)
       assert.isAtMost(seen.length, 16)
     }).pipe(onRig(MQVersion.V4_9_7))
+  )
+
+  it.effect("by 220, time after time: only reading waits, and who ends meanwhile takes nothing with it", () =>
+    Effect.gen(function* () {
+      const admin = yield* MQAdmin
+      const stored = admin.fetchConsumeOffset("billing", QUEUE)
+      let seen = 0
+      yield* send(4)
+      const consumer = yield* first(() => Effect.sync(() => void seen++))
+      yield* consumer.caughtUp()
+      // The pauses are 0, 1, 2, 4 and then 8 s.
+      for (const pause of [0, 1_000, 2_000, 4_000]) {
+        seen = 0
+        yield* reset("earliest")
+        yield* TestClock.adjust(50)
+        yield* TestClock.adjust(pause)
+        yield* TestClock.adjust(50)
+        assert.strictEqual(seen, 4, `after ${pause} ms`)
+      }
+      yield* TestClock.adjust("6 seconds")
+      assert.strictEqual(yield* stored, 4)
+      seen = 0
+      yield* reset("earliest")
+      yield* TestClock.adjust(50)
+      assert.strictEqual(yield* stored, 0, "it is written at once")
+      yield* TestClock.adjust("6 seconds")
+      assert.strictEqual(yield* stored, 0, "and nothing old over it")
+      assert.strictEqual((yield* queueState(consumer)).phase, "waiting")
+      // Another one meanwhile: the newest counts, without another pause.
+      yield* admin.resetOffsetByTimestamp({ group: "billing", topic: "orders", to: "latest" })
+      yield* TestClock.adjust(50)
+      assert.strictEqual(yield* stored, 4)
+      assert.deepInclude((yield* queueState(consumer)).lastMove, { to: 4 })
+      yield* reset("earliest")
+      yield* TestClock.adjust(50)
+      assert.strictEqual(yield* stored, 0)
+      assert.strictEqual(seen, 0)
+      yield* TestClock.adjust("2 seconds")
+      yield* TestClock.adjust(50)
+      assert.strictEqual(seen, 4)
+      yield* TestClock.adjust("6 seconds")
+      assert.strictEqual(yield* stored, 4)
+    }).pipe(onRig(MQVersion.V4_9_7))
+  )
+
+  it.effect("by 220, while its queue is given up: it is written, and nothing old over it", () =>
+    Effect.gen(function* () {
+      const admin = yield* MQAdmin
+      const stored = admin.fetchConsumeOffset("billing", QUEUE)
+      const gate = yield* Latch.make()
+      yield* send(4)
+      const consumer = yield* leaving(gate)
+      // Nobody takes it: only who gives it up can write where it was reset to.
+      yield* Effect.forkScoped(consumer.unsubscribe("orders"))
+      yield* TestClock.adjust("1 second")
+      assert.isFalse((yield* consumer.assignment).some(({ topic }) => topic === "orders"))
+      assert.strictEqual(yield* stored, 3)
+      yield* reset("earliest")
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* stored, 0)
+      yield* gate.open
+      yield* TestClock.adjust("40 seconds")
+      assert.strictEqual(yield* stored, 0)
+      assert.strictEqual((yield* written).at(-1), 0)
+    }).pipe(onRig(MQVersion.V4_9_7))
+  )
+
+  it.effect("in a pull that its broker held while the queue is handed over: who takes it reads on there", () =>
+    Effect.gen(function* () {
+      const gate = yield* Latch.make()
+      yield* send(4)
+      const consumer = yield* leaving(gate)
+      const seen: Array<string> = []
+      yield* first((message) => Effect.sync(() => void seen.push(text(message))), {
+        instanceName: "a",
+        revokeDrain: "20 seconds",
+        readiness: "lazy"
+      })
+      yield* TestClock.adjust("2 seconds")
+      assert.isFalse((yield* consumer.assignment).some(({ topic }) => topic === "orders"))
+      yield* reset("earliest")
+      // The broker tells the old owner, which it has held a pull of, and forgets it.
+      yield* send(1, 4)
+      yield* TestClock.adjust("1 second")
+      yield* gate.open
+      yield* TestClock.adjust("40 seconds")
+      assert.deepStrictEqual(seen, ["0", "1", "2", "3", "4"])
+    }).pipe(onRig())
   )
 
   it.effect("by 220, of a topic that it does not read: nothing happens", () =>
