@@ -6,6 +6,7 @@ import { parseArgs } from "node:util"
 import * as ConsumerCycles from "./consumerCycles.ts"
 import * as ConsumerSoak from "./consumerSoak.ts"
 import * as Cycles from "./cycles.ts"
+import * as Day from "./day.ts"
 import * as Embedded from "./embedded.ts"
 import * as Group from "./group.ts"
 import * as GroupRocketMQ from "./groupRocketmq.ts"
@@ -26,6 +27,8 @@ const { positionals, values } = parseArgs({
     events: { type: "string" },
     kills: { type: "string" },
     count: { type: "string", default: "1000" },
+    each: { type: "string", default: "10" },
+    hours: { type: "string", default: "24" },
     minutes: { type: "string" },
     rate: { type: "string" },
     every: { type: "string", default: "30" },
@@ -40,6 +43,7 @@ const usage = `usage: npm run endurance -- <what> [options]
   group-rocketmq --messages 200000 --kills 30 [--seed 1]
   cycles   --count 1000
   consumer-cycles --count 1000
+  day      [--each 10 members of each kind] [--hours 24]
   members  --minutes 5
   soak     --minutes 30 [--rate 500 messages a second] [--every 30 seconds]
   consumer-soak --minutes 30 [--rate 100 messages a second] [--every 30 seconds]
@@ -81,6 +85,7 @@ const runs: Readonly<Record<string, () => Promise<Outcome>>> = {
     }),
   cycles: () => Cycles.run({ count: whole("count", values.count) }),
   "consumer-cycles": () => ConsumerCycles.run({ count: whole("count", values.count) }),
+  day: () => Day.run({ each: whole("each", values.each), hours: whole("hours", values.hours) }),
   members: () => Members.run({ minutes: whole("minutes", values.minutes ?? "5") }),
   soak: () =>
     Soak.run({
