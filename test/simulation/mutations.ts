@@ -278,19 +278,6 @@ export const mutations: ReadonlyArray<Mutation> = [
     foundBy: ["broadcast", "program"]
   },
   {
-    name: "put-back-begins-again",
-    what: "a message in order that was put back begins again while its queue is given up",
-    scenario: "consumers",
-    edits: [
-      {
-        file: "consumer/consume/ConsumeOrderly.ts",
-        find: "!queue.revoking && ",
-        replace: ""
-      }
-    ],
-    foundBy: ["broadcast", "order"]
-  },
-  {
     name: "pull-not-woken",
     what: "a pull loop that waits for room is not woken when there is some",
     scenario: "consumers",
