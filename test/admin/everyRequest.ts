@@ -9,6 +9,7 @@ import { MQClientManager } from "../../src/client/MQClientManager.ts"
 import * as ConsumeResult from "../../src/consumer/ConsumeResult.ts"
 import { DefaultMQPushConsumer } from "../../src/consumer/DefaultMQPushConsumer.ts"
 import * as MessageListener from "../../src/consumer/MessageListener.ts"
+import { SimpleConsumer } from "../../src/consumer/simple/SimpleConsumer.ts"
 import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
 import * as Message from "../../src/message/Message.ts"
 import * as MessageDelay from "../../src/message/MessageDelay.ts"
@@ -71,6 +72,32 @@ export const everyProducerRequest = Effect.gen(function* () {
   yield* producer.shutdown
 }).pipe(Effect.provide(MQClientManager.layer, { local: true }), withTools)
 
+/** Waits, receives, extends and acknowledges by pop, where brokers know it. */
+const popped = Effect.fnUntraced(function* (topic: string) {
+  const { credentials, namesrvAddr, release } = yield* Target
+  const consumer = yield* SimpleConsumer.make({
+    consumerGroup: uniqueName("every"),
+    namesrvAddr,
+    credentials,
+    instanceName: uniqueName("member"),
+    subscriptions: [Subscription.all(topic)],
+    consumeFromWhere: "first",
+    startTimeoutMillis: PATIENCE_MILLIS
+  })
+  yield* consumer.start
+  const receive = consumer.receive({ max: 1, wait: 1_000 })
+  if (release === "4.9.7") {
+    assert.strictEqual((yield* Effect.flip(receive)).reason._tag, "PopUnsupported")
+  } else {
+    const all = yield* eventuallyThat(receive, ({ length }) => assert.strictEqual(length, 1))
+    const message = all[0] ?? assert.fail("none")
+    assert.strictEqual((yield* message.extend("1 minute"))._tag, "Extended")
+    assert.strictEqual((yield* message.ack)._tag, "Acked")
+    assert.deepStrictEqual(yield* receive, [])
+  }
+  yield* consumer.shutdown
+})
+
 /** A group in order, one that gives a message back, and one whose filter a broker is asked about. */
 export const everyConsumerRequest = Effect.gen(function* () {
   const { credentials, namesrvAddr } = yield* Target
@@ -119,6 +146,7 @@ export const everyConsumerRequest = Effect.gen(function* () {
   if (started._tag === "Failure") {
     assert.deepInclude(started.failure.reason, { _tag: "FilterRefused", problem: "unsupported" })
   }
+  yield* popped(topic)
 }).pipe(Effect.provide(MQClientManager.layer, { local: true }), withTools)
 
 /** Changes settings, who is written to, the order of a topic, users and rights, and puts back what others look at. */
@@ -201,6 +229,9 @@ const neverSent: ReadonlySet<string> = new Set([
 const ofOtherRelease: Readonly<Record<Release, ReadonlySet<string>>> = {
   "5.5.0": new Set(["GET_ALL_TOPIC_CONFIG"]),
   "4.9.7": new Set([
+    "ACK_MESSAGE",
+    "CHANGE_MESSAGE_INVISIBLETIME",
+    "NOTIFICATION",
     "GET_TOPIC_CONFIG",
     "QUERY_TOPICS_BY_CONSUMER",
     "RECALL_MESSAGE",

@@ -126,6 +126,7 @@ export const tried: Readonly<Record<string, Tried>> = {
   "tag SubscriptionConflict": { met: "promise/DefaultLitePullConsumer.test.ts" },
   "tag SeekRefused": { met: "promise/DefaultLitePullConsumer.test.ts" },
   "tag CommitFailed": { met: "promise/DefaultLitePullConsumer.test.ts" },
+  "tag PopUnsupported": { met: "consumer/simple/SimpleConsumer.test.ts" },
   "tag ConsumerFailed": { met: "consumer/ConsumerLife.test.ts" },
   "tag OffsetFileError": { met: "consumer/offset/LocalOffsetStore.test.ts" },
   "tag OffsetStoreError": { met: "consumer/Broadcasting.test.ts" },

@@ -84,8 +84,8 @@ const examine = Effect.fnUntraced(function* (scenario: Scenario, planting: Plant
   return found
 })
 
-/** What stands in the same modules and is sent by clients only. */
-const onlySent = ["group", "jstack", "userConsumerInfo"]
+/** What stands in the same modules and is sent by clients only, or, as counts are, in answers to pops in order, which no part asks for. */
+const onlySent = ["group", "jstack", "orderCountInfo", "userConsumerInfo"]
 
 const nothing: Planting["change"] = (text) => text
 

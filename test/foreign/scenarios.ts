@@ -7,6 +7,7 @@ import type { Scope } from "effect"
 import { MQAdmin, type MQAdminShape } from "../../src/admin/MQAdmin.ts"
 import type { MQClientManager } from "../../src/client/MQClientManager.ts"
 import { DefaultMQPushConsumer } from "../../src/consumer/DefaultMQPushConsumer.ts"
+import { SimpleConsumer } from "../../src/consumer/simple/SimpleConsumer.ts"
 import * as Subscription from "../../src/consumer/subscription/Subscription.ts"
 import * as Message from "../../src/message/Message.ts"
 import * as MessageDelay from "../../src/message/MessageDelay.ts"
@@ -391,6 +392,33 @@ const consumes: Scenario = {
   })
 }
 
+const pops: Scenario = {
+  name: "simple consumer: what it receives, extends and acknowledges",
+  run: Effect.fnUntraced(function* (shown, raw) {
+    yield* fill(raw)
+    const consumer = yield* SimpleConsumer.make({
+      consumerGroup: "billing",
+      subscriptions: [Subscription.all("orders")],
+      namesrvAddr,
+      consumeFromWhere: "first"
+    })
+    yield* attempt(shown, "start", consumer.start)
+    const receiving = yield* Effect.forkChild(Effect.result(consumer.receive({ max: 1 })))
+    yield* advance(40_000, 500)
+    const received = yield* Fiber.join(receiving)
+    if (received._tag === "Failure") shown.error("receive", received.failure)
+    else {
+      for (const message of received.success) {
+        yield* attempt(shown, "extend", message.extend("1 minute"))
+        yield* attempt(shown, "ack", message.ack)
+      }
+    }
+    shown.state("state", yield* consumer.state)
+    yield* attempt(shown, "shutdown", consumer.shutdown)
+    shown.state("state after the end", yield* consumer.state)
+  })
+}
+
 /** All of them. */
 export const scenarios: ReadonlyArray<Scenario> = [
   sends,
@@ -399,6 +427,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
   transactions,
   replies,
   consumes,
+  pops,
   ...Object.entries(admins).map(([name, call]): Scenario => ({
     name: `administrator: ${name}`,
     run: (shown, raw) => Effect.all([withAccess, fill(raw), administrator(call)(shown, raw)], { discard: true })
