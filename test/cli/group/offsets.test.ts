@@ -108,7 +108,7 @@ describe("group offsets", () => {
         ["set billing orders", 2, /was not said, or twice/],
         ["set billing orders --offset 1 --to latest", 2, /was not said, or twice/],
         ["set billing orders --offset 4", 2, /broker-a:1 of topic "orders" holds offsets 0 to 3, and not 4/],
-        ["set billing orders --queue 9 --offset 1", 2, /no readable queue 9/],
+        ["set billing orders --queue 9 --offset 1", 4, /no readable queue 9/],
         ["set billing nope --offset 0", 4, /nope/],
         ["set nobody orders --offset 0", 4, /nobody/],
         ["show nobody", 4, /nobody/],
