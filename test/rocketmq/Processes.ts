@@ -24,6 +24,8 @@ export interface RigProcess {
   readonly isRunning: () => boolean
   /** Sends a signal to this process alone; nothing happens when it has ended. */
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** SIGSTOP, then wait until its threads have stopped: on a busy machine some answer for a while after the signal. */
+  readonly pause: Effect.Effect<void>
   /** SIGKILL, then wait for the end. */
   readonly kill: Effect.Effect<void>
   /** What it has written to standard output, respectively standard error, so far. */
@@ -75,6 +77,17 @@ export const start = (
     Effect.uninterruptible
   )
 
+/** Whether all threads of a process have stopped, as far as the system tells (Linux). */
+const hasStopped = async (pid: number): Promise<boolean> => {
+  const folder = `/proc/${pid}/task`
+  const threads = await Fs.readdir(folder).catch(() => [])
+  const states = await Promise.all(
+    threads.map((thread) => Fs.readFile(Path.join(folder, thread, "stat"), "utf8").catch(() => ""))
+  )
+  // `pid (name) state ...`; a thread that has ended meanwhile has none.
+  return states.every((stat) => stat === "" || /^[TZX] /.test(stat.slice(stat.lastIndexOf(")") + 2)))
+}
+
 const observe = (child: ChildProcess, folder: string): RigProcess => {
   const file = (name: "stdout" | "stderr") => Path.join(folder, `${name}.txt`)
   const write = (name: "stdout" | "stderr") => {
@@ -94,12 +107,18 @@ const observe = (child: ChildProcess, folder: string): RigProcess => {
     Effect.sync(() => {
       if (isRunning()) child.kill(name)
     })
+  const pid = child.pid ?? -1
+  const stopped: Effect.Effect<void> = Effect.flatMap(
+    Effect.promise(() => hasStopped(pid)),
+    (is) => (is || !isRunning() ? Effect.void : Effect.andThen(realSleep(5), stopped))
+  )
   const read = (name: "stdout" | "stderr") => Effect.promise(() => Fs.readFile(file(name), "utf8").catch(() => ""))
   return {
-    pid: child.pid ?? -1,
+    pid,
     end,
     isRunning,
     signal,
+    pause: Effect.andThen(signal("SIGSTOP"), stopped),
     kill: Effect.andThen(signal("SIGKILL"), Effect.asVoid(end)),
     stdout: read("stdout"),
     stderr: read("stderr")

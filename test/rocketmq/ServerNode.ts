@@ -164,7 +164,7 @@ export const make = (options: ServerNodeOptions): Effect.Effect<ServerNode, RigE
       start: turn.withPermits(1)(start),
       restart: turn.withPermits(1)(Effect.andThen(stop, start)),
       move: turn.withPermits(1)(Effect.andThen(stop, move)),
-      pause: Effect.suspend(() => current?.signal("SIGSTOP") ?? Effect.void),
+      pause: Effect.suspend(() => current?.pause ?? Effect.void),
       resume: Effect.suspend(() => current?.signal("SIGCONT") ?? Effect.void),
       log: logOf(options.folder, () => current)
     }
