@@ -83,8 +83,7 @@ export const make = (options: {
   const leased: Settling["leased"] = (message, timed) => {
     const lease = new Lease(timed.handle, timed.began, timed.until)
     const turn = Semaphore.makeUnsafe(1)
-    const { topic } = message
-    const { brokerName } = message
+    const { brokerName, topic } = message
     const expiresAt = () => Math.round(nowMillis() + lease.until - now())
 
     const failed = (action: "ack" | "extend", reason: SettleReason) => {
