@@ -165,7 +165,8 @@ const nameServerJvm = ["-Xms64m", "-Xmx256m", "-XX:MaxDirectMemorySize=64m", "-X
 const brokerJvm = [
   "-Xms128m",
   "-Xmx512m",
-  "-XX:MaxDirectMemorySize=256m",
+  // Each thread that stores something, as pops and their acknowledgements do, keeps a buffer for the largest message: 4 MiB.
+  "-XX:MaxDirectMemorySize=1g",
   "-XX:+UseSerialGC",
   "-Drocketmq.broker.diskSpaceWarningLevelRatio=0.99",
   "-Drocketmq.broker.diskSpaceCleanForciblyRatio=0.98"
