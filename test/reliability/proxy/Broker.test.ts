@@ -180,7 +180,9 @@ describe("brokers behind a proxy", () => {
           })
           for (const { exit, millis } of outcomes) {
             const { outcome, reason } = failureOf(exit)
-            assert.deepStrictEqual([reason._tag, outcome], ["RequestTimeout", "unknown"])
+            // Two that time out in a row end the connection, and whatever waits on it: on a busy machine, the other two.
+            assert.include(["RequestTimeout", "ConnectionClosed"], reason._tag)
+            assert.strictEqual(outcome, "unknown")
             assert.isAtLeast(millis, 299)
             assert.isBelow(millis, 10_000)
           }
