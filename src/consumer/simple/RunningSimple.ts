@@ -47,6 +47,18 @@ export interface RunningSimple {
   readonly now: () => number
 }
 
+/** What is counted before anything has happened. */
+export const NO_COUNTS: SimpleConsumerCounters = {
+  received: 0,
+  redelivered: 0,
+  acked: 0,
+  extended: 0,
+  expired: 0,
+  settleFailures: 0,
+  filtered: 0,
+  withoutHandle: 0
+}
+
 /** What it is made of before it has acquired anything. */
 export interface SimpleParts {
   readonly resolution: Resolution<SimpleConsumerConfig>
@@ -93,16 +105,7 @@ export const acquire = Effect.fnUntraced(function* (
   )
   const instance = yield* step("5.4", "get or create MQClientInstance", manager.getOrCreateMQClientInstance(config))
 
-  const counters = {
-    received: 0,
-    redelivered: 0,
-    acked: 0,
-    extended: 0,
-    expired: 0,
-    settleFailures: 0,
-    filtered: 0,
-    withoutHandle: 0
-  }
+  const counters = { ...NO_COUNTS }
   const problems = yield* Problems.make({
     group,
     nowMillis,

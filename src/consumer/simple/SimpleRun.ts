@@ -15,22 +15,11 @@ import * as Namespace from "../../message/Namespace.ts"
 import * as ConsumerOptions from "../ConsumerOptions.ts"
 import type { Subscription } from "../subscription/Subscription.ts"
 import type { Wanted } from "./Receiving.ts"
-import { acquire, type RunningSimple } from "./RunningSimple.ts"
+import { acquire, NO_COUNTS, type RunningSimple } from "./RunningSimple.ts"
 import { invalidInvisible, invisibleMillisOf } from "./Settling.ts"
 import { ReceiveError } from "./SimpleError.ts"
 import { forConsumer, type SimpleConsumerConfig } from "./SimpleOptions.ts"
-import type { ReceiveOptions, SimpleConsumerCounters, SimpleConsumerShape, SimpleConsumerState } from "./SimpleShape.ts"
-
-const NO_COUNTS: SimpleConsumerCounters = {
-  received: 0,
-  redelivered: 0,
-  acked: 0,
-  extended: 0,
-  expired: 0,
-  settleFailures: 0,
-  filtered: 0,
-  withoutHandle: 0
-}
+import type { ReceiveOptions, SimpleConsumerShape, SimpleConsumerState } from "./SimpleShape.ts"
 
 const invalid = (path: string, problem: string) =>
   new InvalidConfig({ problems: [new ConfigProblem({ path, problem })] })
