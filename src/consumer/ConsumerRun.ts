@@ -137,7 +137,12 @@ export const make = Effect.fnUntraced(function* (options: RunOptions) {
 
   const loop = (queue: OwnedQueue, first?: "hold" | "ask") => PullLoop.run(pullContext, queue, first)
   const room = Rooms.make(options, table, totals, now)
-  const positions = yield* PositionWrites.make(options, now, (queue, refused) => moves.elsewhere(queue, refused))
+  const positions = yield* PositionWrites.make(
+    options,
+    now,
+    (queue, refused) => moves.elsewhere(queue, refused),
+    (queue, behind, offset) => PullLoop.carry({ group, instance }, queue, behind, offset)
+  )
   const share = Shares.make(options)
   const moves: Moves.Moves = yield* Moves.make(
     options,

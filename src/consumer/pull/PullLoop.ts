@@ -11,7 +11,7 @@ import { PullSysFlag } from "../../protocol/request/PullMessage.ts"
 import { ResponseCode } from "../../protocol/ResponseCode.ts"
 import type { ConsumerCounters } from "../ConsumerCounters.ts"
 import type { ConsumerObserver } from "../telemetry/ConsumerObserver.ts"
-import type { ProcessQueue } from "../queue/ProcessQueue.ts"
+import type { CarriedPosition, ProcessQueue } from "../queue/ProcessQueue.ts"
 import type { ReceivedMessage } from "../ReceivedMessage.ts"
 
 /** Milliseconds that a broker may hold a pull, as in Java (`brokerSuspendMaxTimeMillis`). */
@@ -36,6 +36,9 @@ const MAX_NOWHERE_PAUSE_MILLIS = 1_000
 const MAX_HELD = 2
 /** The pause between two pulls that are not held because others are, in milliseconds. */
 const NOT_HELD_PAUSE_MILLIS = 1_000
+
+/** Milliseconds that a pull may take that only carries an offset. */
+const CARRY_MILLIS = 500
 
 /** What a queue's loop works with. */
 export interface PullContext {
@@ -131,6 +134,48 @@ const pauseAfterNowhere = (answers: number): number =>
     : Math.min(MAX_NOWHERE_PAUSE_MILLIS, FIRST_NOWHERE_PAUSE_MILLIS * 2 ** (answers - MAX_NOWHERE - 1))
 
 /**
+ * Carries the offset that stands to the broker by a pull, behind one that carries a smaller one and may not be handled yet:
+ * brokers handle pulls in the order in which they come, beside everything else. Nothing is read, and the broker answers at
+ * once; it is waited for only for a moment. Gives where the queue was reset to, if the broker tells of that.
+ *
+ * Source: RocketMQ `BrokerController.registerProcessor`, `PullMessageProcessor.processRequest`.
+ */
+export const carry = (
+  context: Pick<PullContext, "group" | "instance">,
+  queue: ProcessQueue<ReceivedMessage>,
+  behind: CarriedPosition,
+  offset: number
+): Effect.Effect<number | undefined> => {
+  const { brokerName, queueId, topic } = queue.messageQueue
+  const pull = context.instance.pulled.pull(
+    behind.address,
+    {
+      consumerGroup: context.group,
+      topic,
+      queueId,
+      // Where there is nothing.
+      queueOffset: Math.max(queue.nextOffset, queue.maxOffset ?? 0),
+      maxMsgNums: 1,
+      sysFlag: PullSysFlag.COMMIT_OFFSET,
+      commitOffset: offset,
+      suspendTimeoutMillis: 0,
+      subscription: undefined,
+      subVersion: 0,
+      expressionType: "TAG",
+      maxMsgBytes: 1,
+      brokerName,
+      tags: undefined
+    },
+    CARRY_MILLIS
+  )
+  return Effect.match(pull, {
+    // A broker that refuses it refuses the one before as well.
+    onFailure: () => undefined,
+    onSuccess: (answer) => (answer._tag === "OffsetIllegal" && answer.reset ? answer.nextBeginOffset : undefined)
+  })
+}
+
+/**
  * Pulls one queue for as long as it is owned: room? ask, hand over, again. There is one pull under way, or one reason why
  * not, which is the queue's phase. Whatever fails in a round, the next one follows. With `ask` the broker is to answer the
  * first pull at once, also when it has nothing.
@@ -209,13 +254,17 @@ export const run = (
             litePull.unknownAt.add(address)
             return request(0)
           })
+    queue.carried = commits ? { offset: commitOffset, address, at: context.now() } : undefined
     // From reading the position to handing it to the connection nothing comes between, so that no later one overtakes it.
     const answer: PullOutcome<Pulled> = yield* Effect.provideService(
       context.outlive(queue, asked, pulling),
       References.PreventSchedulerYield,
       true
     )
-    if (commits) queue.committedOffset = commitOffset
+    if (commits) {
+      queue.committedOffset = commitOffset
+      queue.carried = undefined
+    }
     context.counters.pulls++
     if (answer._tag === "Found") {
       const at = context.now()

@@ -40,6 +40,15 @@ export interface QueueMove {
   readonly by: "broker" | "reset" | "seek"
 }
 
+/** A position that a pull carries. */
+export interface CarriedPosition {
+  readonly offset: number
+  /** The address of the broker that was asked. */
+  readonly address: string
+  /** When it left, in milliseconds of the monotonic clock. */
+  readonly at: number
+}
+
 /** A message that was taken over, and what belongs to it. */
 export interface Slot<M> {
   /** The message; tried again in this process, it says how often. */
@@ -101,6 +110,8 @@ export class ProcessQueue<M> {
    * overtakes the write would be put back by it.
    */
   writing = false
+  /** The position that the last pull carried; undefined once the pull is answered. A broker may take it behind a later write. */
+  carried: CarriedPosition | undefined = undefined
   phase: QueuePhase = "locating"
   /** Whether this generation is over; see {@link ProcessQueue.drop}. */
   dropped = false

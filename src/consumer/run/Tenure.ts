@@ -280,7 +280,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
         yield* Effect.timeoutOption(awaitSettled(queue), drainOf(queue))
         yield* Deferred.succeed(ready, undefined)
         yield* awaitTold
-        yield* positions.one(queue)
+        yield* positions.last(queue)
         yield* left(queue)
       }).pipe(Effect.ensuring(Deferred.succeed(ready, undefined)))
       return Effect.andThen(
@@ -309,7 +309,7 @@ export const make = Effect.fnUntraced(function* (context: TenureContext): Effect
     if (interrupted > 0) yield* Effect.timeoutOption(awaitSettled(), INTERRUPTED_MILLIS)
     yield* rounds.close(queues)
     const written = yield* Effect.timeoutOption(
-      Effect.all([positions.all(queues), FiberMap.awaitEmpty(revoking)], { concurrency: "unbounded" }),
+      Effect.all([positions.allLast(queues), FiberMap.awaitEmpty(revoking)], { concurrency: "unbounded" }),
       LAST_MILLIS - (now() - since)
     )
     for (const queue of queues) forget(queue)
