@@ -42,6 +42,22 @@ export interface PositionWrites {
   readonly begin: (queues: Iterable<OwnedQueue>) => Effect.Effect<void>
 }
 
+/** Writes positions side by side, broker by broker. */
+const sideBySide = (
+  queues: ReadonlyArray<OwnedQueue>,
+  write: (queue: OwnedQueue) => Effect.Effect<PositionWrite>
+): Effect.Effect<ReadonlyArray<PositionWrite>> => {
+  const byBroker = Map.groupBy(queues, ({ messageQueue }) => messageQueue.brokerName)
+  return Effect.map(
+    Effect.forEach(
+      byBroker.values(),
+      (ofBroker) => Effect.forEach(ofBroker, write, { concurrency: PERSISTS_AT_ONCE }),
+      { concurrency: "unbounded" }
+    ),
+    (all) => all.flat()
+  )
+}
+
 /** Makes {@link PositionWrites}; what {@link PositionWrites.begin} began ends with the scope. */
 export const make = Effect.fnUntraced(function* (
   options: Pick<RunOptions, "config" | "counters" | "observer" | "problem" | "store">,
@@ -65,7 +81,8 @@ export const make = Effect.fnUntraced(function* (
     return lock.withPermits(1)(
       Effect.suspend((): Effect.Effect<PositionWrite> => {
         const offset = queue.committableOffset
-        if (offset === undefined || (queue.storedOffset === offset && !again)) return Effect.succeed({ queue, written: true })
+        if (offset === undefined || (queue.storedOffset === offset && !again))
+          return Effect.succeed({ queue, written: true })
         if (queue.dropped) return Effect.succeed({ queue, written: true, reason: LEFT })
         if (!queue.holdsLock(now())) return Effect.succeed({ queue, written: false, reason: NO_LOCK })
         queue.writing = true
@@ -130,20 +147,6 @@ export const make = Effect.fnUntraced(function* (
       )
     })
 
-  const sideBySide = (
-    queues: ReadonlyArray<OwnedQueue>,
-    write: (queue: OwnedQueue) => Effect.Effect<PositionWrite>
-  ): Effect.Effect<ReadonlyArray<PositionWrite>> => {
-    const byBroker = Map.groupBy(queues, ({ messageQueue }) => messageQueue.brokerName)
-    return Effect.map(
-      Effect.forEach(
-        byBroker.values(),
-        (ofBroker) => Effect.forEach(ofBroker, write, { concurrency: PERSISTS_AT_ONCE }),
-        { concurrency: "unbounded" }
-      ),
-      (all) => all.flat()
-    )
-  }
   const persistAll = (queues: ReadonlyArray<OwnedQueue>) => sideBySide(queues, (queue) => persistOne(queue))
 
   return {
