@@ -12,6 +12,7 @@ import * as InnerBatch from "./InnerBatch.ts"
 import * as LogLimit from "./LogLimit.ts"
 import type { MQClientApi } from "./MQClientApi.ts"
 import { unwrapMessage } from "./NamespaceRpcHook.ts"
+import * as SharedTurn from "./SharedTurn.ts"
 import type { PullFound, PullOutcome, StoredMessages } from "./PullOutcome.ts"
 
 /** A pull, and what of its answer is wanted. */
@@ -36,7 +37,7 @@ export interface Pulled {
  * one, and are unpacked within the instance's budget, off the main thread where they become long (see `Inflater`).
  *
  * The answer to a request resumes its caller inside the connection's read loop, and up to sixteen megabytes of messages
- * are read here. So every call gives way first, and goes on in a turn of its own.
+ * are read here. So every call gives way first, and goes on in a turn that those share that gave way in the same one.
  *
  * Source: RocketMQ `PullAPIWrapper`.
  */
@@ -75,9 +76,9 @@ export interface PulledMessages {
 /** What says in `sysFlag` that a body is packed, and how. */
 const PACKED = SysFlag.COMPRESSED | SysFlag.COMPRESSION_MASK
 
-/** Reads off the read loop; fails when not even the first message can be read. */
-const decode = (address: string, requestCode: number, body: Uint8Array, max: number) =>
-  Effect.flatMap(Effect.yieldNow, () => {
+/** Reads off the read loop, which `giveWay` leaves; fails when not even the first message can be read. */
+const decode = (giveWay: Effect.Effect<void>, address: string, requestCode: number, body: Uint8Array, max: number) =>
+  Effect.flatMap(giveWay, () => {
     const decoded = MessageCodec.decodeAll(body, requestCode, max)
     return decoded.error !== undefined && decoded.messages.length === 0
       ? Effect.fail(
@@ -111,6 +112,7 @@ export const make = (
     )
 
   const limit = LogLimit.make()
+  const giveWay = SharedTurn.make()
 
   /** A batch that cannot be read stays the one message that it is stored as, as in Java. */
   const kept = (address: string, batch: MessageExt, problem: string) =>
@@ -142,8 +144,10 @@ export const make = (
       const queueOffset = message.queueOffset + offsetDelta
       if (queueOffset < behind) return
       behind = queueOffset + 1
-      if (wanted(request, message)) messages.push({ ...unwrap(message), queueId: request.queueId, queueOffset })
-      else filtered++
+      if (!wanted(request, message)) filtered++
+      // Nearly always it stands in the message already.
+      else if (offsetDelta === 0 && message.queueId === request.queueId) messages.push(unwrap(message))
+      else messages.push({ ...unwrap(message), queueId: request.queueId, queueOffset })
     }
 
     const concluded = (more: boolean) => ({
@@ -172,7 +176,7 @@ export const make = (
     })
 
     return Effect.flatMap(
-      decode(address, RequestCode.PULL_MESSAGE, stored, request.maxMsgNums),
+      decode(giveWay, address, RequestCode.PULL_MESSAGE, stored, request.maxMsgNums),
       ({ messages: read, more }) => {
         const all = isAscending(read) ? read : read.toSorted((a, b) => a.queueOffset - b.queueOffset)
         if (all.some(InnerBatch.is)) return Effect.map(takeBatches(all), (left) => concluded(more || left))
@@ -188,7 +192,7 @@ export const make = (
         outcome._tag === "Found" ? found(address, { ...header, tags }, outcome) : Effect.succeed(outcome)
       ),
     read: (address, requestCode, body, max) =>
-      Effect.map(decode(address, requestCode, body, max), ({ messages }) => messages.map(unwrap)),
+      Effect.map(decode(giveWay, address, requestCode, body, max), ({ messages }) => messages.map(unwrap)),
     unpack: (message) => handOver(message, Effect.succeed),
     handOver
   }

@@ -21,8 +21,11 @@ const runs = new RegExp(`${CLASS}+`, "gu")
 /** Characters that {@link clean} leaves unless told otherwise. */
 export const DEFAULT_MAX_LENGTH = 200
 
+// Nearly every text, and looked through in a tenth of the time.
+const plain = /^[ -~]*$/
+
 /** Whether a text can stand in a log or on a terminal as it is. */
-export const isClean = (text: string): boolean => !one.test(text)
+export const isClean = (text: string): boolean => plain.test(text) || !one.test(text)
 
 /** The text with a space for each character that is taken out: columns and indentation stay. */
 export const printable = (text: string): string => text.replace(each, " ")

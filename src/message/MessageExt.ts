@@ -64,7 +64,7 @@ export interface MessageExt extends StoredFields {
 
 /** The keys in a `KEYS` property. Source: RocketMQ `IndexService.buildIndex`, which passes over empty ones as well. */
 export const keysOf = (text: string | undefined): ReadonlyArray<string> =>
-  text === undefined ? [] : text.split(" ").filter((key) => key !== "")
+  text === undefined || text === "" ? [] : text.includes(" ") ? text.split(" ").filter((key) => key !== "") : [text]
 
 /** A message of its stored fields and the broker's id of it, which is made of them unless it is given. */
 export const make = (

@@ -3,9 +3,10 @@ import * as MessageExts from "../message/MessageExt.ts"
 import type { MessageExt, StoredFields } from "../message/MessageExt.ts"
 import { SysFlag } from "../message/SysFlag.ts"
 import { DecodeError } from "./DecodeError.ts"
-import { parseHost, readHost } from "../message/HostAddress.ts"
+import { parseHost } from "../message/HostAddress.ts"
 import { fromBigInt, type Long } from "./Long.ts"
 import * as MessageProperties from "./MessageProperties.ts"
+import { SharedTexts } from "./SharedTexts.ts"
 import * as Utf8 from "./Utf8.ts"
 
 /**
@@ -116,18 +117,19 @@ const decodeEach = <A>(
   bytes: Uint8Array,
   code: number,
   max: number,
-  finish: (fields: ExactFields, buffer: Buffer, start: number) => A
+  finish: (fields: ExactFields, buffer: Buffer, start: number, shared: SharedTexts) => A
 ): DecodedMessages<A> => {
   const buffer = bufferOf(bytes)
+  const shared = new SharedTexts()
   const messages: Array<A> = []
   let at = 0
   while (at < buffer.length && messages.length < max) {
-    const fields = decodeAt(buffer, at)
+    const fields = decodeAt(buffer, at, shared)
     if (typeof fields === "string") {
       const error = new DecodeError({ code, field: `message[${messages.length}]`, detail: fields })
       return { messages, error, more: true }
     }
-    messages.push(finish(fields, buffer, at))
+    messages.push(finish(fields, buffer, at, shared))
     at += fields.storeSize
   }
   return { messages, error: undefined, more: at < buffer.length }
@@ -136,13 +138,12 @@ const decodeEach = <A>(
 const isPlain = (fields: ExactFields): fields is StoredFields => typeof fields.bornTimestamp === "number"
 
 /** The message of an entry, with the broker's id of it: the store host and the commit log offset, as they stand here. */
-const messageAt = (fields: ExactFields, b: Buffer, start: number): MessageExt => {
+const messageAt = (fields: ExactFields, b: Buffer, start: number, shared: SharedTexts): MessageExt => {
   const bornV6 = (fields.sysFlag & SysFlag.BORNHOST_V6) !== 0
   const storeV6 = (fields.sysFlag & SysFlag.STOREHOST_V6) !== 0
-  const storeAt = start + (bornV6 ? 76 : 64)
-  const id = b.toString("hex", storeAt, storeAt + (storeV6 ? 20 : 8)) + b.toString("hex", start + 28, start + 36)
+  const id = shared.offsetMsgId(b, start + (bornV6 ? 76 : 64), storeV6, start + 28)
   const stored = isPlain(fields) ? fields : { ...fields, bornTimestamp: Number(fields.bornTimestamp) }
-  return MessageExts.make(stored, id.toUpperCase())
+  return MessageExts.make(stored, id)
 }
 
 /**
@@ -157,7 +158,7 @@ export const decodeExact = (bytes: Uint8Array, code = -1): DecodedMessages<Exact
   decodeEach(bytes, code, Infinity, (fields) => fields)
 
 /** Reads the entry at `start`, or says what is wrong with it. */
-const decodeAt = (b: Buffer, start: number): ExactFields | string => {
+const decodeAt = (b: Buffer, start: number, shared: SharedTexts): ExactFields | string => {
   if (b.length - start < 40) return "it ends inside an entry"
   const storeSize = b.readInt32BE(start)
   const end = start + storeSize
@@ -198,9 +199,9 @@ const decodeAt = (b: Buffer, start: number): ExactFields | string => {
     return "an offset or a time above 2^53"
   }
   return {
-    topic: Utf8.read(b, topicAt, topicAt + topicLength),
+    topic: shared.topic(b, topicAt, topicAt + topicLength),
     body: new Uint8Array(b.buffer, b.byteOffset + bodyAt, bodyLength),
-    properties: MessageProperties.decode(Utf8.read(b, propertiesAt, propertiesAt + propertiesLength)),
+    properties: shared.properties(b, propertiesAt, propertiesAt + propertiesLength),
     flag: b.readInt32BE(start + 16),
     queueId: b.readInt32BE(start + 12),
     queueOffset,
@@ -208,9 +209,9 @@ const decodeAt = (b: Buffer, start: number): ExactFields | string => {
     sysFlag,
     // The sender's own; the others are a broker's.
     bornTimestamp: Number.isSafeInteger(born) ? born : (fromBigInt(b.readBigInt64BE(start + 40)) ?? born),
-    bornHost: readHost(b, bornAt, bornV6),
+    bornHost: shared.bornHost(b, bornAt, bornV6),
     storeTimestamp,
-    storeHost: readHost(b, storeAt, storeV6),
+    storeHost: shared.storeHost(b, storeAt, storeV6),
     bodyCRC: b.readInt32BE(start + 8),
     storeSize,
     reconsumeTimes: b.readInt32BE(reconsumeAt),

@@ -148,23 +148,40 @@ export const encode = (properties: Readonly<Record<string, string>>): string => 
   return out
 }
 
+const NAME_END_CODE = NAME_END.charCodeAt(0)
+
+/** Names of properties that are remembered; a message has a dozen of them, unless somebody means harm. */
+const MAX_NAMES = 32
+
 /**
  * Reads properties from their text, with or without the last U+0002; entries without a name or a value are left out, as
  * in Java. The result has no prototype, so `properties["constructor"]` is undefined unless somebody sent it.
  *
+ * `names` are those of the text that was read before, and then those of this one. Messages of one topic have the same ones
+ * in the same order, and a name that is known already needs not be cut out and looked up.
+ *
  * Source: RocketMQ `MessageDecoder.string2messageProperties`.
  */
-export const decode = (text: string): Record<string, string> => {
+export const decode = (text: string, names: Array<string> = []): Record<string, string> => {
   const out: Record<string, string> = Object.create(null)
   let at = 0
-  // The next name's end is looked for once, not once per entry: the work stays linear whatever the text.
-  let nameEnd = text.indexOf(NAME_END)
-  while (at < text.length && nameEnd >= 0) {
+  let nameEnd = -1
+  for (let index = 0; at < text.length; index++) {
+    const known = names[index]
+    const isKnown =
+      known !== undefined && text.charCodeAt(at + known.length) === NAME_END_CODE && text.startsWith(known, at)
+    if (isKnown) nameEnd = at + known.length
+    // The next name's end is looked for once, not once per entry: the work stays linear whatever the text.
+    else if (nameEnd < at) nameEnd = text.indexOf(NAME_END, at)
+    if (nameEnd < 0) break
     let valueEnd = text.indexOf(VALUE_END, at)
     if (valueEnd < 0) valueEnd = text.length
-    if (nameEnd > at && nameEnd < valueEnd - 1) out[text.slice(at, nameEnd)] = text.slice(nameEnd + 1, valueEnd)
+    if (nameEnd > at && nameEnd < valueEnd - 1) {
+      const name = isKnown ? known : text.slice(at, nameEnd)
+      if (!isKnown && index < MAX_NAMES) names[index] = name
+      out[name] = text.slice(nameEnd + 1, valueEnd)
+    }
     at = valueEnd + 1
-    if (nameEnd < at) nameEnd = text.indexOf(NAME_END, at)
   }
   return out
 }

@@ -202,6 +202,17 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
     )
   }
 
+  /** The topic of the message before, which is nearly always that of the next, and how it is shown. */
+  let lastTopic = ""
+  let lastShown = ""
+  const shownTopic = (topic: string): string => {
+    if (topic !== lastTopic) {
+      lastTopic = topic
+      lastShown = shown(topic)
+    }
+    return lastShown
+  }
+
   const settleOne = Settle.make(options)
   const apply = (received: Received, result: OrderlyResult): boolean => {
     if (serial === undefined) return settleOne(received, result)
@@ -292,7 +303,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: ConsumptionOptio
       const { attempt, msgId, queueOffset, topic } = first.message
       const job = {
         group,
-        topic: shown(topic),
+        topic: shownTopic(topic),
         queue: first.queue.name,
         offset: queueOffset,
         msgId: shown(msgId),

@@ -24,15 +24,16 @@ export const make = (
   const retryTopic = RETRY_GROUP_TOPIC_PREFIX + options.config.group
   const unpacking = Semaphore.makeUnsafe(UNPACKED_AT_ONCE)
 
-  const accept = (queue: OwnedQueue, message: MessageExt): ReadonlyArray<Received> => {
-    const slot = queue.accept(
-      asReceived(message, queue.messageQueue, retryTopic),
-      message.queueOffset,
-      message.body.length,
-      now()
-    )
-    if (queue.messageQueue.topic === retryTopic) options.redeliveries.arrived(message)
-    return slot === undefined ? [] : [slot]
+  const accept = (queue: OwnedQueue, messages: ReadonlyArray<MessageExt>): ReadonlyArray<Received> => {
+    const at = now()
+    const accepted: Array<Received> = []
+    for (const message of messages) {
+      const received = asReceived(message, queue.messageQueue, retryTopic)
+      const slot = queue.accept(received, message.queueOffset, message.body.length, at)
+      if (queue.messageQueue.topic === retryTopic) options.redeliveries.arrived(message)
+      if (slot !== undefined) accepted.push(slot)
+    }
+    return accepted
   }
 
   /** Hands over a message whose body is packed; what counts for it until then is the instance's budget. */
@@ -40,12 +41,12 @@ export const make = (
     instance.pulled
       .handOver(message, (unpacked) =>
         Effect.sync(() => {
-          if (!queue.revoking && !queue.dropped) consumption.offer(queue, accept(queue, unpacked))
+          if (!queue.revoking && !queue.dropped) consumption.offer(queue, accept(queue, [unpacked]))
         })
       )
       .pipe(
         Effect.catch((error) =>
-          Effect.forEach(accept(queue, message), (received) => options.unreadable(received, error), { discard: true })
+          Effect.forEach(accept(queue, [message]), (received) => options.unreadable(received, error), { discard: true })
         )
       )
 
@@ -82,7 +83,7 @@ export const make = (
       if (queue.dropped || queue.revoking) return
     }
     if (messages.every(({ sysFlag }) => (sysFlag & SysFlag.COMPRESSED) === 0)) {
-      const accepted = messages.flatMap((message) => accept(queue, message))
+      const accepted = accept(queue, messages)
       // What the broker or the filter passed over is finished with what was before it, whoever looks as soon as that is.
       queue.reach(nextBeginOffset)
       consumption.offer(queue, accepted)
