@@ -49,10 +49,9 @@ describe("shared turn", () => {
     Effect.gen(function* () {
       const giveWay = SharedTurn.make()
       const { seen, step } = steps()
-      const [first, second] = yield* Effect.all(
-        ["a", "b"].map((name) => Effect.forkChild(Effect.andThen(giveWay, step(name)), { startImmediately: true }))
-      )
-      if (first === undefined || second === undefined) return assert.fail("no fibers")
+      const forked = (name: string) => Effect.forkChild(Effect.andThen(giveWay, step(name)), { startImmediately: true })
+      const first = yield* forked("a")
+      const second = yield* forked("b")
       yield* Fiber.interrupt(first)
       yield* Fiber.join(second)
       assert.notInclude(seen, "a")
